@@ -1,0 +1,36 @@
+#!/usr/bin/env node
+// Starts Lifeboat under Node 26: this process if it is new enough, else the Node that `npm ci` brought along.
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { createRequire, enableCompileCache } from 'node:module';
+import { arch, platform } from 'node:process';
+
+const here = import.meta.dirname;
+
+function bundledNode() {
+  const require = createRequire(import.meta.url);
+  for (const name of [`node-${platform}-${arch}`, `node-bin-${platform}-${arch}`]) {
+    try {
+      return require.resolve(`${name}/bin/node`);
+    } catch {
+      // Not installed: another platform, or optional dependencies were left out.
+    }
+  }
+  return undefined;
+}
+
+if (Number(process.versions.node.split('.')[0]) >= 26) {
+  enableCompileCache?.();
+  const sources = new URL('../src/main.ts', import.meta.url);
+  await import(existsSync(sources) ? sources.href : new URL('../dist/main.js', import.meta.url).href);
+} else {
+  const node = bundledNode();
+  if (node === undefined) {
+    process.stderr.write(`error: Lifeboat needs Node 26 or newer, this is ${process.version}\n`);
+    process.stderr.write("hint: run 'npm ci' in the project folder, it brings Node 26 by itself\n");
+    process.exit(1);
+  }
+  const child = spawn(node, [`${here}/lifeboat.js`, ...process.argv.slice(2)], { stdio: 'inherit' });
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+  child.on('exit', (code, signal) => process.exit(code ?? (signal === 'SIGINT' ? 130 : 1)));
+}

@@ -1,0 +1,147 @@
+// The source contract: what the code for one kind of component (database, cache, folder …) offers to the engine.
+// A source yields entries with a name, metadata and bytes; it knows nothing of repositories.
+import type { FileMetadata } from '../base/file-type.ts';
+import type { JsonObject } from '../base/json.ts';
+import type { ContentCheck } from '../model/content-check.ts';
+import type { Finding } from '../model/finding.ts';
+import type { Fingerprint } from '../model/fingerprint.ts';
+
+export interface Source {
+  /** What it backs up: `files`, `postgres`, `redis`, `config`. */
+  readonly kind: string;
+  /** Looks at connection, rights, versions and tools; yields one finding per aspect, never throws for what it looks at. */
+  check(signal: AbortSignal): AsyncIterable<Finding>;
+  /** Opens one backup. Everything the session yields belongs to one instant as far as the source can promise that. */
+  open(signal: AbortSignal): Promise<BackupSession>;
+  /** How its recovery points come back. */
+  readonly restore: TreeRestore | ServiceRestore;
+}
+
+/** One backup in progress. Closing it frees what it holds at the source, whether or not all was read. */
+export interface BackupSession extends AsyncDisposable {
+  /** Absolute paths as the snapshot's `paths`; together with the host they group snapshots of one component. */
+  readonly paths: readonly string[];
+  /**
+   * All entries, directories before what they hold, each sub-tree without a break in between. Called once.
+   * An entry that can't be read goes to `problems`; a rejection means that the whole backup failed.
+   */
+  entries(signal: AbortSignal): AsyncIterable<Entry>;
+  /** What was backed up: versions, sizes, names. Complete once `entries` has ended. Empty if there is nothing to say. */
+  facts(signal: AbortSignal): Promise<JsonObject>;
+  /** Of the very data that `entries` yielded; absent where the tree itself says it all. Called after `entries` has ended. */
+  fingerprint(signal: AbortSignal): Promise<Fingerprint | undefined>;
+  /** What was left out or changed while it was read, so far. */
+  readonly problems: readonly EntryProblem[];
+}
+
+export interface EntryProblem {
+  readonly path: string;
+  /** A lower-case fact: `permission denied`, `vanished while it was read`. */
+  readonly message: string;
+}
+
+export type Entry = WholeEntry | PatchedEntry;
+
+interface EntryCommon {
+  /** Absolute, `/`-separated, no `.` or `..`; a byte name (`base/byte-name.ts`). */
+  readonly path: string;
+  readonly metadata: FileMetadata;
+}
+
+/** An entry whose content, if it is a file, comes whole. */
+export interface WholeEntry extends EntryCommon {
+  readonly kind: 'whole';
+  /** Of files only. */
+  readonly content?: Content | undefined;
+}
+
+export type Content =
+  /** A file of this machine, read by the engine's own threads. Unchanged ones (size, mtime, ctime, inode) are not read. */
+  | { readonly from: 'file'; readonly path: string }
+  /** Bytes from elsewhere, pulled with back-pressure. `open` is called at most once; a rejection fails the backup. */
+  | { readonly from: 'stream'; open(signal: AbortSignal): AsyncIterable<Uint8Array> };
+
+/** A file of which only changed ranges come; all else is as in the parent snapshot's file of the same path. */
+export interface PatchedEntry extends EntryCommon {
+  readonly kind: 'patched';
+  /** Ascending, not overlapping, within `metadata.sizeBytes`. What lies beyond the parent's end must be covered. */
+  ranges(
+    parent: ParentReader,
+    signal: AbortSignal,
+  ): AsyncIterable<{ readonly offset: number; readonly bytes: Uint8Array }>;
+}
+
+/** The parent snapshot's version of one file. */
+export interface ParentReader {
+  readonly sizeBytes: number;
+  read(offset: number, length: number): Promise<Buffer>;
+}
+
+/** The recovery point is a tree of files; the engine writes it to a folder. */
+export interface TreeRestore {
+  readonly kind: 'tree';
+}
+
+/** The recovery point is fed to a server. */
+export interface ServiceRestore {
+  readonly kind: 'service';
+  /** Decides: looks at the target, touches nothing. Problems that forbid the restore are failed findings, not errors. */
+  decide(reader: RecoveryReader, request: RestoreRequest, signal: AbortSignal): Promise<RestoreDecision>;
+  /** Brings up a throw-away server that fits the recovery point; closing it leaves nothing behind. */
+  sandbox(reader: RecoveryReader, signal: AbortSignal): Promise<Sandbox>;
+}
+
+export interface RestoreRequest {
+  /** A target in the source's own notation (a URL, a database name); where the data came from if absent. */
+  readonly to?: string | undefined;
+  /** Parts to restore (databases); all if empty. */
+  readonly include: readonly string[];
+}
+
+export interface RestoreDecision {
+  /** For people: `database shop on db.example:5432`. */
+  readonly target: string;
+  /** Existing data that the restore replaces, for people; absent if nothing is replaced, so nothing needs confirming. */
+  readonly replaces?: string | undefined;
+  /** What `execute` will do, one line each, in order. */
+  readonly steps: readonly string[];
+  /** The preflight. A failed one forbids `execute`. */
+  readonly findings: readonly Finding[];
+  execute(progress: RestoreProgress, signal: AbortSignal): Promise<RestoreOutcome>;
+}
+
+export interface RestoreProgress {
+  /** Called as each of the decision's steps begins, by its index. */
+  step(index: number): void;
+  /** Called with the number of bytes fed since the last call. */
+  bytes(count: number): void;
+}
+
+export interface RestoreOutcome {
+  /** What came back, one line each: `database shop: 12 tables, 200 000 rows`. */
+  readonly restored: readonly string[];
+  /** What was kept of the earlier state and how to remove it, for people; absent if nothing was. */
+  readonly kept?: string | undefined;
+}
+
+/** Reads one recovery point; every byte it yields was checked against its hash. */
+export interface RecoveryReader {
+  /** All entries, depth first, directories before what they hold. */
+  entries(signal: AbortSignal): AsyncIterable<{ readonly path: string; readonly metadata: FileMetadata }>;
+  /** Content of one file; rejects with `NOT_FOUND`. */
+  read(path: string, signal: AbortSignal): AsyncIterable<Buffer>;
+  /** As the session gave them at backup time. */
+  facts(signal: AbortSignal): Promise<JsonObject>;
+  fingerprint(signal: AbortSignal): Promise<Fingerprint | undefined>;
+}
+
+/** A throw-away server for one proof. */
+export interface Sandbox extends AsyncDisposable {
+  /** For people: `PostgreSQL 15.18 at 127.0.0.1:40123`. */
+  readonly description: string;
+  restore(reader: RecoveryReader, signal: AbortSignal): Promise<void>;
+  /** By the same method as at backup time. */
+  fingerprint(signal: AbortSignal): Promise<Fingerprint>;
+  /** The value a check asks for; rejects with `USAGE` if the check is not for this kind of source. */
+  valueOf(check: ContentCheck, signal: AbortSignal): Promise<unknown>;
+}
