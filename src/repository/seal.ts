@@ -1,0 +1,62 @@
+// restic's authenticated encryption: AES-256-CTR under a fresh IV, then Poly1305-AES over the ciphertext.
+// Stored form: IV (16) ‖ ciphertext ‖ MAC (16). Nothing binds a ciphertext to its name or place; hashes do that.
+import { createCipheriv, createDecipheriv, createMac, randomFillSync, timingSafeEqual } from 'node:crypto';
+
+/** The three keys that seal everything; `r` may or may not be clamped, Poly1305 clamps by itself. */
+export interface KeyTriple {
+  /** AES-256, 32 bytes. */
+  readonly encrypt: Buffer;
+  /** AES-128 over the IV, 16 bytes. */
+  readonly macK: Buffer;
+  /** Poly1305, 16 bytes. */
+  readonly macR: Buffer;
+}
+
+const ivBytes = 16;
+const macBytes = 16;
+/** How many bytes longer than its content a sealed one is. */
+export const sealOverheadBytes = ivBytes + macBytes;
+
+/** The sealed bytes do not fit the key: damaged, cut short, or another key. The caller knows the file and says so. */
+export class SealBroken extends Error {
+  override readonly name = 'SealBroken';
+}
+
+function macOf(keys: KeyTriple, iv: Uint8Array, ciphertext: Uint8Array): Buffer {
+  const cipher = createCipheriv('aes-128-ecb', keys.macK, null).setAutoPadding(false);
+  const mac = createMac('poly1305', Buffer.concat([keys.macR, cipher.update(iv)]));
+  mac.update(ciphertext);
+  return mac.final();
+}
+
+/**
+ * Seals `plain` into `target`, which holds `plain.length + sealOverheadBytes` bytes. `iv` is random unless a test
+ * wants golden bytes.
+ */
+export function sealInto(keys: KeyTriple, plain: Uint8Array, options: { target: Uint8Array; iv?: Uint8Array }): void {
+  const { target } = options;
+  const iv = target.subarray(0, ivBytes);
+  if (options.iv === undefined) randomFillSync(iv);
+  else iv.set(options.iv);
+  const ciphertext = createCipheriv('aes-256-ctr', keys.encrypt, iv).update(plain);
+  target.set(ciphertext, ivBytes);
+  target.set(macOf(keys, iv, ciphertext), ivBytes + ciphertext.length);
+}
+
+export function seal(keys: KeyTriple, plain: Uint8Array, iv?: Uint8Array): Buffer {
+  const target = Buffer.allocUnsafe(plain.length + sealOverheadBytes);
+  sealInto(keys, plain, iv === undefined ? { target } : { target, iv });
+  return target;
+}
+
+/** Checks the MAC, then decrypts. Throws `SealBroken`; never returns unauthenticated bytes. */
+export function open(keys: KeyTriple, sealed: Uint8Array): Buffer {
+  if (sealed.length < sealOverheadBytes) throw new SealBroken(`only ${sealed.length} bytes`);
+  const iv = sealed.subarray(0, ivBytes);
+  if (iv.every((byte) => byte === 0)) throw new SealBroken('the nonce is zero');
+  const ciphertext = sealed.subarray(ivBytes, sealed.length - macBytes);
+  if (!timingSafeEqual(macOf(keys, iv, ciphertext), sealed.subarray(sealed.length - macBytes))) {
+    throw new SealBroken('the authentication code does not fit');
+  }
+  return createDecipheriv('aes-256-ctr', keys.encrypt, iv).update(ciphertext);
+}
