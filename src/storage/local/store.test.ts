@@ -6,5 +6,8 @@ import { join } from 'node:path';
 
 describeStore('the local store', async (): Promise<Store> => {
   const folder = await temporaryFolder();
-  return { ...localStore(join(folder.path, 'new', 'repository')), [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose]() };
+  return {
+    ...localStore(join(folder.path, 'new', 'repository')),
+    [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose](),
+  };
 });

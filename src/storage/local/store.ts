@@ -164,7 +164,9 @@ async function readFolder(path: string) {
   }
 }
 
-type Found = { readonly kind: 'folder'; readonly prefix: string } | { readonly kind: 'object'; readonly info: ObjectInfo };
+type Found =
+  | { readonly kind: 'folder'; readonly prefix: string }
+  | { readonly kind: 'object'; readonly info: ObjectInfo };
 
 /** Follows links, since people move `data` to a bigger disk; nothing for what vanished or is neither file nor folder. */
 async function lookAt(root: string, name: string): Promise<Found | undefined> {
