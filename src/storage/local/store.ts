@@ -1,0 +1,181 @@
+// The store in a folder of the local (or a mounted) file system, laid out as restic lays it out.
+import assert from 'node:assert/strict';
+import { readdir, rm, stat as statFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { type AppError, errnoOf } from '../../base/errors.ts';
+import { systemRandom, type Random } from '../../base/random.ts';
+import { isUnfinished, writeAtomically } from '../atomic-write.ts';
+import { objectMissing, storeErrorOfFile } from '../file-errors.ts';
+import { throwIfAborted } from '../interruption.ts';
+import { readRange } from '../read-range.ts';
+import type { ObjectInfo, Store } from '../store.ts';
+import { durableFolders } from './durable-folders.ts';
+
+export interface LocalStoreOptions {
+  /** Names unfinished files. */
+  readonly random?: Random;
+  /** Calls at once that make sense; 2 if absent, more for a mounted network file system. */
+  readonly connectionsMax?: number;
+}
+
+/** Folders below the root that a listing enters; a repository needs three, a link that leads in a circle has no end. */
+const depthMax = 16;
+/** Files looked at together: enough to hide the latency of a network file system. */
+const statsAtOnce = 64;
+
+/** Opens the folder `path`, which is made by the first `put`. */
+export function localStore(path: string, options: LocalStoreOptions = {}): Store {
+  const root = resolve(path);
+  const { random = systemRandom, connectionsMax = 2 } = options;
+  const modes = modesOf(root);
+  const folders = durableFolders(root);
+  return {
+    properties: { location: root, connectionsMax, isRemote: false },
+
+    async get(name, { offset = 0, length, signal } = {}) {
+      throwIfAborted(signal);
+      try {
+        return await readRange(pathOf(root, name), { offset, length, signal });
+      } catch (error) {
+        throw readError(error, { root, name, work: 'read' });
+      }
+    },
+
+    async put(name, parts, { signal } = {}) {
+      throwIfAborted(signal);
+      const target = pathOf(root, name);
+      try {
+        const { fileMode, folderMode } = await modes();
+        const write = () => writeAtomically(target, parts, { fileMode, isDurable: true, random, signal });
+        await folders.prepare(dirname(target), folderMode);
+        try {
+          await write();
+        } catch (error) {
+          if (errnoOf(error) !== 'ENOENT') throw error;
+          // Somebody removed the folder since it was prepared.
+          folders.forget();
+          await folders.prepare(dirname(target), folderMode);
+          await write();
+        }
+      } catch (error) {
+        throw storeErrorOfFile(error, `write ${target}`);
+      }
+    },
+
+    async stat(name, { signal } = {}) {
+      throwIfAborted(signal);
+      try {
+        const found = await statFile(pathOf(root, name));
+        if (!found.isFile()) throw objectMissing(name, root);
+        return { name, sizeBytes: found.size };
+      } catch (error) {
+        throw readError(error, { root, name, work: 'look at' });
+      }
+    },
+
+    async *list(prefix, { signal } = {}) {
+      assert.ok(prefix === '' || prefix.endsWith('/'), `prefix '${prefix}' ends in the middle of a name`);
+      throwIfAborted(signal);
+      try {
+        yield* listFolder(root, prefix, { depth: 0, signal });
+      } catch (error) {
+        throw storeErrorOfFile(error, `list ${join(root, prefix)}`);
+      }
+    },
+
+    async remove(name, { signal } = {}) {
+      throwIfAborted(signal);
+      const target = pathOf(root, name);
+      try {
+        await rm(target, { force: true });
+      } catch (error) {
+        if (errnoOf(error) !== 'ENOTDIR') throw storeErrorOfFile(error, `remove ${target}`);
+      }
+    },
+
+    async [Symbol.asyncDispose]() {},
+  };
+}
+
+/** Names come from our own code; one that leaves the root is a fault of ours, never to be carried out. */
+function pathOf(root: string, name: string): string {
+  const isPlain = name.split('/').every((part) => part !== '' && part !== '.' && part !== '..');
+  assert.ok(isPlain && !name.includes('\0'), `'${name}' is not a name of an object`);
+  return join(root, name);
+}
+
+function readError(error: unknown, at: { root: string; name: string; work: string }): AppError {
+  const errno = errnoOf(error) ?? '';
+  if (['ENOENT', 'ENOTDIR', 'EISDIR'].includes(errno)) return objectMissing(at.name, at.root, error);
+  return storeErrorOfFile(error, `${at.work} ${join(at.root, at.name)}`);
+}
+
+interface Modes {
+  readonly fileMode: number;
+  readonly folderMode: number;
+}
+
+/** A repository whose `config` the group may read is shared: what is added must be readable to the group too. */
+function modesOf(root: string): () => Promise<Modes> {
+  let known: Modes | undefined;
+  return async () => {
+    if (known !== undefined) return known;
+    try {
+      const isShared = ((await statFile(join(root, 'config'))).mode & 0o040) !== 0;
+      known = isShared ? { fileMode: 0o440, folderMode: 0o770 } : { fileMode: 0o400, folderMode: 0o700 };
+      return known;
+    } catch (error) {
+      if (!['ENOENT', 'ENOTDIR'].includes(errnoOf(error) ?? '')) throw error;
+      return { fileMode: 0o400, folderMode: 0o700 }; // A repository in the making.
+    }
+  };
+}
+
+interface Walk {
+  readonly depth: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+async function* listFolder(root: string, prefix: string, walk: Walk): AsyncGenerator<ObjectInfo> {
+  throwIfAborted(walk.signal);
+  if (walk.depth > depthMax) return;
+  const names: string[] = [];
+  const folders: string[] = [];
+  for (const entry of await readFolder(join(root, prefix))) {
+    if (entry.isDirectory()) folders.push(`${prefix}${entry.name}/`);
+    else if (!isUnfinished(entry.name)) names.push(prefix + entry.name);
+  }
+  for (let first = 0; first < names.length; first += statsAtOnce) {
+    throwIfAborted(walk.signal);
+    for (const found of await Promise.all(names.slice(first, first + statsAtOnce).map((name) => lookAt(root, name)))) {
+      if (found?.kind === 'folder') folders.push(found.prefix);
+      else if (found !== undefined) yield found.info;
+    }
+  }
+  for (const folder of folders) yield* listFolder(root, folder, { ...walk, depth: walk.depth + 1 });
+}
+
+async function readFolder(path: string) {
+  try {
+    return await readdir(path, { withFileTypes: true });
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR'].includes(errnoOf(error) ?? '')) return [];
+    throw error;
+  }
+}
+
+type Found =
+  | { readonly kind: 'folder'; readonly prefix: string }
+  | { readonly kind: 'object'; readonly info: ObjectInfo };
+
+/** Follows links, since people move `data` to a bigger disk; nothing for what vanished or is neither file nor folder. */
+async function lookAt(root: string, name: string): Promise<Found | undefined> {
+  try {
+    const found = await statFile(join(root, name));
+    if (found.isDirectory()) return { kind: 'folder', prefix: `${name}/` };
+    return found.isFile() ? { kind: 'object', info: { name, sizeBytes: found.size } } : undefined;
+  } catch (error) {
+    if (['ENOENT', 'ELOOP'].includes(errnoOf(error) ?? '')) return undefined;
+    throw error;
+  }
+}
