@@ -1,0 +1,328 @@
+// The write path: files, streams and trees → chunks → known? → workers compress and seal → packs.
+// Memory is bounded by a fixed set of slabs; whoever has no slab waits, back to the disk or the socket.
+import { Semaphore } from '../base/semaphore.ts';
+import type { BlobIndex } from './blob-index.ts';
+import { chunkMaxBytes, chunkMinBytes } from './chunker.ts';
+import type { ChunkerName } from './create-chunker.ts';
+import { hashOf, type BlobId } from './ids.ts';
+import type { BlobType } from './pack-header.ts';
+import { PackWriter, type PackWriterOptions } from './pack-writer.ts';
+import type { Repository } from './repository.ts';
+import { SlabPool, type Slab } from './slab-pool.ts';
+import type { WorkerPool } from './worker-pool.ts';
+import type { Chunk, ScanFile, ScannedFile, SealedRun } from './worker-protocol.ts';
+
+/** Holds the largest chunk and leaves room to find its end. */
+const slabBytes = chunkMaxBytes + 2 * 1024 * 1024;
+const filesPerBatchMax = 512;
+const batchBytesMax = 4 * 1024 * 1024;
+const largeFilesMax = 2;
+const treeRunBytes = 1024 * 1024;
+
+export interface SavedContent {
+  readonly content: readonly BlobId[];
+  readonly sizeBytes: number;
+  /** The file was not the same at the end as at the beginning. */
+  readonly isChanged: boolean;
+}
+
+export type SavedFile = SavedContent | { readonly problem: string };
+
+export interface BlobWriterOptions extends PackWriterOptions {
+  readonly pool: WorkerPool;
+  readonly chunker: ChunkerName;
+  /** zstd level; 0 stores data as it is. */
+  readonly compressionLevel: number;
+  /** Called with bytes read from the source. */
+  readonly onRead?: ((bytes: number) => void) | undefined;
+}
+
+export interface WriterCounts {
+  dataBlobs: number;
+  treeBlobs: number;
+  /** Before compression. */
+  addedBytes: number;
+  /** Sealed, without pack headers. */
+  addedPackedBytes: number;
+}
+
+interface PendingFile {
+  readonly file: ScanFile;
+  readonly resolve: (saved: SavedFile | Promise<SavedFile>) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export class BlobWriter {
+  readonly counts: WriterCounts = { dataBlobs: 0, treeBlobs: 0, addedBytes: 0, addedPackedBytes: 0 };
+  readonly #packs: PackWriter;
+  readonly #options: BlobWriterOptions;
+  readonly #slabs: SlabPool;
+  readonly #largeFiles = new Semaphore(largeFilesMax);
+  readonly #underway = new Set<Promise<unknown>>();
+  #batch: PendingFile[] = [];
+  #batchBytes = 0;
+  #trees: { readonly id: BlobId; readonly bytes: Uint8Array }[] = [];
+  #treeBytes = 0;
+  #failure: unknown;
+
+  constructor(repository: Repository, index: BlobIndex, options: BlobWriterOptions) {
+    this.#options = options;
+    this.#packs = new PackWriter(repository, index, options);
+    this.#slabs = new SlabPool(options.pool.threadsMax + 2, slabBytes);
+  }
+
+  /** Whether a blob need not be saved again. */
+  isKnown(type: BlobType, id: BlobId): boolean {
+    return this.#packs.isKnown(type, id);
+  }
+
+  /**
+   * Takes a file of this machine. Resolves once it is accepted, so that a walker does not run ahead; `done` resolves
+   * when its chunks are known (they are stored for sure when `finish` resolves), with a problem if the file can't be read.
+   */
+  async saveFile(file: ScanFile): Promise<{ readonly done: Promise<SavedFile> }> {
+    this.#throwFailure();
+    if (file.sizeBytes >= chunkMinBytes) return this.#acceptLarge(file);
+    const { promise, resolve, reject } = Promise.withResolvers<SavedFile>();
+    promise.catch(() => undefined); // Whoever waits for it hears of it; nobody may be waiting yet.
+    this.#batch.push({ file, resolve, reject });
+    this.#batchBytes += file.sizeBytes + 1;
+    if (this.#batch.length >= filesPerBatchMax || this.#batchBytes >= batchBytesMax) await this.#sendBatch();
+    return { done: promise };
+  }
+
+  /** Sends waiting small files on their way; without it their `done` may never resolve. */
+  async flush(): Promise<void> {
+    if (this.#batch.length > 0) await this.#sendBatch();
+  }
+
+  /** Saves a stream of bytes. Resolves when all chunks are known. A rejection of the stream is passed on. */
+  async saveStream(stream: AsyncIterable<Uint8Array>): Promise<SavedContent> {
+    const content: BlobId[] = [];
+    let sizeBytes = 0;
+    let slab = await this.#takeSlab();
+    let filled = 0;
+    const scan = async (isLast: boolean): Promise<void> => {
+      const { pool, chunker } = this.#options;
+      const chunks = await this.#orGiveBack(
+        slab,
+        pool.run('scanBytes', { slab: slab.memory, lengthBytes: filled, isLast, chunker }),
+      );
+      content.push(...chunks.map(({ id }) => id));
+      const consumed = chunks.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0);
+      const rest = slab.bytes.slice(consumed, filled);
+      this.#sealLater(slab, chunks);
+      if (isLast) return;
+      slab = await this.#takeSlab();
+      slab.bytes.set(rest);
+      filled = rest.length;
+    };
+    try {
+      for await (const bytes of stream) {
+        this.#throwFailure();
+        this.#options.signal.throwIfAborted();
+        sizeBytes += bytes.length;
+        this.#options.onRead?.(bytes.length);
+        for (let at = 0; at < bytes.length;) {
+          const piece = bytes.subarray(at, at + slabBytes - filled);
+          slab.bytes.set(piece, filled);
+          filled += piece.length;
+          at += piece.length;
+          if (filled === slabBytes) await scan(false);
+        }
+      }
+    } catch (error) {
+      slab[Symbol.dispose]();
+      throw error;
+    }
+    await scan(true);
+    return { content, sizeBytes, isChanged: false };
+  }
+
+  /** Saves one blob of at most a slab's size whose bytes are at hand, and waits until a worker has it. */
+  async saveData(bytes: Uint8Array): Promise<BlobId> {
+    const id = hashOf(bytes) as BlobId;
+    const slab = await this.#takeSlab();
+    slab.bytes.set(bytes);
+    this.#sealLater(slab, [{ id, offsetBytes: 0, lengthBytes: bytes.length }]);
+    return id;
+  }
+
+  /** Saves a tree. Its id is known at once, so that its parent can be encoded; stored for sure when `finish` resolves. */
+  async saveTree(bytes: Uint8Array): Promise<BlobId> {
+    const id = hashOf(bytes) as BlobId;
+    if (!this.#packs.claim('tree', id)) return id;
+    this.#throwFailure();
+    this.#trees.push({ id, bytes });
+    this.#treeBytes += bytes.length;
+    if (this.#treeBytes >= treeRunBytes) await this.#sendTrees();
+    return id;
+  }
+
+  /** Waits until everything saved is stored and listed. Returns bytes stored, with pack headers. */
+  async finish(): Promise<number> {
+    await this.flush();
+    await this.#settle();
+    if (this.#trees.length > 0) await this.#sendTrees();
+    await this.#settle();
+    await this.#packs.finish();
+    return this.#packs.storedBytes;
+  }
+
+  async #settle(): Promise<void> {
+    while (this.#underway.size > 0) await Promise.allSettled(this.#underway);
+    this.#throwFailure();
+  }
+
+  #throwFailure(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  /** Lets work go on in the background; its failure is everybody's. */
+  #track(work: Promise<unknown>): void {
+    const tracked = work
+      .catch((error: unknown) => {
+        this.#failure ??= error;
+      })
+      .finally(() => this.#underway.delete(tracked));
+    this.#underway.add(tracked);
+  }
+
+  async #takeSlab(): Promise<Slab> {
+    const slab = await this.#slabs.acquire();
+    if (this.#failure === undefined && !this.#options.signal.aborted) return slab;
+    slab[Symbol.dispose]();
+    this.#throwFailure();
+    throw this.#options.signal.reason;
+  }
+
+  async #sendBatch(): Promise<void> {
+    const batch = this.#batch;
+    this.#batch = [];
+    this.#batchBytes = 0;
+    const slab = await this.#takeSlab();
+    this.#track(this.#scanBatch(slab, batch));
+  }
+
+  async #scanBatch(slab: Slab, batch: readonly PendingFile[]): Promise<void> {
+    let scanned: readonly ScannedFile[];
+    try {
+      scanned = await this.#options.pool.run('scanFiles', { slab: slab.memory, files: batch.map(({ file }) => file) });
+    } catch (error) {
+      for (const { reject } of batch) reject(error);
+      throw error;
+    }
+    const chunks: Chunk[] = [];
+    for (const [number, result] of scanned.entries()) {
+      const { file, resolve } = batch[number] as PendingFile;
+      if (result.outcome === 'failed') resolve({ problem: result.message });
+      else if (result.outcome === 'grown') this.#track(this.#acceptLarge(file).then(({ done }) => resolve(done)));
+      else resolve(this.#savedOf(result, chunks));
+    }
+    await this.#seal(slab, chunks);
+  }
+
+  #savedOf(
+    { chunk, isChanged }: { readonly chunk: Chunk; readonly isChanged: boolean },
+    chunks: Chunk[],
+  ): SavedContent {
+    this.#options.onRead?.(chunk.lengthBytes);
+    if (chunk.lengthBytes === 0) return { content: [], sizeBytes: 0, isChanged };
+    chunks.push(chunk);
+    return { content: [chunk.id], sizeBytes: chunk.lengthBytes, isChanged };
+  }
+
+  async #acceptLarge(file: ScanFile): Promise<{ readonly done: Promise<SavedFile> }> {
+    const permit = await this.#largeFiles.acquire();
+    const done = this.#scanLarge(file).finally(() => permit[Symbol.dispose]());
+    this.#track(done);
+    return { done };
+  }
+
+  async #scanLarge(file: ScanFile): Promise<SavedFile> {
+    const content: BlobId[] = [];
+    const { pool, chunker } = this.#options;
+    for (let offsetBytes = 0; ;) {
+      const slab = await this.#takeSlab();
+      const part = await this.#orGiveBack(
+        slab,
+        pool.run('scanPart', { slab: slab.memory, path: file.path, offsetBytes, chunker }),
+      );
+      if (part.outcome === 'failed') {
+        slab[Symbol.dispose]();
+        return { problem: part.message };
+      }
+      offsetBytes += part.consumedBytes;
+      this.#options.onRead?.(part.consumedBytes);
+      content.push(...part.chunks.map(({ id }) => id));
+      this.#sealLater(slab, part.chunks);
+      if (part.isEnd) {
+        return {
+          content,
+          sizeBytes: part.sizeBytes,
+          isChanged: part.sizeBytes !== file.sizeBytes || part.mtimeNs !== file.mtimeNs,
+        };
+      }
+    }
+  }
+
+  async #orGiveBack<Result>(slab: Slab, work: Promise<Result>): Promise<Result> {
+    try {
+      return await work;
+    } catch (error) {
+      slab[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  #sealLater(slab: Slab, chunks: readonly Chunk[]): void {
+    this.#track(this.#seal(slab, chunks));
+  }
+
+  /** Seals the chunks that are new, gives the slab back, adds them to packs. */
+  async #seal(slab: Slab, chunks: readonly Chunk[]): Promise<void> {
+    const wanted = chunks.filter(({ id }) => this.#packs.claim('data', id));
+    using _ = slab;
+    if (wanted.length === 0) return;
+    const level = this.#options.compressionLevel;
+    const run = await this.#options.pool.run('seal', { bytes: slab.memory, type: 'data', level, blobs: wanted });
+    await this.#addRun('data', wanted, run);
+  }
+
+  async #sendTrees(): Promise<void> {
+    const trees = this.#trees;
+    this.#trees = [];
+    this.#treeBytes = 0;
+    const bytes = Buffer.concat(trees.map((tree) => tree.bytes));
+    let offsetBytes = 0;
+    const blobs = trees.map(({ id, bytes: { length } }) => ({
+      id,
+      offsetBytes: (offsetBytes += length) - length,
+      lengthBytes: length,
+    }));
+    // Trees are compressed even where data is not, as restic does.
+    const level = Math.max(1, this.#options.compressionLevel);
+    const sealing = this.#options.pool.run('seal', { bytes: new Uint8Array(bytes), type: 'tree', level, blobs });
+    const work = sealing.then((run) => this.#addRun('tree', blobs, run));
+    this.#track(work);
+    if (this.#underway.size > 64) await work;
+  }
+
+  async #addRun(type: BlobType, blobs: readonly Chunk[], run: SealedRun): Promise<void> {
+    let offset = 0;
+    for (const [number, { id, lengthBytes: plainBytes }] of blobs.entries()) {
+      const lengthBytes = run.lengthsBytes[number];
+      const plainLengthBytes = run.plainLengthsBytes[number];
+      if (lengthBytes === undefined || plainLengthBytes === undefined)
+        throw new Error('a worker sealed fewer blobs than asked');
+      this.counts[type === 'data' ? 'dataBlobs' : 'treeBlobs'] += 1;
+      this.counts.addedBytes += plainBytes;
+      this.counts.addedPackedBytes += lengthBytes;
+      await this.#packs.add(
+        { type, id, lengthBytes, plainLengthBytes },
+        run.bytes.subarray(offset, offset + lengthBytes),
+      );
+      offset += lengthBytes;
+    }
+  }
+}

@@ -1,0 +1,242 @@
+// Locks as restic honours them: one small file per process. Non-exclusive ones for work that adds or reads, exclusive
+// ones for work that deletes. A lock that could not be refreshed in time stops its owner before others may ignore it.
+import { hostname, userInfo } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { z } from 'zod';
+import { AppError, errnoOf, messageOf } from '../base/errors.ts';
+import { formatDuration } from '../base/duration.ts';
+import { formatTime, parseTime } from './go-text.ts';
+import type { LockId } from './ids.ts';
+import { fileName } from './layout.ts';
+import { damaged, isMissing, listIds, loadJson, saveJson, type Repository } from './repository.ts';
+
+const minuteMs = 60_000;
+export const refreshIntervalMs = 5 * minuteMs;
+/** Without a refresh for this long the work stops: others call a lock stale after `staleAfterMs`. */
+const refreshFailMs = 22.5 * minuteMs;
+const staleAfterMs = 30 * minuteMs;
+/** Between writing the own lock and looking for others a second time. */
+const settleMs = 200;
+
+const lockSchema = z.looseObject({
+  time: z.string(),
+  exclusive: z.boolean().default(false),
+  hostname: z.string().default(''),
+  username: z.string().default(''),
+  pid: z.number().default(0),
+});
+
+export interface LockFile {
+  readonly id: LockId;
+  readonly time: string;
+  readonly exclusive: boolean;
+  readonly hostname: string;
+  readonly username: string;
+  readonly pid: number;
+  /** It is old, or its process is gone from this very machine. */
+  readonly isStale: boolean;
+  /** Its process is known to be gone, because it would run on this machine. */
+  readonly isOrphan: boolean;
+}
+
+export interface Lock extends AsyncDisposable {
+  /** Aborts when the lock is lost. */
+  readonly signal: AbortSignal;
+  /** Rejects with `LOCK_LOST` unless the lock file is still in the store. Called before what others must not see half done. */
+  check(): Promise<void>;
+}
+
+export interface LockOptions {
+  readonly isExclusive: boolean;
+  readonly signal: AbortSignal;
+  /** How long to wait for others to finish; 0 fails at once. */
+  readonly waitMs?: number;
+}
+
+function isProcessGone(pid: number): boolean {
+  // Our own number on another's lock: that process is gone and we were given its number (containers restart at pid 1).
+  if (pid === process.pid) return true;
+  try {
+    process.kill(pid, 0);
+    return false;
+  } catch (error) {
+    return errnoOf(error) === 'ESRCH';
+  }
+}
+
+/** Locks this process holds, so that its own are not taken for those of an earlier process with the same number. */
+const heldHere = new Set<string>();
+
+/** All readable locks. A lock that vanishes while it is read is none. */
+export async function readLocks(repository: Repository, signal: AbortSignal): Promise<LockFile[]> {
+  const locks: LockFile[] = [];
+  for (const id of await listIds(repository, 'locks', signal)) {
+    try {
+      const json = await loadJson(repository, { kind: 'locks', id }, signal);
+      locks.push(describeLock(repository, { id, json }));
+    } catch (error) {
+      if (isMissing(error)) continue;
+      throw error instanceof AppError ? error : damaged(fileName('locks', id), error);
+    }
+  }
+  return locks;
+}
+
+function describeLock(repository: Repository, file: { readonly id: LockId; readonly json: string }): LockFile {
+  const { time, exclusive, hostname: host, username, pid } = lockSchema.parse(JSON.parse(file.json));
+  const ageMs = repository.clock.now() - Number(parseTime(time) / 1_000_000n);
+  const isOrphan = host === hostname() && !heldHere.has(file.id) && isProcessGone(pid);
+  return {
+    id: file.id,
+    time,
+    exclusive,
+    hostname: host,
+    username,
+    pid,
+    isOrphan,
+    isStale: isOrphan || ageMs > staleAfterMs,
+  };
+}
+
+/** Removes stale locks, or all. Returns those removed. */
+export async function unlock(
+  repository: Repository,
+  options: { readonly removeAll: boolean; readonly signal: AbortSignal },
+): Promise<LockFile[]> {
+  const locks = await readLocks(repository, options.signal);
+  const removed = options.removeAll ? locks : locks.filter(({ isStale }) => isStale);
+  for (const { id } of removed) await repository.store.remove(fileName('locks', id), { signal: options.signal });
+  return removed;
+}
+
+async function refuseConflicts(repository: Repository, own: LockId | undefined, options: LockOptions): Promise<void> {
+  for (const lock of await readLocks(repository, options.signal)) {
+    if (lock.id === own || !(lock.exclusive || options.isExclusive)) continue;
+    if (lock.isOrphan) {
+      await repository.store.remove(fileName('locks', lock.id), { signal: options.signal });
+      continue;
+    }
+    const ageMs = repository.clock.now() - Number(parseTime(lock.time) / 1_000_000n);
+    const kind = lock.exclusive ? 'exclusively ' : '';
+    throw new AppError(
+      'REPOSITORY_LOCKED',
+      `the repository is ${kind}locked by process ${lock.pid} of ${lock.username}@${lock.hostname} since ${formatDuration(Math.max(0, ageMs))}`,
+      {
+        hint: lock.isStale
+          ? "That lock is stale: make sure that no process works there, then run 'lifeboat repository unlock'."
+          : 'Wait until that process has ended, or give --retry-lock 10m to wait for it.',
+      },
+    );
+  }
+}
+
+/** Takes a lock; rejects with `REPOSITORY_LOCKED`. Locks of this host whose process is gone are cleared away. */
+export async function acquireLock(repository: Repository, options: LockOptions): Promise<Lock> {
+  const until = repository.clock.now() + (options.waitMs ?? 0);
+  for (let pauseMs = 5000; ; pauseMs = Math.min(pauseMs * 2, minuteMs)) {
+    try {
+      return await tryLock(repository, options);
+    } catch (error) {
+      const isLocked = error instanceof AppError && error.code === 'REPOSITORY_LOCKED';
+      if (!isLocked || repository.clock.now() + pauseMs > until) throw error;
+      await sleep(pauseMs, undefined, { signal: options.signal });
+    }
+  }
+}
+
+async function tryLock(repository: Repository, options: LockOptions): Promise<Lock> {
+  await refuseConflicts(repository, undefined, options);
+  const id = await writeLock(repository, options.isExclusive, options.signal);
+  const lock = new HeldLock(repository, id, options);
+  try {
+    await sleep(settleMs, undefined, { signal: options.signal });
+    await refuseConflicts(repository, id, options);
+    return lock;
+  } catch (error) {
+    await lock[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+async function writeLock(repository: Repository, exclusive: boolean, signal: AbortSignal): Promise<LockId> {
+  const { username, uid, gid } = userInfo();
+  const owner = { ...(uid > 0 && { uid }), ...(gid > 0 && { gid }) };
+  const time = formatTime(BigInt(repository.clock.now()) * 1_000_000n);
+  const json = JSON.stringify({ time, exclusive, hostname: hostname(), username, pid: process.pid, ...owner });
+  const id = await saveJson(repository, { kind: 'locks', json }, signal);
+  heldHere.add(id);
+  return id;
+}
+
+class HeldLock implements Lock {
+  readonly #repository: Repository;
+  readonly #isExclusive: boolean;
+  readonly #lost = new AbortController();
+  readonly #timer: NodeJS.Timeout;
+  #id: LockId;
+  #refreshedAtMs: number;
+  #refreshing: Promise<void> = Promise.resolve();
+
+  constructor(repository: Repository, id: LockId, options: LockOptions) {
+    this.#repository = repository;
+    this.#id = id;
+    this.#isExclusive = options.isExclusive;
+    this.#refreshedAtMs = repository.clock.now();
+    this.#timer = setInterval(() => {
+      this.#refreshing = this.#refreshing.then(() => this.#refresh());
+    }, refreshIntervalMs);
+    this.#timer.unref();
+  }
+
+  get signal(): AbortSignal {
+    return this.#lost.signal;
+  }
+
+  async check(): Promise<void> {
+    await this.#refreshing;
+    this.#lost.signal.throwIfAborted();
+    try {
+      await this.#repository.store.stat(fileName('locks', this.#id), { signal: this.#lost.signal });
+    } catch (error) {
+      if (isMissing(error)) this.#lose('another process removed the lock file');
+      throw error;
+    }
+    if (this.#repository.clock.now() - this.#refreshedAtMs > refreshFailMs) this.#lose('it was not refreshed in time');
+  }
+
+  /** A new file first, then the old one's removal: at no moment is there none. */
+  async #refresh(): Promise<void> {
+    if (this.#lost.signal.aborted) return;
+    const signal = AbortSignal.any([this.#lost.signal, AbortSignal.timeout(refreshIntervalMs)]);
+    try {
+      const old = this.#id;
+      await this.#repository.store.stat(fileName('locks', old), { signal });
+      this.#id = await writeLock(this.#repository, this.#isExclusive, signal);
+      this.#refreshedAtMs = this.#repository.clock.now();
+      heldHere.delete(old);
+      await this.#repository.store.remove(fileName('locks', old), { signal });
+    } catch (error) {
+      const isOver = isMissing(error) || this.#repository.clock.now() - this.#refreshedAtMs > refreshFailMs;
+      if (isOver) this.#lost.abort(this.#error(messageOf(error)));
+    }
+  }
+
+  #error(reason: string): AppError {
+    return new AppError('LOCK_LOST', `the lock on ${this.#repository.store.properties.location} is lost: ${reason}`, {
+      hint: 'Run the command again; nothing of this run was made visible after the lock was lost.',
+    });
+  }
+
+  #lose(reason: string): never {
+    const error = this.#error(reason);
+    this.#lost.abort(error);
+    throw error;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#refreshing;
+    heldHere.delete(this.#id);
+    await this.#repository.store.remove(fileName('locks', this.#id));
+  }
+}

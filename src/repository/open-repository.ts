@@ -1,0 +1,181 @@
+// Creating and opening a repository, and its passwords: several key files wrap the one master key.
+import { type Clock, systemClock } from '../base/clock.ts';
+import { AppError } from '../base/errors.ts';
+import { type Random, systemRandom } from '../base/random.ts';
+import type { Store } from '../storage/store.ts';
+import { createConfig, decodeConfig, encodeConfig, type NewConfig, type RepositoryConfig } from './config-file.ts';
+import { formatTime } from './go-text.ts';
+import { hashOf, type KeyId } from './ids.ts';
+import {
+  createMasterKey,
+  parseKeyFile,
+  unwrapMasterKey,
+  wrapMasterKey,
+  type KeyFile,
+  type ScryptCost,
+} from './key-file.ts';
+import { configName, fileName, listFiles } from './layout.ts';
+import { damaged, isMissing, listIds, readFile, type Repository } from './repository.ts';
+import type { KeyTriple } from './seal.ts';
+
+/** restic looks at no more key files than this. */
+const keyFilesMax = 20;
+
+export interface OpenOptions {
+  readonly password: string;
+  readonly signal: AbortSignal;
+  readonly clock?: Clock;
+  readonly random?: Random;
+}
+
+export interface InitOptions extends OpenOptions, NewConfig {
+  /** Tests make it cheap. */
+  readonly scryptCost?: ScryptCost;
+}
+
+function missing(store: Store): AppError {
+  return new AppError('REPOSITORY_MISSING', `there is no repository at ${store.properties.location}`, {
+    hint: "Check the address, or create one with 'lifeboat repository init'.",
+  });
+}
+
+/** Creates a repository. Rejects with `REPOSITORY_EXISTS` if anything of one is there. */
+export async function initRepository(store: Store, options: InitOptions): Promise<Repository> {
+  const { clock = systemClock, random = systemRandom, signal } = options;
+  await refuseExisting(store, signal);
+  const keys = createMasterKey();
+  const repository = { store, keys, config: createConfig(options), clock, random };
+  // The key first: a config without a key could never be opened, a key without a config is simply no repository yet.
+  const keyId = await addPassword({ ...repository, keyId: '' as KeyId }, options);
+  await store.put(configName, [encodeConfig(keys, repository.config)], { signal });
+  return { ...repository, keyId };
+}
+
+async function refuseExisting(store: Store, signal: AbortSignal): Promise<void> {
+  const isThere = await store.stat(configName, { signal }).then(
+    () => true,
+    (error: unknown) => {
+      if (isMissing(error)) return false;
+      throw error;
+    },
+  );
+  const kinds = isThere ? [] : (['keys', 'snapshots'] as const);
+  for (const kind of kinds) {
+    for await (const file of listFiles(store, kind, signal)) {
+      throw new AppError('REPOSITORY_EXISTS', `${store.properties.location} holds ${kind}/${file.id} but no config`, {
+        hint: 'Choose an empty place; if an earlier init was cut off here, remove its key file first.',
+      });
+    }
+  }
+  if (isThere) {
+    throw new AppError('REPOSITORY_EXISTS', `there is a repository at ${store.properties.location} already`, {
+      hint: 'Use it as it is, or choose another place.',
+    });
+  }
+}
+
+/** Opens with whichever key file fits the password. */
+export async function openRepository(store: Store, options: OpenOptions): Promise<Repository> {
+  const { clock = systemClock, random = systemRandom, signal } = options;
+  const sealedConfig = await store.get(configName, { signal }).catch((error: unknown) => {
+    throw isMissing(error) ? missing(store) : error;
+  });
+  const { keys, keyId } = await findKey(store, options);
+  return { store, keys, keyId, config: readConfig(keys, sealedConfig), clock, random };
+}
+
+function readConfig(keys: KeyTriple, sealed: Buffer): RepositoryConfig {
+  try {
+    return decodeConfig(keys, sealed);
+  } catch (error) {
+    throw error instanceof AppError ? error : damaged(configName, error);
+  }
+}
+
+async function findKey(store: Store, options: OpenOptions): Promise<{ keys: KeyTriple; keyId: KeyId }> {
+  const ids = await listIds({ store }, 'keys', options.signal);
+  if (ids.length === 0) throw missing(store);
+  const problems: unknown[] = [];
+  for (const keyId of ids.slice(0, keyFilesMax)) {
+    try {
+      const file = parseKeyFile(await readFile(store, { kind: 'keys', id: keyId }, options.signal));
+      const keys = await unwrapMasterKey(file, options.password);
+      if (keys !== undefined) return { keys, keyId };
+    } catch (error) {
+      options.signal.throwIfAborted();
+      problems.push(error instanceof AppError ? error : damaged(fileName('keys', keyId), error));
+    }
+  }
+  // A damaged key file must not hide behind "wrong password".
+  if (problems.length > 0) throw problems[0];
+  throw new AppError('PASSWORD_WRONG', `no key of ${store.properties.location} opens with this password`, {
+    hint: 'Check LIFEBOAT_PASSWORD or the password file; white space at its ends is dropped.',
+  });
+}
+
+export interface KeyInfo {
+  readonly id: KeyId;
+  readonly isCurrent: boolean;
+  readonly created: string;
+  readonly userName: string;
+  readonly hostName: string;
+}
+
+export async function listKeys(repository: Repository, signal: AbortSignal): Promise<KeyInfo[]> {
+  const keys: KeyInfo[] = [];
+  for (const id of await listIds(repository, 'keys', signal)) {
+    const bytes = await readFile(repository.store, { kind: 'keys', id }, signal);
+    let file: KeyFile;
+    try {
+      file = parseKeyFile(bytes);
+    } catch (error) {
+      throw damaged(fileName('keys', id), error);
+    }
+    const { created, username: userName, hostname: hostName } = file;
+    keys.push({ id, isCurrent: id === repository.keyId, created, userName, hostName });
+  }
+  return keys;
+}
+
+/** Adds a key file for one more password; the master key stays what it is. */
+export async function addPassword(
+  repository: Repository,
+  options: { readonly password: string; readonly signal: AbortSignal; readonly scryptCost?: ScryptCost },
+): Promise<KeyId> {
+  if (options.password === '') {
+    throw new AppError('PASSWORD_MISSING', 'the new password is empty', {
+      hint: 'Give a password of at least one character.',
+    });
+  }
+  const created = formatTime(BigInt(repository.clock.now()) * 1_000_000n);
+  const cost = options.scryptCost === undefined ? {} : { cost: options.scryptCost };
+  const bytes = await wrapMasterKey(repository.keys, options.password, { created, ...cost });
+  const check = await unwrapMasterKey(parseKeyFile(bytes), options.password);
+  if (check === undefined || !check.encrypt.equals(repository.keys.encrypt))
+    throw new Error('the new key file does not open');
+  const id = hashOf(bytes) as KeyId;
+  await repository.store.put(fileName('keys', id), [bytes], { signal: options.signal });
+  return id;
+}
+
+/** Removes a password. The one in use and the last one can't be removed: nobody could open the repository again. */
+export async function removePassword(repository: Repository, id: KeyId, signal: AbortSignal): Promise<void> {
+  if (id === repository.keyId) {
+    throw new AppError('USAGE', `key ${id.slice(0, 8)} is the one in use`, {
+      hint: 'Open the repository with another password to remove it.',
+    });
+  }
+  await repository.store.remove(fileName('keys', id), { signal });
+}
+
+/** Writes a key file for the new password, checks that it opens, then removes the one in use. */
+export async function changePassword(
+  repository: Repository,
+  options: { readonly password: string; readonly signal: AbortSignal; readonly scryptCost?: ScryptCost },
+): Promise<KeyId> {
+  const id = await addPassword(repository, options);
+  const reopened = await openRepository(repository.store, options);
+  if (!reopened.keys.encrypt.equals(repository.keys.encrypt)) throw new Error('the new password opens another key');
+  await repository.store.remove(fileName('keys', repository.keyId), { signal: options.signal });
+  return id;
+}

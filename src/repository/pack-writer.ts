@@ -1,0 +1,152 @@
+// Collects sealed blobs into packs, uploads them, and lists them in index files. Nothing is listed before it is stored.
+import { createHash } from 'node:crypto';
+import { Semaphore } from '../base/semaphore.ts';
+import type { BlobIndex } from './blob-index.ts';
+import type { BlobId, PackId } from './ids.ts';
+import { encodeIndex, indexBlobsMax, placeEntries, type IndexedPack } from './index-file.ts';
+import { fileName } from './layout.ts';
+import { encodeHeader, packSizeOf, type BlobType, type PackEntry } from './pack-header.ts';
+import { saveJson, type Repository } from './repository.ts';
+import { seal } from './seal.ts';
+
+/** A pack is closed after the blob that takes it to this size. restic's default. */
+export const packTargetBytes = 16 * 1024 * 1024;
+/** An index file is written at least this often, so that an interrupted backup finds its work again. */
+const indexIntervalMs = 10 * 60_000;
+/** Packs under way to the store at once; each is held in memory until it is there. */
+const uploadsMax = 3;
+
+interface OpenPack {
+  readonly parts: Uint8Array[];
+  readonly entries: PackEntry[];
+  sizeBytes: number;
+}
+
+export interface PackWriterOptions {
+  readonly signal: AbortSignal;
+  /** Called before each index file is written: the moment from which others may rely on the packs. */
+  beforeIndex(): Promise<void>;
+  readonly packTargetBytes?: number;
+}
+
+export class PackWriter {
+  readonly #repository: Repository;
+  readonly #index: BlobIndex;
+  readonly #options: PackWriterOptions;
+  readonly #targetBytes: number;
+  readonly #open: Record<BlobType, OpenPack> = { data: emptyPack(), tree: emptyPack() };
+  /** Blobs that are in no index yet: in an open pack, or under way. */
+  readonly #pending = new Set<string>();
+  readonly #uploads: Semaphore;
+  readonly #underway = new Set<Promise<void>>();
+  #unlisted: IndexedPack[] = [];
+  #unlistedBlobs = 0;
+  #indexedAtMs: number;
+  #indexing: Promise<void> = Promise.resolve();
+  #failure: unknown;
+  /** What went to the store, sealed, with headers. */
+  storedBytes = 0;
+
+  constructor(repository: Repository, index: BlobIndex, options: PackWriterOptions) {
+    this.#repository = repository;
+    this.#index = index;
+    this.#options = options;
+    this.#targetBytes = options.packTargetBytes ?? packTargetBytes;
+    this.#uploads = new Semaphore(Math.min(uploadsMax, repository.store.properties.connectionsMax));
+    this.#indexedAtMs = repository.clock.now();
+  }
+
+  /** Whether a blob is stored or will be before `finish` resolves. */
+  isKnown(type: BlobType, id: BlobId): boolean {
+    return this.#pending.has(`${type}${id}`) || this.#index.has(type, id);
+  }
+
+  /** Says that this writer will get the blob; false if it is known already. */
+  claim(type: BlobType, id: BlobId): boolean {
+    if (this.isKnown(type, id)) return false;
+    this.#pending.add(`${type}${id}`);
+    return true;
+  }
+
+  /** Adds a sealed blob that was claimed. Resolves when there is room for more. */
+  async add(entry: PackEntry, sealed: Uint8Array): Promise<void> {
+    this.#throwFailure();
+    const pack = this.#open[entry.type];
+    pack.parts.push(sealed);
+    pack.entries.push(entry);
+    pack.sizeBytes += sealed.length;
+    if (pack.sizeBytes >= this.#targetBytes) await this.#close(entry.type);
+  }
+
+  /** Stores what is left, then the last index. Everything added is safe and listed when this resolves. */
+  async finish(): Promise<void> {
+    for (const type of ['data', 'tree'] as const) if (this.#open[type].entries.length > 0) await this.#close(type);
+    await Promise.allSettled(this.#underway);
+    this.#throwFailure();
+    await this.#writeIndex();
+    this.#throwFailure();
+  }
+
+  async #close(type: BlobType): Promise<void> {
+    const pack = this.#open[type];
+    this.#open[type] = emptyPack();
+    const permit = await this.#uploads.acquire();
+    const upload = this.#upload(type, pack)
+      .catch((error: unknown) => {
+        this.#failure ??= error;
+      })
+      .finally(() => {
+        permit[Symbol.dispose]();
+        this.#underway.delete(upload);
+      });
+    this.#underway.add(upload);
+  }
+
+  async #upload(type: BlobType, pack: OpenPack): Promise<void> {
+    const header = seal(this.#repository.keys, encodeHeader(pack.entries));
+    const headerLength = Buffer.allocUnsafe(4);
+    headerLength.writeUInt32LE(header.length);
+    const parts = [...pack.parts, header, headerLength];
+    const hash = createHash('sha256');
+    for (const part of parts) hash.update(part);
+    const id = hash.digest('hex') as PackId;
+    const { signal } = this.#options;
+    await this.#repository.store.put(fileName('data', id), parts, { signal, isBulkData: type === 'data' });
+    this.storedBytes += packSizeOf(pack.entries);
+    const entries = placeEntries(pack.entries);
+    this.#index.addPack(id, entries);
+    for (const entry of entries) this.#pending.delete(`${entry.type}${entry.id}`);
+    this.#unlisted.push({ id, entries });
+    this.#unlistedBlobs += entries.length;
+    const isDue = this.#repository.clock.now() - this.#indexedAtMs > indexIntervalMs;
+    if (this.#unlistedBlobs >= indexBlobsMax || isDue) await this.#writeIndex();
+  }
+
+  /** One at a time, in the order asked. */
+  #writeIndex(): Promise<void> {
+    this.#indexing = this.#indexing.then(async () => {
+      while (this.#unlisted.length > 0) {
+        const packs = takePacks(this.#unlisted, indexBlobsMax);
+        await this.#options.beforeIndex();
+        await saveJson(this.#repository, { kind: 'index', json: encodeIndex(packs) }, this.#options.signal);
+        this.#unlisted = this.#unlisted.slice(packs.length);
+        this.#unlistedBlobs = this.#unlisted.reduce((sum, { entries }) => sum + entries.length, 0);
+        this.#indexedAtMs = this.#repository.clock.now();
+      }
+    });
+    return this.#indexing;
+  }
+
+  #throwFailure(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+}
+
+const emptyPack = (): OpenPack => ({ parts: [], entries: [], sizeBytes: 0 });
+
+/** The first packs that together hold at most `blobsMax` blobs; at least one, whole packs only. */
+function takePacks(packs: readonly IndexedPack[], blobsMax: number): IndexedPack[] {
+  let blobs = 0;
+  const end = packs.findIndex(({ entries }, at) => (blobs += entries.length) > blobsMax && at > 0);
+  return packs.slice(0, end < 0 ? packs.length : end);
+}

@@ -1,0 +1,135 @@
+// What the main thread asks of the worker threads, and what they answer. Bulk bytes travel in shared slabs, never copied;
+// sealed bytes come back as transferred buffers. Workers keep no state between tasks.
+import type { ChunkerName, ChunkerParameters } from './create-chunker.ts';
+import type { BlobId } from './ids.ts';
+import type { BlobType } from './pack-header.ts';
+import type { KeyTriple } from './seal.ts';
+
+export interface WorkerSettings {
+  readonly keys: KeyTriple;
+  readonly chunker: ChunkerParameters;
+}
+
+/** A piece of a slab with the hash of its content. */
+export interface Chunk {
+  readonly id: BlobId;
+  readonly offsetBytes: number;
+  readonly lengthBytes: number;
+}
+
+export interface WorkerTasks {
+  /** Reads small files one after another into the slab and hashes them. */
+  scanFiles: {
+    readonly task: { readonly slab: SharedArrayBuffer; readonly files: readonly ScanFile[] };
+    readonly result: readonly ScannedFile[];
+  };
+  /** Reads one stretch of a large file into the slab and cuts it. */
+  scanPart: {
+    readonly task: {
+      readonly slab: SharedArrayBuffer;
+      readonly path: string;
+      readonly offsetBytes: number;
+      readonly chunker: ChunkerName;
+    };
+    readonly result: ScannedPart;
+  };
+  /** Cuts what the main thread put into the slab. */
+  scanBytes: {
+    readonly task: {
+      readonly slab: SharedArrayBuffer;
+      readonly lengthBytes: number;
+      readonly isLast: boolean;
+      readonly chunker: ChunkerName;
+    };
+    readonly result: readonly Chunk[];
+  };
+  /** Compresses and seals blobs that lie in a slab or in `bytes`. */
+  seal: {
+    readonly task: {
+      readonly bytes: SharedArrayBuffer | Uint8Array;
+      readonly type: BlobType;
+      readonly level: number;
+      readonly blobs: readonly Chunk[];
+    };
+    readonly result: SealedRun;
+  };
+  /** Opens blobs of one stretch of a pack, checks them, and writes them where they belong. */
+  restore: {
+    readonly task: { readonly bytes: Uint8Array; readonly root: string; readonly blobs: readonly RestoreBlob[] };
+    readonly result: RestoreResult;
+  };
+  /** Opens blobs of one stretch of a pack and checks them; returns their content if asked. */
+  open: {
+    readonly task: {
+      readonly bytes: Uint8Array;
+      readonly blobs: readonly StoredBlob[];
+      readonly wantsContent: boolean;
+    };
+    readonly result: readonly OpenedBlob[];
+  };
+}
+
+export type WorkerTaskKind = keyof WorkerTasks;
+
+export interface ScanFile {
+  readonly path: string;
+  readonly sizeBytes: number;
+  readonly mtimeNs: bigint;
+}
+
+export type ScannedFile =
+  | { readonly outcome: 'read'; readonly chunk: Chunk; readonly isChanged: boolean }
+  /** It is larger than it was: to be read as a large file. */
+  | { readonly outcome: 'grown' }
+  | { readonly outcome: 'failed'; readonly message: string };
+
+export type ScannedPart =
+  | {
+      readonly outcome: 'read';
+      readonly chunks: readonly Chunk[];
+      /** Bytes that the chunks cover; the next part begins after them. */
+      readonly consumedBytes: number;
+      readonly isEnd: boolean;
+      /** Size and time when the end was reached. */
+      readonly sizeBytes: number;
+      readonly mtimeNs: bigint;
+    }
+  | { readonly outcome: 'failed'; readonly message: string };
+
+/** Sealed blobs in one buffer, one after another, in the order asked. */
+export interface SealedRun {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly lengthsBytes: readonly number[];
+  /** Length of the content, 0 where it is stored without compression. */
+  readonly plainLengthsBytes: readonly number[];
+}
+
+export interface StoredBlob {
+  readonly id: BlobId;
+  /** Within the bytes of the task. */
+  readonly offsetBytes: number;
+  readonly lengthBytes: number;
+  readonly plainLengthBytes: number;
+}
+
+export interface RestoreBlob extends StoredBlob {
+  readonly targets: readonly RestoreTarget[];
+}
+
+export interface RestoreTarget {
+  /** Below the root of the restore. */
+  readonly path: string;
+  readonly positionBytes: number;
+  /** The file was made for this restore, at its full length: zeros are there already, as a hole. */
+  readonly isFresh: boolean;
+}
+
+export interface RestoreResult {
+  /** Blobs whose bytes are damaged: another copy is to be tried. */
+  readonly damaged: readonly { readonly id: BlobId; readonly message: string }[];
+  readonly failed: readonly { readonly path: string; readonly message: string; readonly code: string }[];
+}
+
+export type OpenedBlob =
+  | { readonly outcome: 'opened'; readonly content: Uint8Array | undefined; readonly plainLengthBytes: number }
+  | { readonly outcome: 'damaged'; readonly message: string };
