@@ -1,0 +1,306 @@
+// One backup of one component into one repository: source session → trees and packs → index → snapshot.
+import { hostname, userInfo } from 'node:os';
+import { AppError, messageOf } from '../../base/errors.ts';
+import type { JsonObject } from '../../base/json.ts';
+import { BlobWriter, type SavedFile } from '../../repository/blob-writer.ts';
+import type { IndexedRepository } from '../../repository/blob-reader.ts';
+import type { ChunkerName } from '../../repository/create-chunker.ts';
+import { formatTime } from '../../repository/go-text.ts';
+import { loadIndex } from '../../repository/load-index.ts';
+import { acquireLock, type Lock } from '../../repository/lock.ts';
+import type { Repository } from '../../repository/repository.ts';
+import { loadSnapshots, saveSnapshot, type StoredSnapshot } from '../../repository/snapshot.ts';
+import type { TreeNode } from '../../repository/tree.ts';
+import { WorkerPool } from '../../repository/worker-pool.ts';
+import type { BackupSession, Entry, EntryProblem, Source } from '../../sources/source.ts';
+import { nodeOf, syntheticMetadata } from './node-of.ts';
+import { isUnchanged, ParentTree } from './parent-tree.ts';
+import { savePatched } from './patched-entry.ts';
+import { TreeBuilder } from './tree-builder.ts';
+
+export interface BackupOptions {
+  /** The application's name: the snapshot's hostname, so that backups by several workers stay one group. */
+  readonly host?: string | undefined;
+  readonly component: string;
+  readonly tags?: readonly string[] | undefined;
+  readonly description?: string | undefined;
+  /** zstd level; 0 stores data as it is. */
+  readonly compressionLevel?: number | undefined;
+  /** For a component without an earlier snapshot. */
+  readonly chunker?: ChunkerName | undefined;
+  /** Read all files even if they seem unchanged. */
+  readonly isForced?: boolean | undefined;
+  /** How long to wait for a lock of others. */
+  readonly lockWaitMs?: number | undefined;
+  readonly programVersion: string;
+  readonly signal: AbortSignal;
+  onProgress?(progress: BackupProgress): void;
+}
+
+export interface BackupProgress {
+  readonly files: number;
+  /** Read, or known to be unchanged. */
+  readonly bytes: number;
+  readonly path: string;
+}
+
+export interface BackupResult {
+  readonly snapshot: StoredSnapshot;
+  readonly parent: string | undefined;
+  readonly files: { readonly new: number; readonly changed: number; readonly unmodified: number };
+  readonly totalBytes: number;
+  /** New data before compression, and what the repository grew by. */
+  readonly addedBytes: number;
+  readonly storedBytes: number;
+  readonly problems: readonly EntryProblem[];
+  readonly facts: JsonObject;
+  readonly fingerprintItems: number;
+}
+
+const defaultCompressionLevel = 1;
+/** Our own files inside a snapshot's tree. */
+export const ownFolder = '/.lifeboat';
+
+/** Backs up. What was stored stays stored if this rejects or is aborted; a snapshot appears only at the very end. */
+export async function backup(repository: Repository, source: Source, options: BackupOptions): Promise<BackupResult> {
+  const startedNs = BigInt(repository.clock.now()) * 1_000_000n;
+  await using lock = await acquireLock(repository, {
+    isExclusive: false,
+    signal: options.signal,
+    waitMs: options.lockWaitMs ?? 0,
+  });
+  const signal = AbortSignal.any([options.signal, lock.signal]);
+  // Snapshots before the index: what a snapshot needs is then sure to be in it.
+  const snapshots = await loadSnapshots(repository, signal);
+  const indexed = { repository, index: await loadIndex(repository, signal) };
+  await using session = await source.open(signal);
+  await using pool = new WorkerPool(repository);
+  const run = new BackupRun({ indexed, source, session, lock, pool, options, signal, startedNs });
+  return run.perform(snapshots);
+}
+
+interface RunParts {
+  readonly indexed: IndexedRepository;
+  readonly source: Source;
+  readonly session: BackupSession;
+  readonly lock: Lock;
+  readonly pool: WorkerPool;
+  readonly options: BackupOptions;
+  readonly signal: AbortSignal;
+  readonly startedNs: bigint;
+}
+
+/** Newest snapshot of the same host, component and paths. */
+function findParent(
+  snapshots: readonly StoredSnapshot[],
+  like: { host: string; paths: readonly string[] },
+): StoredSnapshot | undefined {
+  const key = like.paths.toSorted().join('\0');
+  return snapshots.findLast(({ hostname: host, paths }) => host === like.host && paths.toSorted().join('\0') === key);
+}
+
+class BackupRun {
+  readonly #parts: RunParts;
+  readonly #problems: EntryProblem[] = [];
+  readonly #files = { new: 0, changed: 0, unmodified: 0 };
+  readonly #folders = { new: 0, changed: 0, unmodified: 0 };
+  #bytes = 0;
+
+  constructor(parts: RunParts) {
+    this.#parts = parts;
+  }
+
+  async perform(snapshots: readonly StoredSnapshot[]): Promise<BackupResult> {
+    const { options, session, indexed, startedNs } = this.#parts;
+    const host = options.host ?? hostname();
+    const parent = findParent(snapshots, { host, paths: session.paths });
+    const chunker = options.chunker ?? this.#inheritedChunker(parent);
+    const writer = this.#createWriter(chunker);
+    const parentTree = new ParentTree(indexed, this.#parts.signal);
+    await parentTree.enterRoot(parent?.tree);
+    const builder = new TreeBuilder(writer, { events: parentTree, timeNs: startedNs });
+    for await (const entry of session.entries(this.#parts.signal)) {
+      await this.#addEntry(entry, { writer, builder, parentTree });
+    }
+    const own = await this.#addOwnFiles(writer, builder);
+    const tree = await builder.finish();
+    const storedBytes = await writer.finish();
+    await this.#parts.lock.check();
+    const snapshot = await this.#saveSnapshot({ tree, host, parent, chunker, writer, storedBytes });
+    const problems = [...session.problems, ...this.#problems];
+    const { addedBytes } = writer.counts;
+    return {
+      snapshot,
+      parent: parent?.id,
+      files: this.#files,
+      totalBytes: this.#bytes,
+      addedBytes,
+      storedBytes,
+      problems,
+      ...own,
+    };
+  }
+
+  /** A snapshot that names none was made by restic; one whose tags restic changed lost the name. */
+  #inheritedChunker(parent: StoredSnapshot | undefined): ChunkerName {
+    const { chunkerDefault } = this.#parts.indexed.repository.config;
+    if (parent === undefined) return chunkerDefault;
+    return parent.lifeboat?.chunker ?? 'rabin';
+  }
+
+  #createWriter(chunker: ChunkerName): BlobWriter {
+    const { indexed, options, pool, lock, signal } = this.#parts;
+    return new BlobWriter(indexed.repository, indexed.index, {
+      signal,
+      pool,
+      chunker,
+      compressionLevel: options.compressionLevel ?? defaultCompressionLevel,
+      beforeIndex: () => lock.check(),
+      onRead: (bytes) => {
+        this.#bytes += bytes;
+      },
+    });
+  }
+
+  async #addEntry(
+    entry: Entry,
+    { writer, builder, parentTree }: { writer: BlobWriter; builder: TreeBuilder; parentTree: ParentTree },
+  ): Promise<void> {
+    this.#parts.signal.throwIfAborted();
+    const name = await builder.moveTo(entry.path);
+    const parent = parentTree.find(name);
+    if (entry.metadata.type === 'dir') {
+      this.#folders[parent === undefined ? 'new' : 'unmodified'] += 1;
+      await builder.openFolder(name, entry.metadata);
+      return;
+    }
+    if (entry.metadata.type !== 'file') {
+      builder.add(nodeOf(name, entry.metadata, {}));
+      return;
+    }
+    builder.add(await this.#fileNode(entry, { name, parent, writer }));
+    const files = this.#files.new + this.#files.changed + this.#files.unmodified;
+    this.#parts.options.onProgress?.({ files, bytes: this.#bytes, path: entry.path });
+  }
+
+  async #fileNode(
+    entry: Entry,
+    { name, parent, writer }: { name: string; parent: TreeNode | undefined; writer: BlobWriter },
+  ): Promise<TreeNode | Promise<TreeNode | undefined>> {
+    const { metadata } = entry;
+    if (entry.kind === 'patched') {
+      this.#files.changed += 1;
+      const saved = await savePatched(entry, {
+        parent,
+        writer,
+        indexed: this.#parts.indexed,
+        signal: this.#parts.signal,
+      });
+      return nodeOf(name, metadata, saved);
+    }
+    if (entry.content?.from === 'stream') {
+      this.#files[parent === undefined ? 'new' : 'changed'] += 1;
+      const saved = await writer.saveStream(entry.content.open(this.#parts.signal));
+      return nodeOf(name, metadata, saved);
+    }
+    const isKept = this.#parts.options.isForced !== true && isUnchanged(metadata, parent);
+    if (isKept && parent.content.every((id) => writer.isKnown('data', id))) {
+      this.#files.unmodified += 1;
+      this.#bytes += metadata.sizeBytes;
+      return nodeOf(name, metadata, { content: parent.content });
+    }
+    this.#files[parent === undefined ? 'new' : 'changed'] += 1;
+    const path = entry.content?.path ?? entry.path;
+    const { done } = await writer.saveFile({ path, sizeBytes: metadata.sizeBytes, mtimeNs: metadata.mtimeNs });
+    const node = done.then((saved) => this.#nodeOfSaved(saved, { name, entry }));
+    node.catch(() => undefined); // The folder it belongs to hears of it.
+    return node;
+  }
+
+  /** A file that can't be read is left out and reported; one that changed meanwhile is kept and reported. */
+  #nodeOfSaved(saved: SavedFile, { name, entry }: { name: string; entry: Entry }): TreeNode | undefined {
+    if ('problem' in saved) {
+      this.#problems.push({ path: entry.path, message: saved.problem });
+      return undefined;
+    }
+    if (saved.isChanged) this.#problems.push({ path: entry.path, message: 'changed while it was read' });
+    return nodeOf(name, entry.metadata, saved);
+  }
+
+  /** What the source knows beyond its entries travels inside the tree, so that it is copied and kept with them. */
+  async #addOwnFiles(
+    writer: BlobWriter,
+    builder: TreeBuilder,
+  ): Promise<{ facts: JsonObject; fingerprintItems: number }> {
+    const { session, signal, source, startedNs } = this.#parts;
+    const facts = await session.facts(signal);
+    const fingerprint = await session.fingerprint(signal);
+    const files: [string, unknown][] = [];
+    if (Object.keys(facts).length > 0) files.push(['facts.json', { source: source.kind, ...facts }]);
+    if (fingerprint !== undefined) files.push(['fingerprint.json', fingerprint]);
+    for (const [name, value] of files) {
+      const bytes = Buffer.from(`${JSON.stringify(value, undefined, 2)}\n`);
+      await builder.moveTo(`${ownFolder}/${name}`);
+      const content = [await writer.saveData(bytes)];
+      builder.add(nodeOf(name, syntheticMetadata('file', startedNs), { content, sizeBytes: bytes.length }));
+    }
+    return { facts, fingerprintItems: fingerprint?.items.length ?? 0 };
+  }
+
+  async #saveSnapshot(made: {
+    readonly tree: StoredSnapshot['tree'];
+    readonly host: string;
+    readonly parent: StoredSnapshot | undefined;
+    readonly chunker: ChunkerName;
+    readonly writer: BlobWriter;
+    readonly storedBytes: number;
+  }): Promise<StoredSnapshot> {
+    const { indexed, options, session, source, signal, startedNs } = this.#parts;
+    const { username, uid, gid } = userInfo();
+    const { counts } = made.writer;
+    const time = formatTime(startedNs);
+    const files = this.#files.new + this.#files.changed + this.#files.unmodified;
+    const summary = {
+      backup_start: time,
+      backup_end: formatTime(BigInt(indexed.repository.clock.now()) * 1_000_000n),
+      files_new: this.#files.new,
+      files_changed: this.#files.changed,
+      files_unmodified: this.#files.unmodified,
+      dirs_new: this.#folders.new,
+      dirs_changed: this.#folders.changed,
+      dirs_unmodified: this.#folders.unmodified,
+      data_blobs: counts.dataBlobs,
+      tree_blobs: counts.treeBlobs,
+      data_added: counts.addedBytes,
+      data_added_packed: made.storedBytes,
+      total_files_processed: files,
+      total_bytes_processed: this.#bytes,
+    };
+    const snapshot = {
+      time,
+      parent: made.parent?.id,
+      tree: made.tree,
+      paths: session.paths,
+      hostname: made.host,
+      username,
+      uid: Math.max(0, uid),
+      gid: Math.max(0, gid),
+      excludes: [],
+      tags: [...new Set([`component=${options.component}`, ...(options.tags ?? [])])],
+      program_version: `lifeboat ${options.programVersion}`,
+      summary,
+      ...(options.description !== undefined && { description: options.description }),
+      lifeboat: { component: options.component, source: source.kind, chunker: made.chunker },
+    };
+    return saveSnapshot(indexed.repository, snapshot, signal);
+  }
+}
+
+/** Wraps what a source threw that is not an error of ours. */
+export function sourceFailure(component: string, error: unknown): AppError {
+  if (error instanceof AppError) return error;
+  return new AppError('SOURCE_FAILED', `the backup of ${component} broke off: ${messageOf(error)}`, {
+    hint: 'No snapshot was written; run the command again. What was stored already is not stored twice.',
+    cause: error,
+  });
+}

@@ -1,0 +1,63 @@
+// From what a source says of an entry to what a tree holds of it.
+import type { FileMetadata } from '../../base/file-type.ts';
+import { toGoMode } from '../../repository/file-mode.ts';
+import { formatTime } from '../../repository/go-text.ts';
+import type { BlobId } from '../../repository/ids.ts';
+import type { TreeNode } from '../../repository/tree.ts';
+
+export interface NodeContent {
+  readonly content?: readonly BlobId[] | undefined;
+  readonly subtree?: BlobId | undefined;
+  /** Of files: the bytes really stored, which may differ from what the metadata said before they were read. */
+  readonly sizeBytes?: number | undefined;
+}
+
+/** Fields that restic's own backup leaves out for a type are left out here too, so that tree ids agree. */
+export function nodeOf(name: string, metadata: FileMetadata, { content, subtree, sizeBytes }: NodeContent): TreeNode {
+  const { type } = metadata;
+  const isDevice = type === 'dev' || type === 'chardev';
+  const mtime = formatTime(metadata.mtimeNs);
+  return {
+    name,
+    type,
+    mode: toGoMode(type, metadata.mode),
+    mtime,
+    atime: mtime, // As restic without --with-atime: reading must not change the next backup.
+    ctime: formatTime(metadata.ctimeNs),
+    uid: metadata.uid,
+    gid: metadata.gid,
+    user: metadata.user,
+    group: metadata.group,
+    inode: metadata.inode,
+    deviceId: metadata.deviceId,
+    sizeBytes: type === 'file' ? (sizeBytes ?? metadata.sizeBytes) : 0,
+    links: type === 'file' || type === 'symlink' || isDevice ? metadata.links : 0,
+    linkTarget: metadata.linkTarget ?? '',
+    extendedAttributes: metadata.extendedAttributes,
+    device: isDevice ? metadata.deviceNumber : 0n,
+    content: type === 'file' ? (content ?? []) : undefined,
+    subtree,
+    rest: {},
+  };
+}
+
+/** Metadata of an entry that no file system holds: a dump, a folder above it. */
+export function syntheticMetadata(type: 'file' | 'dir', timeNs: bigint): FileMetadata {
+  return {
+    type,
+    mode: type === 'dir' ? 0o700 : 0o600,
+    mtimeNs: timeNs,
+    atimeNs: timeNs,
+    ctimeNs: timeNs,
+    uid: process.getuid?.() ?? 0,
+    gid: process.getgid?.() ?? 0,
+    user: '',
+    group: '',
+    inode: 0n,
+    deviceId: 0n,
+    links: type === 'file' ? 1 : 0,
+    sizeBytes: 0,
+    deviceNumber: 0n,
+    extendedAttributes: [],
+  };
+}

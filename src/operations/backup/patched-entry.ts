@@ -1,0 +1,160 @@
+// A file of which only changed ranges come: chunks of the parent's file that no range touches are referenced unread,
+// the others are read, patched and stored under their own bounds.
+import { AppError } from '../../base/errors.ts';
+import { chunkMaxBytes } from '../../repository/chunker.ts';
+import { readBlob, type IndexedRepository } from '../../repository/blob-reader.ts';
+import type { BlobWriter, SavedContent } from '../../repository/blob-writer.ts';
+import type { BlobId } from '../../repository/ids.ts';
+import type { TreeNode } from '../../repository/tree.ts';
+import type { ParentReader, PatchedEntry } from '../../sources/source.ts';
+
+interface PlacedChunk {
+  readonly id: BlobId;
+  readonly fromBytes: number;
+  readonly toBytes: number;
+}
+
+interface Range {
+  readonly offset: number;
+  readonly bytes: Uint8Array;
+}
+
+export interface PatchOptions {
+  readonly parent: TreeNode | undefined;
+  readonly writer: BlobWriter;
+  readonly indexed: IndexedRepository;
+  readonly signal: AbortSignal;
+}
+
+export async function savePatched(entry: PatchedEntry, options: PatchOptions): Promise<SavedContent> {
+  const chunks = placeChunks(entry, options);
+  const reader = parentReader(chunks, options);
+  const target = new PatchedFile(entry.metadata.sizeBytes, { ...options, chunks, reader });
+  for await (const range of entry.ranges(reader, options.signal)) await target.apply(range);
+  return target.finish();
+}
+
+function placeChunks(entry: PatchedEntry, { parent, indexed }: PatchOptions): PlacedChunk[] {
+  const chunks: PlacedChunk[] = [];
+  let fromBytes = 0;
+  for (const id of parent?.content ?? []) {
+    const found = indexed.index.find('data', id);
+    if (found === undefined) {
+      throw new AppError('REPOSITORY_DAMAGED', `chunk ${id} of the parent's ${entry.path} is missing`, {
+        hint: 'Take a full backup.',
+      });
+    }
+    const sizeBytes = found.plainLengthBytes === 0 ? found.lengthBytes - 32 : found.plainLengthBytes;
+    chunks.push({ id, fromBytes, toBytes: fromBytes + sizeBytes });
+    fromBytes += sizeBytes;
+  }
+  return chunks;
+}
+
+/** First chunk that ends after `offset`. */
+function chunkAt(chunks: readonly PlacedChunk[], offset: number): number {
+  let [low, high] = [0, chunks.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((chunks[middle] as PlacedChunk).toBytes > offset) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
+
+function parentReader(chunks: readonly PlacedChunk[], { indexed, signal }: PatchOptions): ParentReader {
+  const sizeBytes = chunks.at(-1)?.toBytes ?? 0;
+  return {
+    sizeBytes,
+    async read(offset, length) {
+      const parts: Buffer[] = [];
+      const end = Math.min(offset + length, sizeBytes);
+      for (let at = chunkAt(chunks, offset); at < chunks.length; at += 1) {
+        const { id, fromBytes, toBytes } = chunks[at] as PlacedChunk;
+        if (fromBytes >= end) break;
+        const content = await readBlob(indexed, { type: 'data', id }, signal);
+        parts.push(content.subarray(Math.max(0, offset - fromBytes), Math.min(toBytes, end) - fromBytes));
+      }
+      return Buffer.concat(parts);
+    },
+  };
+}
+
+/** The new file, written from its beginning to its end; one chunk is in memory. */
+class PatchedFile {
+  readonly #sizeBytes: number;
+  readonly #options: PatchOptions & { readonly chunks: readonly PlacedChunk[]; readonly reader: ParentReader };
+  readonly #content: BlobId[] = [];
+  #number = 0;
+  #current: { readonly fromBytes: number; readonly bytes: Buffer } | undefined;
+  #coveredBytes = 0;
+
+  constructor(sizeBytes: number, options: PatchOptions & { chunks: readonly PlacedChunk[]; reader: ParentReader }) {
+    this.#sizeBytes = sizeBytes;
+    this.#options = options;
+  }
+
+  async apply({ offset, bytes }: Range): Promise<void> {
+    if (offset < this.#coveredBytes || offset + bytes.length > this.#sizeBytes) {
+      throw new Error(`a range from ${offset} of ${bytes.length} bytes overlaps or leaves the file`);
+    }
+    this.#coveredBytes = offset + bytes.length;
+    for (let done = 0; done < bytes.length;) {
+      const current = await this.#open(offset + done);
+      const at = offset + done - current.fromBytes;
+      const piece = bytes.subarray(done, done + current.bytes.length - at);
+      current.bytes.set(piece, at);
+      done += piece.length;
+    }
+  }
+
+  async finish(): Promise<SavedContent> {
+    await this.#passTo(this.#sizeBytes);
+    const { sizeBytes } = this.#options.reader;
+    if (this.#sizeBytes > sizeBytes && this.#coveredBytes < this.#sizeBytes)
+      throw new Error('the ranges do not cover what the file grew by');
+    return { content: this.#content, sizeBytes: this.#sizeBytes, isChanged: false };
+  }
+
+  /** Makes the chunk around `offset` the current one, with the parent's bytes in it. */
+  async #open(offset: number): Promise<{ readonly fromBytes: number; readonly bytes: Buffer }> {
+    const current = this.#current;
+    if (current !== undefined && offset < current.fromBytes + current.bytes.length) return current;
+    await this.#passTo(offset);
+    const { fromBytes, toBytes } = this.#bounds();
+    const old = await this.#options.reader.read(fromBytes, toBytes - fromBytes);
+    const opened = { fromBytes, bytes: Buffer.concat([old, Buffer.alloc(toBytes - fromBytes - old.length)]) };
+    this.#current = opened;
+    return opened;
+  }
+
+  /** Bounds of chunk `#number`: the parent's, cut at the new end; beyond the parent's end, chunks of the largest size. */
+  #bounds(): { readonly fromBytes: number; readonly toBytes: number } {
+    const { chunks, reader } = this.#options;
+    const chunk = chunks[this.#number];
+    if (chunk !== undefined) return { fromBytes: chunk.fromBytes, toBytes: Math.min(chunk.toBytes, this.#sizeBytes) };
+    const fromBytes = reader.sizeBytes + (this.#number - chunks.length) * chunkMaxBytes;
+    return { fromBytes, toBytes: Math.min(fromBytes + chunkMaxBytes, this.#sizeBytes) };
+  }
+
+  /** Finishes all chunks that end at or before `offset`. */
+  async #passTo(offset: number): Promise<void> {
+    for (
+      let bounds = this.#bounds();
+      bounds.fromBytes < this.#sizeBytes && bounds.toBytes <= offset;
+      bounds = this.#bounds()
+    ) {
+      const chunk = this.#options.chunks[this.#number];
+      const current = this.#current;
+      if (current?.fromBytes === bounds.fromBytes)
+        this.#content.push(await this.#options.writer.saveData(current.bytes));
+      else if (chunk !== undefined && chunk.toBytes === bounds.toBytes) this.#content.push(chunk.id);
+      else {
+        const cut = await this.#options.reader.read(bounds.fromBytes, bounds.toBytes - bounds.fromBytes);
+        this.#content.push(await this.#options.writer.saveData(cut));
+      }
+      this.#current = undefined;
+      this.#number += 1;
+    }
+  }
+}

@@ -1,0 +1,96 @@
+// Turns the stream of entries into trees, bottom up: a folder is encoded when its last entry has come and the contents
+// of its files are known.
+import { AppError } from '../../base/errors.ts';
+import type { FileMetadata } from '../../base/file-type.ts';
+import type { BlobWriter } from '../../repository/blob-writer.ts';
+import type { BlobId } from '../../repository/ids.ts';
+import { encodeTree, type TreeNode } from '../../repository/tree.ts';
+import { nodeOf, syntheticMetadata } from './node-of.ts';
+
+type Pending<Value> = Value | Promise<Value>;
+
+interface OpenFolder {
+  readonly name: string;
+  readonly metadata: FileMetadata;
+  readonly nodes: Pending<TreeNode | undefined>[];
+}
+
+export interface FolderEvents {
+  /** A folder begins; its content follows. */
+  enter(name: string): Promise<void>;
+  leave(): void;
+}
+
+export class TreeBuilder {
+  readonly #writer: BlobWriter;
+  readonly #events: FolderEvents;
+  readonly #stack: OpenFolder[];
+  readonly #timeNs: bigint;
+
+  constructor(writer: BlobWriter, options: { readonly events: FolderEvents; readonly timeNs: bigint }) {
+    this.#writer = writer;
+    this.#events = options.events;
+    this.#timeNs = options.timeNs;
+    this.#stack = [{ name: '', metadata: syntheticMetadata('dir', options.timeNs), nodes: [] }];
+  }
+
+  /** Opens the folders that lead to `path` and closes those that don't; returns the entry's own name. */
+  async moveTo(path: string): Promise<string> {
+    const names = path.split('/').slice(1);
+    const name = names.pop() ?? '';
+    if (!path.startsWith('/') || name === '' || names.includes(''))
+      throw new Error(`a source yielded the path '${path}'`);
+    let common = 0;
+    while (common < names.length && this.#stack[common + 1]?.name === names[common]) common += 1;
+    while (this.#stack.length > common + 1) this.#close();
+    for (const missing of names.slice(common)) await this.openFolder(missing, syntheticMetadata('dir', this.#timeNs));
+    return name;
+  }
+
+  /** Opens a folder below the current one. */
+  async openFolder(name: string, metadata: FileMetadata): Promise<void> {
+    this.#stack.push({ name, metadata, nodes: [] });
+    await this.#events.enter(name);
+  }
+
+  /** Adds an entry to the current folder; one that resolves to undefined is left out. */
+  add(node: Pending<TreeNode | undefined>): void {
+    this.#stack.at(-1)?.nodes.push(node);
+  }
+
+  /** Closes all folders. Returns the id of the root tree. */
+  async finish(): Promise<BlobId> {
+    while (this.#stack.length > 1) this.#close();
+    const root = this.#stack.pop();
+    if (root === undefined) throw new Error('the root folder was closed twice');
+    await this.#writer.flush();
+    return this.#save(root.nodes);
+  }
+
+  #close(): void {
+    const folder = this.#stack.pop();
+    if (folder === undefined) return;
+    this.#events.leave();
+    const saved = this.#save(folder.nodes).then((subtree) => nodeOf(folder.name, folder.metadata, { subtree }));
+    saved.catch(() => undefined); // The parent folder hears of it.
+    this.add(saved);
+  }
+
+  async #save(nodes: readonly Pending<TreeNode | undefined>[]): Promise<BlobId> {
+    const complete: TreeNode[] = [];
+    for (const node of nodes) {
+      const resolved = node instanceof Promise ? await node : node;
+      if (resolved !== undefined) complete.push(resolved);
+    }
+    let bytes: Buffer;
+    try {
+      bytes = encodeTree(complete);
+    } catch (error) {
+      throw new AppError('SOURCE_FAILED', `a source yielded entries that make no folder: ${String(error)}`, {
+        hint: 'Report this; no snapshot was written.',
+        cause: error,
+      });
+    }
+    return this.#writer.saveTree(bytes);
+  }
+}
