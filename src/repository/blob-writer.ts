@@ -1,5 +1,6 @@
 // The write path: files, streams and trees → chunks → known? → workers compress and seal → packs.
 // Memory is bounded by a fixed set of slabs; whoever has no slab waits, back to the disk or the socket.
+import { asError } from '../base/errors.ts';
 import { Semaphore } from '../base/semaphore.ts';
 import type { BlobIndex } from './blob-index.ts';
 import { chunkMaxBytes, chunkMinBytes } from './chunker.ts';
@@ -63,7 +64,7 @@ export class BlobWriter {
   #batchBytes = 0;
   #trees: { readonly id: BlobId; readonly bytes: Uint8Array }[] = [];
   #treeBytes = 0;
-  #failure: unknown;
+  #failure: Error | undefined;
 
   constructor(repository: Repository, index: BlobIndex, options: BlobWriterOptions) {
     this.#options = options;
@@ -182,7 +183,7 @@ export class BlobWriter {
   #track(work: Promise<unknown>): void {
     const tracked = work
       .catch((error: unknown) => {
-        this.#failure ??= error;
+        this.#failure ??= asError(error);
       })
       .finally(() => this.#underway.delete(tracked));
     this.#underway.add(tracked);
@@ -216,7 +217,7 @@ export class BlobWriter {
     for (const [number, result] of scanned.entries()) {
       const { file, resolve } = batch[number] as PendingFile;
       if (result.outcome === 'failed') resolve({ problem: result.message });
-      else if (result.outcome === 'grown') this.#track(this.#acceptLarge(file).then(({ done }) => resolve(done)));
+      else if (result.outcome === 'grown') resolve(this.#scanGrown(file));
       else resolve(this.#savedOf(result, chunks));
     }
     await this.#seal(slab, chunks);
@@ -230,6 +231,11 @@ export class BlobWriter {
     if (chunk.lengthBytes === 0) return { content: [], sizeBytes: 0, isChanged };
     chunks.push(chunk);
     return { content: [chunk.id], sizeBytes: chunk.lengthBytes, isChanged };
+  }
+
+  async #scanGrown(file: ScanFile): Promise<SavedFile> {
+    const { done } = await this.#acceptLarge(file);
+    return done;
   }
 
   async #acceptLarge(file: ScanFile): Promise<{ readonly done: Promise<SavedFile> }> {

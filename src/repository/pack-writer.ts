@@ -1,5 +1,6 @@
 // Collects sealed blobs into packs, uploads them, and lists them in index files. Nothing is listed before it is stored.
 import { createHash } from 'node:crypto';
+import { asError } from '../base/errors.ts';
 import { Semaphore } from '../base/semaphore.ts';
 import type { BlobIndex } from './blob-index.ts';
 import type { BlobId, PackId } from './ids.ts';
@@ -43,7 +44,7 @@ export class PackWriter {
   #unlistedBlobs = 0;
   #indexedAtMs: number;
   #indexing: Promise<void> = Promise.resolve();
-  #failure: unknown;
+  #failure: Error | undefined;
   /** What went to the store, sealed, with headers. */
   storedBytes = 0;
 
@@ -93,7 +94,7 @@ export class PackWriter {
     const permit = await this.#uploads.acquire();
     const upload = this.#upload(type, pack)
       .catch((error: unknown) => {
-        this.#failure ??= error;
+        this.#failure ??= asError(error);
       })
       .finally(() => {
         permit[Symbol.dispose]();
@@ -124,17 +125,20 @@ export class PackWriter {
 
   /** One at a time, in the order asked. */
   #writeIndex(): Promise<void> {
-    this.#indexing = this.#indexing.then(async () => {
-      while (this.#unlisted.length > 0) {
-        const packs = takePacks(this.#unlisted, indexBlobsMax);
-        await this.#options.beforeIndex();
-        await saveJson(this.#repository, { kind: 'index', json: encodeIndex(packs) }, this.#options.signal);
-        this.#unlisted = this.#unlisted.slice(packs.length);
-        this.#unlistedBlobs = this.#unlisted.reduce((sum, { entries }) => sum + entries.length, 0);
-        this.#indexedAtMs = this.#repository.clock.now();
-      }
-    });
+    this.#indexing = this.#writeIndexAfter(this.#indexing);
     return this.#indexing;
+  }
+
+  async #writeIndexAfter(earlier: Promise<void>): Promise<void> {
+    await earlier;
+    while (this.#unlisted.length > 0) {
+      const packs = takePacks(this.#unlisted, indexBlobsMax);
+      await this.#options.beforeIndex();
+      await saveJson(this.#repository, { kind: 'index', json: encodeIndex(packs) }, this.#options.signal);
+      this.#unlisted = this.#unlisted.slice(packs.length);
+      this.#unlistedBlobs = this.#unlisted.reduce((sum, { entries }) => sum + entries.length, 0);
+      this.#indexedAtMs = this.#repository.clock.now();
+    }
   }
 
   #throwFailure(): void {

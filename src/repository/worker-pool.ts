@@ -1,6 +1,7 @@
 // The worker threads of one repository: hand tasks to whichever is least busy, match answers to questions.
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
+import { asError } from '../base/errors.ts';
 import type { Repository } from './repository.ts';
 import type { WorkerSettings, WorkerTaskKind, WorkerTasks } from './worker-protocol.ts';
 
@@ -65,7 +66,7 @@ export class WorkerPool implements AsyncDisposable {
   }
 
   #fail(cause: unknown): void {
-    this.#failure ??= cause instanceof Error ? cause : new Error(String(cause));
+    this.#failure ??= asError(cause);
     for (const { waiting } of this.#threads) {
       for (const { reject } of waiting.values()) reject(this.#failure);
       waiting.clear();

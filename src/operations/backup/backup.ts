@@ -76,7 +76,7 @@ export async function backup(repository: Repository, source: Source, options: Ba
   await using session = await source.open(signal);
   await using pool = new WorkerPool(repository);
   const run = new BackupRun({ indexed, source, session, lock, pool, options, signal, startedNs });
-  return run.perform(snapshots);
+  return await run.perform(snapshots);
 }
 
 interface RunParts {
@@ -178,15 +178,20 @@ class BackupRun {
       builder.add(nodeOf(name, entry.metadata, {}));
       return;
     }
-    builder.add(await this.#fileNode(entry, { name, parent, writer }));
+    await this.#addFile(entry, { name, parent, writer, builder });
     const files = this.#files.new + this.#files.changed + this.#files.unmodified;
     this.#parts.options.onProgress?.({ files, bytes: this.#bytes, path: entry.path });
   }
 
-  async #fileNode(
+  async #addFile(
     entry: Entry,
-    { name, parent, writer }: { name: string; parent: TreeNode | undefined; writer: BlobWriter },
-  ): Promise<TreeNode | Promise<TreeNode | undefined>> {
+    {
+      name,
+      parent,
+      writer,
+      builder,
+    }: { name: string; parent: TreeNode | undefined; writer: BlobWriter; builder: TreeBuilder },
+  ): Promise<void> {
     const { metadata } = entry;
     if (entry.kind === 'patched') {
       this.#files.changed += 1;
@@ -196,25 +201,28 @@ class BackupRun {
         indexed: this.#parts.indexed,
         signal: this.#parts.signal,
       });
-      return nodeOf(name, metadata, saved);
+      builder.add(nodeOf(name, metadata, saved));
+      return;
     }
     if (entry.content?.from === 'stream') {
       this.#files[parent === undefined ? 'new' : 'changed'] += 1;
       const saved = await writer.saveStream(entry.content.open(this.#parts.signal));
-      return nodeOf(name, metadata, saved);
+      builder.add(nodeOf(name, metadata, saved));
+      return;
     }
     const isKept = this.#parts.options.isForced !== true && isUnchanged(metadata, parent);
     if (isKept && parent.content.every((id) => writer.isKnown('data', id))) {
       this.#files.unmodified += 1;
       this.#bytes += metadata.sizeBytes;
-      return nodeOf(name, metadata, { content: parent.content });
+      builder.add(nodeOf(name, metadata, { content: parent.content }));
+      return;
     }
     this.#files[parent === undefined ? 'new' : 'changed'] += 1;
     const path = entry.content?.path ?? entry.path;
     const { done } = await writer.saveFile({ path, sizeBytes: metadata.sizeBytes, mtimeNs: metadata.mtimeNs });
     const node = done.then((saved) => this.#nodeOfSaved(saved, { name, entry }));
     node.catch(() => undefined); // The folder it belongs to hears of it.
-    return node;
+    builder.add(node);
   }
 
   /** A file that can't be read is left out and reported; one that changed meanwhile is kept and reported. */
