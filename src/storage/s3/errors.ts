@@ -12,6 +12,7 @@ const wrongRegion = "Name the bucket's region: add '?region=…' to the address.
 const noRights =
   'Grant s3:ListBucket on the bucket, and s3:GetObject, s3:PutObject and s3:DeleteObject on its objects, to these credentials.';
 const unreachable = 'Check the network and the endpoint, then try again.';
+const noS3 = 'Check that the endpoint is an S3 server and no proxy answers in its place, then try again.';
 const full = 'Raise the quota of the bucket, or remove old snapshots and prune.';
 
 /** By the code that S3 servers give their errors. */
@@ -58,7 +59,12 @@ export function storeErrorOfS3(error: unknown, work: string): AppError {
   return new AppError(code, `could not ${work}: ${factOf(error)}`, { hint, cause: harmlessCause(error) });
 }
 
-/** The status of an answer that says "no such object"; HEAD has no body, so there is no code to go by. */
+/** For an answer that is a success by its status, but not one that an S3 server gives: a proxy's page, say. */
+export function notS3(location: string): AppError {
+  return new AppError('STORE_FAILED', `the answer for ${location} did not come from an S3 server`, { hint: noS3 });
+}
+
+/** Whether the answer is "no such object"; that to a HEAD request has no body, so the SDK names it by its status. */
 export function isMissing(error: unknown): boolean {
   if (!(error instanceof S3ServiceException)) return false;
   return error.name === 'NoSuchKey' || error.name === 'NotFound';
@@ -92,7 +98,7 @@ function meaningOfStatus(status: number | undefined, error: unknown): Meaning {
   if (status >= 500)
     return { code: 'STORE_FAILED', hint: 'Try again later; if it stays so, look at the state of the server.' };
   // A success that could not be read was cut off or came from something that does not speak S3.
-  if (status < 400) return { code: 'STORE_FAILED', hint: 'Check that the endpoint is an S3 server, then try again.' };
+  if (status < 400) return { code: 'STORE_FAILED', hint: noS3 };
   return { code: 'STORE_DENIED', hint: 'Check the address, and what the server supports.' };
 }
 

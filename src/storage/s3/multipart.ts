@@ -10,9 +10,9 @@ import {
   type CreateMultipartUploadCommandInput,
   type S3Client,
 } from '@aws-sdk/client-s3';
-import assert from 'node:assert/strict';
 import { untilAborted } from '../interruption.ts';
 import { contentMd5 } from './content-md5.ts';
+import { notS3 } from './errors.ts';
 
 export interface MultipartOptions {
   readonly partSizeBytes: number;
@@ -41,11 +41,14 @@ export async function putInParts(
   const abort = options.signal === undefined ? {} : { abortSignal: options.signal };
   const algorithm = options.usesMd5 ? {} : ({ ChecksumAlgorithm: 'CRC32' } as const);
   const { UploadId } = await client.send(new CreateMultipartUploadCommand({ ...target, ...algorithm }), abort);
-  assert.ok(UploadId !== undefined, 'the server began an upload without naming it');
+  const location = `s3://${target.Bucket}/${target.Key}`;
+  if (UploadId === undefined) throw notS3(location);
   const upload = { Bucket: target.Bucket, Key: target.Key, UploadId };
   try {
     const Parts = await sendParts(client, upload, { body, options: { ...options, partSizeBytes } });
-    await client.send(new CompleteMultipartUploadCommand({ ...upload, MultipartUpload: { Parts } }), abort);
+    const complete = new CompleteMultipartUploadCommand({ ...upload, MultipartUpload: { Parts } });
+    const { ETag } = await client.send(complete, abort);
+    if (ETag === undefined) throw notS3(location);
   } catch (error) {
     await removeParts(client, upload, error);
     throw error;

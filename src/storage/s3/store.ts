@@ -17,7 +17,7 @@ import type { S3Location } from '../location.ts';
 import type { GetOptions, ObjectInfo, Store } from '../store.ts';
 import { connectionsDefault, createClient, isAws } from './client.ts';
 import { contentMd5 } from './content-md5.ts';
-import { isBeyondEnd, isMissing, storeErrorOfS3 } from './errors.ts';
+import { isBeyondEnd, isMissing, notS3, storeErrorOfS3 } from './errors.ts';
 import { putInParts } from './multipart.ts';
 
 export interface S3StoreTuning {
@@ -45,7 +45,7 @@ export function s3Store(at: S3Location, tuning: S3StoreTuning = {}): Store {
       return await untilAborted(send(signal === undefined ? {} : { abortSignal: signal }), signal);
     } catch (error) {
       if (signal?.aborted === true) throw interruption(signal);
-      throw storeErrorOfS3(error, `${work} ${location}`);
+      throw storeErrorOfS3(error, work);
     }
   }
 
@@ -59,9 +59,10 @@ export function s3Store(at: S3Location, tuning: S3StoreTuning = {}): Store {
   }
 
   async function stat(name: string, signal: AbortSignal | undefined): Promise<ObjectInfo> {
-    const { ContentLength = 0 } = await call(`look at ${name} in`, signal, (abort) =>
+    const { ContentLength } = await call(`look at ${location}/${name}`, signal, (abort) =>
       orMissing(name, client.send(new HeadObjectCommand(target(name)), abort)),
     );
+    if (ContentLength === undefined) throw notS3(location);
     return { name, sizeBytes: ContentLength };
   }
 
@@ -88,13 +89,13 @@ export function s3Store(at: S3Location, tuning: S3StoreTuning = {}): Store {
         await stat(name, options.signal);
         return Buffer.alloc(0);
       }
-      return call(`read ${name} from`, options.signal, (abort) => orMissing(name, get(name, options, abort)));
+      return call(`read ${location}/${name}`, options.signal, (abort) => orMissing(name, get(name, options, abort)));
     },
 
     async put(name, parts, { signal, isBulkData = false } = {}) {
       const body = parts.length === 1 && Buffer.isBuffer(parts[0]) ? parts[0] : Buffer.concat(parts);
       const object = { ...target(name), ...putParameters(at, isBulkData) };
-      await call(`write ${name} to`, signal, async (abort) => {
+      await call(`write ${location}/${name}`, signal, async (abort) => {
         if (body.length > multipartAboveBytes) {
           const atOnce = Math.min(partsAtOnceMax, connectionsMax);
           const options = { partSizeBytes, partsAtOnceMax: atOnce, usesMd5, signal };
@@ -102,7 +103,8 @@ export function s3Store(at: S3Location, tuning: S3StoreTuning = {}): Store {
           return;
         }
         const md5 = usesMd5 ? { ContentMD5: contentMd5(body) } : {};
-        await client.send(new PutObjectCommand({ ...object, Body: body, ...md5 }), abort);
+        const { ETag } = await client.send(new PutObjectCommand({ ...object, Body: body, ...md5 }), abort);
+        if (ETag === undefined) throw notS3(location);
       });
     },
 
@@ -114,20 +116,26 @@ export function s3Store(at: S3Location, tuning: S3StoreTuning = {}): Store {
       let token: string | undefined;
       do {
         const from = token === undefined ? {} : { ContinuationToken: token };
-        const page = await call(`list ${prefix} in`, signal, (abort) =>
+        const page = await call(`list ${location}/${prefix}`, signal, (abort) =>
           client.send(new ListObjectsV2Command({ ...request, ...from }), abort),
         );
-        for (const { Key = '', Size = 0 } of page.Contents ?? []) {
+        const { Contents = [], IsTruncated, NextContinuationToken } = page;
+        // A listing that is not one must never pass for an empty store, nor half of one for the whole.
+        if (IsTruncated === undefined) throw notS3(location);
+        if (IsTruncated && NextContinuationToken === undefined) throw notS3(location);
+        for (const { Key = '', Size = 0 } of Contents) {
           throwIfAborted(signal);
           // Consoles make "folders" of empty objects whose names end in a slash.
           if (!Key.endsWith('/')) yield { name: Key.slice(keyPrefix.length), sizeBytes: Size };
         }
-        token = page.IsTruncated === true ? page.NextContinuationToken : undefined;
+        token = IsTruncated ? NextContinuationToken : undefined;
       } while (token !== undefined);
     },
 
     async remove(name, { signal } = {}) {
-      await call(`remove ${name} from`, signal, (abort) => client.send(new DeleteObjectCommand(target(name)), abort));
+      await call(`remove ${location}/${name}`, signal, (abort) =>
+        client.send(new DeleteObjectCommand(target(name)), abort),
+      );
     },
 
     async [Symbol.asyncDispose]() {
