@@ -5,7 +5,7 @@ import { createChunker, type ChunkerName } from './create-chunker.ts';
 import type { KeyTriple } from './seal.ts';
 import { scanBytes, scanFiles, scanPart, sealBlobs } from './worker-scan.ts';
 import type { WorkerSettings, WorkerTaskKind, WorkerTasks } from './worker-protocol.ts';
-import { openBlobs, restoreBlobs } from './worker-restore.ts';
+import { compareChunks, openBlobs, restoreBlobs } from './worker-restore.ts';
 
 type Message = {
   [Kind in WorkerTaskKind]: { number: number; kind: Kind; task: WorkerTasks[Kind]['task'] };
@@ -40,6 +40,8 @@ function perform(message: Message): { result: unknown; transfer: ArrayBuffer[] }
     }
     case 'restore':
       return { result: restoreBlobs(keys, message.task), transfer: [] };
+    case 'compare':
+      return { result: compareChunks(message.task), transfer: [] };
     case 'open': {
       const result = openBlobs(keys, message.task);
       const contents = result.flatMap((blob) =>
