@@ -1,0 +1,76 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { formatDuration, parseDuration } from './duration.ts';
+
+const hour = 3_600_000;
+
+describe('parseDuration', () => {
+  test.each([
+    ['36h', 36 * hour],
+    ['2 weeks', 336 * hour],
+    ['1 week', 168 * hour],
+    ['15m', hour / 4],
+    ['1d12h', 36 * hour],
+    ['1 day 12 hours', 36 * hour],
+    ['1.5h', 1.5 * hour],
+    ['90 s', 90_000],
+    ['250ms', 250],
+    ['0s', 0],
+    ['PT4H30M', 4.5 * hour],
+    ['P1DT12H', 36 * hour],
+    ['P2W', 336 * hour],
+    [' 5 Minutes ', 300_000],
+  ])('reads %s', (text, ms) => {
+    expect(parseDuration(text)).toBe(ms);
+  });
+
+  test.each([
+    '',
+    '5',
+    'h',
+    '-5m',
+    '1h 2h',
+    '12h1d',
+    '1 month',
+    'P1M',
+    'P1Y',
+    '-PT1H',
+    '5 parsecs',
+    '1e3h',
+    '1,5h',
+    'P',
+    '9'.repeat(30) + 'w',
+  ])('refuses "%s"', (text) => {
+    expect(parseDuration(text)).toBeUndefined();
+  });
+});
+
+describe('formatDuration', () => {
+  test.each([
+    [4 * hour + 3 * 60_000 + 59_000, '4h 3m'],
+    [59_999, '59s 999ms'],
+    [0, '0s'],
+    [15 * 24 * hour, '15d'],
+    [24 * hour - 1, '23h 59m'],
+  ])('writes %d ms as %s', (ms, text) => {
+    expect(formatDuration(ms)).toBe(text);
+  });
+
+  test('loses nothing when all units are asked for', () => {
+    fc.assert(
+      fc.property(fc.nat({ max: 10 ** 12 }), (ms) => {
+        expect(parseDuration(formatDuration(ms, { unitsMax: Infinity }))).toBe(ms);
+      }),
+    );
+  });
+
+  test('never says more time than there was', () => {
+    fc.assert(
+      fc.property(fc.nat({ max: 10 ** 12 }), (ms) => {
+        const said = parseDuration(formatDuration(ms)) ?? Number.NaN;
+        expect(said).toBeLessThanOrEqual(ms);
+        expect(formatDuration(said)).toBe(formatDuration(ms));
+      }),
+    );
+  });
+});
