@@ -1,0 +1,62 @@
+import { expect, test } from 'vitest';
+import { limitingStore } from './limiting.ts';
+import { memoryStore } from './memory/store.ts';
+import { describeStore } from './store-contract.ts';
+
+/** A clock that only sleeping moves, with a line of sleepers in the order of their waking. */
+function simulatedTime() {
+  let nowMs = 1_000;
+  return {
+    clock: { now: () => nowMs },
+    sleep: async (delayMs: number) => {
+      const wakeMs = nowMs + delayMs;
+      await Promise.resolve();
+      nowMs = Math.max(nowMs, wakeMs);
+    },
+    elapsedMs: () => nowMs - 1_000,
+  };
+}
+
+describeStore('the limiting store', async () =>
+  limitingStore(memoryStore(), { uploadBytesPerSecond: 1_000, downloadBytesPerSecond: 1_000, ...simulatedTime() }),
+);
+
+test('uploads take the time that the limit says, together as one after the other', async () => {
+  const time = simulatedTime();
+  await using store = limitingStore(memoryStore(), { uploadBytesPerSecond: 1_000, ...time });
+  for (let index = 0; index < 5; index += 1) await store.put(`data/${index}`, [Buffer.alloc(2_000)]);
+  expect(time.elapsedMs()).toBe(8_000); // The first goes at once, each further one waits for those before.
+  await Promise.all([5, 6, 7].map((index) => store.put(`data/${index}`, [Buffer.alloc(2_000)])));
+  expect(time.elapsedMs()).toBe(14_000);
+  await store.get('data/0');
+  expect(time.elapsedMs()).toBe(14_000);
+});
+
+test('downloads count what came, not what was asked for', async () => {
+  const time = simulatedTime();
+  const inner = memoryStore([['data/1', Buffer.alloc(3_000)]]);
+  await using store = limitingStore(inner, { downloadBytesPerSecond: 1_000, ...time });
+  await store.get('data/1');
+  expect(time.elapsedMs()).toBe(0);
+  await store.get('data/1', { offset: 2_500, length: 1_000_000 });
+  expect(time.elapsedMs()).toBe(3_000);
+  await store.get('data/1', { length: 2_000 });
+  expect(time.elapsedMs()).toBe(3_500);
+  await store.get('data/1', { length: 1 });
+  expect(time.elapsedMs()).toBe(5_500);
+});
+
+test('a call that is interrupted while it waits gives its place free', async () => {
+  const time = simulatedTime();
+  const stop = new AbortController();
+  const sleep = async (delayMs: number, signal?: AbortSignal) => {
+    if (signal !== undefined) throw new Error('interrupted');
+    await time.sleep(delayMs);
+  };
+  await using store = limitingStore(memoryStore(), { uploadBytesPerSecond: 1_000, clock: time.clock, sleep });
+  await store.put('data/1', [Buffer.alloc(1_000)]);
+  const waiting = store.put('data/2', [Buffer.alloc(60_000)], { signal: stop.signal });
+  await expect(waiting).rejects.toThrow('interrupted');
+  await store.put('data/3', [Buffer.alloc(1_000)]);
+  expect(time.elapsedMs()).toBe(1_000);
+});

@@ -1,0 +1,68 @@
+// Leaves room on the line for others: so many bytes a second up and down, over all calls together. The limit holds on
+// average: one object goes at full speed, since a put can't be cut and a get in pieces might mix two versions of an
+// object, and what comes after it waits until the line has been idle long enough.
+import { systemClock, type Clock } from '../base/clock.ts';
+import { systemSleep, throwIfAborted, type Sleep } from './interruption.ts';
+import type { Store } from './store.ts';
+
+export interface Limits {
+  /** No limit if absent. */
+  readonly uploadBytesPerSecond?: number | undefined;
+  readonly downloadBytesPerSecond?: number | undefined;
+  readonly clock?: Clock;
+  readonly sleep?: Sleep;
+}
+
+export function limitingStore(inner: Store, limits: Limits): Store {
+  const upload = makeLine(limits.uploadBytesPerSecond, limits);
+  const download = makeLine(limits.downloadBytesPerSecond, limits);
+  return {
+    properties: inner.properties,
+    async get(name, options = {}) {
+      // How much will come is known only of ranges, and of those only at most.
+      const expectedBytes = options.length ?? 0;
+      await download.take(expectedBytes, options.signal);
+      const bytes = await inner.get(name, options);
+      download.correct(bytes.length - expectedBytes);
+      return bytes;
+    },
+    async put(name, parts, options = {}) {
+      const sizeBytes = parts.reduce((sum, part) => sum + part.length, 0);
+      await upload.take(sizeBytes, options.signal);
+      await inner.put(name, parts, options);
+    },
+    stat: (name, options) => inner.stat(name, options),
+    list: (prefix, options) => inner.list(prefix, options),
+    remove: (name, options) => inner.remove(name, options),
+    [Symbol.asyncDispose]: () => inner[Symbol.asyncDispose](),
+  };
+}
+
+interface Line {
+  /** Waits for its turn, and has the line busy for as long as the bytes take. */
+  take(bytes: number, signal: AbortSignal | undefined): Promise<void>;
+  /** Adds what came beyond what was taken, or gives back what did not come. */
+  correct(bytes: number): void;
+}
+
+function makeLine(bytesPerSecond: number | undefined, { clock = systemClock, sleep = systemSleep }: Limits): Line {
+  let freeAtMs = 0;
+  const correct = (bytes: number): void => {
+    if (bytesPerSecond === undefined) return;
+    freeAtMs = Math.max(clock.now(), freeAtMs) + (bytes / bytesPerSecond) * 1000;
+  };
+  return {
+    correct,
+    async take(bytes, signal) {
+      throwIfAborted(signal);
+      const waitMs = freeAtMs - clock.now();
+      correct(bytes);
+      try {
+        if (waitMs > 0) await sleep(waitMs, signal);
+      } catch (error) {
+        correct(-bytes);
+        throw error;
+      }
+    },
+  };
+}
