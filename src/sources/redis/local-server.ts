@@ -121,15 +121,17 @@ async function untilReady(starting: Starting, signal: AbortSignal): Promise<stri
 
 async function startFailure(starting: Starting): Promise<AppError> {
   const error = await starting.exited;
-  if (errnoOf(error) === 'ENOENT') {
-    return new AppError('TOOL_MISSING', `there is no program ${starting.program} on this machine`, {
-      hint: 'Install the package redis-server (Debian, Ubuntu), redis (others), or valkey.',
-      cause: error,
-    });
-  }
+  if (errnoOf(error) === 'ENOENT') return programMissing(starting.program, error);
   return new AppError('RESTORE_FAILED', `redis-server ended at once: ${starting.log()}`, {
     hint: 'Check that its version is not older than that of the server backed up.',
     cause: error,
+  });
+}
+
+export function programMissing(program: string, cause: unknown): AppError {
+  return new AppError('TOOL_MISSING', `there is no program ${program} on this machine`, {
+    hint: 'Install the package redis-server (Debian, Ubuntu), redis (others), or valkey.',
+    cause,
   });
 }
 

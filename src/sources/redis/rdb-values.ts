@@ -53,9 +53,9 @@ const longStringBytes = 1024 * 1024;
 
 function* stringDigest(input: RdbInput): Parsing<Buffer> {
   const { value, isSpecial } = yield* rdbLength(input);
-  if (isSpecial) return hash('sha256', yield* encodedString(input, Number(value)), 'buffer');
+  if (isSpecial) return shortDigest(yield* encodedString(input, Number(value)));
   let missing = stringBytes(value);
-  if (missing < longStringBytes) return hash('sha256', yield* input.take(missing), 'buffer');
+  if (missing < longStringBytes) return shortDigest(yield* input.take(missing));
   const long = createHash('sha256');
   while (missing > 0) {
     const piece = yield* input.takeSome(missing);
@@ -63,6 +63,11 @@ function* stringDigest(input: RdbInput): Parsing<Buffer> {
     missing -= piece.length;
   }
   return long.digest();
+}
+
+/** What is shorter than a hash stands for itself. */
+function shortDigest(text: Buffer): Buffer {
+  return text.length < 32 ? Buffer.from(text) : hash('sha256', text, 'buffer');
 }
 
 function* plainList(input: RdbInput): Parsing<Buffer> {
