@@ -154,6 +154,7 @@ class ServerRestore {
   }
 
   async #deleteAll(connection: RedisConnection): Promise<void> {
+    this.#hasBegun = true;
     for (const { index } of this.#decision.databases) {
       await connection.call('SELECT', index);
       await connection.call('FLUSHDB');
@@ -233,10 +234,13 @@ class ServerRestore {
   /** Says how the target was left; takes back what was written beside. */
   async #giveUp(error: unknown, step: string, signal: AbortSignal): Promise<unknown> {
     const { mode, databases } = this.#decision;
-    if (!this.#hasBegun && mode !== 'replace') return error;
     let left = 'the keys may be in place in part';
     let hint = 'Keep applications away from the target and restore again.';
-    if (mode === 'beside' && !this.#isSwapped) {
+    if (!this.#hasBegun) {
+      if (isAppError(error, 'TARGET_UNSAFE')) return error;
+      left = 'nothing was touched';
+      hint = 'Choose another recovery point, or remove the cause and restore again.';
+    } else if (mode === 'beside' && !this.#isSwapped) {
       left = 'the data in use is untouched';
       hint = await this.#removeWritten();
     } else if (mode === 'beside') {
