@@ -41,7 +41,11 @@ describeWith(['redis-server'], 'the redis source', () => {
       password: 'a secret',
     });
     await fillRedis(redis.connection, inADayMs());
-    await redis.connection.call('FUNCTION', 'LOAD', "#!lua name=mine\nredis.register_function('f', function() return 1 end)");
+    await redis.connection.call(
+      'FUNCTION',
+      'LOAD',
+      "#!lua name=mine\nredis.register_function('f', function() return 1 end)",
+    );
   });
   afterAll(() => redis[Symbol.asyncDispose]());
 
@@ -124,7 +128,11 @@ describeWith(['redis-server'], 'the redis source', () => {
   test('the check says what the append-only file means', async () => {
     const findings = await Array.fromAsync(redisSource(redis.address).check(signal));
     expect(findings).toContainEqual(expect.objectContaining({ aspect: 'persistence', outcome: 'passed' }));
-    expect(findings).toContainEqual({ aspect: 'access rights', outcome: 'passed', message: 'user default may replicate' });
+    expect(findings).toContainEqual({
+      aspect: 'access rights',
+      outcome: 'passed',
+      message: 'user default may replicate',
+    });
   });
 
   test('keys are counted by pattern in a sandbox, over all databases', async () => {

@@ -17,7 +17,11 @@ const { signal } = new AbortController();
 const now = () => new Date().getTime();
 const quiet = { step: () => undefined, bytes: () => undefined };
 
-function decide(source: Source, reader: RecordedReader, request: Partial<RestoreRequest> = {}): Promise<RestoreDecision> {
+function decide(
+  source: Source,
+  reader: RecordedReader,
+  request: Partial<RestoreRequest> = {},
+): Promise<RestoreDecision> {
   if (source.restore.kind !== 'service') throw new Error('redis is a service');
   return source.restore.decide(reader, { include: [], ...request }, signal);
 }
@@ -41,7 +45,11 @@ describeWith(['redis-server'], 'a restore of redis', () => {
   beforeAll(async () => {
     origin = await testRedis();
     await fillRedis(origin.connection, now() + 86_400_000);
-    await origin.connection.call('FUNCTION', 'LOAD', "#!lua name=mine\nredis.register_function('f', function() return 1 end)");
+    await origin.connection.call(
+      'FUNCTION',
+      'LOAD',
+      "#!lua name=mine\nredis.register_function('f', function() return 1 end)",
+    );
     source = redisSource(origin.address);
     reader = await record(source, signal);
   });
@@ -114,7 +122,12 @@ describeWith(['redis-server'], 'a restore of redis', () => {
   test('of a damaged recovery point leaves the present data untouched in every mode', async () => {
     const bytes = Buffer.from(reader.files.get(dumpPath)!);
     bytes[bytes.length - 100] = (bytes[bytes.length - 100]! + 1) % 256;
-    const damaged = { ...reader, async *read() { yield bytes; } };
+    const damaged = {
+      ...reader,
+      async *read() {
+        yield bytes;
+      },
+    };
     for (const databases of [4, 16]) {
       await using target = await testRedis({ settings: [`databases ${databases}`] });
       for (const database of [0, 1, 2]) {
@@ -213,7 +226,12 @@ describeWith(['redis-server'], 'a restore of redis', () => {
   test('of a cut dump fails in a sandbox', async () => {
     if (source.restore.kind !== 'service') throw new Error('redis is a service');
     const bytes = reader.files.get(dumpPath)!;
-    const cut = { ...reader, async *read() { yield bytes.subarray(0, bytes.length - 50); } };
+    const cut = {
+      ...reader,
+      async *read() {
+        yield bytes.subarray(0, bytes.length - 50);
+      },
+    };
     await using sandbox = await source.restore.sandbox(cut, signal);
     await expect(sandbox.restore(cut, signal)).rejects.toMatchObject({ code: 'RESTORE_FAILED' });
   });
@@ -238,7 +256,11 @@ describeWith(['redis-server'], 'a restore of redis into a folder', () => {
   test.each([
     ['without append-only file', ['appendonly no'], ['dump.rdb']],
     ['with append-only file', ['appendonly yes'], ['appendonlydir', 'dump.rdb']],
-    ['with append-only file of another name', ['appendonly yes', 'appendfilename other'], ['appendonlydir', 'dump.rdb']],
+    [
+      'with append-only file of another name',
+      ['appendonly yes', 'appendfilename other'],
+      ['appendonlydir', 'dump.rdb'],
+    ],
   ])('%s brings the restored data at the next start and keeps the old files', async (_, settings, replaced) => {
     await using folder = await temporaryFolder();
     await olderServer(folder.path, settings);
@@ -282,7 +304,12 @@ describeWith(['redis-server'], 'a restore of redis into a folder', () => {
     const before = readdirSync(folder.path).toSorted();
     await using point = await newerPoint();
     const bytes = point.reader.files.get(dumpPath)!;
-    const damaged = { ...point.reader, async *read() { yield bytes.subarray(0, bytes.length - 3); } };
+    const damaged = {
+      ...point.reader,
+      async *read() {
+        yield bytes.subarray(0, bytes.length - 3);
+      },
+    };
     const decision = await decide(point.source, damaged, { to: folder.path });
     await expect(decision.execute(quiet, signal)).rejects.toMatchObject({ code: 'SOURCE_FAILED' });
     expect(readdirSync(folder.path).toSorted()).toEqual(before);

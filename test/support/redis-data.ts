@@ -38,7 +38,8 @@ export async function fillRedis(connection: RedisConnection, expiresAtMs: number
 
 async function fillStream(connection: RedisConnection): Promise<void> {
   const call = connection.call;
-  for (let index = 1; index <= 300; index += 1) await call('XADD', 'events', `${index}-1`, 'kind', 'a', 'number', index);
+  for (let index = 1; index <= 300; index += 1)
+    await call('XADD', 'events', `${index}-1`, 'kind', 'a', 'number', index);
   await call('XADD', 'events', '300-7', 'other', 'fields', 'than', 'before', 'are', 'here');
   await call('XDEL', 'events', '3-1', '4-1');
   await call('XGROUP', 'CREATE', 'events', 'readers', '0');

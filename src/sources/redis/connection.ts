@@ -30,9 +30,7 @@ export function addressText(address: RedisAddress): string {
 export async function connectRedis(address: RedisAddress, signal: AbortSignal): Promise<RedisConnection> {
   signal.throwIfAborted();
   const client = new Redis({
-    ...(address.socketPath === undefined
-      ? { host: address.host, port: address.port }
-      : { path: address.socketPath }),
+    ...(address.socketPath === undefined ? { host: address.host, port: address.port } : { path: address.socketPath }),
     ...(address.username === undefined ? {} : { username: address.username }),
     ...(address.password === undefined ? {} : { password: address.password }),
     lazyConnect: true,
@@ -102,7 +100,10 @@ export function redisError(error: unknown, address: RedisAddress): AppError {
     });
   }
   if (message.startsWith('NOPERM')) {
-    return new AppError('SOURCE_DENIED', `redis at ${at} refuses a command: ${message}`, { hint: rights, cause: error });
+    return new AppError('SOURCE_DENIED', `redis at ${at} refuses a command: ${message}`, {
+      hint: rights,
+      cause: error,
+    });
   }
   if (/^(?:LOADING|MASTERDOWN|NOMASTERLINK|BUSY|TRYAGAIN)/.test(message)) {
     return new AppError('SOURCE_FAILED', `redis at ${at} is not ready: ${message}`, {

@@ -114,11 +114,7 @@ interface Execution extends FolderRestoreOptions {
   readonly findings: readonly Finding[];
 }
 
-async function execute(
-  options: Execution,
-  progress: RestoreProgress,
-  signal: AbortSignal,
-): Promise<RestoreOutcome> {
+async function execute(options: Execution, progress: RestoreProgress, signal: AbortSignal): Promise<RestoreOutcome> {
   const failed = options.findings.find(({ outcome }) => outcome === 'failed');
   if (failed !== undefined) {
     throw new AppError('TARGET_UNSAFE', failed.message, { hint: failed.hint ?? 'Choose another target.' });

@@ -7,6 +7,7 @@ export function* intsetElements(bytes: Buffer): Generator<Buffer, void, void> {
   const width = packed.unsigned(4);
   if (width !== 2 && width !== 4 && width !== 8) throw rdbDamaged(`an intset of ${width}-byte integers`);
   const count = packed.unsigned(4);
-  if (packed.remaining !== count * width) throw rdbDamaged(`an intset of ${count} integers has ${packed.remaining} bytes`);
+  if (packed.remaining !== count * width)
+    throw rdbDamaged(`an intset of ${count} integers has ${packed.remaining} bytes`);
   while (packed.remaining > 0) yield decimal(width === 8 ? packed.integer64() : packed.integer(width));
 }

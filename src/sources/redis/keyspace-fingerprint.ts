@@ -1,5 +1,6 @@
 // Sums a stream of RDB records up to a fingerprint, per database and type. Keys that expire are summed apart, by when they
 // do: a later look finds fewer of them and can leave out just those whose time may have come.
+import { compareNames } from '../../base/byte-name.ts';
 import type { Fingerprint, FingerprintItem } from '../../model/fingerprint.ts';
 import type { RdbKey, RdbRecord } from './rdb-reader.ts';
 import { hashParts, HashSum } from './value-hash.ts';
@@ -53,7 +54,7 @@ export class KeyspaceFingerprint {
     if (this.#functions.count > 0) {
       items.push({ name: 'functions', rows: this.#functions.count, sum: this.#functions.toString() });
     }
-    const sorted = items.toSorted((left, right) => (left.name < right.name ? -1 : 1));
+    const sorted = items.toSorted((left, right) => compareNames(left.name, right.name));
     return { version: 1, method: `${methodPrefix}${hours}`, items: sorted };
   }
 

@@ -16,7 +16,8 @@ export function lzfDecompress(packed: Uint8Array, sizeBytes: number): Buffer {
     from += 1;
     if (control < 32) {
       const count = control + 1;
-      if (from + count > packed.length || to + count > sizeBytes) throw rdbDamaged('a compressed literal leaves its bounds');
+      if (from + count > packed.length || to + count > sizeBytes)
+        throw rdbDamaged('a compressed literal leaves its bounds');
       out.set(packed.subarray(from, from + count), to);
       [from, to] = [from + count, to + count];
       continue;

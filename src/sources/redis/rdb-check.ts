@@ -39,16 +39,12 @@ export class RdbCheck {
   push(bytes: Buffer): void {
     this.#sizeBytes += bytes.length;
     this.#sum(bytes);
-    if (this.#unread !== undefined) return;
-    try {
+    this.#parse(() => {
       for (const record of this.#reader.push(bytes)) {
         if (record.kind === 'header') this.#version = record.version;
         else this.#keyspace.add(record);
       }
-    } catch (error) {
-      if (this.#version === undefined || !isAppError(error)) throw error;
-      this.#unread = error;
-    }
+    });
   }
 
   /** Throws if the file is cut short or altered. */
@@ -58,8 +54,8 @@ export class RdbCheck {
     if (hasChecksum && !this.#crc.digest().equals(this.#tail)) {
       throw rdbDamaged('its checksum is wrong');
     }
-    if (this.#unread === undefined) this.#reader.finish();
-    else if (!hasChecksum && this.#unread.code !== 'SOURCE_UNSUPPORTED') throw this.#unread;
+    this.#parse(() => this.#reader.finish());
+    if (!hasChecksum && isAppError(this.#unread, 'SOURCE_FAILED')) throw this.#unread;
     return {
       version: this.#version,
       sizeBytes: this.#sizeBytes,
@@ -69,6 +65,17 @@ export class RdbCheck {
       fingerprint: this.#unread === undefined ? this.#keyspace.result() : undefined,
       unread: this.#unread?.message,
     };
+  }
+
+  /** A header must be there; what can't be read after it is noted and no more is tried. */
+  #parse(read: () => void): void {
+    if (this.#unread !== undefined) return;
+    try {
+      read();
+    } catch (error) {
+      if (this.#version === undefined || !isAppError(error)) throw error;
+      this.#unread = error;
+    }
   }
 
   /** The checksum covers all but the last 8 bytes, which only the end makes known. */

@@ -25,7 +25,7 @@ export interface RdbKey {
 }
 
 export interface RdbReader {
-  /** Takes the next bytes of the file; returns what they completed. Throws only `AppError`. */
+  /** Takes the next bytes of the file; returns what they completed. Throws only `AppError`, after all that came before it. */
   push(bytes: Buffer): RdbRecord[];
   /** Says whether the file is complete; throws if it isn't. */
   finish(): void;
@@ -37,17 +37,28 @@ export function rdbReader(options: { readonly captures: boolean }): RdbReader {
   let records: RdbRecord[] = [];
   const parsing = parseFile(input, { captures: options.captures, emit: (record) => records.push(record) });
   let isDone = false;
+  let failure: unknown;
+  const advance = (bytes: Buffer) => {
+    if (isDone && bytes.length > 0) throw rdbDamaged(`${bytes.length} bytes follow its end`);
+    input.push(bytes);
+    isDone = parsing.next().done === true;
+    if (isDone && input.availableBytes > 0) throw rdbDamaged(`${input.availableBytes} bytes follow its end`);
+  };
   return {
     push(bytes) {
-      if (isDone && bytes.length > 0) throw rdbDamaged(`${bytes.length} bytes follow its end`);
-      input.push(bytes);
-      isDone = parsing.next().done === true;
-      if (isDone && input.availableBytes > 0) throw rdbDamaged(`${input.availableBytes} bytes follow its end`);
+      if (failure !== undefined) throw failure as Error;
+      try {
+        advance(bytes);
+      } catch (error) {
+        if (records.length === 0) throw error;
+        failure = error;
+      }
       const complete = records;
       records = [];
       return complete;
     },
     finish() {
+      if (failure !== undefined) throw failure as Error;
       if (!isDone) throw rdbDamaged('it ends in the middle');
     },
   };

@@ -131,7 +131,8 @@ function* targetFindings(input: ServerRestoreInput, affected: readonly number[])
 }
 
 function contentFinding(point: RecoveryPoint): Finding {
-  if (point.keys !== undefined) return { aspect: 'content', outcome: 'passed', message: 'the data is readable key by key' };
+  if (point.keys !== undefined)
+    return { aspect: 'content', outcome: 'passed', message: 'the data is readable key by key' };
   return {
     aspect: 'content',
     outcome: 'failed',

@@ -33,9 +33,7 @@ export async function serverRestore(options: ServerRestoreOptions, signal: Abort
     decision = decideServerRestore({ point, include, databaseCount, info: await serverInfo(connection) });
   } catch (error) {
     if (!isAppError(error)) throw error;
-    const findings = [
-      { aspect: 'connection', outcome: 'failed', message: error.message, hint: error.hint },
-    ] as const;
+    const findings = [{ aspect: 'connection', outcome: 'failed', message: error.message, hint: error.hint }] as const;
     return { target, steps: [`write keys into ${target}`], findings, execute: () => Promise.reject(error) };
   }
   const run = new ServerRestore(options, decision);
