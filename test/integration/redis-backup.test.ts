@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
-import { createServer, type Socket } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { once } from 'node:events';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -108,11 +108,11 @@ describeWith(['redis-server'], 'the redis source', () => {
   });
 
   test.each([
-    ['a wrong password', { password: 'wrong' }, 'SOURCE_DENIED', 'password'],
-    ['no password', { password: undefined }, 'SOURCE_DENIED', 'password'],
-  ])('%s is refused without showing it', async (_, change, code, hint) => {
+    ['a wrong password', { password: 'wrong' }],
+    ['no password', { password: undefined }],
+  ])('%s is refused without showing it', async (_, change) => {
     const error = await record(redisSource({ ...redis.address, ...change }), signal).catch((thrown: unknown) => thrown);
-    expect(error).toMatchObject({ code, hint: expect.stringContaining(hint) });
+    expect(error).toMatchObject({ code: 'SOURCE_DENIED', hint: expect.stringContaining('password') });
     expect(String(error)).not.toContain('wrong');
   });
 
@@ -158,37 +158,36 @@ async function copyTimes(from: TestRedis, to: TestRedis): Promise<void> {
   for (const redis of [from, to]) await redis.connection.call('SELECT', 0);
 }
 
-describeWith(['redis-server'], 'a dump over a broken connection', () => {
-  /** Passes `limitBytes` of the server's answers on, then hangs up. */
-  async function breakingProxy(port: number, limitBytes: number) {
-    const sockets = new Set<Socket>();
-    const { connect } = await import('node:net');
-    const server = createServer((client) => {
-      const upstream = connect(port, '127.0.0.1');
-      for (const socket of [client, upstream]) {
-        sockets.add(socket);
-        socket.on('error', () => socket.destroy());
-      }
-      let left = limitBytes;
-      client.pipe(upstream);
-      upstream.on('data', (chunk: Buffer) => {
-        client.write(chunk.subarray(0, Math.max(0, left)));
-        left -= chunk.length;
-        if (left <= 0) client.end();
-      });
-    }).listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const address = server.address();
-    return {
-      port: typeof address === 'object' && address !== null ? address.port : 0,
-      [Symbol.asyncDispose]: async () => {
-        for (const socket of sockets) socket.destroy();
-        server.close();
-        await once(server, 'close');
-      },
-    };
-  }
+/** Passes `limitBytes` of the server's answers on, then hangs up. */
+async function breakingProxy(port: number, limitBytes: number) {
+  const sockets = new Set<Socket>();
+  const server = createServer((client) => {
+    const upstream = connect(port, '127.0.0.1');
+    for (const socket of [client, upstream]) {
+      sockets.add(socket);
+      socket.on('error', () => socket.destroy());
+    }
+    let left = limitBytes;
+    client.pipe(upstream);
+    upstream.on('data', (chunk: Buffer) => {
+      client.write(chunk.subarray(0, Math.max(0, left)));
+      left -= chunk.length;
+      if (left <= 0) client.end();
+    });
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  return {
+    port: typeof address === 'object' && address !== null ? address.port : 0,
+    [Symbol.asyncDispose]: async () => {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
 
+describeWith(['redis-server'], 'a dump over a broken connection', () => {
   test.each([150, 5000, 90_000])('ends with SOURCE_FAILED when it is cut after %d bytes', async (limitBytes) => {
     const random = seededRandom(1);
     await using redis = await testRedis();

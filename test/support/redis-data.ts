@@ -5,7 +5,7 @@ const long = 'a long text that does not fit a packed encoding '.repeat(20);
 
 /** Fills databases 0 and 3. Keys named `expiring:…` live until `expiresAtMs`. */
 export async function fillRedis(connection: RedisConnection, expiresAtMs: number): Promise<void> {
-  const call = connection.call;
+  const call: RedisConnection['call'] = (command, ...parts) => connection.call(command, ...parts);
   await call('SELECT', 0);
   await call('SET', 'text', 'hello');
   await call('SET', 'number', '-12345678901');
@@ -37,7 +37,7 @@ export async function fillRedis(connection: RedisConnection, expiresAtMs: number
 }
 
 async function fillStream(connection: RedisConnection): Promise<void> {
-  const call = connection.call;
+  const call: RedisConnection['call'] = (command, ...parts) => connection.call(command, ...parts);
   for (let index = 1; index <= 300; index += 1)
     await call('XADD', 'events', `${index}-1`, 'kind', 'a', 'number', index);
   await call('XADD', 'events', '300-7', 'other', 'fields', 'than', 'before', 'are', 'here');

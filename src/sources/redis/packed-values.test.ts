@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { onlyAppErrors } from '../../../test/support/only-app-errors.ts';
 import { AppError } from '../../base/errors.ts';
 import { intsetElements } from './intset.ts';
 import { listpackElements } from './listpack.ts';
@@ -31,7 +32,15 @@ test('a listpack yields each kind of integer and string', () => {
     'f4ffffffffffffff7f',
   );
   expect(texts(listpackElements(packed))).toEqual([
-    ...['127', 'abc', '-1', '5', 'a', '-32768', '-1', '-2147483648', '9223372036854775807'],
+    '127',
+    'abc',
+    '-1',
+    '5',
+    'a',
+    '-32768',
+    '-1',
+    '-2147483648',
+    '9223372036854775807',
   ]);
 });
 
@@ -85,11 +94,7 @@ test.each(Object.entries(decoders))('any bytes at all make the %s decoder yield 
   );
   fc.assert(
     fc.property(bytes, (input) => {
-      try {
-        decode(input);
-      } catch (error) {
-        expect(error).toBeInstanceOf(AppError);
-      }
+      expect(() => onlyAppErrors(() => decode(input))).not.toThrow();
     }),
     { numRuns: 2000 },
   );

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { onlyAppErrors } from '../../../test/support/only-app-errors.ts';
 import { AppError } from '../../base/errors.ts';
 import { RdbCheck, type RdbSummary } from './rdb-check.ts';
 import { rdbReader } from './rdb-reader.ts';
@@ -35,8 +36,16 @@ test('keys, their databases and their expiry come out as they were', () => {
   const records = rdbReader({ captures: true }).push(golden);
   const keys = records.flatMap((record) => (record.kind === 'key' ? [record] : []));
   expect(keys.map(({ database, key, type }) => `${database} ${key.toString()} ${type}`)).toEqual([
-    ...['0 hash hash', '0 zset zset', '0 text string', '0 ints set', '0 soon string', '0 list list'],
-    ...['0 events stream', '0 words set', '0 number string', '2 k string'],
+    '0 hash hash',
+    '0 zset zset',
+    '0 text string',
+    '0 ints set',
+    '0 soon string',
+    '0 list list',
+    '0 events stream',
+    '0 words set',
+    '0 number string',
+    '2 k string',
   ]);
   expect(keys.filter(({ expiresAtMs }) => expiresAtMs !== undefined)).toMatchObject([
     { expiresAtMs: 1_900_000_000_000 },
@@ -69,7 +78,7 @@ test('any one byte altered is noticed', () => {
   fc.assert(
     fc.property(fc.nat(golden.length - 1), fc.integer({ min: 1, max: 255 }), (at, change) => {
       const altered = Buffer.from(golden);
-      altered[at] = altered[at]! ^ change;
+      altered[at] = altered.readUInt8(at) ^ change;
       expect(() => checkOf(altered)).toThrow(AppError);
     }),
     { numRuns: 1000 },
@@ -112,11 +121,8 @@ test('any bytes after a header make the reader yield or throw our error, however
   const tail = fc.tuple(fc.constantFrom(...starts), fc.uint8Array({ maxLength: 120 }), fc.integer({ min: 1, max: 50 }));
   fc.assert(
     fc.property(tail, ([at, noise, pieceBytes]) => {
-      try {
-        checkOf(Buffer.concat([golden.subarray(0, at), noise, golden.subarray(at + noise.length)]), pieceBytes);
-      } catch (error) {
-        expect(error).toBeInstanceOf(AppError);
-      }
+      const bytes = Buffer.concat([golden.subarray(0, at), noise, golden.subarray(at + noise.length)]);
+      expect(() => onlyAppErrors(() => checkOf(bytes, pieceBytes))).not.toThrow();
     }),
     { numRuns: 3000 },
   );

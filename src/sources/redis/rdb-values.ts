@@ -1,5 +1,5 @@
 // Reads one value of any RDB type and yields the hash of its logical content.
-import { createHash, hash } from 'node:crypto';
+import { createHash, hash as hashOnce } from 'node:crypto';
 import { intsetElements } from './intset.ts';
 import { listpackElements } from './listpack.ts';
 import { rdbDamaged, rdbUnknown } from './rdb-damage.ts';
@@ -67,7 +67,7 @@ function* stringDigest(input: RdbInput): Parsing<Buffer> {
 
 /** What is shorter than a hash stands for itself. */
 function shortDigest(text: Buffer): Buffer {
-  return text.length < 32 ? Buffer.from(text) : hash('sha256', text, 'buffer');
+  return text.length < 32 ? Buffer.from(text) : hashOnce('sha256', text, 'buffer');
 }
 
 function* plainList(input: RdbInput): Parsing<Buffer> {
