@@ -68,13 +68,17 @@ function sessionOf(backup: Backup, held: AsyncDisposableStack): BackupSession {
 
 async function* entries(backup: Backup, signal: AbortSignal): AsyncGenerator<Entry> {
   const { takenAtMs } = backup;
+  signal.throwIfAborted();
   yield whole(globalsPath, takenAtMs, (inner) => globals(backup, AbortSignal.any([signal, inner])));
+  signal.throwIfAborted();
   yield { kind: 'whole', path: dumpsFolder, metadata: metadataOf('dir', takenAtMs) };
   for (const database of sortedByPath(backup.databases)) {
+    signal.throwIfAborted();
     yield whole(dumpPath(database.name), takenAtMs, (inner) =>
       dump(backup, database, AbortSignal.any([signal, inner])),
     );
   }
+  signal.throwIfAborted();
 }
 
 function sortedByPath(databases: readonly DatabaseSession[]): DatabaseSession[] {

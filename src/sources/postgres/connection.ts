@@ -20,7 +20,7 @@ export interface ServerAddress {
 
 export interface Connection extends AsyncDisposable {
   readonly database: string;
-  /** Rows of one statement; rejects with an `AppError`. */
+  /** Rows of the statement, of the last one if there are several; rejects with an `AppError`. */
   query<Row extends object>(text: string, values?: readonly unknown[]): Promise<Row[]>;
 }
 
@@ -87,7 +87,8 @@ async function open(address: ServerAddress, { database, ssl }: OpenOptions, sign
     database,
     async query<Row extends object>(text: string, values: readonly unknown[] = []) {
       try {
-        return (await client.query<Row>(text, [...values])).rows;
+        const result: pg.QueryResult<Row> | pg.QueryResult<Row>[] = await client.query<Row>(text, [...values]);
+        return Array.isArray(result) ? (result.at(-1)?.rows ?? []) : result.rows;
       } catch (error) {
         signal.throwIfAborted();
         throw sourceError(loss ?? error, address, database);

@@ -8,7 +8,7 @@ import type { SequenceValue } from './dump-toc.ts';
 import { itemName } from './item-name.ts';
 import { schemaItems } from './schema-items.ts';
 import { listTables, qualifiedName, type Table } from './tables.ts';
-import { textHash } from './text-hash.ts';
+import { hashSum, textHash } from './text-hash.ts';
 
 export const fingerprintMethod = 'postgres rows 1';
 
@@ -61,7 +61,7 @@ function tableItem({ connection, name }: DatabaseToFingerprint, table: Table): P
   return sumOf(
     connection,
     itemName(name, table.schema, table.name),
-    `SELECT count(*)::text AS rows, coalesce(sum(${textHash(`ROW(${columns})::text`)}), 0)::text AS sum
+    `SELECT count(*)::text AS rows, ${hashSum(textHash(`ROW(${columns})::text`))} AS sum
        FROM (SELECT * FROM ONLY ${qualifiedName(table)} ${table.condition}) AS t`,
   );
 }
@@ -72,7 +72,8 @@ async function sequenceItems(
 ): Promise<FingerprintItem[]> {
   const values = sequences.map(({ lastValue, isCalled }) => `${lastValue} ${String(isCalled)}`);
   const hashes = await connection.query<Pick<Sum, 'sum'>>(
-    `SELECT ${textHash('value')}::text AS sum FROM unnest($1::text[]) WITH ORDINALITY AS u(value, place) ORDER BY place`,
+    `SELECT ${hashSum(textHash('value'))} AS sum FROM unnest($1::text[]) WITH ORDINALITY AS u(value, place)
+      GROUP BY place ORDER BY place`,
     [values],
   );
   return sequences.map((sequence, index) => ({
@@ -119,6 +120,6 @@ function largeObjectsItem({ connection, name }: DatabaseToFingerprint): Promise<
        SELECT parts.oid, parts.index + 1, p.bytes, p.hash
          FROM parts, LATERAL ${part('parts.oid', 'parts.index + 1')} AS p
         WHERE parts.bytes = ${largeObjectPartBytes})
-     SELECT count(*) FILTER (WHERE index = 0)::text AS rows, coalesce(sum(hash), 0)::text AS sum FROM parts`,
+     SELECT count(*) FILTER (WHERE index = 0)::text AS rows, ${hashSum('hash')} AS sum FROM parts`,
   );
 }

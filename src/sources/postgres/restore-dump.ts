@@ -52,7 +52,7 @@ export async function fingerprintRestored(
 ): Promise<FingerprintItem[]> {
   await using connection = await connect(address, current, signal);
   await connection.query(pinnedSettings);
-  return fingerprintDatabase({ name: original, connection });
+  return await fingerprintDatabase({ name: original, connection }); // Awaited: the connection closes at the brace.
 }
 
 export interface Comparison {

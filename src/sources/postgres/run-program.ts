@@ -34,7 +34,12 @@ export function connectionString(database: string): string {
 /** What the program writes to stdout. Rejects with a `ProgramError` after the last byte if it did not exit with 0. */
 export async function* programOutput(run: ProgramRun, signal: AbortSignal): AsyncGenerator<Buffer> {
   using started = start(run, signal);
-  for await (const chunk of started.child.stdout ?? []) yield chunk as Buffer;
+  try {
+    for await (const chunk of started.child.stdout ?? []) yield chunk as Buffer;
+  } catch (error) {
+    signal.throwIfAborted();
+    throw error;
+  }
   await started.succeeded();
 }
 
@@ -98,7 +103,10 @@ function start(run: ProgramRun, signal: AbortSignal): Started {
     });
     child.once('close', (code, signalName) => resolve({ code, signalName, error: failure }));
   });
-  const stop = (): void => stopChild(child);
+  const stop = (): void => {
+    stopChild(child);
+    child.stdout.destroy(); // Whoever should have read on is gone; unread bytes would keep the pipe open.
+  };
   signal.addEventListener('abort', stop, { once: true });
   return {
     child,
@@ -111,7 +119,7 @@ function start(run: ProgramRun, signal: AbortSignal): Started {
     },
     [Symbol.dispose]() {
       signal.removeEventListener('abort', stop);
-      stopChild(child);
+      stop();
     },
   };
 }

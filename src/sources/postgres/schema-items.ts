@@ -4,7 +4,7 @@ import type { FingerprintItem } from '../../model/fingerprint.ts';
 import type { Connection } from './connection.ts';
 import { itemName } from './item-name.ts';
 import { foreignSchema } from './tables.ts';
-import { textHash } from './text-hash.ts';
+import { hashSum, textHash } from './text-hash.ts';
 
 /** SQL that is true for objects that came with an extension: they come back with it, in the version installed there. */
 function isOfExtension(catalog: string, oid: string): string {
@@ -12,9 +12,9 @@ function isOfExtension(catalog: string, oid: string): string {
 }
 
 function columnNames(relation: string, numbers: string): string {
-  return `(SELECT string_agg(coalesce(quote_ident(a.attname), '(expression)'), ',' ORDER BY k.place)
-     FROM unnest(${numbers}) WITH ORDINALITY AS k(number, place)
-     LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = ${relation} AND a.attnum = k.number AND k.number <> 0)`;
+  return `(SELECT string_agg(coalesce(quote_ident(y.attname), '(expression)'), ',' ORDER BY z.place)
+     FROM unnest(${numbers}) WITH ORDINALITY AS z(number, place)
+     LEFT JOIN pg_catalog.pg_attribute y ON y.attrelid = ${relation} AND y.attnum = z.number AND z.number <> 0)`;
 }
 
 const relationNames = `pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace`;
@@ -89,7 +89,7 @@ export async function schemaItems(connection: Connection, database: string): Pro
   const query = Object.entries(kinds).map(
     ([kind, lines]) =>
       `SELECT '${kind}' AS kind, count(*)::text AS rows,
-              sum(${textHash('line')})::text AS sum FROM (${lines}) AS l HAVING count(*) > 0`,
+              ${hashSum(textHash('line'))} AS sum FROM (${lines}) AS l HAVING count(*) > 0`,
   );
   const found = await connection.query<{ readonly kind: string; readonly rows: string; readonly sum: string }>(
     query.join(' UNION ALL '),
