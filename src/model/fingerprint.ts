@@ -1,5 +1,13 @@
 // What a set of data was at one instant, small enough to keep and exact enough that one row lost, changed or added shows.
 
+import { z } from 'zod';
+
+export const fingerprintSchema = z.object({
+  version: z.literal(1),
+  method: z.string(),
+  items: z.array(z.object({ name: z.string(), rows: z.number(), sum: z.string(), expiresAtMs: z.number().optional() })),
+});
+
 /** One table (or one kind of key): how many rows, and the order-independent sum of their hashes. */
 export interface FingerprintItem {
   /** `database.schema.table` for a database, `db0 hash` for Redis. */

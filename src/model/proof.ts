@@ -51,6 +51,9 @@ export function newestProofs(proofs: readonly Proof[]): Map<string, Proof> {
 }
 
 /** A recovery point counts as proven while its newest proof passed and is not older than `validForMs`. */
-export function isProven(proof: Proof | undefined, now: { readonly nowMs: number; readonly validForMs: number }): boolean {
+export function isProven(
+  proof: Proof | undefined,
+  now: { readonly nowMs: number; readonly validForMs: number },
+): boolean {
   return proof?.outcome === 'passed' && now.nowMs - Date.parse(proof.time) <= now.validForMs;
 }

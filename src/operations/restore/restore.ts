@@ -54,16 +54,27 @@ export async function decideRestore(request: RestoreRequest, signal: AbortSignal
     return decideService(request, { source: source.restore, signal });
   }
   if (to === undefined && source?.restore.kind !== 'tree' && request.snapshot.lifeboat?.source !== 'files') {
-    throw new AppError('USAGE', `snapshot ${request.snapshot.id.slice(0, 8)} can't go back to where it came from without its component`, {
-      hint: 'Name a folder with --to, or run this where lifeboat.yaml describes the component.',
-    });
+    throw new AppError(
+      'USAGE',
+      `snapshot ${request.snapshot.id.slice(0, 8)} can't go back to where it came from without its component`,
+      {
+        hint: 'Name a folder with --to, or run this where lifeboat.yaml describes the component.',
+      },
+    );
   }
   return decideTree(request, signal);
 }
 
 async function decideTree(request: RestoreRequest, signal: AbortSignal): Promise<DecidedRestore> {
   const { indexed, pool, snapshot, to = '/', base, include, exclude, isDelta } = request;
-  const tree: TreeRestoreRequest = { snapshot, target: to, include, exclude, isDelta, ...(base !== undefined && { base }) };
+  const tree: TreeRestoreRequest = {
+    snapshot,
+    target: to,
+    include,
+    exclude,
+    isDelta,
+    ...(base !== undefined && { base }),
+  };
   const decision = await decideTreeRestore(indexed, tree, signal);
   const { files, folders, others, totalBytes, target, findings, replaces } = decision;
   const step = `write ${files + others} files in ${folders} folders (${formatByteSize(totalBytes)}) below ${target}`;
@@ -83,8 +94,13 @@ async function decideTree(request: RestoreRequest, signal: AbortSignal): Promise
 
 function reportOf(result: TreeRestoreResult, target: string): RestoreReport {
   const { files, bytes, writtenBytes, problems, ownersRefused } = result;
-  const restored = [`${files} files (${formatByteSize(bytes)}) below ${target}, ${formatByteSize(writtenBytes)} of them written`];
-  const owners = { path: target, message: `the owner of ${ownersRefused} entries was not restored: only root may give files away` };
+  const restored = [
+    `${files} files (${formatByteSize(bytes)}) below ${target}, ${formatByteSize(writtenBytes)} of them written`,
+  ];
+  const owners = {
+    path: target,
+    message: `the owner of ${ownersRefused} entries was not restored: only root may give files away`,
+  };
   return { restored, bytes, problems: ownersRefused > 0 ? [...problems, owners] : problems };
 }
 
@@ -93,14 +109,17 @@ async function decideService(
   { source, signal }: { source: Extract<Source['restore'], { kind: 'service' }>; signal: AbortSignal },
 ): Promise<DecidedRestore> {
   if (request.exclude.length > 0) {
-    throw new AppError('USAGE', '--exclude does not work for this component', { hint: 'Name what to restore with --include.' });
+    throw new AppError('USAGE', '--exclude does not work for this component', {
+      hint: 'Name what to restore with --include.',
+    });
   }
   const decision = await source.decide(recoveryReader(request), { to: request.to, include: request.include }, signal);
   return {
     ...decision,
     async execute(onProgress) {
       const failed = decision.findings.find(({ outcome }) => outcome === 'failed');
-      if (failed !== undefined) throw new AppError('TARGET_UNSAFE', failed.message, { hint: failed.hint ?? 'Choose another target.' });
+      if (failed !== undefined)
+        throw new AppError('TARGET_UNSAFE', failed.message, { hint: failed.hint ?? 'Choose another target.' });
       let bytes = 0;
       let step = decision.steps[0] ?? '';
       const outcome = await decision.execute(
