@@ -1,6 +1,5 @@
 // Where the entries of a snapshot go below the target of a restore, and which of them are wanted. Pure.
 import { join } from 'node:path';
-import type { TreeNode } from '../../repository/tree.ts';
 
 export interface TreeSelection {
   /** Folder of the snapshot that becomes the target itself; `/` puts the whole path below the target. */
@@ -36,7 +35,7 @@ export interface Selection {
   /** Whether an entry is restored itself. */
   isWanted(path: string): boolean;
   /** Whether something below a folder may be wanted. */
-  enters(path: string, node: TreeNode): boolean;
+  enters(path: string): boolean;
   /** Where an entry goes, relative to the target; undefined for the base itself and what lies outside of it. */
   relative(path: string): string | undefined;
 }
