@@ -27,7 +27,7 @@ export interface FaultPlan {
   readonly callsBeforeCrash?: number;
 }
 
-export interface FiredFault {
+interface FiredFault {
   readonly kind: FaultKind;
   readonly method: Method;
   /** Of the object, or the prefix of a listing. */
