@@ -5,6 +5,7 @@ import {
   HeadObjectCommand,
   ListObjectsV2Command,
   PutObjectCommand,
+  PutObjectTaggingCommand,
   type GetObjectCommandOutput,
   type PutObjectCommandInput,
 } from '@aws-sdk/client-s3';
@@ -52,6 +53,7 @@ export function s3Store(at: S3Location, tuning: S3StoreTuning = {}): Store {
       await call(`write ${location}/${name}`, signal, async (abort) => {
         if (body.length > bucket.multipartAboveBytes) {
           await putInParts(client, object, { body, options: { ...bucket, signal } });
+          if (object.Tagging !== undefined && bucket.mayLoseTags) await tagAsBulkData(bucket, name, abort);
           return;
         }
         const md5 = bucket.usesMd5 ? { ContentMD5: contentMd5(body) } : {};
@@ -94,6 +96,7 @@ function openBucket(at: S3Location, tuning: S3StoreTuning) {
     partSizeBytes,
     partsAtOnceMax: Math.min(partsAtOnceMax, connectionsMax),
     usesMd5: !isAws(at.client),
+    mayLoseTags: !isAws(at.client),
   };
 }
 
@@ -182,6 +185,13 @@ function putParameters(at: S3Location, isBulkData: boolean): Omit<PutObjectComma
     ...(isBulkData && bulkStorageClass !== undefined && { StorageClass: bulkStorageClass as 'STANDARD' }),
     ...(isBulkData && tagsBulkData && { Tagging: `${bulkDataTag.key}=${bulkDataTag.value}` }),
   };
+}
+
+/** radosgw 16 takes the tag of an upload in parts without an error and forgets it. */
+async function tagAsBulkData(bucket: Bucket, name: string, abort: AbortOption): Promise<void> {
+  const { key: Key, value: Value } = bulkDataTag;
+  const Tagging = { TagSet: [{ Key, Value }] };
+  await bucket.client.send(new PutObjectTaggingCommand({ ...bucket.target(name), Tagging }), abort);
 }
 
 function rangeHeader(offset: number, length: number | undefined): string {
