@@ -32,13 +32,13 @@ describe('parseCalendarDuration', () => {
   });
 });
 
-describe('instantBeforeNs', () => {
-  function before(time: string, span: string): string {
-    const zoned = Temporal.Instant.from(time).toZonedDateTimeISO(/[+-]\d\d:\d\d$/.exec(time)?.[0] ?? 'UTC');
-    const duration = parseCalendarDuration(span) ?? none;
-    return Temporal.Instant.fromEpochNanoseconds(instantBeforeNs(zoned, duration)).toString();
-  }
+function before(time: string, span: string): string {
+  const zoned = Temporal.Instant.from(time).toZonedDateTimeISO(/[+-]\d\d:\d\d$/.exec(time)?.[0] ?? 'UTC');
+  const duration = parseCalendarDuration(span) ?? none;
+  return Temporal.Instant.fromEpochNanoseconds(instantBeforeNs(zoned, duration)).toString();
+}
 
+describe('instantBeforeNs', () => {
   test('lets a day that the earlier month lacks run over into the next', () => {
     expect(before('2026-03-31T10:00:00Z', '1m')).toBe('2026-03-03T10:00:00Z');
     expect(before('2024-02-29T10:00:00Z', '1y')).toBe('2023-03-01T10:00:00Z');

@@ -5,7 +5,9 @@ import { AppError } from '../base/errors.ts';
 import { formatCalendarDuration, instantBeforeNs, type CalendarDuration } from './calendar-duration.ts';
 import { calendarDurationSchema } from './scalar-schemas.ts';
 
-const countSchema = z.union([z.int().min(0), z.literal('unlimited')]).meta({ title: "a whole number, or 'unlimited'" });
+const countSchema = z
+  .union([z.int().min(0), z.literal('unlimited')])
+  .meta({ title: "a whole number from 0, or 'unlimited'" });
 
 export const retentionPolicySchema = z
   .strictObject({

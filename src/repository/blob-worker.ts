@@ -5,7 +5,7 @@ import { createChunker, type ChunkerName } from './create-chunker.ts';
 import type { KeyTriple } from './seal.ts';
 import { scanBytes, scanFiles, scanPart, sealBlobs } from './worker-scan.ts';
 import type { WorkerSettings, WorkerTaskKind, WorkerTasks } from './worker-protocol.ts';
-import { openBlobs, restoreBlobs } from './worker-restore.ts';
+import { compareChunks, openBlobs, restoreBlobs } from './worker-restore.ts';
 
 type Message = {
   [Kind in WorkerTaskKind]: { number: number; kind: Kind; task: WorkerTasks[Kind]['task'] };
@@ -26,34 +26,41 @@ function chunkerFor(name: ChunkerName): Chunker {
   return chunker;
 }
 
-function perform(message: Message): { result: unknown; transfer: ArrayBuffer[] } {
+function perform(message: Message): unknown {
   switch (message.kind) {
     case 'scanFiles':
-      return { result: scanFiles(message.task), transfer: [] };
+      return scanFiles(message.task);
     case 'scanPart':
-      return { result: scanPart(message.task, chunkerFor(message.task.chunker)), transfer: [] };
+      return scanPart(message.task, chunkerFor(message.task.chunker));
     case 'scanBytes':
-      return { result: scanBytes(message.task, chunkerFor(message.task.chunker)), transfer: [] };
-    case 'seal': {
-      const result = sealBlobs(keys, message.task);
-      return { result, transfer: [result.bytes.buffer] };
-    }
+      return scanBytes(message.task, chunkerFor(message.task.chunker));
+    case 'seal':
+      return sealBlobs(keys, message.task);
     case 'restore':
-      return { result: restoreBlobs(keys, message.task), transfer: [] };
-    case 'open': {
-      const result = openBlobs(keys, message.task);
-      const contents = result.flatMap((blob) =>
-        blob.outcome === 'opened' && blob.content !== undefined ? [blob.content.buffer] : [],
-      );
-      return { result, transfer: contents.filter((each): each is ArrayBuffer => each instanceof ArrayBuffer) };
-    }
+      return restoreBlobs(keys, message.task);
+    case 'compare':
+      return compareChunks(message.task);
+    case 'open':
+      return openBlobs(keys, message.task);
+    default:
+      return message satisfies never;
   }
+}
+
+/** Bulk bytes change hands instead of being copied. */
+function buffersOf(kind: WorkerTaskKind, result: unknown): ArrayBuffer[] {
+  if (kind === 'seal') return [(result as WorkerTasks['seal']['result']).bytes.buffer];
+  if (kind !== 'open') return [];
+  const contents = (result as WorkerTasks['open']['result']).map((blob) =>
+    blob.outcome === 'opened' ? blob.content?.buffer : undefined,
+  );
+  return contents.filter((buffer): buffer is ArrayBuffer => buffer instanceof ArrayBuffer);
 }
 
 parentPort?.on('message', (message: Message) => {
   try {
-    const { result, transfer } = perform(message);
-    parentPort?.postMessage({ number: message.number, result }, transfer);
+    const result = perform(message);
+    parentPort?.postMessage({ number: message.number, result }, buffersOf(message.kind, result));
   } catch (error) {
     parentPort?.postMessage({
       number: message.number,

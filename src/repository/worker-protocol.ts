@@ -55,8 +55,14 @@ export interface WorkerTasks {
   };
   /** Opens blobs of one stretch of a pack, checks them, and writes them where they belong. */
   restore: {
-    readonly task: { readonly bytes: Uint8Array; readonly root: string; readonly blobs: readonly RestoreBlob[] };
+    readonly task: { readonly bytes: Uint8Array; readonly blobs: readonly RestoreBlob[] };
     readonly result: RestoreResult;
+  };
+  /** Compares stretches of an existing file with what they should be. */
+  compare: {
+    readonly task: { readonly path: string; readonly chunks: readonly Chunk[] };
+    /** A file that can't be read differs everywhere. */
+    readonly result: { readonly equal: readonly boolean[]; readonly sizeBytes: number };
   };
   /** Opens blobs of one stretch of a pack and checks them; returns their content if asked. */
   open: {
@@ -117,17 +123,19 @@ export interface RestoreBlob extends StoredBlob {
 }
 
 export interface RestoreTarget {
-  /** Below the root of the restore. */
+  /** Absolute. */
   readonly path: string;
   readonly positionBytes: number;
   /** The file was made for this restore, at its full length: zeros are there already, as a hole. */
   readonly isFresh: boolean;
+  /** The blob is the whole file, which the worker makes; it must not be there yet. */
+  readonly isWhole: boolean;
 }
 
 export interface RestoreResult {
   /** Blobs whose bytes are damaged: another copy is to be tried. */
   readonly damaged: readonly { readonly id: BlobId; readonly message: string }[];
-  readonly failed: readonly { readonly path: string; readonly message: string; readonly code: string }[];
+  readonly failed: readonly { readonly path: string; readonly message: string }[];
 }
 
 export type OpenedBlob =

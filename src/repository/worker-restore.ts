@@ -1,11 +1,18 @@
 // Worker side of reading: opens blobs of a stretch of a pack, checks them, and writes them to files or hands them back.
-import { closeSync, constants, openSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
+import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from 'node:fs';
 import { fsPath } from '../base/byte-name.ts';
-import { errnoOf, messageOf } from '../base/errors.ts';
+import { messageOf } from '../base/errors.ts';
 import { openBlob } from './blob-codec.ts';
 import type { KeyTriple } from './seal.ts';
-import type { OpenedBlob, RestoreBlob, RestoreResult, StoredBlob, WorkerTasks } from './worker-protocol.ts';
+import { hashOf } from './ids.ts';
+import type {
+  OpenedBlob,
+  RestoreBlob,
+  RestoreResult,
+  RestoreTarget,
+  StoredBlob,
+  WorkerTasks,
+} from './worker-protocol.ts';
 
 function contentOf(keys: KeyTriple, bytes: Uint8Array, blob: StoredBlob): Buffer {
   return openBlob(keys, bytes.subarray(blob.offsetBytes, blob.offsetBytes + blob.lengthBytes), blob);
@@ -26,12 +33,14 @@ export function openBlobs(keys: KeyTriple, task: WorkerTasks['open']['task']): O
   });
 }
 
-function writeContent(path: string, content: Buffer, positionBytes: number): void {
-  // The main thread made the file; it must still be a plain file and not a link that took its place.
-  const file = openSync(fsPath(path), constants.O_WRONLY | constants.O_NOFOLLOW);
+function writeContent(content: Buffer, { path, positionBytes, isWhole }: RestoreTarget): void {
+  // Either we make the file, or the main thread made it and it must not have become a link since.
+  const making = isWhole ? constants.O_CREAT | constants.O_EXCL : 0;
+  const file = openSync(fsPath(path), constants.O_WRONLY | constants.O_NOFOLLOW | making, 0o600);
   try {
-    for (let done = 0; done < content.length;)
+    for (let done = 0; done < content.length;) {
       done += writeSync(file, content, done, content.length - done, positionBytes + done);
+    }
   } finally {
     closeSync(file);
   }
@@ -40,18 +49,14 @@ function writeContent(path: string, content: Buffer, positionBytes: number): voi
 const isAllZero = (content: Buffer): boolean =>
   content.length > 0 && content[0] === 0 && content.subarray(1).equals(content.subarray(0, -1));
 
-function restoreBlob(
-  content: Buffer,
-  blob: RestoreBlob,
-  options: { root: string; failed: RestoreResult['failed'][number][] },
-): void {
+function restoreBlob(content: Buffer, blob: RestoreBlob, failed: RestoreResult['failed'][number][]): void {
   const isZero = isAllZero(content);
-  for (const { path, positionBytes, isFresh } of blob.targets) {
-    if (isZero && isFresh) continue;
+  for (const target of blob.targets) {
+    if (isZero && target.isFresh && !target.isWhole) continue;
     try {
-      writeContent(join(options.root, path), content, positionBytes);
+      writeContent(content, target);
     } catch (error) {
-      options.failed.push({ path, message: messageOf(error), code: errnoOf(error) ?? '' });
+      failed.push({ path: target.path, message: messageOf(error) });
     }
   }
 }
@@ -67,7 +72,29 @@ export function restoreBlobs(keys: KeyTriple, task: WorkerTasks['restore']['task
       damaged.push({ id: blob.id, message: messageOf(error) });
       continue;
     }
-    restoreBlob(content, blob, { root: task.root, failed });
+    restoreBlob(content, blob, failed);
   }
   return { damaged, failed };
+}
+
+export function compareChunks(task: WorkerTasks['compare']['task']): WorkerTasks['compare']['result'] {
+  let file: number;
+  try {
+    file = openSync(fsPath(task.path), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch {
+    return { equal: task.chunks.map(() => false), sizeBytes: -1 }; // Whoever writes it will see why.
+  }
+  try {
+    const buffer = Buffer.allocUnsafe(Math.max(0, ...task.chunks.map(({ lengthBytes }) => lengthBytes)));
+    const equal = task.chunks.map(({ id, offsetBytes, lengthBytes }) => {
+      const bytes = buffer.subarray(0, lengthBytes);
+      let done = 0;
+      for (let count = -1; count !== 0 && done < lengthBytes; done += count)
+        count = readSync(file, bytes, done, lengthBytes - done, offsetBytes + done);
+      return done === lengthBytes && hashOf(bytes) === id;
+    });
+    return { equal, sizeBytes: fstatSync(file).size };
+  } finally {
+    closeSync(file);
+  }
 }

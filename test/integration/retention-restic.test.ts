@@ -13,7 +13,7 @@ import { describeWith } from '../support/tools.ts';
 
 const run = promisify(execFile);
 // Part of Node 26, not yet of its types.
-const { createMac } = crypto as typeof crypto & {
+const crypto26 = crypto as typeof crypto & {
   createMac(name: 'poly1305', key: Buffer): { update(data: Buffer): void; final(): Buffer };
 };
 const policiesMax = 80;
@@ -107,8 +107,7 @@ interface RandomPolicy {
 }
 
 function keptByUs(snapshots: readonly ResticSnapshot[], policy: RandomPolicy, hasOldestRule: boolean): Set<string> {
-  const camel = (key: string) => `keep-${key}`.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
-  const settings = Object.entries({ ...policy.counts, ...policy.spans }).map(([key, value]) => [camel(key), value]);
+  const settings = Object.entries({ ...policy.counts, ...policy.spans }).map(([key, value]) => [settingOf(key), value]);
   const parsed = retentionPolicySchema.parse({ ...Object.fromEntries(settings), keepTags: policy.tags });
   const none = new Set<string>();
   const decisions = groupSnapshots(snapshots).flatMap((group) =>
@@ -124,8 +123,14 @@ function keptByUs(snapshots: readonly ResticSnapshot[], policy: RandomPolicy, ha
   return new Set(decisions.filter(({ reasons }) => reasons.some(isKept)).map(({ snapshot }) => snapshot.id));
 }
 
+/** `within-daily`: `keepWithinDaily`. */
+function settingOf(key: string): string {
+  return `keep-${key}`.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
+}
+
 function pick<Value>(random: Random, values: readonly Value[]): Value {
-  return values[Math.floor(random() * values.length)] as Value;
+  const index = Math.floor(random() * values.length);
+  return values.at(index) as Value;
 }
 
 /** Always with one rule besides tags, so that restic 0.14 and ours agree on groups that tags alone would empty. */
@@ -168,7 +173,7 @@ async function cheapenKey(repository: string, master: MasterKey): Promise<void> 
   const cipher = createCipheriv('aes-256-ctr', user.subarray(0, 32), iv);
   const sealed = Buffer.concat([cipher.update(JSON.stringify(master)), cipher.final()]);
   const block = createCipheriv('aes-128-ecb', user.subarray(32, 48), null).setAutoPadding(false);
-  const mac = createMac('poly1305', Buffer.concat([user.subarray(48, 64), block.update(iv), block.final()]));
+  const mac = crypto26.createMac('poly1305', Buffer.concat([user.subarray(48, 64), block.update(iv), block.final()]));
   mac.update(sealed);
   const key = {
     created: '2026-01-01T00:00:00Z',

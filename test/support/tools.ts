@@ -9,6 +9,7 @@ import { describe } from 'vitest';
 const packages = {
   restic: 'restic',
   'redis-server': 'redis-server',
+  git: 'git',
   pg_dump: 'postgresql-client-15',
   setfacl: 'acl',
 } as const;

@@ -13,7 +13,7 @@ import { loadSnapshots, saveSnapshot, type StoredSnapshot } from '../../reposito
 import type { TreeNode } from '../../repository/tree.ts';
 import { WorkerPool } from '../../repository/worker-pool.ts';
 import type { BackupSession, Entry, EntryProblem, Source } from '../../sources/source.ts';
-import { nodeOf, syntheticMetadata } from './node-of.ts';
+import { nodeOf, syntheticMetadata } from '../node-metadata.ts';
 import { isUnchanged, ParentTree } from './parent-tree.ts';
 import { savePatched } from './patched-entry.ts';
 import { TreeBuilder } from './tree-builder.ts';

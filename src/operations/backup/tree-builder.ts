@@ -5,7 +5,7 @@ import type { FileMetadata } from '../../base/file-type.ts';
 import type { BlobWriter } from '../../repository/blob-writer.ts';
 import type { BlobId } from '../../repository/ids.ts';
 import { encodeTree, type TreeNode } from '../../repository/tree.ts';
-import { nodeOf, syntheticMetadata } from './node-of.ts';
+import { nodeOf, syntheticMetadata } from '../node-metadata.ts';
 
 type Pending<Value> = Value | Promise<Value>;
 

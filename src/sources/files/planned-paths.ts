@@ -3,7 +3,7 @@ import { posix } from 'node:path';
 import { compareNames } from '../../base/byte-name.ts';
 
 export interface PlannedFolder {
-  /** True where everything below is wanted; false for a directory on the way to something wanted. */
+  /** True if it was named, so that everything below is wanted; false for a directory on the way. */
   isGiven: boolean;
   readonly children: Map<string, PlannedFolder>;
 }
@@ -13,7 +13,7 @@ export function absolutePaths(paths: readonly string[]): string[] {
   return [...new Set(paths.map((path) => posix.resolve(path)))];
 }
 
-/** The root folder; a path inside another one that was given disappears in it. */
+/** The root folder. */
 export function planPaths(paths: readonly string[]): PlannedFolder {
   const root: PlannedFolder = { isGiven: false, children: new Map() };
   for (const path of paths) {

@@ -38,9 +38,11 @@ interface Level {
   readonly prefix: string;
   readonly names: readonly string[];
   at: number;
-  /** While above what was given. */
+  /** What was named in it or further below; absent if nothing was. */
   readonly plan: PlannedFolder | undefined;
-  /** Device of the path given, which `oneFileSystem` does not leave. */
+  /** False on the way from `/` to what was named: only what leads there is taken. */
+  readonly isWanted: boolean;
+  /** The device that `oneFileSystem` does not leave. */
   readonly device: bigint | undefined;
 }
 
@@ -60,28 +62,31 @@ export async function* walkFiles(plan: PlannedFolder, walk: Walk, signal: AbortS
       levels.pop();
       continue;
     }
-    const path = `${level.prefix}/${name}`;
-    const visit: Visit = { path, planned: level.plan?.children.get(name), device: level.device };
-    const found = attempt(walk, path, () => look(visit, owners, walk));
+    const visit: Visit = { path: `${level.prefix}/${name}`, planned: level.plan?.children.get(name), level };
+    const found = attempt(walk, visit.path, () => look(visit, owners, walk));
     if (found === undefined) continue;
     yield found.entry;
     if (found.below === undefined) continue;
-    const below = attempt(walk, path, found.below);
+    const below = attempt(walk, visit.path, found.below);
     if (below !== undefined) levels.push(below);
   }
   signal.throwIfAborted();
 }
 
 function firstLevel(plan: PlannedFolder, walk: Walk): Level {
-  if (!plan.isGiven) return { prefix: '', names: sortedNames(plan), at: 0, plan, device: undefined };
+  if (!plan.isGiven) return levelOnTheWay('', plan);
   const device = walk.oneFileSystem ? lstatSync('/', { bigint: true }).dev : undefined;
-  return { prefix: '', names: listNames('/', walk), at: 0, plan: undefined, device };
+  return { prefix: '', names: listNames('/', walk), at: 0, plan, isWanted: true, device };
+}
+
+function levelOnTheWay(prefix: string, plan: PlannedFolder): Level {
+  return { prefix, names: sortedNames(plan), at: 0, plan, isWanted: false, device: undefined };
 }
 
 interface Visit {
   readonly path: string;
   readonly planned: PlannedFolder | undefined;
-  readonly device: bigint | undefined;
+  readonly level: Level;
 }
 
 interface Found {
@@ -92,27 +97,30 @@ interface Found {
 
 /** Undefined if the entry is left out. Throws what the file system says. */
 function look(visit: Visit, owners: OwnerNames, walk: Walk): Found | undefined {
-  const { path, planned } = visit;
+  const { path, planned, level } = visit;
   const onProblem = (message: string): void => void walk.problems.push({ path, message });
-  if (planned?.isGiven === false) {
-    // On the way to something given, links are followed: the tree needs a directory here.
-    const real = nameFromBytes(realpathSync(fsPath(path), 'buffer'));
-    const metadata = readMetadata(real, undefined, { owners, onProblem });
-    const below = (): Level => ({ prefix: path, names: sortedNames(planned), at: 0, plan: planned, device: undefined });
-    return { entry: { kind: 'whole', path, metadata }, below };
+  if (planned?.isGiven === false && !level.isWanted) {
+    // Links are followed here: the tree needs a directory.
+    const metadata = readMetadata(nameFromBytes(realpathSync(fsPath(path), 'buffer')), undefined, {
+      owners,
+      onProblem,
+    });
+    return { entry: { kind: 'whole', path, metadata }, below: () => levelOnTheWay(path, planned) };
   }
   if (walk.isExcluded(path)) {
-    if (planned !== undefined) onProblem('excluded by a pattern, though it was named to be backed up');
+    if (planned !== undefined) onProblem('excluded by a pattern, though it or something in it was named');
     return undefined;
   }
   const stats = lstatSync(fsPath(path), { bigint: true });
-  const device = visit.device ?? (walk.oneFileSystem ? stats.dev : undefined);
+  const device = planned?.isGiven === true && walk.oneFileSystem ? stats.dev : level.device;
   const isOutside = device !== undefined && stats.dev !== device;
   if (isLeftOut(stats, isOutside, walk)) return undefined;
   const metadata = readMetadata(path, stats, { owners, onProblem });
   const entry = entryOf(path, metadata);
-  if (metadata.type !== 'dir' || isOutside) return { entry, below: undefined };
-  return { entry, below: () => ({ prefix: path, names: listNames(path, walk), at: 0, plan: undefined, device }) };
+  if (metadata.type !== 'dir') return { entry, below: undefined };
+  if (isOutside) return { entry, below: planned === undefined ? undefined : () => levelOnTheWay(path, planned) };
+  const below = { prefix: path, at: 0, plan: planned, isWanted: true, device };
+  return { entry, below: () => ({ ...below, names: listNames(path, walk) }) };
 }
 
 function isLeftOut(stats: BigIntStats, isOutside: boolean, walk: Walk): boolean {

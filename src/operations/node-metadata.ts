@@ -1,9 +1,9 @@
-// From what a source says of an entry to what a tree holds of it.
-import type { FileMetadata } from '../../base/file-type.ts';
-import { toGoMode } from '../../repository/file-mode.ts';
-import { formatTime } from '../../repository/go-text.ts';
-import type { BlobId } from '../../repository/ids.ts';
-import type { TreeNode } from '../../repository/tree.ts';
+// Between what a file system says of an entry and what a tree holds of it.
+import type { FileMetadata } from '../base/file-type.ts';
+import { toGoMode, toPosixMode } from '../repository/file-mode.ts';
+import { formatTime, parseTime } from '../repository/go-text.ts';
+import type { BlobId } from '../repository/ids.ts';
+import type { TreeNode } from '../repository/tree.ts';
 
 export interface NodeContent {
   readonly content?: readonly BlobId[] | undefined;
@@ -39,6 +39,37 @@ export function nodeOf(name: string, metadata: FileMetadata, { content, subtree,
     subtree,
     rest: {},
   };
+}
+
+/** The other way: what a restored entry shall look like. Times that are none count as 1970. */
+export function metadataOf(node: TreeNode): FileMetadata {
+  const isDevice = node.type === 'dev' || node.type === 'chardev';
+  return {
+    type: node.type,
+    mode: toPosixMode(node.mode),
+    mtimeNs: timeOrZero(node.mtime),
+    atimeNs: timeOrZero(node.atime),
+    ctimeNs: timeOrZero(node.ctime),
+    uid: node.uid,
+    gid: node.gid,
+    user: node.user,
+    group: node.group,
+    inode: node.inode,
+    deviceId: node.deviceId,
+    links: node.links,
+    sizeBytes: node.sizeBytes,
+    deviceNumber: isDevice ? node.device : 0n,
+    linkTarget: node.type === 'symlink' ? node.linkTarget : undefined,
+    extendedAttributes: node.extendedAttributes,
+  };
+}
+
+function timeOrZero(time: string): bigint {
+  try {
+    return parseTime(time);
+  } catch {
+    return 0n;
+  }
 }
 
 /** Metadata of an entry that no file system holds: a dump, a folder above it. */

@@ -1,0 +1,52 @@
+// Where lifeboat.yaml is: named, here, or in a folder above within the same git repository.
+import { access, constants } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { AppError, errnoOf } from '../base/errors.ts';
+
+const fileName = 'lifeboat.yaml';
+
+/**
+ * Path of the configuration file, or undefined if none was named and none is there. Folders above count only inside a
+ * git repository: a file that someone left in a shared folder such as /tmp must not decide over backups.
+ */
+export async function findConfiguration(options: {
+  /** From `--config` or LIFEBOAT_CONFIG. */
+  readonly named: string | undefined;
+  readonly workingFolder: string;
+}): Promise<string | undefined> {
+  const { named, workingFolder } = options;
+  if (named !== undefined) {
+    const path = resolve(workingFolder, named);
+    if (await isThere(path)) return path;
+    throw new AppError('CONFIG_MISSING', `there is no configuration file at ${path}`, {
+      hint: "Correct --config or LIFEBOAT_CONFIG, or write a new file with 'lifeboat init'.",
+    });
+  }
+  for (const folder of await foldersToSearch(workingFolder)) {
+    const path = join(folder, fileName);
+    if (await isThere(path)) return path;
+  }
+  return undefined;
+}
+
+async function foldersToSearch(workingFolder: string): Promise<string[]> {
+  const folders: string[] = [];
+  for (let folder = resolve(workingFolder); ; folder = dirname(folder)) {
+    folders.push(folder);
+    if (await isThere(join(folder, '.git'))) return folders;
+    if (dirname(folder) === folder) return folders.slice(0, 1);
+  }
+}
+
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await access(path, constants.F_OK);
+    return true;
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR'].includes(errnoOf(error) ?? '')) return false;
+    throw new AppError('CONFIG_MISSING', `cannot look for ${path}: ${errnoOf(error) ?? 'unknown error'}`, {
+      hint: 'Give this user the right to enter the folder, or name the file with --config.',
+      cause: error,
+    });
+  }
+}

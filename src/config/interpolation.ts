@@ -1,0 +1,65 @@
+// `${VAR}`, `${VAR:-default}`, `${file:/path}` and `$${` in one scalar. Works on parsed values, never on the text of the
+// file: a value can't become structure, and positions stay true.
+
+export type Interpolated =
+  | { readonly kind: 'literal'; readonly value: string }
+  /** `secrets` are the values that came from outside: they are never printed. */
+  | { readonly kind: 'replaced'; readonly value: string; readonly secrets: readonly string[] }
+  | { readonly kind: 'problem'; readonly found: string; readonly expected: string };
+
+export interface InterpolationSources {
+  variable(name: string): string | undefined;
+  /** Content of a file, or why it can't be read. */
+  file(path: string): { readonly text: string } | { readonly problem: string };
+}
+
+const opening = /\$(\$?)\{/g;
+const reference = /^(?:file:(?<path>[^}]+)|(?<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?<fallback>[^}]*))?)$/;
+
+export function interpolate(text: string, sources: InterpolationSources): Interpolated {
+  if (!text.includes('${')) return { kind: 'literal', value: text };
+  const secrets: string[] = [];
+  let value = '';
+  let at = 0;
+  for (const match of text.matchAll(opening)) {
+    if (match.index < at) continue; // Inside the reference before.
+    value += text.slice(at, match.index);
+    at = match.index + match[0].length;
+    if (match[1] === '$') {
+      value += '${';
+      continue;
+    }
+    const end = text.indexOf('}', at);
+    if (end < 0)
+      return { kind: 'problem', found: "'${' without '}'", expected: "'}', or '$${' for the characters themselves" };
+    const resolved = resolveReference(text.slice(at, end), sources);
+    if ('expected' in resolved) return { kind: 'problem', ...resolved };
+    value += resolved.value;
+    if (resolved.isSecret && resolved.value !== '') secrets.push(resolved.value);
+    at = end + 1;
+  }
+  value += text.slice(at);
+  return { kind: 'replaced', value, secrets };
+}
+
+function resolveReference(
+  text: string,
+  sources: InterpolationSources,
+): { readonly value: string; readonly isSecret: boolean } | { readonly found: string; readonly expected: string } {
+  const { path, name, fallback } = reference.exec(text)?.groups ?? {};
+  if (path !== undefined) {
+    const content = sources.file(path);
+    if ('problem' in content)
+      return { found: `\${file:${path}}, ${content.problem}`, expected: 'a file that can be read' };
+    // Editors and `echo` end a file with a line break that is no part of a password.
+    return { value: content.text.replace(/\r?\n$/, ''), isSecret: true };
+  }
+  if (name === undefined) return { found: "'${' and no name", expected: '${NAME}, ${NAME:-default} or ${file:/path}' };
+  const value = sources.variable(name);
+  if (value !== undefined) return { value, isSecret: true };
+  if (fallback !== undefined) return { value: fallback, isSecret: false };
+  return {
+    found: `\${${name}}, which is not set`,
+    expected: `the environment variable ${name}, or \${${name}:-default}`,
+  };
+}

@@ -1,0 +1,389 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { AppError } from '../base/errors.ts';
+import { temporaryFolder } from '../../test/support/temporary-folder.ts';
+import type { Environment } from './environment.ts';
+import { loadConfiguration, parseConfiguration, type Configuration } from './load.ts';
+
+function environmentOf(variables: Record<string, string> = {}, workingFolder = '/app'): Environment {
+  return { variables, workingFolder, homeFolder: '/home/me' };
+}
+
+function parse(text: string, variables: Record<string, string> = {}): Configuration {
+  return parseConfiguration(text, { path: '/app/lifeboat.yaml', environment: environmentOf(variables) });
+}
+
+function problemsOf(text: string, variables: Record<string, string> = {}): string[] {
+  try {
+    parse(text, variables);
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'CONFIG_INVALID') {
+      return error.message
+        .split('\n')
+        .filter((line) => /^\s*lifeboat\.yaml:|^environment|^ {2}/.test(line))
+        .map((line) => line.trim());
+    }
+    throw error;
+  }
+  return [];
+}
+
+const head = 'application: shop\nrepositories: { local: { location: ./backups } }\n';
+
+describe('a valid file', () => {
+  test('gives an application with every absent key decided', () => {
+    const { application, warnings } = parse(`${head}components: { cache: { type: redis, host: cache } }`);
+    expect(application).toMatchObject({
+      name: 'shop',
+      environment: 'production',
+      repositories: [{ name: 'local', location: '/app/backups', compression: 'auto' }],
+      components: [
+        {
+          name: 'cache',
+          tier: 'P1',
+          policy: { schedules: [], targets: [{ repository: 'local', retention: {} }] },
+          checks: [],
+        },
+      ],
+    });
+    expect(warnings).toEqual([]);
+  });
+
+  test('takes relative paths from its own folder, and ~ from the home folder', () => {
+    const text = `application: shop
+repositories: { local: { location: ~/backups, passwordFile: secret/password } }
+components: { up: { type: files, paths: [uploads, /srv/x] }, conf: { type: config, files: [.env], gitFolder: . } }`;
+    const { repositories, components } = parse(text).application;
+    expect(repositories[0]).toMatchObject({ location: '/home/me/backups', passwordFile: '/app/secret/password' });
+    expect(components).toMatchObject([
+      { paths: ['/app/uploads', '/srv/x'] },
+      { files: ['/app/.env'], gitFolder: '/app' },
+    ]);
+  });
+
+  test('may have sections whose lines are all commented out', () => {
+    const text = `${head}policies:\n  # nightly:\ncomponents:\n  cache:\n    type: redis\n    objectives:\n      # rpo: 1h\n`;
+    expect(parse(text).application.components).toHaveLength(1);
+  });
+
+  test("adds a component's checks to those of its policy", () => {
+    const text = `${head}policies: { nightly: { checks: [{ keys: 'a*' }] } }
+components: { cache: { type: redis, policy: nightly, checks: [{ keys: 'b*', min: 1 }] } }`;
+    expect(parse(text).application.components[0]?.checks).toEqual([{ keys: 'a*' }, { keys: 'b*', min: 1 }]);
+  });
+
+  test('warns of what is never used and of promises the schedule breaks', () => {
+    const text = `application: shop
+repositories: { local: { location: /a }, spare: { location: /b } }
+policies: { nightly: { schedule: { every: 1d }, repositories: [local] }, old: {} }
+components: { cache: { type: redis, policy: nightly, objectives: { rpo: 1h } } }`;
+    expect(parse(text).warnings.map(({ aspect, message }) => `${aspect}: ${message}`)).toEqual([
+      'repository spare: no policy backs up to it',
+      'policy old: no component uses it',
+      'objectives of cache: RPO is 1h, but 1d or more pass between two backups',
+    ]);
+  });
+});
+
+function postgres(lines: string): string {
+  return `${head}components:\n  db:\n    type: postgres\n    host: db\n${lines}`;
+}
+
+describe('references', () => {
+  test('fill in variables, fallbacks and files, and keep escaped ones', async () => {
+    await using folder = await temporaryFolder();
+    const file = join(folder.path, 'password');
+    await writeFile(file, 'from the file\n');
+    const text = postgres(
+      `    password: \${file:${file}}\n    user: \${USER_NAME}-\${ROLE:-reader}\n    databases: ['$\${literal}']`,
+    );
+    expect(parse(text, { USER_NAME: 'app' }).application.components[0]).toMatchObject({
+      password: 'from the file',
+      user: 'app-reader',
+      databases: ['${literal}'],
+    });
+  });
+
+  test('give numbers where numbers are due, and text where text is due', () => {
+    const text = postgres('    port: "${PORT}"\n    password: ${PASSWORD}');
+    expect(parse(text, { PORT: '5433', PASSWORD: '123456' }).application.components[0]).toMatchObject({
+      port: 5433,
+      password: '123456',
+    });
+  });
+
+  test('can not become structure', () => {
+    const text = postgres('    user: ${USER_NAME}');
+    const value = 'x\n    password: injected # ${PASSWORD}';
+    expect(parse(text, { USER_NAME: value, PASSWORD: 'never' }).application.components[0]).toMatchObject({
+      user: value,
+    });
+    expect(JSON.stringify(parse(text, { USER_NAME: value, PASSWORD: 'never' }))).not.toContain('never');
+  });
+
+  test('are named when they are not set, and the key is not called missing too', () => {
+    expect(problemsOf(postgres('    user: ${NOBODY}\n    port: ${broken'))).toEqual([
+      'lifeboat.yaml:7:11: components.db.user: found ${NOBODY}, which is not set, expected the environment variable NOBODY, or ${NOBODY:-default}',
+      "lifeboat.yaml:8:11: components.db.port: found '${' without '}', expected '}', or '$${' for the characters themselves",
+    ]);
+  });
+
+  test('to files that can not be read are problems', () => {
+    expect(problemsOf(postgres('    password: ${file:/none/at/all}'))).toEqual([
+      'lifeboat.yaml:7:15: components.db.password: found ${file:/none/at/all}, which cannot be read (ENOENT), expected a file that can be read',
+    ]);
+  });
+});
+
+describe('a file with faults', () => {
+  test.each([
+    ['tier: P9', "components.c.tier: found 'P9', expected 'P0', 'P1', 'P2' or 'P3'; did you mean 'P0'?"],
+    ['hots: x', "components.c: unknown key 'hots'; did you mean 'host'?"],
+    ['password:x y: 1', "components.c: found the key 'password:…', expected a space after the colon"],
+    ['port: 70000', 'components.c.port: found 70000, expected a port from 1 to 65535'],
+    ['port: high', "components.c.port: found 'high', expected a port from 1 to 65535"],
+    ['password: 12345', 'components.c.password: found a number (not shown), expected text; put it in quotes'],
+    [
+      'policy: nightli',
+      "components.c.policy: found 'nightli', expected the name of a policy (there are: nightly); did you mean 'nightly'?",
+    ],
+    [
+      'policy: { repositories: [locall] }',
+      "components.c.policy.repositories.0: found 'locall', expected the name of a repository (there are: local); did you mean 'local'?",
+    ],
+    [
+      'policy: { repositories: [local, { name: local }] }',
+      "components.c.policy.repositories.1.name: found 'local' for the second time, expected each repository once",
+    ],
+    ['policy: { schedule: { evry: 4h } }', "components.c.policy.schedule: unknown key 'evry'; did you mean 'every'?"],
+    [
+      'policy: { schedule: { every: soon } }',
+      "components.c.policy.schedule.every: found 'soon', expected a duration such as 90s, 15m, 36h, 1d12h, 2 weeks or PT4H30M",
+    ],
+    [
+      'policy: { schedule: daily }',
+      "components.c.policy.schedule: found 'daily', expected a schedule or a list of them",
+    ],
+    [
+      'policy: { retention: { keepDaily: -1 } }',
+      "components.c.policy.retention.keepDaily: found -1, expected a whole number from 0, or 'unlimited'",
+    ],
+    ['checks: [{ keys: x, minn: 3 }]', "components.c.checks.0: unknown key 'minn'; did you mean 'min'?"],
+    [
+      'objectives: { availability: 99.9 }',
+      'components.c.objectives.availability: found 99.9, expected a percentage such as 99.95%; put it in quotes',
+    ],
+    ['objectives: [1h]', 'components.c.objectives: found a list, expected a map of keys'],
+  ])('says of "%s" where, what was found and what is expected', (line, problem) => {
+    const text = `${head}policies: { nightly: {} }\ncomponents:\n  c:\n    type: redis\n    ${line}\n`;
+    const found = problemsOf(text).filter((item) => !item.includes('policy nightly'));
+    expect(found).toEqual([expect.stringMatching(/^lifeboat\.yaml:7:\d+: /)]);
+    expect(found[0]?.replace(/^\S+ /, '')).toBe(problem);
+  });
+
+  test.each([
+    ['components:\n  c: { typ: redis }', "lifeboat.yaml:4:8: components.c: unknown key 'typ'; did you mean 'type'?"],
+    [
+      'components:\n  c: { type: rediss }',
+      "lifeboat.yaml:4:14: components.c.type: found 'rediss', expected 'files', 'postgres', 'redis' or 'config'; did you mean 'redis'?",
+    ],
+    [
+      'components:\n  c: {}',
+      "lifeboat.yaml:4:3: components.c: missing key 'type', expected 'files', 'postgres', 'redis' or 'config'",
+    ],
+    [
+      'components:\n  a b: { type: redis }',
+      "lifeboat.yaml:4:3: components.a b: found the name 'a b', expected a name of letters, digits, . _ and -, at most 64, with a letter or digit in front",
+    ],
+    ['component: {}', "lifeboat.yaml:3:1: unknown key 'component'; did you mean 'components'?"],
+    ['', "lifeboat.yaml:1:1: missing key 'components', expected a map of keys"],
+    ['components: {}\ncomponents: {}', 'lifeboat.yaml:4:1: found a key for the second time, expected each key once'],
+    ['components: { c: { type: redis, port: ${PORT} } }', expect.stringMatching(/^lifeboat\.yaml:3:40: .*quotes/)],
+    ['components: {}\n\tx: 1', expect.stringMatching(/^lifeboat\.yaml:4:1: found a tab/)],
+  ])('says of %j where and what', (text, problem) => {
+    expect(problemsOf(`${head}${text}\n`)[0]).toEqual(problem);
+  });
+
+  test('lists all its problems at once, in the order of its lines', () => {
+    const text =
+      'aplication: shop\nrepositories: { a: { location: "ftp://x" } }\ncomponents:\n  c: { type: redis, policy: none, tier: P7 }\n';
+    const lines = problemsOf(text).map((line) => /:(\d+):/.exec(line)?.[1]);
+    expect(lines).toEqual(['1', '2', '4', '4']);
+  });
+
+  test('is refused when it is empty, or no map', () => {
+    expect(problemsOf('')).toEqual(['lifeboat.yaml:1:1: the file is empty, expected a map of keys']);
+    expect(problemsOf('- a\n')).toEqual(['lifeboat.yaml:1:1: found a list, expected a map of keys']);
+  });
+
+  test('needs at least one repository', () => {
+    expect(problemsOf('application: a\nrepositories: {}\ncomponents: {}')).toEqual([
+      'lifeboat.yaml:2:15: repositories: found no repository, expected at least one',
+    ]);
+  });
+
+  test('may not blow up memory or stack by aliases and nesting', () => {
+    const bomb = Array.from(
+      { length: 9 },
+      (_, at) =>
+        `x${at}: &a${at} [${Array(9)
+          .fill(at === 0 ? 'y' : `*a${at - 1}`)
+          .join(',')}]`,
+    ).join('\n');
+    expect(problemsOf(bomb).join('\n')).toContain('expected a smaller file');
+    expect(problemsOf(`x: ${'['.repeat(100_000)}`).join('\n')).toContain('nested deeper');
+    expect(problemsOf(`x: ${'['.repeat(80)}1${']'.repeat(80)}`).join('\n')).toContain('expected a smaller file');
+    expect(problemsOf('x: &a [*a]').join('\n')).toContain('lifeboat.yaml:1:');
+  });
+});
+
+test('no secret is printed, however the file is damaged', () => {
+  const secrets = ['S3CRET-from-variable', 'S3CRET-in-file', 'S3CRET-in-url'];
+  const text = `application: shop
+repositories:
+  local:
+    location: \${PLANTED}/x
+    password: S3CRET-in-file
+    s3: { accessKeyId: "S3CRET-in-file", region: "\${PLANTED}" }
+components:
+  db: { type: postgres, url: "postgres://me:S3CRET-in-url@db/shop", host: db }
+  cache:
+    type: redis
+    password: 'S3CRET-in-file'
+    port: \${PLANTED}
+    tier: \${PLANTED}
+  files: { type: files, paths: ["\${PLANTED}"], excludeCaches: "\${PLANTED}" }
+`;
+  const damage = Array.from(':"\'{}[]\t*&!%@#\\$,|').concat('\n', '  ', '- ', '${');
+  const place = fc.nat({ max: text.length - 1 });
+  fc.assert(
+    fc.property(fc.tuple(place, place), fc.constantFrom(...damage), fc.nat({ max: 4 }), (places, piece, cut) => {
+      let damaged = text;
+      for (const at of places) damaged = damaged.slice(0, at) + piece + damaged.slice(at + cut);
+      // A secret whose key was destroyed is no longer known to be one; its key and quotes must be whole.
+      const marks = (of: string) => of.match(/\b(?:password: '?|url: "postgres:\/\/me:|accessKeyId: ")S3CRET/g)?.length;
+      fc.pre(marks(damaged) === marks(text));
+      const message = problemsOf(damaged, { PLANTED: secrets[0] ?? '' }).join('\n');
+      const shown = secrets.filter((secret) => message.includes(secret));
+      expect(shown, `${damaged}\n${message}`).toEqual([]);
+    }),
+    { numRuns: 1000 },
+  );
+}, 120_000);
+
+test('all secrets are handed on for redaction', () => {
+  const text = `application: shop
+repositories: { off: { location: s3://bucket, password: one } }
+components: { db: { type: postgres, host: db, password: "\${TWO}" }, cache: { type: redis } }`;
+  const { secrets } = parse(text, {
+    TWO: 'two',
+    REDIS_PASSWORD: 'three',
+    AWS_ACCESS_KEY_ID: 'id',
+    AWS_SECRET_ACCESS_KEY: 'four',
+  });
+  expect(secrets.toSorted()).toEqual(['four', 'one', 'three', 'two']);
+});
+
+function noFile(variables: Record<string, string>, repositoryLocation?: string): Promise<Configuration> {
+  return loadConfiguration({ path: undefined, environment: environmentOf(variables), repositoryLocation });
+}
+
+describe('the classic environment variables', () => {
+  const classic = {
+    POSTGRES_HOST: 'postgres',
+    POSTGRES_PORT: '5433',
+    POSTGRES_DB: 'crm_dev',
+    POSTGRES_USER: 'crm',
+    POSTGRES_PASSWORD: 'pw',
+    REDIS_HOST: 'redis',
+    REDIS_PORT: '6380',
+    AWS_ACCESS_KEY_ID: 'key',
+    AWS_SECRET_ACCESS_KEY: 'secret',
+    AWS_DEFAULT_REGION: 'eu-central-1',
+    S3_BACKUP_BUCKET: 'backups',
+    S3_PREFIX: '/crm/',
+  };
+
+  test('fill in a database and a cache whose host the file leaves open (S1-12, S1-13)', () => {
+    const { components } = parse(
+      `${head}components: { db: { type: postgres }, cache: { type: redis } }`,
+      classic,
+    ).application;
+    expect(components).toMatchObject([
+      { host: 'postgres', port: 5433, user: 'crm', password: 'pw', databases: ['crm_dev'] },
+      { host: 'redis', port: 6380 },
+    ]);
+  });
+
+  test('give no password to a server that the file names', () => {
+    const { components } = parse(`${head}components: { db: { type: postgres, host: other } }`, classic).application;
+    expect(components[0]).toMatchObject({ host: 'other' });
+    expect(JSON.stringify(components)).not.toMatch(/"(?:password|user|databases)"/);
+  });
+
+  test('give a repository its place and its keys (S1-14, S1-15)', () => {
+    const { repositories } = parse(
+      'application: a\nrepositories: { offsite: {} }\ncomponents: {}',
+      classic,
+    ).application;
+    expect(repositories[0]).toMatchObject({
+      location: 's3://backups/crm',
+      s3: { accessKeyId: 'key', secretAccessKey: 'secret', region: 'eu-central-1', pathStyle: false },
+    });
+  });
+
+  test('never mix a key of the file with a secret of the environment', () => {
+    const text =
+      'application: a\nrepositories: { o: { location: s3://bucket, s3: { accessKeyId: mine, secretAccessKey: own } } }\ncomponents: {}';
+    const { repositories } = parse(text, { ...classic, AWS_SESSION_TOKEN: 'token' }).application;
+    expect(repositories[0]?.s3).toMatchObject({ accessKeyId: 'mine', secretAccessKey: 'own' });
+    expect(repositories[0]?.s3?.sessionToken).toBeUndefined();
+  });
+
+  test('are enough without any file', async () => {
+    const { application, path } = await noFile(classic, '/srv/backups');
+    expect(path).toBeUndefined();
+    expect(application).toMatchObject({
+      name: 'crm_dev',
+      repositories: [
+        { name: 'local', location: '/srv/backups' },
+        { name: 's3', location: 's3://backups/crm' },
+      ],
+      components: [
+        { name: 'postgres', host: 'postgres', tier: 'P0' },
+        { name: 'redis', host: 'redis' },
+      ],
+    });
+  });
+
+  test('work as DATABASE_URL and BACKUP_S3_BUCKET too (S3-39)', async () => {
+    const { application } = await noFile({ DATABASE_URL: 'postgres://me:pw@db/kessan', BACKUP_S3_BUCKET: 'kessan' });
+    expect(application).toMatchObject({
+      repositories: [{ location: 's3://kessan' }],
+      components: [{ name: 'postgres', url: 'postgres://me:pw@db/kessan' }],
+    });
+  });
+
+  test('are named, not shown, when they hold no port', () => {
+    const [problem] = problemsOf(`${head}components: { db: { type: postgres } }`, { POSTGRES_PORT: 'hidden' });
+    const words = 'environment variable POSTGRES_PORT: found a value (not shown), expected a port from 1 to 65535';
+    expect(problem).toBe(`lifeboat.yaml: components.db: ${words}`);
+  });
+
+  test('without file and variables there is nothing to go by', async () => {
+    await expect(noFile({ REDIS_HOST: 'redis' })).rejects.toMatchObject({ code: 'CONFIG_MISSING' });
+  });
+});
+
+test('a file that is a folder or too large is refused by name', async () => {
+  await using folder = await temporaryFolder();
+  const asFolder = join(folder.path, 'a.yaml');
+  const large = join(folder.path, 'b.yaml');
+  await mkdir(asFolder);
+  await writeFile(large, ' '.repeat((1 << 20) + 1));
+  const load = (path: string) => loadConfiguration({ path, environment: environmentOf({}, folder.path) });
+  await expect(load(asFolder)).rejects.toMatchObject({ code: 'CONFIG_MISSING' });
+  await expect(load(large)).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+});

@@ -1,0 +1,255 @@
+// lifeboat.yaml → one application, checked and completed. Lists all problems at once; prints no secret.
+import { readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { dirname, join, relative, resolve } from 'node:path';
+import { AppError, errnoOf } from '../base/errors.ts';
+import type { Application } from '../model/application.ts';
+import type { Component } from '../model/component.ts';
+import type { Finding } from '../model/finding.ts';
+import { completePolicy, policySchema } from '../model/policy.ts';
+import type { RepositorySettings } from '../model/repository-settings.ts';
+import { configurationWarnings, referenceProblems } from './cross-checks.ts';
+import { bucketLocation, configurationFromVariables, VariableProblem, withConnection, withStore } from './defaults.ts';
+import { readDocument, type ConfigurationDocument, type Problem } from './document.ts';
+import { variable, type Environment } from './environment.ts';
+import type { InterpolationSources } from './interpolation.ts';
+import { problemsOf } from './problems.ts';
+import { configurationJsonSchema, configurationSchema, type ConfigurationFile, type SchemaNode } from './schema.ts';
+import { childOf, isSecretAt, nodesAt, type DocumentPath } from './schema-walk.ts';
+
+export interface Configuration {
+  readonly application: Application;
+  /** Absent if the environment variables alone gave it. */
+  readonly path: string | undefined;
+  readonly cacheFolder: string | undefined;
+  /** What is allowed, but most likely not meant. */
+  readonly warnings: readonly Finding[];
+  /** Everything that must never be printed. */
+  readonly secrets: readonly string[];
+}
+
+const fileSizeMaxBytes = 1 << 20;
+const secretFileSizeMaxBytes = 1 << 16;
+const problemsMax = 50;
+
+/** Reads the file at `path`; without one, makes do with the classic environment variables. */
+export async function loadConfiguration(options: {
+  readonly path: string | undefined;
+  readonly environment: Environment;
+  /** From `--repository` or LIFEBOAT_REPOSITORY, if it is a location; used only without a file. */
+  readonly repositoryLocation?: string | undefined;
+}): Promise<Configuration> {
+  const { path, environment, repositoryLocation } = options;
+  if (path !== undefined) return parseConfiguration(await readText(path), { path, environment });
+  const data = configurationFromVariables(environment, repositoryLocation);
+  if (data !== undefined) return complete(JSON.stringify(data), { path, environment, name: 'environment variables' });
+  throw new AppError('CONFIG_MISSING', 'there is no lifeboat.yaml here or above, and no variables that replace it', {
+    hint: "Write one with 'lifeboat init', name one with --config, or set POSTGRES_HOST and S3_BACKUP_BUCKET.",
+  });
+}
+
+/** As `loadConfiguration`, from text. Relative paths in it are relative to the folder of `path`. */
+export function parseConfiguration(
+  text: string,
+  { path, environment }: { readonly path: string; readonly environment: Environment },
+): Configuration {
+  const fromHere = relative(environment.workingFolder, path);
+  return complete(text, { path, environment, name: fromHere.startsWith('..') ? path : fromHere });
+}
+
+interface Origin {
+  readonly path: string | undefined;
+  readonly environment: Environment;
+  /** For messages. */
+  readonly name: string;
+}
+
+async function readText(path: string): Promise<string> {
+  try {
+    const bytes = await readFile(path);
+    if (bytes.length <= fileSizeMaxBytes) return bytes.toString('utf8');
+  } catch (error) {
+    throw new AppError('CONFIG_MISSING', `cannot read ${path}: ${errnoOf(error) ?? 'unknown error'}`, {
+      hint: 'Make it a file that this user may read.',
+      cause: error,
+    });
+  }
+  throw new AppError('CONFIG_INVALID', `${path} is larger than ${fileSizeMaxBytes} bytes`, {
+    hint: 'Name the right file with --config.',
+  });
+}
+
+function complete(text: string, origin: Origin): Configuration {
+  const base = origin.path === undefined ? origin.environment.workingFolder : dirname(origin.path);
+  const paths: PathResolver = (path) => resolvePath(path, base, origin.environment.homeFolder);
+  const schema = configurationJsonSchema();
+  const document = readDocument(text, interpolationSources(origin.environment, paths));
+  for (const { path, replace } of document.filled)
+    convertFilled(nodesAt(schema, document.data, path), path, { document, replace });
+  const parsed = configurationSchema.safeParse(document.data);
+  const problems = [
+    ...document.problems,
+    ...(document.data === undefined && document.problems.length > 0
+      ? []
+      : schemaProblems(parsed.error, document, schema)),
+  ];
+  const settled = parsed.success ? settle(parsed.data, origin.environment, { paths, document }) : undefined;
+  problems.push(...(settled?.problems ?? []));
+  if (problems.length > 0 || settled === undefined) throw invalid(problems, origin.name);
+  const { application, unusedPolicies, cacheFolder } = settled;
+  return {
+    application,
+    path: origin.path,
+    cacheFolder,
+    warnings: configurationWarnings(application, unusedPolicies),
+    secrets: [...new Set([...document.secrets, ...secretsIn(document.data, schema), ...secretsOf(application)])],
+  };
+}
+
+function schemaProblems(
+  error: ReturnType<typeof configurationSchema.safeParse>['error'],
+  document: ConfigurationDocument,
+  schema: SchemaNode,
+): Problem[] {
+  const references = referenceProblems(document.data).map(({ path, text }) => ({
+    path,
+    position: document.positionOf(path, 'value'),
+    text,
+  }));
+  const unfilled = new Set(document.problems.map(({ path }) => JSON.stringify(path)));
+  // What could not be filled in is missing now: said once is enough.
+  const issues = (error?.issues ?? []).filter(({ path }) => !unfilled.has(JSON.stringify(path)));
+  return [...problemsOf(issues, { document, schema }), ...references];
+}
+
+/** References yield text; where the schema wants a number or a truth value and no text, it is read as one. */
+function convertFilled(
+  nodes: readonly SchemaNode[],
+  path: DocumentPath,
+  { document, replace }: { readonly document: ConfigurationDocument; readonly replace: (value: unknown) => void },
+): void {
+  const text = path.reduce(childOf, document.data);
+  const types = new Set(nodes.map(({ type }) => type));
+  if (typeof text !== 'string' || types.has('string')) return;
+  if ((types.has('integer') || types.has('number')) && /^-?\d+(?:\.\d+)?$/.test(text)) replace(Number(text));
+  else if (types.has('boolean') && /^(?:true|false)$/.test(text)) replace(text === 'true');
+}
+
+type PathResolver = (path: string) => string;
+
+function resolvePath(path: string, base: string, homeFolder: string): string {
+  return path === '~' || path.startsWith('~/') ? join(homeFolder, path.slice(1)) : resolve(base, path);
+}
+
+function interpolationSources(environment: Environment, paths: PathResolver): InterpolationSources {
+  return {
+    variable: (name) => variable(environment, name),
+    file: (path) => {
+      try {
+        const bytes = readFileSync(paths(path));
+        if (bytes.length > secretFileSizeMaxBytes)
+          return { problem: `which is larger than ${secretFileSizeMaxBytes} bytes` };
+        return { text: bytes.toString('utf8') };
+      } catch (error) {
+        return { problem: `which cannot be read (${errnoOf(error) ?? 'unknown error'})` };
+      }
+    },
+  };
+}
+
+interface Settled {
+  readonly application: Application;
+  readonly unusedPolicies: ReadonlySet<string>;
+  readonly cacheFolder: string | undefined;
+  readonly problems: readonly Problem[];
+}
+
+/** Decides all that the file leaves open: names, defaults from the environment, policies, absolute paths. */
+function settle(
+  file: ConfigurationFile,
+  environment: Environment,
+  { paths, document }: { readonly paths: PathResolver; readonly document: ConfigurationDocument },
+): Settled {
+  const problems: Problem[] = [];
+  const repositories: RepositorySettings[] = [];
+  for (const [name, entry] of Object.entries(file.repositories)) {
+    const location = entry.location ?? bucketLocation(environment);
+    if (location === undefined) {
+      const path = ['repositories', name];
+      const text = "missing key 'location', expected a folder, or s3://bucket/prefix, or S3_BACKUP_BUCKET to be set";
+      problems.push({ path, position: document.positionOf(path, 'key'), text });
+      continue;
+    }
+    const { passwordFile, ...settings } = withStore(entry, location, environment);
+    repositories.push({
+      ...settings,
+      name,
+      location: location.includes('://') ? location : paths(location),
+      passwordFile: passwordFile === undefined ? undefined : paths(passwordFile),
+    });
+  }
+  const components: Component[] = [];
+  const unusedPolicies = new Set(Object.keys(file.policies));
+  for (const [name, entry] of Object.entries(file.components)) {
+    const connected = withConnection(entry, environment);
+    if (connected instanceof VariableProblem) {
+      problems.push({ path: ['components', name], position: undefined, text: connected.text });
+      continue;
+    }
+    if (typeof entry.policy === 'string') unusedPolicies.delete(entry.policy);
+    components.push(completeComponent(name, withAbsolutePaths(connected, paths), file));
+  }
+  const application = { name: file.application, environment: file.environment, repositories, components };
+  const cacheFolder = file.cache.folder === undefined ? undefined : paths(file.cache.folder);
+  return { application, unusedPolicies, cacheFolder, problems };
+}
+
+type ComponentEntry = ConfigurationFile['components'][string];
+
+function completeComponent(name: string, entry: ComponentEntry, file: ConfigurationFile): Component {
+  const named = typeof entry.policy === 'string' ? file.policies[entry.policy] : entry.policy;
+  const policy = completePolicy(named ?? policySchema.parse({}), Object.keys(file.repositories));
+  return { ...entry, name, policy, checks: [...policy.checks, ...entry.checks] };
+}
+
+function withAbsolutePaths(entry: ComponentEntry, paths: PathResolver): ComponentEntry {
+  if (entry.type === 'files') return { ...entry, paths: entry.paths.map(paths) };
+  if (entry.type !== 'config') return entry;
+  const gitFolder = entry.gitFolder === undefined ? undefined : paths(entry.gitFolder);
+  return { ...entry, files: entry.files.map(paths), compose: entry.compose.map(paths), gitFolder };
+}
+
+function invalid(problems: readonly Problem[], name: string): AppError {
+  const ordered = problems.toSorted(
+    ({ position: left }, { position: right }) =>
+      (left?.line ?? 0) - (right?.line ?? 0) || (left?.column ?? 0) - (right?.column ?? 0),
+  );
+  const lines = ordered.slice(0, problemsMax).map(({ position, path, text }) => {
+    const place = position === undefined ? name : `${name}:${position.line}:${position.column}`;
+    return [place, path.join('.'), text].filter((part) => part !== '').join(': ');
+  });
+  if (ordered.length > problemsMax) lines.push(`and ${ordered.length - problemsMax} more`);
+  const message =
+    lines.length === 1 ? lines.join('') : `${name} has ${ordered.length} problems\n  ${lines.join('\n  ')}`;
+  return new AppError('CONFIG_INVALID', message, {
+    hint: 'Correct it; docs/reference/configuration.md explains every key.',
+  });
+}
+
+/** All texts below `data` that the schema marks as secret. */
+function secretsIn(data: unknown, schema: SchemaNode, path: DocumentPath = []): string[] {
+  const value = path.reduce(childOf, data);
+  if (typeof value === 'string') return isSecretAt(schema, data, path) ? [value] : [];
+  if (typeof value !== 'object' || value === null) return [];
+  const keys = Array.isArray(value) ? value.keys() : Object.keys(value);
+  return [...keys].flatMap((key) => secretsIn(data, schema, [...path, key]));
+}
+
+/** Secrets that came from the environment, not through the file. */
+function secretsOf({ repositories, components }: Application): string[] {
+  const ofComponents = components.flatMap((component) =>
+    component.type === 'postgres' || component.type === 'redis' ? [component.url, component.password] : [],
+  );
+  const ofRepositories = repositories.flatMap(({ password, s3 }) => [password, s3?.secretAccessKey, s3?.sessionToken]);
+  return [...ofComponents, ...ofRepositories].filter((secret) => secret !== undefined);
+}

@@ -1,0 +1,48 @@
+// All keys of lifeboat.yaml. The JSON Schema for editors and the reference page derive from it.
+import { z } from 'zod';
+import { applicationSchema, environmentNameSchema } from '../model/application.ts';
+import { componentSchema } from '../model/component.ts';
+import { policySchema } from '../model/policy.ts';
+import { repositorySchema } from '../model/repository-settings.ts';
+import { nameSchema } from '../model/scalar-schemas.ts';
+
+export const configurationSchema = z
+  .strictObject({
+    application: applicationSchema,
+    environment: environmentNameSchema,
+    repositories: z.record(nameSchema, repositorySchema).describe('places for backups, by name'),
+    policies: z.record(nameSchema, policySchema).default({}).describe('policies that components refer to, by name'),
+    components: z.record(nameSchema, componentSchema).describe('parts of the application, by name'),
+    cache: z
+      .strictObject({ folder: z.string().min(1).optional().describe('folder of the cache') })
+      .default({})
+      .describe('local copies of repository metadata'),
+  })
+  .describe('lifeboat.yaml: what an application consists of and how it is protected');
+
+export type ConfigurationFile = z.output<typeof configurationSchema>;
+
+/** What JSON Schema says of one value; only the words that our schema uses. */
+export interface SchemaNode {
+  readonly type?: string;
+  readonly title?: string;
+  readonly description?: string;
+  readonly default?: unknown;
+  readonly const?: string | number | boolean;
+  readonly enum?: readonly (string | number | boolean)[];
+  readonly minimum?: number;
+  readonly maximum?: number;
+  /** Marks a secret. */
+  readonly writeOnly?: boolean;
+  readonly properties?: Readonly<Record<string, SchemaNode>>;
+  readonly required?: readonly string[];
+  readonly additionalProperties?: SchemaNode | boolean;
+  readonly items?: SchemaNode;
+  readonly anyOf?: readonly SchemaNode[];
+  readonly oneOf?: readonly SchemaNode[];
+}
+
+/** The schema as editors read it: of what is written, before defaults and conversions. */
+export function configurationJsonSchema(): SchemaNode {
+  return z.toJSONSchema(configurationSchema, { io: 'input', target: 'draft-7' }) as SchemaNode;
+}

@@ -1,0 +1,84 @@
+import { describe, expect, test } from 'vitest';
+import { componentSchema, objectiveFindings, type Component } from './component.ts';
+import { completePolicy, policySchema } from './policy.ts';
+
+function component(policy: unknown, objectives: unknown = { rpo: '1h' }): Component {
+  const settings = componentSchema.parse({ type: 'redis', host: 'cache', objectives });
+  return { ...settings, name: 'cache', policy: completePolicy(policySchema.parse(policy), ['local', 'offsite']) };
+}
+
+describe('completePolicy', () => {
+  test('backs up to all repositories and keeps everything where nothing is said', () => {
+    expect(component({}).policy).toEqual({
+      schedules: [],
+      targets: [
+        { repository: 'local', retention: {} },
+        { repository: 'offsite', retention: {} },
+      ],
+      verification: undefined,
+      proof: undefined,
+      checks: [],
+    });
+  });
+
+  test('gives each repository its own retention, else that of the policy', () => {
+    const { targets } = component({
+      repositories: ['offsite', { name: 'local', retention: { keepLast: 1 } }],
+      retention: { keepDaily: 7 },
+    }).policy;
+    expect(targets).toEqual([
+      { repository: 'offsite', retention: { keepDaily: 7 } },
+      { repository: 'local', retention: { keepLast: 1 } },
+    ]);
+  });
+});
+
+describe('objectiveFindings', () => {
+  test.each([
+    [{ every: '1h' }, undefined],
+    [{ every: '4h' }, '4h or more'],
+    [{ cron: '0 2 * * *' }, '1d or more'],
+    [{ cron: '*/15 * * * *' }, undefined],
+    [[{ cron: '0 2 * * *' }, { every: '4h' }], '3h 25m or more'],
+    [[{ every: '4h' }, { cron: '0 * * * *' }], undefined],
+    [undefined, 'only on demand'],
+  ])('compares an RPO of 1 h with the schedule %j', (schedule, words) => {
+    const findings = objectiveFindings(component({ schedule }));
+    const said = findings.map(({ message }) => /but (?:backups run )?(.+?)(?: pass .*)?$/.exec(message)?.[1]);
+    expect(said).toEqual(words === undefined ? [] : [words]);
+  });
+
+  test('asks nothing of a component without an RPO', () => {
+    expect(objectiveFindings(component({}, { rto: '1h' }))).toEqual([]);
+  });
+});
+
+describe('componentSchema', () => {
+  test('turns durations and percentages into numbers that name their unit', () => {
+    const { objectives } = component({}, { rpo: '15m', rto: '1h', availability: '99.95%' });
+    expect(objectives).toEqual({ rpoMs: 900_000, rtoMs: 3_600_000, availabilityPercent: 99.95 });
+  });
+
+  test.each([
+    ['a URL and a host', { type: 'postgres', url: 'postgres://db/shop', host: 'db' }],
+    ['nothing to back up', { type: 'config' }],
+    ['an unknown key', { type: 'redis', hots: 'cache' }],
+    ['an unknown tier', { type: 'redis', tier: 'P9' }],
+    ['a cron text of four fields', { type: 'redis', policy: { schedule: { cron: '0 2 * *' } } }],
+    ['an hour that no day has', { type: 'redis', policy: { schedule: { cron: '0 25 * * *' } } }],
+    ['an unknown time zone', { type: 'redis', policy: { schedule: { cron: '0 2 * * *', timeZone: 'Mars/Base' } } }],
+    [
+      'a share above the whole',
+      { type: 'redis', policy: { verification: { schedule: { every: '1d' }, readDataShare: '120%' } } },
+    ],
+  ])('refuses %s', (_, settings) => {
+    expect(componentSchema.safeParse(settings).success).toBe(false);
+  });
+
+  test.each(['0 9 * * MON#1', '0 0 L * *', '*/15 8-18 * * 1-5', '30 4 1,15 JAN-MAR *'])(
+    'accepts the cron text %s',
+    (cron) => {
+      expect(componentSchema.safeParse({ type: 'redis', policy: { schedule: { cron } } }).success).toBe(true);
+    },
+  );
+});

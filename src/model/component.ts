@@ -1,0 +1,143 @@
+// The parts of an application: what each is, where it is reached, how fresh and how fast back it must be.
+import { z } from 'zod';
+import { dayMs, formatDuration } from '../base/duration.ts';
+import { contentCheckSchema } from './content-check.ts';
+import type { Finding } from './finding.ts';
+import { policySchema, type Policy } from './policy.ts';
+import type { Schedule } from './schedule.ts';
+import { byteSizeSchema, durationSchema, nameSchema, portSchema, secretSchema } from './scalar-schemas.ts';
+
+const availabilityForm = 'a percentage such as 99.95%';
+
+const objectivesSchema = z
+  .strictObject({
+    rpo: durationSchema.optional().describe('how much of the newest data may be lost'),
+    rto: durationSchema.optional().describe('how long until it works again'),
+    availability: z
+      .string()
+      .refine((text) => /^(?:100|\d{1,2}(?:\.\d+)?)\s*%$/.test(text), `expected ${availabilityForm}`)
+      .transform((text) => Number.parseFloat(text))
+      .meta({ title: availabilityForm })
+      .optional()
+      .describe('share of the time in which it works'),
+  })
+  .transform(({ rpo, rto, availability }) => ({ rpoMs: rpo, rtoMs: rto, availabilityPercent: availability }))
+  .describe('what its users were promised');
+
+export type Objectives = z.output<typeof objectivesSchema>;
+
+const commonFields = {
+  tier: z.enum(['P0', 'P1', 'P2', 'P3']).default('P1').describe('P0 is recovered first, P3 last'),
+  objectives: objectivesSchema.optional(),
+  policy: z
+    .union([nameSchema, policySchema])
+    .optional()
+    .meta({ title: 'the name of a policy, or a policy' })
+    .describe('name of a policy, or one of its own; on demand to all repositories, kept for ever, if absent'),
+  checks: z.array(contentCheckSchema).default([]).describe('checks of this component besides those of its policy'),
+};
+
+const passwordField = secretSchema.optional().describe('password');
+const urlConflict = 'expected either url or host, port, user and password, not both';
+
+const filesSchema = z
+  .strictObject({
+    type: z.literal('files').describe('folders and files of this machine'),
+    paths: z.array(z.string().min(1)).min(1).describe('folders and files to back up'),
+    excludes: z.array(z.string().min(1)).default([]).describe('patterns of what to leave out, as in .gitignore'),
+    oneFileSystem: z.boolean().default(false).describe('do not enter other file systems'),
+    excludeLargerThan: byteSizeSchema.optional().describe('leave out files larger than this'),
+    excludeCaches: z.boolean().default(false).describe('leave out folders with a CACHEDIR.TAG file'),
+    ...commonFields,
+  })
+  .transform(({ excludeLargerThan, ...rest }) => ({ ...rest, excludeLargerThanBytes: excludeLargerThan }));
+
+const postgresSchema = z
+  .strictObject({
+    type: z.literal('postgres').describe('a PostgreSQL server'),
+    url: secretSchema.optional().describe('connection URL, in place of host, port, user, password'),
+    host: z.string().min(1).optional().describe('host name, address or folder of the socket; POSTGRES_HOST if absent'),
+    port: portSchema.optional().describe('port; POSTGRES_PORT or 5432 if absent'),
+    user: z.string().min(1).optional().describe('role; POSTGRES_USER or postgres if absent'),
+    password: passwordField.describe('password; POSTGRES_PASSWORD if absent'),
+    databases: z.array(z.string().min(1)).min(1).optional().describe('databases; POSTGRES_DB, or all, if absent'),
+    sslmode: z
+      .enum(['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'])
+      .default('prefer')
+      .describe('as for psql'),
+    method: z.enum(['logical']).default('logical').describe('`logical` dumps with pg_dump'),
+    ...commonFields,
+  })
+  .refine(({ url, host }) => url === undefined || host === undefined, { path: ['url'], message: urlConflict });
+
+const redisSchema = z
+  .strictObject({
+    type: z.literal('redis').describe('a Redis or Valkey server'),
+    url: secretSchema.optional().describe('connection URL, in place of host, port, username, password'),
+    host: z.string().min(1).optional().describe('host name or address; REDIS_HOST if absent'),
+    port: portSchema.optional().describe('port; REDIS_PORT or 6379 if absent'),
+    username: z.string().min(1).optional().describe('ACL user'),
+    password: passwordField.describe('password; REDIS_PASSWORD if absent'),
+    ...commonFields,
+  })
+  .refine(({ url, host }) => url === undefined || host === undefined, { path: ['url'], message: urlConflict });
+
+const configSchema = z
+  .strictObject({
+    type: z.literal('config').describe('configuration of the application'),
+    files: z.array(z.string().min(1)).default([]).describe('environment and other configuration files'),
+    compose: z.array(z.string().min(1)).default([]).describe('compose files'),
+    gitFolder: z.string().min(1).optional().describe('working folder of a git repository whose revision is recorded'),
+    ...commonFields,
+  })
+  .refine(({ files, compose, gitFolder }) => files.length + compose.length > 0 || gitFolder !== undefined, {
+    path: ['files'],
+    message: 'expected at least one of files, compose and gitFolder',
+  });
+
+export const componentSchema = z
+  .discriminatedUnion('type', [filesSchema, postgresSchema, redisSchema, configSchema])
+  .describe('a part of the application');
+
+export type ComponentSettings = z.output<typeof componentSchema>;
+
+/** Leaves out a key of each member of a union. */
+type Without<Union, Key extends PropertyKey> = Union extends unknown ? Omit<Union, Key> : never;
+
+/** A component with its name and its policy completed; `checks` holds those of the policy too. */
+export type Component = Without<ComponentSettings, 'policy'> & { readonly name: string; readonly policy: Policy };
+
+/** Promises that the settings can't keep, as far as simple arithmetic tells. Warnings only: the backup itself works. */
+export function objectiveFindings({ name, objectives, policy }: Component): Finding[] {
+  const rpoMs = objectives?.rpoMs;
+  if (rpoMs === undefined) return [];
+  const aspect = `objectives of ${name}`;
+  if (policy.schedules.length === 0) {
+    const message = `RPO is ${formatDuration(rpoMs)}, but backups run only on demand`;
+    return [{ aspect, outcome: 'warning', message, hint: 'Give its policy a schedule.' }];
+  }
+  const pauseMs = longestPauseMs(policy.schedules);
+  if (pauseMs === undefined || pauseMs <= rpoMs) return [];
+  return [
+    {
+      aspect,
+      outcome: 'warning',
+      message: `RPO is ${formatDuration(rpoMs)}, but ${formatDuration(pauseMs)} or more pass between two backups`,
+      hint: `Run backups at least every ${formatDuration(rpoMs)}, or promise less.`,
+    },
+  ];
+}
+
+/**
+ * A pause that surely occurs: n runs a day leave one of at least a day / n. Undefined where that would need to know more
+ * of a cron text than that it names one minute and one hour, so that it runs once a day or less.
+ */
+function longestPauseMs(schedules: readonly Schedule[]): number | undefined {
+  let runsPerDayMax = 0;
+  for (const schedule of schedules) {
+    if (schedule.kind === 'interval') runsPerDayMax += dayMs / schedule.everyMs;
+    else if (/^\d+\s+\d+\s/.test(schedule.cron)) runsPerDayMax += 1;
+    else return undefined;
+  }
+  return dayMs / runsPerDayMax;
+}

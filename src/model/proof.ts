@@ -1,0 +1,59 @@
+// The dated outcome of really restoring a recovery point and comparing it. Proofs expire.
+import { z } from 'zod';
+
+export const proofOutcomeSchema = z.enum(['passed', 'failed', 'inconclusive']);
+export type ProofOutcome = z.infer<typeof proofOutcomeSchema>;
+
+export const proofSchema = z.object({
+  version: z.literal(1),
+  component: z.string(),
+  /** Root tree: snapshot ids change by tag and copy, the tree does not. */
+  tree: z.string(),
+  snapshot: z.string(),
+  /** RFC 3339, when the restore began. */
+  time: z.string(),
+  outcome: proofOutcomeSchema,
+  /** One sentence that says why. */
+  message: z.string(),
+  /** Where it was restored to: `PostgreSQL 15.18 at 127.0.0.1:40123`. */
+  sandbox: z.string(),
+  durationSeconds: z.number(),
+  restoredBytes: z.number(),
+  /** Tables, kinds of keys or files that were compared. */
+  compared: z.number(),
+  rows: z.number(),
+  differences: z.array(
+    z.object({
+      name: z.string(),
+      kind: z.enum(['missing', 'added', 'changed']),
+      rowsExpected: z.number(),
+      rowsFound: z.number(),
+      detail: z.string().optional(),
+    }),
+  ),
+  checks: z.array(z.object({ check: z.string(), outcome: proofOutcomeSchema, value: z.string() })),
+  program: z.string(),
+});
+
+export type Proof = z.infer<typeof proofSchema>;
+
+/** Differences kept in a proof; the message tells how many there were. */
+export const differencesMax = 200;
+
+/** The newest proof of each root tree. */
+export function newestProofs(proofs: readonly Proof[]): Map<string, Proof> {
+  const newest = new Map<string, Proof>();
+  for (const proof of proofs) {
+    const known = newest.get(proof.tree);
+    if (known === undefined || Date.parse(known.time) <= Date.parse(proof.time)) newest.set(proof.tree, proof);
+  }
+  return newest;
+}
+
+/** A recovery point counts as proven while its newest proof passed and is not older than `validForMs`. */
+export function isProven(
+  proof: Proof | undefined,
+  now: { readonly nowMs: number; readonly validForMs: number },
+): boolean {
+  return proof?.outcome === 'passed' && now.nowMs - Date.parse(proof.time) <= now.validForMs;
+}

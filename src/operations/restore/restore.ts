@@ -1,0 +1,141 @@
+// One way to restore, whatever the source: a decision that says what would happen, and an execution that does it.
+import { AppError } from '../../base/errors.ts';
+import { formatByteSize } from '../../base/byte-size.ts';
+import type { Finding } from '../../model/finding.ts';
+import type { Source } from '../../sources/source.ts';
+import { recoveryReader, type PointParts } from './recovery-reader.ts';
+import { decideTreeRestore, type TreeRestoreRequest } from './tree-decision.ts';
+import { executeTreeRestore, type TreeRestoreResult } from './tree-restore.ts';
+
+export interface RestoreRequest extends PointParts {
+  /** Absent where no configuration names it: then the recovery point is restored as files. */
+  readonly source?: Source | undefined;
+  /** Folder, URL or name; where the data came from if absent. */
+  readonly to?: string | undefined;
+  /** Folder of the snapshot that becomes the target folder itself. */
+  readonly base?: string | undefined;
+  readonly include: readonly string[];
+  readonly exclude: readonly string[];
+  readonly isDelta: boolean;
+}
+
+export interface DecidedRestore {
+  /** For people. */
+  readonly target: string;
+  /** Existing data that makes way, for people: then the restore needs confirming. */
+  readonly replaces?: string | undefined;
+  readonly steps: readonly string[];
+  readonly findings: readonly Finding[];
+  /** Files and bytes to restore, where known beforehand. */
+  readonly totalBytes?: number | undefined;
+  /** Rejects if a finding failed. */
+  execute(onProgress: (progress: RestoreProgressEvent) => void): Promise<RestoreReport>;
+}
+
+export interface RestoreProgressEvent {
+  readonly step: string;
+  readonly bytes: number;
+}
+
+export interface RestoreReport {
+  readonly restored: readonly string[];
+  readonly kept?: string | undefined;
+  readonly bytes: number;
+  readonly problems: readonly { readonly path: string; readonly message: string }[];
+}
+
+/** A target that begins like a path is a folder, for every kind of source. */
+const looksLikeFolder = (target: string): boolean => /^\.{0,2}\/|^\.{1,2}$/.test(target);
+
+/** Decides; touches nothing. */
+export async function decideRestore(request: RestoreRequest, signal: AbortSignal): Promise<DecidedRestore> {
+  const { source, to } = request;
+  if (source?.restore.kind === 'service' && (to === undefined || !looksLikeFolder(to))) {
+    return decideService(request, { source: source.restore, signal });
+  }
+  if (to === undefined && source?.restore.kind !== 'tree' && request.snapshot.lifeboat?.source !== 'files') {
+    throw new AppError(
+      'USAGE',
+      `snapshot ${request.snapshot.id.slice(0, 8)} can't go back to where it came from without its component`,
+      {
+        hint: 'Name a folder with --to, or run this where lifeboat.yaml describes the component.',
+      },
+    );
+  }
+  return decideTree(request, signal);
+}
+
+async function decideTree(request: RestoreRequest, signal: AbortSignal): Promise<DecidedRestore> {
+  const { indexed, pool, snapshot, to = '/', base, include, exclude, isDelta } = request;
+  const tree: TreeRestoreRequest = {
+    snapshot,
+    target: to,
+    include,
+    exclude,
+    isDelta,
+    ...(base !== undefined && { base }),
+  };
+  const decision = await decideTreeRestore(indexed, tree, signal);
+  const { files, folders, others, totalBytes, target, findings, replaces } = decision;
+  const step = `write ${files + others} files in ${folders} folders (${formatByteSize(totalBytes)}) below ${target}`;
+  return {
+    target,
+    replaces,
+    steps: [step],
+    findings,
+    totalBytes,
+    async execute(onProgress) {
+      const onTreeProgress = ({ bytes }: { bytes: number }): void => onProgress({ step, bytes });
+      const result = await executeTreeRestore(indexed, decision, { pool, signal, onProgress: onTreeProgress });
+      return reportOf(result, target);
+    },
+  };
+}
+
+function reportOf(result: TreeRestoreResult, target: string): RestoreReport {
+  const { files, bytes, writtenBytes, problems, ownersRefused } = result;
+  const restored = [
+    `${files} files (${formatByteSize(bytes)}) below ${target}, ${formatByteSize(writtenBytes)} of them written`,
+  ];
+  const owners = {
+    path: target,
+    message: `the owner of ${ownersRefused} entries was not restored: only root may give files away`,
+  };
+  return { restored, bytes, problems: ownersRefused > 0 ? [...problems, owners] : problems };
+}
+
+async function decideService(
+  request: RestoreRequest,
+  { source, signal }: { source: Extract<Source['restore'], { kind: 'service' }>; signal: AbortSignal },
+): Promise<DecidedRestore> {
+  if (request.exclude.length > 0) {
+    throw new AppError('USAGE', '--exclude does not work for this component', {
+      hint: 'Name what to restore with --include.',
+    });
+  }
+  const decision = await source.decide(recoveryReader(request), { to: request.to, include: request.include }, signal);
+  return {
+    ...decision,
+    async execute(onProgress) {
+      const failed = decision.findings.find(({ outcome }) => outcome === 'failed');
+      if (failed !== undefined)
+        throw new AppError('TARGET_UNSAFE', failed.message, { hint: failed.hint ?? 'Choose another target.' });
+      let bytes = 0;
+      let step = decision.steps[0] ?? '';
+      const outcome = await decision.execute(
+        {
+          step(index) {
+            step = decision.steps[index] ?? step;
+            onProgress({ step, bytes });
+          },
+          bytes(count) {
+            bytes += count;
+            onProgress({ step, bytes });
+          },
+        },
+        signal,
+      );
+      return { ...outcome, bytes, problems: [] };
+    },
+  };
+}

@@ -1,0 +1,125 @@
+// Creates the database that a dump goes into, as its original was created, and gives it what a dump carries only together
+// with the original's name: settings, rights, comment, connection limit.
+import pg from 'pg';
+import { messageOf } from '../../base/errors.ts';
+import type { Connection } from './connection.ts';
+import type { DatabaseFacts } from './database-facts.ts';
+import type { ServerFacts } from './server.ts';
+
+const quote = pg.escapeIdentifier;
+const text = pg.escapeLiteral;
+
+export interface CreateOptions {
+  /** Of the original; the server's own defaults if absent. */
+  readonly facts: DatabaseFacts | undefined;
+  readonly server: ServerFacts;
+  /** Where the machine lacks the original's locale: sorts otherwise, holds the same rows. */
+  readonly plainLocale?: boolean;
+}
+
+export async function createDatabase(connection: Connection, name: string, options: CreateOptions): Promise<void> {
+  await connection.query(`CREATE DATABASE ${quote(name)} TEMPLATE template0${createClauses(options)}`);
+}
+
+function createClauses({ facts, server, plainLocale }: CreateOptions): string {
+  if (facts === undefined) return '';
+  const clauses = [`ENCODING ${text(facts.encoding)}`];
+  if (plainLocale === true) {
+    clauses.push("LC_COLLATE 'C' LC_CTYPE 'C'");
+    if (server.major >= 15) clauses.push('LOCALE_PROVIDER libc');
+  } else {
+    clauses.push(`LC_COLLATE ${text(facts.collation)} LC_CTYPE ${text(facts.characterType)}`);
+    if (server.major >= 15) clauses.push(providerClause(facts));
+  }
+  if (server.tablespaces.includes(facts.tablespace) && facts.tablespace !== 'pg_default') {
+    clauses.push(`TABLESPACE ${quote(facts.tablespace)}`);
+  }
+  return ` ${clauses.join(' ')}`;
+}
+
+function providerClause({ localeProvider, locale }: DatabaseFacts): string {
+  if (locale === null || localeProvider === 'c') return 'LOCALE_PROVIDER libc';
+  return localeProvider === 'i'
+    ? `LOCALE_PROVIDER icu ICU_LOCALE ${text(locale)}`
+    : `LOCALE_PROVIDER builtin BUILTIN_LOCALE ${text(locale)}`;
+}
+
+export async function dropDatabase(connection: Connection, name: string, serverMajor: number): Promise<void> {
+  if (serverMajor < 13) {
+    await connection.query(
+      'SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE datname = $1',
+      [name],
+    );
+  }
+  await connection.query(`DROP DATABASE IF EXISTS ${quote(name)}${serverMajor < 13 ? '' : ' WITH (FORCE)'}`);
+}
+
+/** Gives database `name` what its original had. What the server refuses is answered as facts: no row depends on it. */
+export async function applyProperties(
+  connection: Connection,
+  name: string,
+  { facts, roles }: { readonly facts: DatabaseFacts | undefined; readonly roles: ReadonlySet<string> },
+): Promise<string[]> {
+  const refused: string[] = [];
+  if (facts === undefined) return refused;
+  for (const statement of propertyStatements(name, facts, roles)) {
+    try {
+      await connection.query(statement);
+    } catch (error) {
+      refused.push(messageOf(error));
+    }
+  }
+  return refused;
+}
+
+function propertyStatements(name: string, facts: DatabaseFacts, roles: ReadonlySet<string>): string[] {
+  const database = quote(name);
+  const statements: string[] = [];
+  if (roles.has(facts.owner)) statements.push(`ALTER DATABASE ${database} OWNER TO ${quote(facts.owner)}`);
+  if (facts.comment !== null) statements.push(`COMMENT ON DATABASE ${database} IS ${text(facts.comment)}`);
+  for (const { role, setting } of facts.settings) {
+    if (role !== null && !roles.has(role)) continue;
+    const subject = role === null ? `ALTER DATABASE ${database}` : `ALTER ROLE ${quote(role)} IN DATABASE ${database}`;
+    statements.push(`${subject} SET ${settingClause(setting)}`);
+  }
+  if (facts.rights !== null) statements.push(...rightStatements(database, { ...facts, rights: facts.rights }, roles));
+  if (facts.connectionsMax >= 0) statements.push(`ALTER DATABASE ${database} CONNECTION LIMIT ${facts.connectionsMax}`);
+  return statements;
+}
+
+function rightStatements(
+  database: string,
+  { owner, rights }: { readonly owner: string; readonly rights: NonNullable<DatabaseFacts['rights']> },
+  roles: ReadonlySet<string>,
+): string[] {
+  const statements = [`REVOKE ALL ON DATABASE ${database} FROM PUBLIC`];
+  if (roles.has(owner)) statements.push(`REVOKE ALL ON DATABASE ${database} FROM ${quote(owner)}`);
+  for (const { grantee, privilege, mayGrant } of rights) {
+    if ((grantee !== null && !roles.has(grantee)) || !/^[A-Z]+$/.test(privilege)) continue;
+    const to = grantee === null ? 'PUBLIC' : quote(grantee);
+    statements.push(`GRANT ${privilege} ON DATABASE ${database} TO ${to}${mayGrant ? ' WITH GRANT OPTION' : ''}`);
+  }
+  return statements;
+}
+
+/** Settings whose value is a list of names: stored with the quotes that its parts need. */
+const listSettings = new Set([
+  ...['search_path', 'temp_tablespaces', 'session_preload_libraries', 'local_preload_libraries'],
+  ...['shared_preload_libraries', 'unix_socket_directories', 'createrole_self_grant'],
+]);
+
+function settingClause(setting: string): string {
+  const at = setting.indexOf('=');
+  const name = setting.slice(0, at);
+  const value = setting.slice(at + 1);
+  const quotedName = name.split('.').map(quote).join('.');
+  return `${quotedName} TO ${listSettings.has(name) ? listElements(value).map(text).join(', ') : text(value)}`;
+}
+
+/** `"$user", public` → `$user` and `public`. */
+function listElements(value: string): string[] {
+  const elements = [...value.matchAll(/"((?:[^"]|"")*)"|[^\s,"]+/g)].map(([whole, quoted]) =>
+    quoted === undefined ? whole : quoted.replaceAll('""', '"'),
+  );
+  return elements.length === 0 ? [''] : elements;
+}

@@ -1,0 +1,236 @@
+// A throw-away PostgreSQL server on loopback: for proofs, demonstrations and tests. It holds real data for a while, so it
+// lets in one user with a random password only, and its folder goes when it stops.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { chmod, chown, cp, mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { AppError } from '../../base/errors.ts';
+import { connect, type ServerAddress } from './connection.ts';
+import { completeLinks, type ServerPrograms } from './server-programs.ts';
+
+export interface LocalServer extends AsyncDisposable {
+  readonly address: ServerAddress;
+  readonly major: number;
+  readonly version: string;
+  /** Of the postmaster. */
+  readonly pid: number;
+}
+
+export interface LocalServerOptions {
+  /** Where its folder is made; the machine's temporary folder if absent. */
+  readonly parentFolder?: string | undefined;
+  /** More `name=value` settings. */
+  readonly settings?: readonly string[] | undefined;
+}
+
+const superuser = 'lifeboat';
+const startAttemptsMax = 3;
+const readyWaitMaxMs = 60_000;
+
+export async function startLocalServer(
+  programs: ServerPrograms,
+  options: LocalServerOptions,
+  signal: AbortSignal,
+): Promise<LocalServer> {
+  const folder = await mkdtemp(join(options.parentFolder ?? tmpdir(), 'lifeboat-postgres-'));
+  try {
+    const account = await serverAccount();
+    if (account !== undefined) await chown(folder, account.uid, account.gid);
+    const place: Place = { programFolder: await reachablePrograms(programs, folder, account), folder, account };
+    const password = randomBytes(24).toString('base64url');
+    await initialise(place, password, signal);
+    for (let attempt = 1; ; attempt += 1) {
+      const server = await start(place, { password, settings: options.settings ?? [] }, signal);
+      if (server !== 'port taken') return { ...server, major: programs.major, version: programs.version };
+      if (attempt === startAttemptsMax) throw startFailed('no free port was found', undefined);
+    }
+  } catch (error) {
+    await rm(folder, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+interface Account {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+interface Place {
+  readonly programFolder: string;
+  readonly folder: string;
+  readonly account: Account | undefined;
+}
+
+/** The server refuses to run as root; then it runs as `nobody`, who owns nothing else. */
+async function serverAccount(): Promise<Account | undefined> {
+  if (process.getuid?.() !== 0) return undefined;
+  const nobody = 65_534;
+  return { uid: nobody, gid: nobody };
+}
+
+/** Copies the programs where another account can't reach them (a home folder) or where links can't be completed. */
+async function reachablePrograms(
+  programs: ServerPrograms,
+  folder: string,
+  account: Account | undefined,
+): Promise<string> {
+  const isComplete = programs.origin === 'machine' || (await completeLinks(programs.root));
+  if (isComplete && (account === undefined || (await isOpenToAll(programs.folder)))) return programs.folder;
+  const copy = join(folder, 'programs', 'native');
+  await mkdir(dirname(copy));
+  await chmod(dirname(copy), 0o755);
+  await cp(programs.root, copy, { recursive: true, verbatimSymlinks: true });
+  if (programs.origin === 'npm package') await completeLinks(copy);
+  return join(copy, 'bin');
+}
+
+async function isOpenToAll(path: string): Promise<boolean> {
+  for (let at = path; ; at = dirname(at)) {
+    const { mode } = await stat(at);
+    if ((mode & 0o001) === 0) return false;
+    if (at === dirname(at)) return true;
+  }
+}
+
+function spawnServerProgram(place: Place, program: string, programArguments: readonly string[]): ChildProcess {
+  return spawn(join(place.programFolder, program), programArguments, {
+    cwd: place.folder,
+    env: { LC_ALL: 'C', PATH: '/usr/bin:/bin', TZ: 'UTC' },
+    stdio: ['ignore', 'ignore', 'pipe'],
+    ...place.account,
+  });
+}
+
+/** The last lines that a program wrote to stderr, kept bounded. */
+function collectMessages(child: ChildProcess): () => string {
+  const keptMax = 4_000;
+  let kept = '';
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => (kept = (kept + text).slice(-keptMax)));
+  return () => kept.trim();
+}
+
+async function initialise(place: Place, password: string, signal: AbortSignal): Promise<void> {
+  const passwordFile = join(place.folder, 'password');
+  await writeFile(passwordFile, password, { mode: 0o600 });
+  if (place.account !== undefined) await chown(passwordFile, place.account.uid, place.account.gid);
+  const child = spawnServerProgram(place, 'initdb', [
+    ...['--pgdata', join(place.folder, 'data'), '--username', superuser, '--pwfile', passwordFile],
+    ...['--auth', 'scram-sha-256', '--encoding', 'UTF8', '--locale', 'C', '--no-sync', '--no-instructions'],
+  ]);
+  const messages = collectMessages(child);
+  const stop = (): boolean => child.kill('SIGTERM');
+  signal.addEventListener('abort', stop, { once: true });
+  try {
+    const [code] = await once(child, 'close');
+    signal.throwIfAborted();
+    if (code !== 0) throw startFailed(`initdb ended with ${String(code)}: ${messages()}`, undefined);
+  } catch (error) {
+    signal.throwIfAborted();
+    throw error instanceof AppError ? error : startFailed('initdb can not be run', error);
+  } finally {
+    signal.removeEventListener('abort', stop);
+    await rm(passwordFile, { force: true });
+  }
+  // Restored roles may carry passwords of production: nobody but the one superuser gets in.
+  const rules = `host all ${superuser} 127.0.0.1/32 scram-sha-256\nhost replication ${superuser} 127.0.0.1/32 scram-sha-256\n`;
+  await writeFile(join(place.folder, 'data', 'pg_hba.conf'), rules);
+}
+
+function startFailed(message: string, cause: unknown): AppError {
+  return new AppError('INCONCLUSIVE', `a throw-away PostgreSQL server did not start: ${message}`, {
+    hint: 'Check that the temporary folder has space and allows programs to be run.',
+    cause,
+  });
+}
+
+/** Asks the kernel for a port nobody uses. Somebody else may take it before the server does. */
+async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const address = probe.address();
+  probe.close();
+  await once(probe, 'close');
+  if (address === null || typeof address === 'string') throw new Error('the probe has no port');
+  return address.port;
+}
+
+interface StartOptions {
+  readonly password: string;
+  readonly settings: readonly string[];
+}
+
+async function start(
+  place: Place,
+  { password, settings }: StartOptions,
+  signal: AbortSignal,
+): Promise<Omit<LocalServer, 'major' | 'version'> | 'port taken'> {
+  const port = await freePort();
+  const all = [
+    ...['listen_addresses=127.0.0.1', `port=${port}`, 'unix_socket_directories=', 'logging_collector=off'],
+    // What is thrown away need not survive a power cut.
+    ...['fsync=off', 'synchronous_commit=off', 'full_page_writes=off', 'max_wal_size=4GB', ...settings],
+  ];
+  const flags = all.flatMap((setting) => ['-c', setting]);
+  const child = spawnServerProgram(place, 'postgres', ['-D', join(place.folder, 'data'), ...flags]);
+  const messages = collectMessages(child);
+  const address: ServerAddress = { host: '127.0.0.1', port, user: superuser, password, ssl: { mode: 'disable' } };
+  try {
+    await untilReady(address, child, signal);
+  } catch (error) {
+    await stopServer(child);
+    if (/Address already in use|could not create any TCP/.test(messages())) return 'port taken';
+    signal.throwIfAborted();
+    throw startFailed(messages(), error);
+  }
+  return {
+    address,
+    pid: child.pid ?? 0,
+    async [Symbol.asyncDispose]() {
+      await stopServer(child);
+      await rm(place.folder, { recursive: true, force: true });
+    },
+  };
+}
+
+async function untilReady(address: ServerAddress, child: ChildProcess, signal: AbortSignal): Promise<void> {
+  let failure: Error | undefined;
+  child.once('error', (error) => (failure = error));
+  const deadline = AbortSignal.timeout(readyWaitMaxMs);
+  for (;;) {
+    signal.throwIfAborted();
+    deadline.throwIfAborted();
+    if (failure !== undefined) throw failure;
+    if (hasEnded(child)) throw new Error('the server ended by itself');
+    try {
+      await using connection = await connect(address, 'postgres', signal);
+      await connection.query('SELECT 1');
+      return;
+    } catch {
+      await sleep(50, undefined, { signal });
+    }
+  }
+}
+
+function hasEnded(child: ChildProcess): boolean {
+  return child.pid === undefined || child.exitCode !== null || child.signalCode !== null;
+}
+
+/** Fast shutdown first (it ends connections), then without ceremony, then by the kernel. */
+async function stopServer(child: ChildProcess): Promise<void> {
+  for (const [name, patienceMs] of [
+    ['SIGINT', 15_000],
+    ['SIGQUIT', 5_000],
+    ['SIGKILL', 5_000],
+  ] as const) {
+    if (hasEnded(child)) return;
+    const ended = once(child, 'exit');
+    child.kill(name);
+    const patience = new AbortController();
+    await Promise.race([ended, sleep(patienceMs, undefined, { signal: patience.signal }).catch(() => undefined)]);
+    patience.abort();
+  }
+}

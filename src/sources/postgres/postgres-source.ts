@@ -1,0 +1,20 @@
+// PostgreSQL by its own dumps: any version, any place a connection reaches, restorable with stock pg_restore alone.
+import type { Source } from '../source.ts';
+import { openBackup } from './backup-session.ts';
+import { checkPostgres } from './check.ts';
+import type { PostgresOptions } from './options.ts';
+import { decideRestore } from './restore-decision.ts';
+import { openSandbox } from './sandbox.ts';
+
+export function postgresSource(options: PostgresOptions): Source {
+  return {
+    kind: 'postgres',
+    check: (signal) => checkPostgres(options, signal),
+    open: (signal) => openBackup(options, signal),
+    restore: {
+      kind: 'service',
+      decide: (reader, request, signal) => decideRestore(options, { reader, request }, signal),
+      sandbox: (reader, signal) => openSandbox(options, reader, signal),
+    },
+  };
+}

@@ -1,0 +1,161 @@
+// What stands between a recovery point and its target: looked at before anything is touched.
+import type { Finding } from '../../model/finding.ts';
+import { messageOf, isAppError } from '../../base/errors.ts';
+import { type Connection, describeServer, type ServerAddress } from './connection.ts';
+import type { ProgramFolder } from './programs.ts';
+import { restoreProgram } from './programs.ts';
+import type { RecoveryPoint } from './recovery-point.ts';
+import type { ServerFacts } from './server.ts';
+
+export interface Preflight {
+  readonly findings: readonly Finding[];
+  readonly program: ProgramFolder | undefined;
+  /** Flags for pg_restore where the target can't take everything. */
+  readonly flags: readonly string[];
+  readonly missingRoles: readonly string[];
+}
+
+export interface PreflightSubject {
+  readonly point: RecoveryPoint;
+  readonly server: ServerFacts;
+  readonly address: ServerAddress;
+  /** On the target. */
+  readonly connection: Connection;
+  readonly programFolders: readonly string[];
+}
+
+export async function preflight(subject: PreflightSubject, signal: AbortSignal): Promise<Preflight> {
+  const { point, server, address } = subject;
+  const message = `${describeServer(address)} answers to ${address.user}`;
+  const findings: Finding[] = [{ aspect: 'connection', outcome: 'passed', message }, versionFinding(point, server)];
+  const { program, finding } = await findProgram(subject, signal);
+  const roles = roleFindings(subject);
+  const tablespaces = tablespaceFinding(subject);
+  findings.push(finding, rightFinding(server, address), ...roles.findings, tablespaces);
+  findings.push(...(await extensionFindings(subject)), ...(await localeFindings(subject)), spaceFinding(point));
+  const flags = [...roles.flags, ...(tablespaces.outcome === 'warning' ? ['--no-tablespaces'] : [])];
+  return { findings, program, flags, missingRoles: roles.missing };
+}
+
+function versionFinding({ serverMajor }: RecoveryPoint, server: ServerFacts): Finding {
+  const aspect = 'server version';
+  const message = `the dump is of PostgreSQL ${serverMajor}, the target is ${server.version}`;
+  if (server.isStandby) {
+    return { aspect, outcome: 'failed', message: `${message}, a standby`, hint: 'Restore to the primary.' };
+  }
+  if (server.major >= serverMajor) return { aspect, outcome: 'passed', message };
+  return { aspect, outcome: 'failed', message, hint: `Restore to a server of version ${serverMajor} or newer.` };
+}
+
+async function findProgram(
+  { point, server, programFolders }: PreflightSubject,
+  signal: AbortSignal,
+): Promise<{ readonly program: ProgramFolder | undefined; readonly finding: Finding }> {
+  const aspect = 'pg_restore';
+  try {
+    const majors = { archive: point.programMajor, server: server.major };
+    const program = await restoreProgram(majors, programFolders, signal);
+    return {
+      program,
+      finding: { aspect, outcome: 'passed', message: `version ${program.version} in ${program.folder}` },
+    };
+  } catch (error) {
+    if (!isAppError(error, 'TOOL_MISSING')) throw error;
+    return { program: undefined, finding: { aspect, outcome: 'failed', message: messageOf(error), hint: error.hint } };
+  }
+}
+
+function rightFinding(server: ServerFacts, { user }: ServerAddress): Finding {
+  const aspect = 'rights';
+  if (server.mayCreateDatabases) return { aspect, outcome: 'passed', message: `${user} may create databases` };
+  const hint = `Run as a superuser: ALTER ROLE "${user.replaceAll('"', '""')}" CREATEDB;`;
+  return { aspect, outcome: 'failed', message: `${user} may not create databases`, hint };
+}
+
+/** Owners that neither exist nor can be made: their objects then belong to whoever restores. */
+function roleFindings({ point, server }: PreflightSubject): {
+  readonly findings: readonly Finding[];
+  readonly flags: readonly string[];
+  readonly missing: readonly string[];
+} {
+  const aspect = 'roles';
+  const existing = new Set(server.roles);
+  const missing = point.globals.roles.filter((role) => !existing.has(role));
+  const coming = server.mayCreateRoles ? new Set([...existing, ...missing]) : existing;
+  const owners = new Set(point.databases.flatMap(({ toc }) => [...toc.owners]));
+  const lost = [...owners].filter((owner) => !coming.has(owner));
+  const flags =
+    lost.length > 0 || (missing.length > 0 && !server.mayCreateRoles) ? ['--no-owner', '--no-privileges'] : [];
+  if (flags.length > 0) {
+    const who = lost.length > 0 ? lost : missing;
+    const message = `no role ${who.join(', ')} on the target: everything will belong to the restoring role, without grants`;
+    const finding: Finding = {
+      aspect,
+      outcome: 'warning',
+      message,
+      hint: 'Create the roles first to keep owners and grants.',
+    };
+    return { findings: [finding], flags, missing: server.mayCreateRoles ? missing : [] };
+  }
+  const message = missing.length === 0 ? 'all roles exist; none is changed' : `will be created: ${missing.join(', ')}`;
+  return { findings: [{ aspect, outcome: 'passed', message }], flags, missing };
+}
+
+function tablespaceFinding({ point, server }: PreflightSubject): Finding {
+  const aspect = 'tablespaces';
+  const wanted = new Set(point.databases.flatMap(({ toc }) => [...toc.tablespaces]));
+  const missing = [...wanted].filter((name) => !server.tablespaces.includes(name));
+  if (missing.length === 0)
+    return { aspect, outcome: 'passed', message: wanted.size === 0 ? 'none needed' : 'all exist' };
+  const message = `no tablespace ${missing.join(', ')} on the target: everything goes to the default one`;
+  return { aspect, outcome: 'warning', message, hint: 'Create the tablespaces first to keep the layout.' };
+}
+
+async function extensionFindings({ point, connection }: PreflightSubject): Promise<Finding[]> {
+  const wanted = new Set(point.databases.flatMap(({ toc }) => [...toc.extensions]));
+  if (wanted.size === 0) return [];
+  const missing = await missingExtensions(connection, wanted);
+  const aspect = 'extensions';
+  if (missing.length === 0) return [{ aspect, outcome: 'passed', message: `available: ${[...wanted].join(', ')}` }];
+  const hint = 'Install the package that brings them (postgresql-contrib, postgis …) on the target server.';
+  return [{ aspect, outcome: 'failed', message: `not available on the target: ${missing.join(', ')}`, hint }];
+}
+
+export async function missingExtensions(connection: Connection, wanted: Iterable<string>): Promise<string[]> {
+  const rows = await connection.query<{ readonly name: string }>(
+    `SELECT name FROM unnest($1::text[]) AS u(name)
+      WHERE name NOT IN (SELECT a.name::text FROM pg_catalog.pg_available_extensions a)`,
+    [[...wanted]],
+  );
+  return rows.map(({ name }) => name);
+}
+
+/** The server knows the locales that its machine had at initdb; one installed later works too. */
+async function localeFindings({ point, connection }: PreflightSubject): Promise<Finding[]> {
+  const wanted = new Set(
+    point.databases.flatMap(({ facts }) => (facts === undefined ? [] : [facts.collation, facts.characterType])),
+  );
+  const rows = await connection.query<{ readonly name: string }>(
+    `SELECT name FROM unnest($1::text[]) AS u(name)
+      WHERE name NOT IN ('C', 'POSIX')
+        AND name NOT IN (SELECT collcollate::text FROM pg_catalog.pg_collation WHERE collcollate IS NOT NULL
+                          UNION SELECT datcollate::text FROM pg_catalog.pg_database
+                          UNION SELECT datctype::text FROM pg_catalog.pg_database)`,
+    [[...wanted]],
+  );
+  if (rows.length === 0) return [];
+  const message = `the target may not know the locale ${rows.map(({ name }) => name).join(', ')}`;
+  const hint = "Check `locale -a` on the server's machine.";
+  return [{ aspect: 'locale', outcome: 'warning', message, hint }];
+}
+
+function spaceFinding({ databases }: RecoveryPoint): Finding {
+  const neededBytes = databases.reduce((sum, { facts }) => sum + (facts?.sizeBytes ?? 0), 0);
+  const message = `needs about ${Math.ceil(neededBytes / 2 ** 20)} MiB; how much the server has can't be asked over SQL`;
+  return {
+    aspect: 'disk space',
+    outcome: 'inconclusive',
+    message,
+    hint: "Check the free space of the server's data directory.",
+  };
+}

@@ -1,0 +1,52 @@
+// Where a restore goes, from the words of a user, and the names of databases on the way.
+import { AppError } from '../../base/errors.ts';
+import type { ServerAddress } from './connection.ts';
+
+export interface RestoreTarget {
+  readonly address: ServerAddress;
+  /** The one database's new name; each its own if absent. */
+  readonly database: string | undefined;
+}
+
+/** `to` is `postgres://user@host:port/newname` (all parts optional), a database's name on the original server, or absent. */
+export function restoreTarget(to: string | undefined, origin: ServerAddress): RestoreTarget {
+  if (to === undefined || to === '') return { address: origin, database: undefined };
+  if (!/^postgres(?:ql)?:\/\//.test(to)) return { address: origin, database: to };
+  const url = URL.parse(to);
+  if (url === null) {
+    throw new AppError('USAGE', 'the target is not a valid postgres:// address', {
+      hint: 'Write postgres://user@host:port/database, with special characters as %XX.',
+    });
+  }
+  const host = decodeURIComponent(url.hostname).replace(/^\[(.*)\]$/, '$1') || origin.host;
+  const password = url.password === '' ? origin.password : decodeURIComponent(url.password);
+  const database = decodeURIComponent(url.pathname.slice(1));
+  return {
+    address: {
+      ...{ host, port: url.port === '' ? portOf(host, origin) : Number(url.port), password, ssl: origin.ssl },
+      user: url.username === '' ? origin.user : decodeURIComponent(url.username),
+    },
+    database: database === '' ? undefined : database,
+  };
+}
+
+function portOf(host: string, origin: ServerAddress): number {
+  return host === origin.host ? origin.port : 5432;
+}
+
+const nameMaxBytes = 63;
+
+/** `name` with an ending, cut by whole characters to what PostgreSQL takes: it would cut the ending. */
+export function nameWithEnding(name: string, ending: string): string {
+  let kept = '';
+  for (const character of name) {
+    if (Buffer.byteLength(kept + character + ending) > nameMaxBytes) break;
+    kept += character;
+  }
+  return kept + ending;
+}
+
+/** `20261120t185200`: sorts by time and needs no quotes in SQL. */
+export function nameStamp(timeMs: number): string {
+  return new Date(timeMs).toISOString().slice(0, 19).replaceAll(/[-:]/g, '').toLowerCase();
+}

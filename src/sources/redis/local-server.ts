@@ -1,0 +1,161 @@
+// A throw-away redis-server of our own: for proofs, and for tests. It lives in a private temporary folder, listens on a
+// unix socket there (and on a loopback port only if asked), writes nothing by itself, and is stopped by its pid.
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm, statfs } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { AppError, errnoOf, isAppError } from '../../base/errors.ts';
+import { connectRedis, type RedisAddress } from './connection.ts';
+
+export interface LocalServer extends AsyncDisposable {
+  /** Of the unix socket. */
+  readonly address: RedisAddress;
+  readonly folder: string;
+  readonly pid: number;
+  readonly version: string;
+}
+
+export interface LocalServerOptions {
+  /** Further lines of its configuration, `appendonly yes`; they never reach a command line. */
+  readonly settings?: readonly string[];
+  /** Fills the folder before the server starts. */
+  readonly prepare?: (folder: string) => Promise<void>;
+  /** Where its private folder is created. */
+  readonly parentFolder?: string;
+  readonly program?: string;
+  /** What the settings demand of those who connect. */
+  readonly username?: string;
+  readonly password?: string;
+}
+
+const startMaxMs = 10 * 60_000;
+const pollMs = 20;
+const logBytesMax = 8192;
+
+/** Starts it and waits until it has loaded what is in its folder. */
+export async function startLocalServer(options: LocalServerOptions, signal: AbortSignal): Promise<LocalServer> {
+  signal.throwIfAborted();
+  const folder = await mkdtemp(join(options.parentFolder ?? tmpdir(), 'lifeboat-redis-'));
+  const removeFolder = () => rm(folder, { recursive: true, force: true, maxRetries: 3 });
+  try {
+    await options.prepare?.(folder);
+    return await startIn(folder, options, signal);
+  } catch (error) {
+    await removeFolder();
+    throw error;
+  }
+}
+
+async function startIn(folder: string, options: LocalServerOptions, signal: AbortSignal): Promise<LocalServer> {
+  const socketPath = join(folder, 's');
+  const program = options.program ?? 'redis-server';
+  const server = spawn(program, ['-'], { cwd: folder, stdio: ['pipe', 'pipe', 'pipe'], detached: false });
+  const log = keepLog(server);
+  const exited = once(server, 'exit').then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  // A program that is missing breaks the pipe as well; `exited` carries the reason.
+  server.stdin.on('error', () => undefined);
+  server.stdin.end(configuration(folder, socketPath, options.settings ?? []));
+  const stop = async () => {
+    if (server.exitCode === null && server.signalCode === null && server.pid !== undefined) server.kill('SIGKILL');
+    await exited;
+    await rm(folder, { recursive: true, force: true, maxRetries: 3 });
+  };
+  const { username, password } = options;
+  const address: RedisAddress = { host: '', port: 0, socketPath, username, password };
+  try {
+    const version = await untilReady({ address, server, exited, log, program }, signal);
+    return { address, folder, pid: server.pid ?? 0, version, [Symbol.asyncDispose]: stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+function configuration(folder: string, socketPath: string, settings: readonly string[]): string {
+  const lines = [
+    'port 0',
+    `unixsocket "${socketPath}"`,
+    'unixsocketperm 700',
+    `dir "${folder}"`,
+    'dbfilename dump.rdb',
+    'save ""',
+    'appendonly no',
+    'daemonize no',
+    'repl-diskless-sync yes',
+    'repl-diskless-sync-delay 0',
+    ...settings,
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+interface Starting {
+  readonly address: RedisAddress;
+  readonly server: ChildProcess;
+  readonly exited: Promise<unknown>;
+  readonly log: () => string;
+  readonly program: string;
+}
+
+async function untilReady(starting: Starting, signal: AbortSignal): Promise<string> {
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(startMaxMs)]);
+  let isOver = false;
+  void starting.exited.then(() => (isOver = true));
+  for (;;) {
+    if (isOver) throw await startFailure(starting);
+    try {
+      await using connection = await connectRedis(starting.address, limit);
+      const info = await connection.text('INFO', 'server');
+      return /redis_version:(\S+)/.exec(info)?.[1] ?? 'unknown';
+    } catch (error) {
+      // Not there yet, or still loading its data.
+      if (!isAppError(error, 'SOURCE_UNREACHABLE', 'SOURCE_FAILED')) throw error;
+      await sleep(pollMs, undefined, { signal: limit });
+    }
+  }
+}
+
+async function startFailure(starting: Starting): Promise<AppError> {
+  const error = await starting.exited;
+  if (errnoOf(error) === 'ENOENT') return programMissing(starting.program, error);
+  return new AppError('RESTORE_FAILED', `redis-server ended at once: ${starting.log()}`, {
+    hint: 'Check that its version is not older than that of the server backed up.',
+    cause: error,
+  });
+}
+
+export function programMissing(program: string, cause: unknown): AppError {
+  return new AppError('TOOL_MISSING', `there is no program ${program} on this machine`, {
+    hint: 'Install the package redis-server (Debian, Ubuntu), redis (others), or valkey.',
+    cause,
+  });
+}
+
+/** The last line that says what was wrong; the log holds no data, only keys of what cannot be read. */
+function keepLog(server: ChildProcess): () => string {
+  let text = '';
+  const keep = (chunk: Buffer) => (text = (text + chunk.toString('latin1')).slice(-logBytesMax));
+  server.stdout?.on('data', keep);
+  server.stderr?.on('data', keep);
+  return () => {
+    const lines = text.trim().split('\n');
+    return lines.findLast((line) => /fatal|error|can't|wrong|unable/i.test(line))?.trim() ?? lines.at(-1) ?? '';
+  };
+}
+
+const memoryFolder = '/dev/shm';
+
+/** A place for data in clear: memory where there is enough of it, else the folder for temporary files. */
+export async function privateParentFolder(neededBytes: number): Promise<string> {
+  try {
+    const { bavail, bsize } = await statfs(memoryFolder);
+    return bavail * bsize > neededBytes * 2 ? memoryFolder : tmpdir();
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return tmpdir();
+  }
+}

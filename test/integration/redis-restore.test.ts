@@ -1,0 +1,322 @@
+import { chmodSync, existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { compareFingerprints, type Fingerprint } from '../../src/model/fingerprint.ts';
+import { redisSource } from '../../src/sources/redis/redis-source.ts';
+import { summaryOf } from '../../src/sources/redis/redis-sandbox.ts';
+import { dumpPath } from '../../src/sources/redis/redis-session.ts';
+import type { RestoreDecision, RestoreRequest, Source } from '../../src/sources/source.ts';
+import { record, type RecordedReader } from '../support/recorded-reader.ts';
+import { fillRedis } from '../support/redis-data.ts';
+import { testRedis, type TestRedis } from '../support/redis-server.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
+import { describeWith } from '../support/tools.ts';
+
+const { signal } = new AbortController();
+const now = () => new Date().getTime();
+const quiet = { step: () => undefined, bytes: () => undefined };
+
+function decide(
+  source: Source,
+  reader: RecordedReader,
+  request: Partial<RestoreRequest> = {},
+): Promise<RestoreDecision> {
+  if (source.restore.kind !== 'service') throw new Error('redis is a service');
+  return source.restore.decide(reader, { include: [], ...request }, signal);
+}
+
+async function fingerprintOf(redis: TestRedis, like?: Fingerprint): Promise<Fingerprint> {
+  const { fingerprint } = await summaryOf(redis.address, signal, like);
+  return fingerprint!;
+}
+
+/** Of sandboxes, wherever one would be put. */
+const folders = () =>
+  ['/dev/shm', tmpdir()].flatMap((parent) => readdirSync(parent)).filter((name) => name.startsWith('lifeboat-redis-'))
+    .length;
+
+const urlOf = (redis: TestRedis) => `redis://127.0.0.1:${redis.address.port}`;
+
+async function get(redis: TestRedis, database: number, key: string): Promise<string> {
+  await redis.connection.call('SELECT', database);
+  return redis.connection.text('GET', key);
+}
+
+describeWith(['redis-server'], 'a restore of redis', () => {
+  let origin: TestRedis;
+  let source: Source;
+  let reader: RecordedReader;
+  beforeAll(async () => {
+    origin = await testRedis();
+    await fillRedis(origin.connection, now() + 86_400_000);
+    await origin.connection.call(
+      'FUNCTION',
+      'LOAD',
+      "#!lua name=mine\nredis.register_function('f', function() return 1 end)",
+    );
+    source = redisSource(origin.address);
+    reader = await record(source, signal);
+  });
+  afterAll(() => origin[Symbol.asyncDispose]());
+
+  test('into an empty server brings back every type, stream group, expiry and function, and replaces nothing', async () => {
+    await using target = await testRedis();
+    const decision = await decide(source, reader, { to: urlOf(target) });
+    expect(decision.replaces).toBeUndefined();
+    const outcome = await decision.execute(quiet, signal);
+    expect(outcome).toEqual({ restored: ['db0: 21 keys', 'db3: 2 keys'] });
+    const found = await fingerprintOf(target);
+    expect(compareFingerprints(reader.recordedFingerprint!, found, now())).toEqual([]);
+    expect(found.items.map(({ name }) => name)).toContain('functions');
+    expect(await target.connection.text('FCALL', 'f', 0)).toBe('1');
+  });
+
+  test('over present data swaps it in and keeps the earlier keys in another database', async () => {
+    await using target = await testRedis();
+    await target.connection.call('SET', 'text', 'old');
+    await target.connection.call('SELECT', 5);
+    await target.connection.call('SET', 'stray', 'old');
+    const decision = await decide(source, reader, { to: urlOf(target) });
+    expect(decision.replaces).toBe('db0: 1 keys, db5: 1 keys');
+    expect(decision.steps).toEqual([
+      'write db0 by way of db15, db3 by way of db14, db5 by way of db13',
+      'compare what is there with the recovery point',
+      'swap old and new databases at one instant',
+      'load the functions of the recovery point over those of the same name',
+    ]);
+    const outcome = await decision.execute(quiet, signal);
+    expect(outcome.kept).toContain('of db0 in db15, of db5 in db13');
+    expect(await get(target, 0, 'text')).toBe('hello');
+    expect(await get(target, 15, 'text')).toBe('old');
+    expect(await get(target, 13, 'stray')).toBe('old');
+    await target.connection.call('SELECT', 5);
+    expect(await target.connection.text('DBSIZE')).toBe('0');
+  });
+
+  test('into a server with the append-only file on survives its restart', async () => {
+    await using folder = await temporaryFolder();
+    const settings = ['appendonly yes', `dir "${folder.path}"`];
+    {
+      await using target = await testRedis({ settings });
+      await target.connection.call('SET', 'text', 'old');
+      await (await decide(source, reader, { to: urlOf(target) })).execute(quiet, signal);
+      await target.connection.call('WAITAOF', 1, 0, 0).catch(() => undefined); // Redis 7.2 on.
+      await target.connection.call('CONFIG', 'SET', 'appendfsync', 'always');
+      await target.connection.call('SET', 'last', 'write');
+    }
+    await using again = await testRedis({ settings });
+    expect(await get(again, 0, 'text')).toBe('hello');
+    expect(await get(again, 0, 'last')).toBe('write');
+  });
+
+  test('without room beside deletes first, says so, and restores', async () => {
+    await using target = await testRedis({ settings: ['databases 4'] });
+    for (const database of [0, 1, 2]) {
+      await target.connection.call('SELECT', database);
+      await target.connection.call('SET', 'text', 'old');
+    }
+    const decision = await decide(source, reader, { to: urlOf(target) });
+    expect(decision.findings).toContainEqual(expect.objectContaining({ aspect: 'earlier data', outcome: 'warning' }));
+    expect(decision.steps[0]).toBe('read and check the whole recovery point');
+    const outcome = await decision.execute(quiet, signal);
+    expect(outcome.kept).toBeUndefined();
+    expect(compareFingerprints(reader.recordedFingerprint!, await fingerprintOf(target), now())).toEqual([]);
+  });
+
+  test('of a damaged recovery point leaves the present data untouched in every mode', async () => {
+    const bytes = Buffer.from(reader.files.get(dumpPath)!);
+    bytes[bytes.length - 100] = (bytes.readUInt8(bytes.length - 100) + 1) % 256;
+    const damaged = {
+      ...reader,
+      async *read() {
+        yield bytes;
+      },
+    };
+    for (const databases of [4, 16]) {
+      await using target = await testRedis({ settings: [`databases ${databases}`] });
+      for (const database of [0, 1, 2]) {
+        await target.connection.call('SELECT', database);
+        await target.connection.call('SET', 'text', 'old');
+      }
+      const before = await fingerprintOf(target);
+      const decision = await decide(source, damaged, { to: urlOf(target) });
+      await expect(decision.execute(quiet, signal)).rejects.toMatchObject({
+        code: 'RESTORE_FAILED',
+        message: expect.stringMatching(/nothing was touched|the data in use is untouched/),
+      });
+      expect(compareFingerprints(before, await fingerprintOf(target))).toEqual([]);
+    }
+  });
+
+  test('does not touch a database that was taken into use after the decision', async () => {
+    await using target = await testRedis();
+    await target.connection.call('SET', 'text', 'old');
+    const decision = await decide(source, reader, { to: urlOf(target) });
+    await target.connection.call('SELECT', 15);
+    await target.connection.call('SET', 'new user', 'data');
+    await expect(decision.execute(quiet, signal)).rejects.toMatchObject({ code: 'TARGET_UNSAFE' });
+    expect(await get(target, 15, 'new user')).toBe('data');
+    expect(await get(target, 0, 'text')).toBe('old');
+  });
+
+  test('that is aborted while it writes beside leaves the data in use and removes its own', async () => {
+    await using target = await testRedis();
+    await target.connection.call('SET', 'text', 'old');
+    const decision = await decide(source, reader, { to: urlOf(target) });
+    const controller = new AbortController();
+    const progress = { ...quiet, step: (index: number) => index === 1 && controller.abort(new Error('stopped')) };
+    await expect(
+      decision.execute({ ...progress, step: (index) => void progress.step(index) }, controller.signal),
+    ).rejects.toThrow('stopped');
+    expect(await get(target, 0, 'text')).toBe('old');
+    await expect.poll(() => target.connection.text('INFO', 'keyspace')).not.toContain('db15');
+  });
+
+  test('of one database leaves the others alone', async () => {
+    await using target = await testRedis();
+    await target.connection.call('SET', 'text', 'old');
+    const decision = await decide(source, reader, { to: urlOf(target), include: ['db3'] });
+    expect(decision.replaces).toBeUndefined();
+    expect((await decision.execute(quiet, signal)).restored).toEqual(['db3: 2 keys']);
+    expect(await get(target, 0, 'text')).toBe('old');
+    expect(await get(target, 3, 'in three')).toBe('x');
+  });
+
+  test('leaves out keys whose time has come, and still compares as equal', async () => {
+    await using short = await testRedis();
+    await short.connection.call('SET', 'stays', '1');
+    await short.connection.call('SET', 'goes', '1', 'PX', 400);
+    const shortReader = await record(redisSource(short.address), signal);
+    expect(shortReader.recordedFacts['keys']).toEqual({ db0: { string: 2 } });
+    await sleep(500);
+    await using target = await testRedis();
+    await (await decide(redisSource(short.address), shortReader, { to: urlOf(target) })).execute(quiet, signal);
+    const found = await fingerprintOf(target);
+    expect(compareFingerprints(shortReader.recordedFingerprint!, found, now())).toEqual([]);
+    expect(compareFingerprints(shortReader.recordedFingerprint!, found)).toHaveLength(1);
+  });
+
+  test('is refused by a replica, whose data would be lost again', async () => {
+    await using target = await testRedis({ settings: [`replicaof 127.0.0.1 ${origin.address.port}`] });
+    const decision = await decide(source, reader, { to: urlOf(target) });
+    expect(decision.findings).toContainEqual(expect.objectContaining({ aspect: 'role', outcome: 'failed' }));
+    await expect(decision.execute(quiet, signal)).rejects.toMatchObject({ code: 'TARGET_UNSAFE' });
+  });
+
+  test('takes no credentials in the name of a target', async () => {
+    await expect(decide(source, reader, { to: 'redis://:geheim@127.0.0.1:1' })).rejects.toSatisfy(
+      (error) => (error as { code: string }).code === 'USAGE' && !String(error).includes('geheim'),
+    );
+  });
+
+  test('in a sandbox leaves no folder and no process behind', async () => {
+    if (source.restore.kind !== 'service') throw new Error('redis is a service');
+    const before = folders();
+    {
+      await using sandbox = await source.restore.sandbox(reader, signal);
+      await sandbox.restore(reader, signal);
+      expect(compareFingerprints(reader.recordedFingerprint!, await sandbox.fingerprint(signal), now())).toEqual([]);
+    }
+    expect(folders()).toBe(before);
+  });
+
+  test('in a sandbox names the package when there is no server program', async () => {
+    const other = redisSource({ ...origin.address, serverProgram: 'no-such-redis-server' });
+    if (other.restore.kind !== 'service') throw new Error('redis is a service');
+    await expect(other.restore.sandbox(reader, signal)).rejects.toMatchObject({ code: 'TOOL_MISSING' });
+  });
+
+  test('of a cut dump fails in a sandbox', async () => {
+    if (source.restore.kind !== 'service') throw new Error('redis is a service');
+    const bytes = reader.files.get(dumpPath)!;
+    const cut = {
+      ...reader,
+      async *read() {
+        yield bytes.subarray(0, bytes.length - 50);
+      },
+    };
+    await using sandbox = await source.restore.sandbox(cut, signal);
+    await expect(sandbox.restore(cut, signal)).rejects.toMatchObject({ code: 'RESTORE_FAILED' });
+  });
+});
+
+/** Runs a server on the folder, with other data in it, and stops it. */
+async function olderServer(folder: string, settings: readonly string[]): Promise<void> {
+  await using redis = await testRedis({ settings: [...settings, `dir "${folder}"`] });
+  await redis.connection.call('SET', 'text', 'old');
+  await redis.connection.call('SAVE');
+}
+
+async function newerPoint() {
+  const origin = await testRedis();
+  await origin.connection.call('SET', 'text', 'new');
+  const source = redisSource(origin.address);
+  const reader = await record(source, signal);
+  return { source, reader, [Symbol.asyncDispose]: () => origin[Symbol.asyncDispose]() };
+}
+
+describeWith(['redis-server'], 'a restore of redis into a folder', () => {
+  test.each([
+    ['without append-only file', ['appendonly no'], ['dump.rdb']],
+    ['with append-only file', ['appendonly yes'], ['appendonlydir', 'dump.rdb']],
+    [
+      'with append-only file of another name',
+      ['appendonly yes', 'appendfilename other'],
+      ['appendonlydir', 'dump.rdb'],
+    ],
+  ])('%s brings the restored data at the next start and keeps the old files', async (_, settings, replaced) => {
+    await using folder = await temporaryFolder();
+    await olderServer(folder.path, settings);
+    await using point = await newerPoint();
+    const decision = await decide(point.source, point.reader, { to: folder.path });
+    expect(decision.findings.filter(({ outcome }) => outcome === 'failed')).toEqual([]);
+    for (const name of replaced) expect(decision.replaces).toContain(name);
+    const outcome = await decision.execute(quiet, signal);
+    expect(outcome.restored).toEqual([`${folder.path}/dump.rdb: 1 keys; start the server to load them`]);
+    expect(readdirSync(folder.path).filter((name) => name.includes('.before-'))).toHaveLength(replaced.length);
+    await using redis = await testRedis({ settings: [...settings, `dir "${folder.path}"`] });
+    expect(await get(redis, 0, 'text')).toBe('new');
+    await redis.connection.call('SET', 'after', 'it');
+  });
+
+  test('replaces an append-only file of Redis 6', async () => {
+    await using folder = await temporaryFolder();
+    writeFileSync(join(folder.path, 'appendonly.aof'), '*3\r\n$3\r\nSET\r\n$4\r\ntext\r\n$3\r\nold\r\n');
+    await using point = await newerPoint();
+    await (await decide(point.source, point.reader, { to: folder.path })).execute(quiet, signal);
+    await using redis = await testRedis({ settings: ['appendonly yes', `dir "${folder.path}"`] });
+    expect(await get(redis, 0, 'text')).toBe('new');
+  });
+
+  test('is refused while the server runs on it', async () => {
+    await using folder = await temporaryFolder();
+    chmodSync(folder.path, 0o700);
+    await using redis = await testRedis({ settings: [`dir "${folder.path}"`] });
+    await redis.connection.call('SET', 'text', 'x');
+    const source = redisSource(redis.address);
+    const reader = await record(source, signal);
+    const decision = await decide(source, reader, { to: folder.path });
+    expect(decision.findings).toContainEqual(expect.objectContaining({ aspect: 'server stopped', outcome: 'failed' }));
+    await expect(decision.execute(quiet, signal)).rejects.toMatchObject({ code: 'TARGET_UNSAFE' });
+    expect(existsSync(join(folder.path, 'dump.rdb'))).toBe(false);
+  });
+
+  test('of a damaged dump leaves the present files untouched', async () => {
+    await using folder = await temporaryFolder();
+    await olderServer(folder.path, ['appendonly yes']);
+    const before = readdirSync(folder.path).toSorted();
+    await using point = await newerPoint();
+    const bytes = point.reader.files.get(dumpPath)!;
+    const damaged = {
+      ...point.reader,
+      async *read() {
+        yield bytes.subarray(0, bytes.length - 3);
+      },
+    };
+    const decision = await decide(point.source, damaged, { to: folder.path });
+    await expect(decision.execute(quiet, signal)).rejects.toMatchObject({ code: 'SOURCE_FAILED' });
+    expect(readdirSync(folder.path).toSorted()).toEqual(before);
+  });
+});

@@ -1,0 +1,45 @@
+// Real PostgreSQL servers for tests: the throw-aways of the product, with a hand to write into them.
+import { delimiter } from 'node:path';
+import { describe } from 'vitest';
+import { systemClock } from '../../src/base/clock.ts';
+import { connect } from '../../src/sources/postgres/connection.ts';
+import { startLocalServer, type LocalServer } from '../../src/sources/postgres/local-server.ts';
+import { defaultLockWaitMaxMs, type PostgresOptions } from '../../src/sources/postgres/options.ts';
+import { findServers } from '../../src/sources/postgres/server-programs.ts';
+
+const never = new AbortController().signal;
+export const programFolders = (process.env['PATH'] ?? '').split(delimiter).filter((folder) => folder !== '');
+const servers = await findServers(programFolders, never);
+
+export interface TestServer extends LocalServer {
+  /** Runs statements one after the other in one session. */
+  sql(database: string, ...statements: readonly string[]): Promise<Record<string, unknown>[]>;
+  options(changes?: Partial<PostgresOptions>): PostgresOptions;
+}
+
+export async function startPostgres(major: number, settings: readonly string[] = []): Promise<TestServer> {
+  const programs = servers.find((one) => one.major === major);
+  if (programs === undefined) throw new Error(`no PostgreSQL ${major} here`);
+  const server = await startLocalServer(programs, { settings }, never);
+  return {
+    ...server,
+    async sql(database, ...statements) {
+      await using connection = await connect(server.address, database, never);
+      let rows: Record<string, unknown>[] = [];
+      for (const statement of statements) rows = await connection.query(statement);
+      return rows;
+    },
+    options: (changes = {}) => ({
+      ...{ ...server.address, databases: [], lockWaitMaxMs: defaultLockWaitMaxMs, programFolders, clock: systemClock },
+      ...changes,
+    }),
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+  };
+}
+
+/** `describe` for tests that need a server of one major; skipped loudly where there is none, failed under CI=true. */
+export function describeWithPostgres(major: number, title: string, define: () => void): void {
+  if (servers.some((one) => one.major === major)) describe(title, define);
+  else if (process.env['CI'] === 'true') throw new Error(`${title}: no PostgreSQL ${major} on CI`);
+  else describe.skip(`${title} (not run: no PostgreSQL ${major} on this machine)`, define);
+}

@@ -1,0 +1,72 @@
+// A backup kept in memory and given back as the engine would: for tests of sources that need no repository.
+import { AppError } from '../../src/base/errors.ts';
+import type { JsonObject } from '../../src/base/json.ts';
+import type { Fingerprint } from '../../src/model/fingerprint.ts';
+import type { EntryProblem, RecoveryReader, Source } from '../../src/sources/source.ts';
+
+export interface RecordedBackup extends RecoveryReader {
+  readonly files: ReadonlyMap<string, Buffer>;
+  readonly problems: readonly EntryProblem[];
+  readonly recordedFacts: JsonObject;
+  readonly recordedFingerprint: Fingerprint;
+}
+
+export interface RecordOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Called with each chunk, so that a test can act in the middle of a dump. */
+  readonly onChunk?: ((path: string, chunk: Uint8Array) => Promise<void> | void) | undefined;
+}
+
+const never = new AbortController().signal;
+
+export async function recordBackup(
+  source: Source,
+  { signal = never, onChunk }: RecordOptions = {},
+): Promise<RecordedBackup> {
+  await using session = await source.open(signal);
+  const files = new Map<string, Buffer>();
+  const listed: Awaited<ReturnType<typeof listing>> = [];
+  for await (const entry of session.entries(signal)) {
+    listed.push({ path: entry.path, metadata: entry.metadata });
+    if (entry.kind !== 'whole' || entry.content?.from !== 'stream') continue;
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of entry.content.open(signal)) {
+      chunks.push(chunk);
+      await onChunk?.(entry.path, chunk);
+    }
+    files.set(entry.path, Buffer.concat(chunks));
+  }
+  const fingerprint = await session.fingerprint(signal);
+  const facts = await session.facts(signal);
+  if (fingerprint === undefined) throw new Error('the session gave no fingerprint');
+  return recoveryPoint({ listed, files, problems: session.problems, facts, fingerprint });
+}
+
+function listing(reader: RecoveryReader) {
+  return Array.fromAsync(reader.entries(never));
+}
+
+function recoveryPoint(recorded: {
+  readonly listed: Awaited<ReturnType<typeof listing>>;
+  readonly files: ReadonlyMap<string, Buffer>;
+  readonly problems: readonly EntryProblem[];
+  readonly facts: JsonObject;
+  readonly fingerprint: Fingerprint;
+}): RecordedBackup {
+  const { listed, files, problems, facts, fingerprint } = recorded;
+  return {
+    ...{ files, problems, recordedFacts: facts, recordedFingerprint: fingerprint },
+    // eslint-disable-next-line typescript/require-await -- The contract wants an async iterable.
+    async *entries() {
+      yield* listed;
+    },
+    // eslint-disable-next-line typescript/require-await -- As above.
+    async *read(path) {
+      const bytes = files.get(path);
+      if (bytes === undefined) throw new AppError('NOT_FOUND', `no file ${path}`, { hint: 'Name another.' });
+      for (let at = 0; at < bytes.length; at += 65_536) yield bytes.subarray(at, at + 65_536);
+    },
+    facts: () => Promise.resolve(facts),
+    fingerprint: () => Promise.resolve(fingerprint),
+  };
+}

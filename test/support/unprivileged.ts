@@ -1,0 +1,37 @@
+// Runs something as a user without rights, whoever runs the tests. The whole process changes its effective user, so
+// nothing else of it may need rights meanwhile.
+
+/** Debian's and most others' `nobody`. */
+export const nobody = 65_534;
+
+export const isRoot = process.geteuid?.() === 0;
+
+export function unprivileged<T>(act: () => T): T {
+  using rights = droppedRights();
+  rights.drop();
+  return act();
+}
+
+export async function unprivilegedAsync<T>(act: () => Promise<T>): Promise<T> {
+  using rights = droppedRights();
+  rights.drop();
+  return await act();
+}
+
+function droppedRights() {
+  const groups = process.getgroups?.() ?? [];
+  return {
+    drop(): void {
+      if (!isRoot) return;
+      process.setgroups?.([]);
+      process.setegid?.(nobody);
+      process.seteuid?.(nobody);
+    },
+    [Symbol.dispose](): void {
+      if (!isRoot) return;
+      process.seteuid?.(0);
+      process.setegid?.(0);
+      process.setgroups?.(groups);
+    },
+  };
+}
