@@ -1,0 +1,36 @@
+// All commands by name. Each is loaded when it is named; the order is that of the help.
+import type { AnyCommand } from './command.ts';
+
+interface SingleEntry {
+  readonly name: string;
+  readonly isHidden?: boolean;
+  load(): Promise<AnyCommand>;
+}
+
+interface GroupEntry {
+  readonly name: string;
+  readonly isHidden?: boolean;
+  readonly summary: string;
+  readonly commands: readonly SingleEntry[];
+}
+
+export type CommandEntry = SingleEntry | GroupEntry;
+
+export function isGroup(entry: CommandEntry): entry is GroupEntry {
+  return 'commands' in entry;
+}
+
+export const commandTable: readonly CommandEntry[] = [
+  { name: 'backup', load: async () => (await import('./commands/backup.ts')).backupCommand },
+  { name: 'snapshots', load: async () => (await import('./commands/snapshots.ts')).snapshotsCommand },
+  { name: 'ls', load: async () => (await import('./commands/ls.ts')).lsCommand },
+  { name: 'dump', load: async () => (await import('./commands/dump.ts')).dumpCommand },
+  {
+    name: 'repository',
+    summary: 'Create and look after repositories',
+    commands: [
+      { name: 'init', load: async () => (await import('./commands/repository-init.ts')).repositoryInitCommand },
+      { name: 'unlock', load: async () => (await import('./commands/repository-unlock.ts')).repositoryUnlockCommand },
+    ],
+  },
+];
