@@ -272,25 +272,19 @@ async function openWithCache(
   }
 }
 
-function createSource(component: Component, environment: Environment): Promise<Source> {
-  switch (component.type) {
-    case 'files':
-      return createFilesSource(component, environment);
-    case 'postgres':
-      return import('./sources/postgres/postgres-source.ts').then(({ postgresSource }) =>
-        postgresSource({ ...postgresOptions(component, environment), clock: systemClock }),
-      );
-    case 'redis':
-      return import('./sources/redis/redis-source.ts').then(({ redisSource }) =>
-        redisSource({ ...redisAddress(component), clock: systemClock }),
-      );
-    case 'config': {
-      const { files, compose, gitFolder: repositoryFolder } = component;
-      return import('./sources/config/config-source.ts').then(({ configSource }) =>
-        configSource({ files, compose, repositoryFolder }),
-      );
-    }
+async function createSource(component: Component, environment: Environment): Promise<Source> {
+  if (component.type === 'files') return createFilesSource(component, environment);
+  if (component.type === 'postgres') {
+    const { postgresSource } = await import('./sources/postgres/postgres-source.ts');
+    return postgresSource({ ...postgresOptions(component, environment), clock: systemClock });
   }
+  if (component.type === 'redis') {
+    const { redisSource } = await import('./sources/redis/redis-source.ts');
+    return redisSource({ ...redisAddress(component), clock: systemClock });
+  }
+  const { configSource } = await import('./sources/config/config-source.ts');
+  const { files, compose, gitFolder: repositoryFolder } = component;
+  return configSource({ files, compose, repositoryFolder });
 }
 
 async function createFilesSource(

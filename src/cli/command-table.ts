@@ -25,11 +25,14 @@ export const commandTable: readonly CommandEntry[] = [
   { name: 'snapshots', load: async () => (await import('./commands/snapshots.ts')).snapshotsCommand },
   { name: 'ls', load: async () => (await import('./commands/ls.ts')).lsCommand },
   { name: 'dump', load: async () => (await import('./commands/dump.ts')).dumpCommand },
+  { name: 'restore', load: async () => (await import('./commands/restore.ts')).restoreCommand },
+  { name: 'prove', load: async () => (await import('./commands/prove.ts')).proveCommand },
   {
     name: 'repository',
     summary: 'Create and look after repositories',
     commands: [
       { name: 'init', load: async () => (await import('./commands/repository-init.ts')).repositoryInitCommand },
+      { name: 'keys', load: async () => (await import('./commands/repository-keys.ts')).repositoryKeysCommand },
       { name: 'unlock', load: async () => (await import('./commands/repository-unlock.ts')).repositoryUnlockCommand },
     ],
   },

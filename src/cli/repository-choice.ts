@@ -21,6 +21,11 @@ export async function openOne(context: CommandContext, access: Access): Promise<
   return context.openRepository(await chooseOne(context, access), access);
 }
 
+/** For work that takes a lock but changes no snapshot: of several, the first will do. */
+export async function openFirst(context: CommandContext, access: Access): Promise<OpenedRepository> {
+  return context.openRepository(await chooseOne(context, 'read'), access);
+}
+
 function noRepository(): AppError {
   return new AppError('CONFIG_MISSING', 'no repository is named', {
     hint: "Name one with --repository, or write a lifeboat.yaml with 'lifeboat init'.",
