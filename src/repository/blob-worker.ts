@@ -49,7 +49,6 @@ function perform(message: Message): unknown {
 
 /** Bulk bytes change hands instead of being copied. */
 function buffersOf(kind: WorkerTaskKind, result: unknown): ArrayBuffer[] {
-  if (kind === 'seal') return [(result as WorkerTasks['seal']['result']).bytes.buffer];
   if (kind !== 'open') return [];
   const contents = (result as WorkerTasks['open']['result']).map((blob) =>
     blob.outcome === 'opened' ? blob.content?.buffer : undefined,
