@@ -1,5 +1,4 @@
 import { chmodSync, existsSync, readdirSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -31,11 +30,6 @@ async function fingerprintOf(redis: TestRedis, like?: Fingerprint): Promise<Fing
   const { fingerprint } = await summaryOf(redis.address, signal, like);
   return fingerprint!;
 }
-
-/** Of sandboxes, wherever one would be put. */
-const folders = () =>
-  ['/dev/shm', tmpdir()].flatMap((parent) => readdirSync(parent)).filter((name) => name.startsWith('lifeboat-redis-'))
-    .length;
 
 const urlOf = (redis: TestRedis) => `redis://127.0.0.1:${redis.address.port}`;
 
@@ -211,15 +205,34 @@ describeWith(['redis-server'], 'a restore of redis', () => {
     );
   });
 
-  test('in a sandbox leaves no folder and no process behind', async () => {
+  test('in a sandbox has the fingerprint of the recovery point', async () => {
     if (source.restore.kind !== 'service') throw new Error('redis is a service');
-    const before = folders();
     {
       await using sandbox = await source.restore.sandbox(reader, signal);
       await sandbox.restore(reader, signal);
       expect(compareFingerprints(reader.recordedFingerprint!, await sandbox.fingerprint(signal), now())).toEqual([]);
     }
-    expect(folders()).toBe(before);
+  });
+
+  test('in a sandbox too old for the data is inconclusive, not failed', async () => {
+    if (source.restore.kind !== 'service') throw new Error('redis is a service');
+    const newer = {
+      ...reader,
+      async *read() {
+        yield Buffer.concat([Buffer.from('REDIS0099'), Buffer.alloc(100)]);
+      },
+    };
+    await using sandbox = await source.restore.sandbox(newer, signal);
+    await expect(sandbox.restore(newer, signal)).rejects.toMatchObject({ code: 'INCONCLUSIVE' });
+  });
+
+  test('of a database that the recovery point lacks is refused instead of emptying it', async () => {
+    await using target = await testRedis();
+    await target.connection.call('SELECT', 7);
+    await target.connection.call('SET', 'mine', 'x');
+    const decision = await decide(source, reader, { to: urlOf(target), include: ['db7'] });
+    await expect(decision.execute(quiet, signal)).rejects.toMatchObject({ code: 'TARGET_UNSAFE' });
+    expect(await get(target, 7, 'mine')).toBe('x');
   });
 
   test('in a sandbox names the package when there is no server program', async () => {

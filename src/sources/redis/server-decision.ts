@@ -127,6 +127,15 @@ function* targetFindings(input: ServerRestoreInput, affected: readonly number[])
       hint: "Raise 'databases' in the target's configuration.",
     };
   }
+  const missing = input.include.filter((index) => point.keys?.has(index) === false);
+  if (missing.length > 0) {
+    yield {
+      aspect: 'databases asked for',
+      outcome: 'failed',
+      message: `the recovery point has no ${missing.map((index) => `db${index}`).join(', ')}`,
+      hint: 'Name databases that it has, or none for all.',
+    };
+  }
   yield versionFinding(point, info);
 }
 
