@@ -10,6 +10,8 @@ export interface RedisAddress {
   readonly socketPath?: string | undefined;
   readonly username?: string | undefined;
   readonly password?: string | undefined;
+  /** Encrypted if present. `ca`: certificates in PEM to trust instead of those that Node brings. */
+  readonly tls?: { readonly ca?: string | undefined } | undefined;
 }
 
 export interface RedisConnection extends AsyncDisposable {
@@ -22,6 +24,10 @@ export interface RedisConnection extends AsyncDisposable {
 export const connectTimeoutMs = 10_000;
 const commandTimeoutMs = 10 * 60_000;
 
+export function tlsOptions(tls: NonNullable<RedisAddress['tls']>): { readonly ca?: string } {
+  return tls.ca === undefined ? {} : { ca: tls.ca };
+}
+
 /** For people, without credentials. */
 export function addressText(address: RedisAddress): string {
   return address.socketPath ?? `${address.host}:${address.port}`;
@@ -31,6 +37,7 @@ export async function connectRedis(address: RedisAddress, signal: AbortSignal): 
   signal.throwIfAborted();
   const client = new Redis({
     ...(address.socketPath === undefined ? { host: address.host, port: address.port } : { path: address.socketPath }),
+    ...(address.tls === undefined ? {} : { tls: tlsOptions(address.tls) }),
     ...(address.username === undefined ? {} : { username: address.username }),
     ...(address.password === undefined ? {} : { password: address.password }),
     lazyConnect: true,
