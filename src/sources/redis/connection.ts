@@ -94,38 +94,40 @@ export function redisError(error: unknown, address: RedisAddress): AppError {
   const at = addressText(address);
   const message = messageOf(error);
   const errno = errnoOf(error);
+  // ioredis hangs the command with its arguments on its errors: passwords and values must not travel with ours.
+  const cause = new Error(message);
   if (errno !== undefined || /timed? ?out|ETIMEDOUT|closed|writeable/i.test(message)) {
     return new AppError('SOURCE_UNREACHABLE', `redis at ${at} does not answer: ${message}`, {
       hint: 'Check host and port, and that the server runs and accepts connections from here.',
-      cause: error,
+      cause,
     });
   }
   if (/^(?:NOAUTH|WRONGPASS)|invalid (?:username-)?password|without any password/i.test(message)) {
     return new AppError('SOURCE_DENIED', `redis at ${at} refuses the credentials: ${message.split(' ')[0]}`, {
       hint: 'Check user name and password of the component.',
-      cause: error,
+      cause,
     });
   }
   if (message.startsWith('NOPERM')) {
     return new AppError('SOURCE_DENIED', `redis at ${at} refuses a command: ${message}`, {
       hint: rights,
-      cause: error,
+      cause,
     });
   }
   if (/^(?:LOADING|MASTERDOWN|NOMASTERLINK|BUSY|TRYAGAIN)/.test(message)) {
     return new AppError('SOURCE_FAILED', `redis at ${at} is not ready: ${message}`, {
       hint: 'Try again when it has finished loading or is connected to its master.',
-      cause: error,
+      cause,
     });
   }
   if (/unknown (?:sub)?command/i.test(message)) {
     return new AppError('SOURCE_UNSUPPORTED', `redis at ${at} lacks a command: ${message}`, {
       hint: "Use the provider's own backups where it does not offer replication.",
-      cause: error,
+      cause,
     });
   }
   return new AppError('SOURCE_FAILED', `redis at ${at}: ${message}`, {
     hint: "Look into the server's log.",
-    cause: error,
+    cause,
   });
 }

@@ -2,7 +2,8 @@
 // unix socket there (and on a loopback port only if asked), writes nothing by itself, and is stopped by its pid.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm, statfs } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { access, mkdtemp, rm, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -167,6 +168,7 @@ const memoryFolder = '/dev/shm';
 /** A place for data in clear: memory where there is enough of it, else the folder for temporary files. */
 export async function privateParentFolder(neededBytes: number): Promise<string> {
   try {
+    await access(memoryFolder, constants.W_OK);
     const { bavail, bsize } = await statfs(memoryFolder);
     return bavail * bsize > neededBytes * 2 ? memoryFolder : tmpdir();
   } catch (error) {

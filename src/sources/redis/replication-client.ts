@@ -75,7 +75,7 @@ async function* payload(events: EventReader): AsyncIterable<Buffer> {
 }
 
 /** Commands as arrays of bulk strings. */
-export function encodeCommand(parts: readonly string[]): Buffer {
+function encodeCommand(parts: readonly string[]): Buffer {
   const encoded = parts.map((part) => `$${Buffer.byteLength(part)}\r\n${part}\r\n`);
   return Buffer.from(`*${parts.length}\r\n${encoded.join('')}`);
 }

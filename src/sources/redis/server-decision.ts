@@ -13,7 +13,7 @@ import { findingsOf } from './redis-checks.ts';
 import { keysByDatabase, productOf, type ServerInfo } from './server-facts.ts';
 
 /** `beside` and swap; `replace` after deleting; `fill` what is empty. */
-export type ServerRestoreMode = 'beside' | 'replace' | 'fill';
+type ServerRestoreMode = 'beside' | 'replace' | 'fill';
 
 export interface ServerDecision {
   readonly mode: ServerRestoreMode;
