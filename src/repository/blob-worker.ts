@@ -12,11 +12,11 @@ type Message = {
 }[WorkerTaskKind];
 
 const settings = workerData as WorkerSettings;
-const buffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 const keys: KeyTriple = {
-  encrypt: buffer(settings.keys.encrypt),
-  macK: buffer(settings.keys.macK),
-  macR: buffer(settings.keys.macR),
+  encrypt: asBuffer(settings.keys.encrypt),
+  macK: asBuffer(settings.keys.macK),
+  macR: asBuffer(settings.keys.macR),
 };
 const chunkers = new Map<ChunkerName, Chunker>();
 
