@@ -3,7 +3,7 @@ import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Docum
 import { interpolate, type InterpolationSources } from './interpolation.ts';
 import type { DocumentPath } from './schema-walk.ts';
 
-export interface Position {
+interface Position {
   readonly line: number;
   readonly column: number;
 }
@@ -17,7 +17,7 @@ export interface Problem {
 }
 
 /** A scalar that references were filled into. */
-export interface FilledScalar {
+interface FilledScalar {
   readonly path: DocumentPath;
   /** `${NAME}` and the like, as written, without fallbacks. */
   readonly references: string;

@@ -72,18 +72,13 @@ function wordsForOne(node: SchemaNode): string {
   if (node.title !== undefined) return node.title;
   if (node.const !== undefined) return `'${String(node.const)}'`;
   if (node.enum !== undefined) return listOf(node.enum.map((value) => `'${String(value)}'`));
-  switch (node.type) {
-    case 'integer':
-      return 'a whole number';
-    case 'boolean':
-      return 'true or false';
-    case 'array':
-      return 'a list';
-    case 'object':
-      return 'a map of keys';
-    case undefined:
-      return 'another value';
-    default:
-      return node.type === 'string' ? 'text' : `a ${node.type}`;
-  }
+  return listOf([node.type ?? 'value'].flat().map((type) => typeWords[type] ?? `a ${type}`));
 }
+
+const typeWords: Readonly<Record<string, string>> = {
+  string: 'text',
+  integer: 'a whole number',
+  boolean: 'true or false',
+  array: 'a list',
+  object: 'a map of keys',
+};

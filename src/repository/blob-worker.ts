@@ -12,11 +12,11 @@ type Message = {
 }[WorkerTaskKind];
 
 const settings = workerData as WorkerSettings;
-const buffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 const keys: KeyTriple = {
-  encrypt: buffer(settings.keys.encrypt),
-  macK: buffer(settings.keys.macK),
-  macR: buffer(settings.keys.macR),
+  encrypt: asBuffer(settings.keys.encrypt),
+  macK: asBuffer(settings.keys.macK),
+  macR: asBuffer(settings.keys.macR),
 };
 const chunkers = new Map<ChunkerName, Chunker>();
 
@@ -49,7 +49,6 @@ function perform(message: Message): unknown {
 
 /** Bulk bytes change hands instead of being copied. */
 function buffersOf(kind: WorkerTaskKind, result: unknown): ArrayBuffer[] {
-  if (kind === 'seal') return [(result as WorkerTasks['seal']['result']).bytes.buffer];
   if (kind !== 'open') return [];
   const contents = (result as WorkerTasks['open']['result']).map((blob) =>
     blob.outcome === 'opened' ? blob.content?.buffer : undefined,

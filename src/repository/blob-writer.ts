@@ -15,6 +15,8 @@ import type { Chunk, ScanFile, ScannedFile, SealedRun } from './worker-protocol.
 
 /** Holds the largest chunk and leaves room to find its end. */
 const slabBytes = chunkMaxBytes + 2 * 1024 * 1024;
+/** Sealing in place makes what can't be compressed a little longer. */
+const slabMarginBytes = 256 * 1024;
 const filesPerBatchMax = 512;
 const batchBytesMax = 4 * 1024 * 1024;
 const largeFilesMax = 2;
@@ -69,7 +71,7 @@ export class BlobWriter {
   constructor(repository: Repository, index: BlobIndex, options: BlobWriterOptions) {
     this.#options = options;
     this.#packs = new PackWriter(repository, index, options);
-    this.#slabs = new SlabPool(options.pool.threadsMax + 2, slabBytes);
+    this.#slabs = new SlabPool(options.pool.threadsMax + 2, { sizeBytes: slabBytes, marginBytes: slabMarginBytes });
   }
 
   /** Whether a blob need not be saved again. */
@@ -208,7 +210,11 @@ export class BlobWriter {
   async #scanBatch(slab: Slab, batch: readonly PendingFile[]): Promise<void> {
     let scanned: readonly ScannedFile[];
     try {
-      scanned = await this.#options.pool.run('scanFiles', { slab: slab.memory, files: batch.map(({ file }) => file) });
+      scanned = await this.#options.pool.run('scanFiles', {
+        slab: slab.memory,
+        fillBytes: slabBytes,
+        files: batch.map(({ file }) => file),
+      });
     } catch (error) {
       for (const { reject } of batch) reject(error);
       throw error;
@@ -252,7 +258,7 @@ export class BlobWriter {
       const slab = await this.#takeSlab();
       const part = await this.#orGiveBack(
         slab,
-        pool.run('scanPart', { slab: slab.memory, path: file.path, offsetBytes, chunker }),
+        pool.run('scanPart', { slab: slab.memory, fillBytes: slabBytes, path: file.path, offsetBytes, chunker }),
       );
       if (part.outcome === 'failed') {
         slab[Symbol.dispose]();
@@ -291,30 +297,36 @@ export class BlobWriter {
     using _ = slab;
     if (wanted.length === 0) return;
     const level = this.#options.compressionLevel;
-    const run = await this.#options.pool.run('seal', { bytes: slab.memory, type: 'data', level, blobs: wanted });
-    await this.#addRun('data', wanted, run);
+    const run = await this.#options.pool.run('seal', { slab: slab.memory, type: 'data', level, blobs: wanted });
+    await this.#addRun('data', { slab, blobs: wanted, run });
   }
 
   async #sendTrees(): Promise<void> {
     const trees = this.#trees;
     this.#trees = [];
+    const slab = this.#treeBytes > slabBytes ? oversizeSlab(this.#treeBytes) : await this.#takeSlab();
     this.#treeBytes = 0;
-    const bytes = Buffer.concat(trees.map((tree) => tree.bytes));
     let offsetBytes = 0;
-    const blobs = trees.map(({ id, bytes: { length } }) => ({
-      id,
-      offsetBytes: (offsetBytes += length) - length,
-      lengthBytes: length,
-    }));
-    // Trees are compressed even where data is not, as restic does.
-    const level = Math.max(1, this.#options.compressionLevel);
-    const sealing = this.#options.pool.run('seal', { bytes: new Uint8Array(bytes), type: 'tree', level, blobs });
-    const work = sealing.then((run) => this.#addRun('tree', blobs, run));
-    this.#track(work);
-    if (this.#underway.size > 64) await work;
+    const blobs = trees.map(({ id, bytes }) => {
+      slab.bytes.set(bytes, offsetBytes);
+      offsetBytes += bytes.length;
+      return { id, offsetBytes: offsetBytes - bytes.length, lengthBytes: bytes.length };
+    });
+    this.#track(this.#sealTrees(slab, blobs));
   }
 
-  async #addRun(type: BlobType, blobs: readonly Chunk[], run: SealedRun): Promise<void> {
+  async #sealTrees(slab: Slab, blobs: readonly Chunk[]): Promise<void> {
+    using _ = slab;
+    // Trees are compressed even where data is not, as restic does.
+    const level = Math.max(1, this.#options.compressionLevel);
+    const run = await this.#options.pool.run('seal', { slab: slab.memory, type: 'tree', level, blobs });
+    await this.#addRun('tree', { slab, blobs, run });
+  }
+
+  async #addRun(
+    type: BlobType,
+    { slab, blobs, run }: { slab: Slab; blobs: readonly Chunk[]; run: SealedRun },
+  ): Promise<void> {
     let offset = 0;
     for (const [number, { id, lengthBytes: plainBytes }] of blobs.entries()) {
       const lengthBytes = run.lengthsBytes[number];
@@ -326,9 +338,15 @@ export class BlobWriter {
       this.counts.addedPackedBytes += lengthBytes;
       await this.#packs.add(
         { type, id, lengthBytes, plainLengthBytes },
-        run.bytes.subarray(offset, offset + lengthBytes),
+        slab.bytes.subarray(offset, offset + lengthBytes),
       );
       offset += lengthBytes;
     }
   }
+}
+
+/** For a run of trees that no slab holds: a folder of a hundred thousand entries. */
+function oversizeSlab(sizeBytes: number): Slab {
+  const memory = new SharedArrayBuffer(sizeBytes + slabMarginBytes);
+  return { memory, bytes: new Uint8Array(memory), [Symbol.dispose]: () => undefined };
 }

@@ -9,17 +9,18 @@ export interface Slab extends Disposable {
 export class SlabPool {
   readonly #free: SharedArrayBuffer[] = [];
   readonly #permits: Semaphore;
-  readonly #slabBytes: number;
+  readonly #memoryBytes: number;
 
-  constructor(slabsMax: number, slabBytes: number) {
+  /** `marginBytes` come on top of what users of a slab may fill. */
+  constructor(slabsMax: number, slab: { readonly sizeBytes: number; readonly marginBytes: number }) {
     this.#permits = new Semaphore(slabsMax);
-    this.#slabBytes = slabBytes;
+    this.#memoryBytes = slab.sizeBytes + slab.marginBytes;
   }
 
   /** Waits for a free slab; disposing it gives it back. Its old content is still there. */
   async acquire(): Promise<Slab> {
     const permit = await this.#permits.acquire();
-    const memory = this.#free.pop() ?? new SharedArrayBuffer(this.#slabBytes);
+    const memory = this.#free.pop() ?? new SharedArrayBuffer(this.#memoryBytes);
     let isHeld = true;
     return {
       memory,

@@ -52,7 +52,7 @@ export async function decideTreeRestore(
   const counts = { files: 0, folders: 0, others: 0, totalBytes: 0, existing: 0, missingBytes: 0 };
   for await (const { path, node } of walkTree(indexed, request.snapshot.tree, {
     signal,
-    enters: (path) => chosen.enters(path),
+    enters: (folder) => chosen.enters(folder),
   })) {
     const relative = chosen.relative(path);
     if (relative === undefined || !chosen.isWanted(path) || path === ownFolder || path.startsWith(`${ownFolder}/`))

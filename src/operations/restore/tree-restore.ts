@@ -79,7 +79,7 @@ class TreeRestore {
     const { tree } = this.#decision.request.snapshot;
     for await (const { path, node } of walkTree(this.#indexed, tree, {
       signal,
-      enters: (path) => this.#selection.enters(path),
+      enters: (folder) => this.#selection.enters(folder),
     })) {
       const relative = this.#selection.relative(path);
       if (relative === undefined || path === ownFolder || path.startsWith(`${ownFolder}/`)) continue;
