@@ -8,15 +8,14 @@ import { formatDuration } from '../base/duration.ts';
 import { formatTime, parseTime } from './go-text.ts';
 import type { LockId } from './ids.ts';
 import { fileName } from './layout.ts';
-import { damaged, isMissing, listIds, loadJson, saveJson, type Repository } from './repository.ts';
+import { damaged, isMissing, listIds, loadJson, sealJson, type Repository } from './repository.ts';
 
 const minuteMs = 60_000;
 export const refreshIntervalMs = 5 * minuteMs;
 /** Without a refresh for this long the work stops: others call a lock stale after `staleAfterMs`. */
 const refreshFailMs = 22.5 * minuteMs;
 const staleAfterMs = 30 * minuteMs;
-/** Between writing the own lock and looking for others a second time. */
-const settleMs = 200;
+const settleDefaultMs = 200;
 
 const lockSchema = z.looseObject({
   time: z.string(),
@@ -64,6 +63,8 @@ function isProcessGone(pid: number): boolean {
   }
 }
 
+const hostNameOf = ({ lockSettings }: Repository): string => lockSettings?.hostName ?? hostname();
+
 /** Locks this process holds, so that its own are not taken for those of an earlier process with the same number. */
 const heldHere = new Set<string>();
 
@@ -85,7 +86,7 @@ export async function readLocks(repository: Repository, signal: AbortSignal): Pr
 function describeLock(repository: Repository, file: { readonly id: LockId; readonly json: string }): LockFile {
   const { time, exclusive, hostname: host, username, pid } = lockSchema.parse(JSON.parse(file.json));
   const ageMs = repository.clock.now() - Number(parseTime(time) / 1_000_000n);
-  const isOrphan = host === hostname() && !heldHere.has(file.id) && isProcessGone(pid);
+  const isOrphan = host === hostNameOf(repository) && !heldHere.has(file.id) && isProcessGone(pid);
   return {
     id: file.id,
     time,
@@ -149,7 +150,7 @@ async function tryLock(repository: Repository, options: LockOptions): Promise<Lo
   const id = await writeLock(repository, options.isExclusive, options.signal);
   const lock = new HeldLock(repository, id, options);
   try {
-    await sleep(settleMs, undefined, { signal: options.signal });
+    await sleep(repository.lockSettings?.settleMs ?? settleDefaultMs, undefined, { signal: options.signal });
     await refuseConflicts(repository, id, options);
     return lock;
   } catch (error) {
@@ -162,9 +163,19 @@ async function writeLock(repository: Repository, exclusive: boolean, signal: Abo
   const { username, uid, gid } = userInfo();
   const owner = { ...(uid > 0 && { uid }), ...(gid > 0 && { gid }) };
   const time = formatTime(BigInt(repository.clock.now()) * 1_000_000n);
-  const json = JSON.stringify({ time, exclusive, hostname: hostname(), username, pid: process.pid, ...owner });
-  const id = await saveJson(repository, { kind: 'locks', json }, signal);
+  const host = hostNameOf(repository);
+  const json = JSON.stringify({ time, exclusive, hostname: host, username, pid: process.pid, ...owner });
+  const { id, sealed } = sealJson(repository, { kind: 'locks', json });
+  const name = fileName('locks', id);
   heldHere.add(id);
+  try {
+    await repository.store.put(name, [sealed], { signal });
+  } catch (error) {
+    heldHere.delete(id);
+    // It may be there although the answer was lost, and would lock others out until it is stale. What went wrong is told.
+    await repository.store.remove(name).catch(() => undefined);
+    throw error;
+  }
   return id;
 }
 
@@ -173,6 +184,8 @@ class HeldLock implements Lock {
   readonly #isExclusive: boolean;
   readonly #lost = new AbortController();
   readonly #timer: NodeJS.Timeout;
+  /** Own files that are to go; one whose removal failed is tried again. */
+  readonly #outdated = new Set<LockId>();
   #id: LockId;
   #refreshedAtMs: number;
   #refreshing: Promise<void> = Promise.resolve();
@@ -195,11 +208,15 @@ class HeldLock implements Lock {
   async check(): Promise<void> {
     await this.#refreshing;
     this.#lost.signal.throwIfAborted();
+    const id = this.#id;
     try {
-      await this.#repository.store.stat(fileName('locks', this.#id), { signal: this.#lost.signal });
+      await this.#repository.store.stat(fileName('locks', id), { signal: this.#lost.signal });
     } catch (error) {
-      if (isMissing(error)) this.#lose('another process removed the lock file');
-      throw error;
+      if (!isMissing(error)) throw error;
+      if (id === this.#id) this.#lose('another process removed the lock file');
+      // A refresh replaced it meanwhile.
+      await this.check();
+      return;
     }
     if (this.#repository.clock.now() - this.#refreshedAtMs > refreshFailMs) this.#lose('it was not refreshed in time');
   }
@@ -213,8 +230,8 @@ class HeldLock implements Lock {
       await this.#repository.store.stat(fileName('locks', old), { signal });
       this.#id = await writeLock(this.#repository, this.#isExclusive, signal);
       this.#refreshedAtMs = this.#repository.clock.now();
-      heldHere.delete(old);
-      await this.#repository.store.remove(fileName('locks', old), { signal });
+      this.#outdated.add(old);
+      await this.#removeOutdated(signal);
     } catch (error) {
       const isOver = isMissing(error) || this.#repository.clock.now() - this.#refreshedAtMs > refreshFailMs;
       if (isOver) this.#lost.abort(this.#error(messageOf(error)));
@@ -236,7 +253,16 @@ class HeldLock implements Lock {
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#timer);
     await this.#refreshing;
-    heldHere.delete(this.#id);
-    await this.#repository.store.remove(fileName('locks', this.#id));
+    this.#outdated.add(this.#id);
+    for (const id of this.#outdated) heldHere.delete(id);
+    await this.#removeOutdated();
+  }
+
+  async #removeOutdated(signal?: AbortSignal): Promise<void> {
+    for (const id of this.#outdated) {
+      await this.#repository.store.remove(fileName('locks', id), { signal });
+      heldHere.delete(id);
+      this.#outdated.delete(id);
+    }
   }
 }
