@@ -20,6 +20,9 @@ type Answer = { number: number } & ({ error: Error } | { result: never });
 /** `.ts` when run from source, `.js` when compiled. */
 const workerFile = new URL(import.meta.url.endsWith('.ts') ? './blob-worker.ts' : './blob-worker.js', import.meta.url);
 
+/** What users of the threads need of them; simulations work without threads. */
+export type Workers = Pick<WorkerPool, 'run' | 'threadsMax'>;
+
 export class WorkerPool implements AsyncDisposable {
   readonly #threads: Thread[] = [];
   readonly #settings: WorkerSettings;

@@ -11,7 +11,7 @@ import { acquireLock, type Lock } from '../../repository/lock.ts';
 import type { Repository } from '../../repository/repository.ts';
 import { loadSnapshots, saveSnapshot, type StoredSnapshot } from '../../repository/snapshot.ts';
 import type { TreeNode } from '../../repository/tree.ts';
-import { WorkerPool } from '../../repository/worker-pool.ts';
+import { WorkerPool, type Workers } from '../../repository/worker-pool.ts';
 import type { BackupSession, Entry, EntryProblem, Source } from '../../sources/source.ts';
 import { nodeOf, syntheticMetadata } from '../node-metadata.ts';
 import { isUnchanged, ParentTree } from './parent-tree.ts';
@@ -32,6 +32,9 @@ export interface BackupOptions {
   readonly isForced?: boolean | undefined;
   /** How long to wait for a lock of others. */
   readonly lockWaitMs?: number | undefined;
+  /** Shared by several operations; one of its own if absent. */
+  readonly pool?: Workers | undefined;
+  readonly packTargetBytes?: number | undefined;
   readonly programVersion: string;
   readonly signal: AbortSignal;
   onProgress?(progress: BackupProgress): void;
@@ -74,7 +77,8 @@ export async function backup(repository: Repository, source: Source, options: Ba
   const snapshots = await loadSnapshots(repository, signal);
   const indexed = { repository, index: await loadIndex(repository, signal) };
   await using session = await source.open(signal);
-  await using pool = new WorkerPool(repository);
+  await using ownPool = options.pool === undefined ? new WorkerPool(repository) : undefined;
+  const pool = options.pool ?? (ownPool as WorkerPool);
   const run = new BackupRun({ indexed, source, session, lock, pool, options, signal, startedNs });
   return await run.perform(snapshots);
 }
@@ -84,7 +88,7 @@ interface RunParts {
   readonly source: Source;
   readonly session: BackupSession;
   readonly lock: Lock;
-  readonly pool: WorkerPool;
+  readonly pool: Workers;
   readonly options: BackupOptions;
   readonly signal: AbortSignal;
   readonly startedNs: bigint;
@@ -115,7 +119,7 @@ class BackupRun {
     const host = options.host ?? hostname();
     const parent = findParent(snapshots, { host, paths: session.paths });
     const chunker = options.chunker ?? this.#inheritedChunker(parent);
-    const writer = this.#createWriter(chunker);
+    await using writer = this.#createWriter(chunker);
     const parentTree = new ParentTree(indexed, this.#parts.signal);
     await parentTree.enterRoot(parent?.tree);
     const builder = new TreeBuilder(writer, { events: parentTree, timeNs: startedNs });
@@ -156,6 +160,7 @@ class BackupRun {
       chunker,
       compressionLevel: options.compressionLevel ?? defaultCompressionLevel,
       beforeIndex: () => lock.check(),
+      packTargetBytes: options.packTargetBytes,
       onRead: (bytes) => {
         this.#bytes += bytes;
       },
