@@ -2,6 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import type { Chunker } from './chunker.ts';
 import { createChunker, type ChunkerName } from './create-chunker.ts';
+import { resealBlobs } from './worker-reseal.ts';
 import type { KeyTriple } from './seal.ts';
 import { scanBytes, scanFiles, scanPart, sealBlobs } from './worker-scan.ts';
 import type { WorkerSettings, WorkerTaskKind, WorkerTasks } from './worker-protocol.ts';
@@ -42,6 +43,10 @@ function perform(message: Message): { result: unknown; transfer: ArrayBuffer[] }
       return { result: restoreBlobs(keys, message.task), transfer: [] };
     case 'compare':
       return { result: compareChunks(message.task), transfer: [] };
+    case 'reseal': {
+      const result = resealBlobs(keys, message.task);
+      return { result, transfer: [result.bytes.buffer] };
+    }
     case 'open': {
       const result = openBlobs(keys, message.task);
       const contents = result.flatMap((blob) =>
