@@ -3,12 +3,12 @@
 import { hostname, userInfo } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import { AppError, errnoOf, messageOf } from '../base/errors.ts';
+import { AppError, errnoOf, isAppError, messageOf } from '../base/errors.ts';
 import { formatDuration } from '../base/duration.ts';
 import { formatTime, parseTime } from './go-text.ts';
 import type { LockId } from './ids.ts';
 import { fileName } from './layout.ts';
-import { damaged, isMissing, listIds, loadJson, sealJson, type Repository } from './repository.ts';
+import { isMissing, listIds, loadJson, sealJson, type Repository } from './repository.ts';
 
 const minuteMs = 60_000;
 export const refreshIntervalMs = 5 * minuteMs;
@@ -73,14 +73,27 @@ export async function readLocks(repository: Repository, signal: AbortSignal): Pr
   const locks: LockFile[] = [];
   for (const id of await listIds(repository, 'locks', signal)) {
     try {
-      const json = await loadJson(repository, { kind: 'locks', id }, signal);
-      locks.push(describeLock(repository, { id, json }));
+      locks.push(await readLock(repository, id, signal));
     } catch (error) {
-      if (isMissing(error)) continue;
-      throw error instanceof AppError ? error : damaged(fileName('locks', id), error);
+      if (!isMissing(error)) throw error;
     }
   }
   return locks;
+}
+
+/** Rejects with `REPOSITORY_DAMAGED` if the file is not a lock: nobody can tell then what it forbids. */
+export async function readLock(repository: Repository, id: LockId, signal: AbortSignal): Promise<LockFile> {
+  try {
+    const json = await loadJson(repository, { kind: 'locks', id }, signal);
+    return describeLock(repository, { id, json });
+  } catch (error) {
+    if (error instanceof AppError && error.code !== 'REPOSITORY_DAMAGED') throw error;
+    const cause = error instanceof AppError ? error.cause : error;
+    throw new AppError('REPOSITORY_DAMAGED', `the lock file ${fileName('locks', id)} is damaged: ${messageOf(cause)}`, {
+      hint: "Make sure that no process works there, then run 'lifeboat repository unlock --remove-all'.",
+      cause: error,
+    });
+  }
 }
 
 function describeLock(repository: Repository, file: { readonly id: LockId; readonly json: string }): LockFile {
@@ -99,16 +112,30 @@ function describeLock(repository: Repository, file: { readonly id: LockId; reado
   };
 }
 
-/** Removes stale locks, or all. Returns those removed. */
+/** Removes stale locks, or all, also damaged ones. Returns those removed. */
 export async function unlock(
   repository: Repository,
   options: { readonly removeAll: boolean; readonly signal: AbortSignal },
 ): Promise<LockFile[]> {
-  const locks = await readLocks(repository, options.signal);
-  const removed = options.removeAll ? locks : locks.filter(({ isStale }) => isStale);
-  for (const { id } of removed) await repository.store.remove(fileName('locks', id), { signal: options.signal });
+  const removed: LockFile[] = [];
+  for (const id of await listIds(repository, 'locks', options.signal)) {
+    const lock = await readLock(repository, id, options.signal).catch((error: unknown) => {
+      if (isMissing(error)) return undefined;
+      if (isAppError(error, 'REPOSITORY_DAMAGED') && options.removeAll) return unreadableLock(id);
+      throw error;
+    });
+    if (lock === undefined || !(options.removeAll || lock.isStale)) continue;
+    await repository.store.remove(fileName('locks', id), { signal: options.signal });
+    removed.push(lock);
+  }
   return removed;
 }
+
+const unreadableLock = (id: LockId): LockFile => ({
+  ...{ id, time: '', exclusive: true, hostname: '', username: '', pid: 0 },
+  isStale: true,
+  isOrphan: false,
+});
 
 async function refuseConflicts(repository: Repository, own: LockId | undefined, options: LockOptions): Promise<void> {
   for (const lock of await readLocks(repository, options.signal)) {

@@ -16,7 +16,7 @@ import { loadSnapshots } from './snapshot.ts';
 import { surveyIndexes, type IndexSurvey } from './survey-indexes.ts';
 import { transferBlobs } from './transfer-blobs.ts';
 import { findUsedBlobs } from './used-blobs.ts';
-import { WorkerPool, type Workers } from './worker-pool.ts';
+import { workersFor, type Workers } from './worker-pool.ts';
 
 export interface PruneRequest extends Partial<PruneOptions> {
   /** Only decide. */
@@ -110,8 +110,7 @@ async function repack(
   { repository, request, lock, signal }: PruneRun,
   { index, kept, decision }: { readonly index: BlobIndex; readonly kept: RecordSet; readonly decision: PruneDecision },
 ): Promise<void> {
-  await using ownPool = request.pool === undefined ? new WorkerPool(repository) : undefined;
-  const pool = request.pool ?? (ownPool as WorkerPool);
+  await using pool = workersFor(repository, request.pool);
   const packs = new Set(decision.repack);
   const isRepacked = index.packs.map((pack) => packs.has(pack));
   const records: number[] = [];
@@ -124,12 +123,13 @@ async function repack(
     packTargetBytes: request.packTargetBytes,
   });
   let doneBytes = 0;
-  const totalBytes = decision.bytes.repacked;
+  const totalBytes = records.reduce((sum, record) => sum + index.at(record).lengthBytes, 0);
   await transferBlobs({ repository, index }, records, {
     writer,
     pool,
     signal,
-    onBytes: (bytes) => request.onProgress?.({ phase: 'repack', doneBytes: (doneBytes += bytes), totalBytes }),
+    onBlob: ({ lengthBytes }) =>
+      request.onProgress?.({ phase: 'repack', doneBytes: (doneBytes += lengthBytes), totalBytes }),
   });
   await writer.finish();
 }

@@ -98,7 +98,10 @@ function chooseRepacks(packs: readonly PackUse[], options: PruneOptions): PackUs
   const candidates = packs
     .filter((pack) => pack.unusedBlobs > 0 || isDue(pack))
     .toSorted((left, right) => rank(left) - rank(right) || share(right) - share(left));
-  const limitBytes = unusedLimit(sumOf(packs, ({ usedBytes }) => usedBytes), options.maxUnused);
+  const limitBytes = unusedLimit(
+    sumOf(packs, ({ usedBytes }) => usedBytes),
+    options.maxUnused,
+  );
   const chosen: PackUse[] = [];
   let remaining = unusedOf(packs);
   let repackedBytes = 0;

@@ -20,7 +20,8 @@ export interface TransferOptions {
   /** Of the repository that is written; absent if it is the same. */
   readonly targetKeys?: KeyTriple | undefined;
   readonly signal: AbortSignal;
-  onBytes?(bytes: number): void;
+  /** A blob is with the writer. */
+  onBlob?(place: BlobLocation): void;
 }
 
 interface Piece extends FetchPiece {
@@ -42,8 +43,8 @@ export async function transferBlobs(
       const problem = run.problems[number];
       if (problem === undefined) await options.writer.add(place, run.bytes.subarray(at, (at += place.lengthBytes)));
       else await transferOtherCopy(source, { place, problem }, options);
+      options.onBlob?.(place);
     }
-    options.onBytes?.(piece.lengthBytes);
   });
 }
 
@@ -73,9 +74,7 @@ function* piecesOf({ index }: IndexedRepository, records: Iterable<number>): Gen
   for (const ofPack of byPack.values()) {
     const places = new Map(ofPack.map((record) => [index.at(record).offsetBytes, index.at(record)]));
     for (const piece of planFetch(index, new Map(ofPack.map((record) => [record, []])))) {
-      const found = piece.blobs.map(
-        ({ offsetBytes }) => places.get(piece.offsetBytes + offsetBytes) as BlobLocation,
-      );
+      const found = piece.blobs.map(({ offsetBytes }) => places.get(piece.offsetBytes + offsetBytes) as BlobLocation);
       yield { ...piece, places: found };
     }
   }

@@ -11,7 +11,7 @@ import { acquireLock, type Lock } from '../../repository/lock.ts';
 import type { Repository } from '../../repository/repository.ts';
 import { loadSnapshots, saveSnapshot, type StoredSnapshot } from '../../repository/snapshot.ts';
 import type { TreeNode } from '../../repository/tree.ts';
-import { WorkerPool, type Workers } from '../../repository/worker-pool.ts';
+import { workersFor, type Workers } from '../../repository/worker-pool.ts';
 import type { BackupSession, Entry, EntryProblem, Source } from '../../sources/source.ts';
 import { nodeOf, syntheticMetadata } from '../node-metadata.ts';
 import { isUnchanged, ParentTree } from './parent-tree.ts';
@@ -77,8 +77,7 @@ export async function backup(repository: Repository, source: Source, options: Ba
   const snapshots = await loadSnapshots(repository, signal);
   const indexed = { repository, index: await loadIndex(repository, signal) };
   await using session = await source.open(signal);
-  await using ownPool = options.pool === undefined ? new WorkerPool(repository) : undefined;
-  const pool = options.pool ?? (ownPool as WorkerPool);
+  await using pool = workersFor(repository, options.pool);
   const run = new BackupRun({ indexed, source, session, lock, pool, options, signal, startedNs });
   return await run.perform(snapshots);
 }
