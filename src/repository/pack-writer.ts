@@ -12,7 +12,7 @@ import { saveJson, type Repository } from './repository.ts';
 import { seal } from './seal.ts';
 
 /** A pack is closed after the blob that takes it to this size: restic's default for data; trees are read in small pieces. */
-const packTargetBytes: Readonly<Record<BlobType, number>> = { data: 16 * 1024 * 1024, tree: 4 * 1024 * 1024 };
+export const packTargetBytes: Readonly<Record<BlobType, number>> = { data: 16 * 1024 * 1024, tree: 4 * 1024 * 1024 };
 /** What a pack may grow beyond its target: the largest chunk, sealed. */
 const packOverhangBytes = chunkMaxBytes + 64 * 1024;
 /** An index file is written at least this often, so that an interrupted backup finds its work again. */
