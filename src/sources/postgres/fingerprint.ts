@@ -43,7 +43,8 @@ export async function fingerprintDatabase(database: DatabaseToFingerprint): Prom
 }
 
 export function fingerprintOf(items: readonly FingerprintItem[]): Fingerprint {
-  return { version: 1, method: fingerprintMethod, items };
+  const sorted = items.toSorted((left, right) => (left.name < right.name ? -1 : 1));
+  return { version: 1, method: fingerprintMethod, items: sorted };
 }
 
 interface Sum {
