@@ -30,7 +30,11 @@ export async function startPostgres(major: number, settings: readonly string[] =
       return rows;
     },
     options: (changes = {}) => ({
-      ...{ ...server.address, databases: [], lockWaitMaxMs: defaultLockWaitMaxMs, programFolders, clock: systemClock },
+      ...server.address,
+      databases: [],
+      lockWaitMaxMs: defaultLockWaitMaxMs,
+      programFolders,
+      clock: systemClock,
       ...changes,
     }),
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),

@@ -88,8 +88,11 @@ function* parseToc(): Parser<DumpToc> {
   const count = yield* parseInteger(layout);
   if (count < 0 || count > entriesMax) throw notADump(`${count} entries`);
   const found = {
-    ...{ tables: 0, sequences: [] as SequenceValue[], owners: new Set<string>() },
-    ...{ tablespaces: new Set<string>(), extensions: new Set<string>() },
+    tables: 0,
+    sequences: [] as SequenceValue[],
+    owners: new Set<string>(),
+    tablespaces: new Set<string>(),
+    extensions: new Set<string>(),
   };
   for (let index = 0; index < count; index += 1) {
     const entry = yield* parseEntry(layout);

@@ -9,7 +9,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError } from '../../base/errors.ts';
-import { connect, type ServerAddress } from './connection.ts';
+import { connect } from './connection.ts';
+import type { ServerAddress } from './server-address.ts';
 import { completeLinks, type ServerPrograms } from './server-programs.ts';
 
 export interface LocalServer extends AsyncDisposable {
@@ -118,8 +119,20 @@ async function initialise(place: Place, password: string, signal: AbortSignal): 
   await writeFile(passwordFile, password, { mode: 0o600 });
   if (place.account !== undefined) await chown(passwordFile, place.account.uid, place.account.gid);
   const child = spawnServerProgram(place, 'initdb', [
-    ...['--pgdata', join(place.folder, 'data'), '--username', superuser, '--pwfile', passwordFile],
-    ...['--auth', 'scram-sha-256', '--encoding', 'UTF8', '--locale', 'C', '--no-sync', '--no-instructions'],
+    '--pgdata',
+    join(place.folder, 'data'),
+    '--username',
+    superuser,
+    '--pwfile',
+    passwordFile,
+    '--auth',
+    'scram-sha-256',
+    '--encoding',
+    'UTF8',
+    '--locale',
+    'C',
+    '--no-sync',
+    '--no-instructions',
   ]);
   const messages = collectMessages(child);
   const stop = (): boolean => child.kill('SIGTERM');
@@ -170,9 +183,16 @@ async function start(
 ): Promise<Omit<LocalServer, 'major' | 'version'> | 'port taken'> {
   const port = await freePort();
   const all = [
-    ...['listen_addresses=127.0.0.1', `port=${port}`, 'unix_socket_directories=', 'logging_collector=off'],
+    'listen_addresses=127.0.0.1',
+    `port=${port}`,
+    'unix_socket_directories=',
+    'logging_collector=off',
     // What is thrown away need not survive a power cut.
-    ...['fsync=off', 'synchronous_commit=off', 'full_page_writes=off', 'max_wal_size=4GB', ...settings],
+    'fsync=off',
+    'synchronous_commit=off',
+    'full_page_writes=off',
+    'max_wal_size=4GB',
+    ...settings,
   ];
   const flags = all.flatMap((setting) => ['-c', setting]);
   const child = spawnServerProgram(place, 'postgres', ['-D', join(place.folder, 'data'), ...flags]);

@@ -2,7 +2,7 @@
 import { type AppError, isAppError, messageOf } from '../../base/errors.ts';
 import type { Finding } from '../../model/finding.ts';
 import type { RecoveryReader, RestoreDecision, RestoreRequest } from '../source.ts';
-import { describeServer, type ServerAddress } from './connection.ts';
+import { describeServer, type ServerAddress } from './server-address.ts';
 import { addressOf, type PostgresOptions } from './options.ts';
 import { readRecoveryPoint, type RecoveryPoint, type StoredDatabase } from './recovery-point.ts';
 import { executeRestore, type Move, type RestoreWork } from './restore-execution.ts';
@@ -67,7 +67,9 @@ function findingOf(aspect: string, error: AppError): Finding {
 
 function forbidden(target: string, finding: Finding): RestoreDecision {
   return {
-    ...{ target, steps: [], findings: [finding] },
+    target,
+    steps: [],
+    findings: [finding],
     execute: () => Promise.reject(new Error(`the preflight failed: ${finding.message}`)),
   };
 }

@@ -4,7 +4,7 @@ import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from 'n
 import { join } from 'node:path';
 import type { Writable } from 'node:stream';
 import { AppError, messageOf } from '../../base/errors.ts';
-import type { ServerAddress } from './connection.ts';
+import type { ServerAddress } from './server-address.ts';
 import type { ClientProgram } from './programs.ts';
 
 export interface ProgramRun {
@@ -136,8 +136,14 @@ function stopChild(child: ChildProcess): void {
 /** Nothing of our own environment is handed on: it may hold secrets and settings that lead elsewhere. */
 function environmentOf({ host, port, user, password, ssl }: ServerAddress): NodeJS.ProcessEnv {
   return {
-    ...{ LC_ALL: 'C', PATH: '/usr/bin:/bin', PGHOST: host, PGPORT: String(port), PGUSER: user, PGAPPNAME: 'lifeboat' },
-    ...{ PGCONNECT_TIMEOUT: '15', PGSSLMODE: ssl.mode },
+    LC_ALL: 'C',
+    PATH: '/usr/bin:/bin',
+    PGHOST: host,
+    PGPORT: String(port),
+    PGUSER: user,
+    PGAPPNAME: 'lifeboat',
+    PGCONNECT_TIMEOUT: '15',
+    PGSSLMODE: ssl.mode,
     ...('rootCertificateFile' in ssl ? { PGSSLROOTCERT: ssl.rootCertificateFile } : {}),
     ...(password === undefined ? {} : { PGPASSWORD: password }),
   };

@@ -3,7 +3,8 @@ import { AppError } from '../../base/errors.ts';
 import type { ContentCheck } from '../../model/content-check.ts';
 import type { Fingerprint, FingerprintItem } from '../../model/fingerprint.ts';
 import type { RecoveryReader, Sandbox } from '../source.ts';
-import { type Connection, connect, describeServer } from './connection.ts';
+import { type Connection, connect } from './connection.ts';
+import { describeServer } from './server-address.ts';
 import { applyProperties, createDatabase, dropDatabase } from './database-creation.ts';
 import { fingerprintOf } from './fingerprint.ts';
 import { restoreRoles } from './globals.ts';
@@ -81,7 +82,9 @@ async function requireExtensions(connection: Connection, { databases }: Recovery
 /** The copy must not begin to pull changes from production, and has one disk only. */
 function flagsFor({ databases }: RecoveryPoint, { roles }: ServerFacts): string[] {
   const existing = new Set(roles);
-  const hasAllOwners = databases.every(({ toc }) => [...toc.owners].every((owner) => existing.has(owner)));
+  const hasAllOwners = databases.every(({ toc }) =>
+    [...toc.owners].every((owner) => existing.has(owner) || owner.startsWith('pg_')),
+  );
   return ['--no-subscriptions', '--no-tablespaces', ...(hasAllOwners ? [] : ['--no-owner', '--no-privileges'])];
 }
 
