@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { JsonObject } from '../../src/base/json.ts';
 import type { PostgresOptions } from '../../src/sources/postgres/options.ts';
 import { postgresSource } from '../../src/sources/postgres/postgres-source.ts';
 import type { ServiceRestore } from '../../src/sources/source.ts';
@@ -49,6 +50,41 @@ describeWith(['pg_dump'], 'PostgreSQL backups', () => {
       for (const name of names)
         expect(await sandbox.valueOf({ sql: 'SELECT name FROM t', database: name }, never)).toBe(name);
       for (const name of names) await server.sql('postgres', `DROP DATABASE "${name.replaceAll('"', '""')}"`);
+    });
+
+    test('databases of other encodings and locales come back, also where this machine lacks the locale', async () => {
+      const own = [
+        "icu TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'de-DE'",
+        "latin TEMPLATE template0 ENCODING LATIN1 LC_COLLATE 'C' LC_CTYPE 'C'",
+      ];
+      await server.sql('postgres', ...own.map((one) => `CREATE DATABASE ${one}`));
+      for (const name of ['icu', 'latin'])
+        await server.sql(name, "CREATE TABLE t AS SELECT 'Größe' AS a; CREATE UNIQUE INDEX ON t (a)");
+      const source = postgresSource(server.options({ databases: ['icu', 'latin'] }));
+      const recorded = await recordBackup(source);
+      const { databases } = recorded.recordedFacts as { readonly databases: readonly JsonObject[] };
+      const foreign = {
+        ...recorded.recordedFacts,
+        databases: databases.map((one) => ({ ...one, localeProvider: 'c', locale: null, collation: 'xx_XX' })),
+      };
+      const encoding = {
+        sql: "SELECT current_setting('server_encoding') || datlocprovider::text FROM pg_database WHERE datname = current_database()",
+      };
+      for (const [facts, expected] of [
+        [recorded.recordedFacts, ['UTF8i', 'LATIN1c']],
+        [foreign, ['UTF8c', 'LATIN1c']],
+      ] as const) {
+        const reader = { ...recorded, facts: () => Promise.resolve(facts) };
+        await using sandbox = await (source.restore as ServiceRestore).sandbox(reader, never);
+        await sandbox.restore(reader, never);
+        expect(await sandbox.fingerprint(never)).toEqual(recorded.recordedFingerprint);
+        const found = [
+          await sandbox.valueOf({ ...encoding, database: 'icu' }, never),
+          await sandbox.valueOf({ ...encoding, database: 'latin' }, never),
+        ];
+        expect(found).toEqual(expected);
+      }
+      await server.sql('postgres', 'DROP DATABASE icu', 'DROP DATABASE latin');
     });
 
     test('facts tell version, owner, size, extensions, settings and the schema version of each database', async () => {
@@ -194,6 +230,7 @@ describeWith(['pg_dump'], 'PostgreSQL backups', () => {
       );
       expect(await sandbox.valueOf({ sql: 'SELECT count(*) FROM t' }, never)).toBe('100');
       await expect(sandbox.valueOf({ sql: 'DELETE FROM t' }, never)).rejects.toMatchObject({
+        code: 'USAGE',
         message: expect.stringContaining('read-only'),
       });
       await expect(sandbox.valueOf({ keys: '*' }, never)).rejects.toMatchObject({ code: 'USAGE' });

@@ -172,19 +172,47 @@ describeWith(['pg_dump'], 'PostgreSQL restores', () => {
 
     test('several databases can not all take one new name, and one that is not in the recovery point is named', async () => {
       await server.sql('postgres', 'CREATE DATABASE two');
-      const both = await recordBackup(postgresSource(server.options({ databases: ['shop', 'two'] })));
+      const both = await recordBackup(postgresSource(server.options()));
       const decision = await decide(server, both, { to: 'one', include: [] });
       expect(outcomes(decision)).toEqual({ databases: 'failed' });
       await expect(execute(decision)).rejects.toThrow("can't all become one");
       await expect(decide(server, both, { include: ['three'] })).rejects.toMatchObject({ code: 'NOT_FOUND' });
       const outcome = await execute(await decide(server, both, all));
-      expect(outcome.restored).toHaveLength(2);
-      expect(outcome.kept?.match(/DROP DATABASE "(shop|two)_before_\w+";/g)).toHaveLength(2);
+      expect(outcome.restored).toHaveLength(3);
+      expect(outcome.kept?.match(/DROP DATABASE "(postgres|shop|two)_before_\w+";/g)).toHaveLength(3);
+    });
+  });
+
+  describeWithPostgres(17, 'to a newer major', () => {
+    test('bring all rows back, and warn of left-overs and refuse extensions that the new major lacks', async () => {
+      await using from = await startPostgres(15);
+      await using to = await startPostgres(17);
+      await from.sql('postgres', 'CREATE DATABASE src');
+      await from.sql('src', ...everything);
+      await to.sql('postgres', 'CREATE DATABASE x_lifeboat_new_20260101t000000');
+      const backup = await recordBackup(postgresSource(from.options({ databases: ['src'] })));
+      const { host, port, password } = to.address;
+      const url = `postgres://lifeboat:${encodeURIComponent(password ?? '')}@${host}:${port}`;
+      const decision = await decide(from, backup, { to: url, include: [] });
+      expect(outcomes(decision)).toMatchObject({ 'server version': 'passed', 'left-overs': 'warning' });
+      const outcome = await execute(decision);
+      expect(outcome.restored[0]).toMatch(/all rows equal$/);
+      expect(await to.sql('src', 'SELECT count(*)::int AS n FROM public.types')).toEqual([{ n: 2 }]);
+
+      await from.sql('src', 'CREATE EXTENSION adminpack');
+      const wanting = await recordBackup(postgresSource(from.options({ databases: ['src'] })));
+      expect((await decide(from, wanting, { to: url, include: [] })).findings).toContainEqual(
+        expect.objectContaining({
+          aspect: 'extensions',
+          outcome: 'failed',
+          message: expect.stringMatching(/: adminpack$/),
+        }),
+      );
     });
   });
 
   describeWithPostgres(14, 'to another server', () => {
-    test('bring the roles with their passwords, and refuse an older server and missing extensions', async () => {
+    test('bring the roles with their passwords, and refuse an older server', async () => {
       await using from = await startPostgres(14);
       await using to = await startPostgres(15);
       await from.sql(

@@ -37,9 +37,16 @@ export async function startLocalServer(
   options: LocalServerOptions,
   signal: AbortSignal,
 ): Promise<LocalServer> {
-  const folder = await mkdtemp(join(options.parentFolder ?? tmpdir(), 'lifeboat-postgres-'));
+  signal.throwIfAborted();
+  const account = serverAccount();
+  const parentFolder = options.parentFolder ?? tmpdir();
+  if (account !== undefined && !(await isOpenToAll(parentFolder))) {
+    throw new AppError('INCONCLUSIVE', `the account that runs the server may not enter ${parentFolder}`, {
+      hint: 'Choose a temporary folder that every account may enter; what is made in it is closed to others.',
+    });
+  }
+  const folder = await mkdtemp(join(parentFolder, 'lifeboat-postgres-'));
   try {
-    const account = await serverAccount();
     if (account !== undefined) await chown(folder, account.uid, account.gid);
     const place: Place = { programFolder: await reachablePrograms(programs, folder, account), folder, account };
     const password = randomBytes(24).toString('base64url');
@@ -67,7 +74,7 @@ interface Place {
 }
 
 /** The server refuses to run as root; then it runs as `nobody`, who owns nothing else. */
-async function serverAccount(): Promise<Account | undefined> {
+function serverAccount(): Account | undefined {
   if (process.getuid?.() !== 0) return undefined;
   const nobody = 65_534;
   return { uid: nobody, gid: nobody };

@@ -1,5 +1,5 @@
 // A throw-away server of the recovery point's own major, into which it is restored for a proof.
-import { AppError } from '../../base/errors.ts';
+import { AppError, messageOf } from '../../base/errors.ts';
 import type { ContentCheck } from '../../model/content-check.ts';
 import type { Fingerprint, FingerprintItem } from '../../model/fingerprint.ts';
 import type { RecoveryReader, Sandbox } from '../source.ts';
@@ -123,10 +123,17 @@ async function valueOf(
   if (!('sql' in check)) {
     throw new AppError('USAGE', 'a check of a database needs sql', { hint: 'Write sql: SELECT count(*) FROM …' });
   }
-  const database = check.database ?? names[0] ?? 'postgres';
+  // `postgres` is in every server, and nobody means it who does not name it.
+  const database = check.database ?? names.find((name) => name !== 'postgres') ?? 'postgres';
   await using connection = await connect(server.address, database, signal);
   await connection.query(`SET statement_timeout = ${checkMaxMs}`);
   await connection.query('SET default_transaction_read_only = on');
-  const [row] = await connection.query<Record<string, unknown>>(check.sql);
-  return row === undefined ? undefined : Object.values(row)[0];
+  try {
+    const [row] = await connection.query<Record<string, unknown>>(check.sql);
+    return row === undefined ? undefined : Object.values(row)[0];
+  } catch (error) {
+    const isOfQuery = /^(?:42|25)/.test(sqlStateOf(error) ?? ''); // Wrong names or grammar, or it wants to write.
+    if (!isOfQuery) throw error;
+    throw new AppError('USAGE', messageOf(error), { hint: 'Correct the query of the check.', cause: error });
+  }
 }

@@ -64,12 +64,14 @@ export async function connectForMaintenance(
   signal: AbortSignal,
 ): Promise<Connection> {
   const candidates = ['postgres', 'template1'].filter((name) => !avoid.includes(name));
-  let failure: unknown;
+  let failure: unknown = new AppError('TARGET_UNSAFE', 'all databases one could work from are to be replaced', {
+    hint: 'Restore postgres and template1 one at a time.',
+  });
   for (const database of candidates) {
     try {
       return await connect(address, database, signal);
     } catch (error) {
-      failure ??= error;
+      failure = error;
       if (!['3D000', '42501', '28000'].includes(sqlStateOf(error) ?? '')) throw error;
     }
   }
