@@ -8,7 +8,7 @@ import { defaultLockWaitMaxMs, type PostgresOptions } from '../../src/sources/po
 import { findServers } from '../../src/sources/postgres/server-programs.ts';
 
 const never = new AbortController().signal;
-export const programFolders = (process.env['PATH'] ?? '').split(delimiter).filter((folder) => folder !== '');
+const programFolders = (process.env['PATH'] ?? '').split(delimiter).filter((folder) => folder !== '');
 const servers = await findServers(programFolders, never);
 
 export interface TestServer extends LocalServer {

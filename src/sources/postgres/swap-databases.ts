@@ -60,7 +60,7 @@ async function rename(connection: Connection, swaps: readonly Swap[]): Promise<v
   }
 }
 
-export function renameStatement(from: string, to: string): string {
+function renameStatement(from: string, to: string): string {
   return `ALTER DATABASE ${pg.escapeIdentifier(from)} RENAME TO ${pg.escapeIdentifier(to)}`;
 }
 
