@@ -29,6 +29,7 @@ export function describeSource(
       expect(findings).not.toEqual([]);
       expect(findings.filter((finding) => finding.outcome === 'failed')).toEqual([]);
       expect(findings.filter(isMalformed)).toEqual([]);
+      expect(new Set(findings.map((finding) => finding.aspect)).size).toBe(findings.length);
     });
 
     test('a session names absolute paths, none twice', async () => {
