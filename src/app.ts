@@ -1,6 +1,7 @@
 // The composition root: from settings to stores, repositories and sources. The only file that names concrete drivers;
 // each is loaded when it is needed, so that a command pays for what it uses.
 import { resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { systemClock } from './base/clock.ts';
 import { AppError, isAppError } from './base/errors.ts';
 import { systemRandom } from './base/random.ts';
@@ -58,6 +59,8 @@ export function createContext(
     prompter: isInteractive(streams) && !options.json ? terminalPrompter(signal) : undefined,
     stdout: streams.stdout,
     workingFolder: environment.workingFolder,
+    launcherPath: fileURLToPath(new URL('../bin/lifeboat.js', import.meta.url)),
+    cacheFolder: options.cacheFolder ?? defaultCacheFolder(environment),
     settings: {
       lockWaitMs: options.retryLock,
       isVerbose: options.verbose,

@@ -23,6 +23,7 @@ export function isGroup(entry: CommandEntry): entry is GroupEntry {
 export const commandTable: readonly CommandEntry[] = [
   { name: 'status', load: async () => (await import('./commands/status.ts')).statusCommand },
   { name: 'check', load: async () => (await import('./commands/check.ts')).checkCommand },
+  { name: 'doctor', load: async () => (await import('./commands/doctor.ts')).doctorCommand },
   { name: 'backup', load: async () => (await import('./commands/backup.ts')).backupCommand },
   { name: 'snapshots', load: async () => (await import('./commands/snapshots.ts')).snapshotsCommand },
   { name: 'ls', load: async () => (await import('./commands/ls.ts')).lsCommand },

@@ -25,6 +25,9 @@ export interface CommandContext {
   /** For commands that write bytes. */
   readonly stdout: Writable;
   readonly workingFolder: string;
+  /** What a script or a timer starts. */
+  readonly launcherPath: string;
+  readonly cacheFolder: string;
   readonly settings: ContextSettings;
 
   /** lifeboat.yaml, or what the classic environment variables say in its place; undefined without either. */
