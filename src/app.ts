@@ -1,12 +1,13 @@
 // The composition root: from settings to stores, repositories and sources. The only file that names concrete drivers;
 // each is loaded when it is needed, so that a command pays for what it uses.
-import { resolve } from 'node:path';
+import { relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { systemClock } from './base/clock.ts';
 import { AppError, isAppError } from './base/errors.ts';
 import { systemRandom } from './base/random.ts';
 import type { AnyCommand } from './cli/command.ts';
 import type { Access, CommandContext, OpenedRepository } from './cli/context.ts';
+import type { InitAnswers } from './cli/first-configuration.ts';
 import type { GivenFlags, ProgramParts } from './cli/program.ts';
 import { noProgress, type ProgressSink } from './cli/progress.ts';
 import { terminalPrompter } from './cli/prompter.ts';
@@ -18,6 +19,7 @@ import { loadConfiguration, type Configuration } from './config/load.ts';
 import { defaultCacheFolder, globalOptions, resolveOptions, type GlobalOptions } from './config/options.ts';
 import { readPassword, repositoryPassword } from './config/password.ts';
 import { postgresOptions, redisAddress } from './config/server-options.ts';
+import { configurationTemplate } from './config/template.ts';
 import type { Component } from './model/component.ts';
 import type { RepositorySettings } from './model/repository-settings.ts';
 import { openRepository } from './repository/open-repository.ts';
@@ -67,6 +69,9 @@ export function createContext(
       isJson: options.json,
       showsBar: streams.stderr.isTTY && !options.json && !options.quiet,
     },
+    named: { repository: options.repository, passwordFile: options.passwordFile },
+    configurationTemplate: (answers) => firstConfiguration(answers, environment),
+    runDemo: () => Promise.reject(noDemo()),
     findConfiguration: loaded,
     async chosenRepositories() {
       const known = (await loaded())?.application.repositories ?? [];
@@ -119,6 +124,21 @@ export function programParts(parts: AppParts, interruption: ProgramParts['interr
     readOutputOptions: (flags) => resolveOptions(globalOptions, { flags, environment }).values,
     createContext: (flags, command) => createContext(parts, flags, command),
   };
+}
+
+/** The seam for the demo: it will take its place here, with the context and the streams. */
+function noDemo(): AppError {
+  return new AppError('CONFIG_MISSING', 'there is no lifeboat.yaml here or above, and no demo in this version', {
+    hint: "Write a lifeboat.yaml with 'lifeboat init'.",
+  });
+}
+
+/** Editors find the schema by the path from the file to the package. */
+function firstConfiguration(answers: InitAnswers, { workingFolder }: Environment): string {
+  const schema = relative(workingFolder, fileURLToPath(new URL('../lifeboat.schema.json', import.meta.url)));
+  const name = answers.location.startsWith('s3://') ? 'remote' : 'local';
+  const repositories = [{ name, location: answers.location, passwordFile: answers.passwordFile }];
+  return configurationTemplate({ ...answers, schemaLocation: schema, repositories });
 }
 
 function once<Value>(make: () => Promise<Value>): () => Promise<Value> {

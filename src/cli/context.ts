@@ -10,6 +10,7 @@ import type { RepositorySettings } from '../model/repository-settings.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { Source } from '../sources/source.ts';
 import type { Store } from '../storage/store.ts';
+import type { InitAnswers } from './first-configuration.ts';
 import type { ProgressSink } from './progress.ts';
 import type { Prompter } from './prompter.ts';
 
@@ -28,10 +29,16 @@ export interface CommandContext {
   /** What a script or a timer starts. */
   readonly launcherPath: string;
   readonly cacheFolder: string;
+  /** As given by flags or variables, before any configuration is looked at. */
+  readonly named: { readonly repository: string | undefined; readonly passwordFile: string | undefined };
   readonly settings: ContextSettings;
 
   /** lifeboat.yaml, or what the classic environment variables say in its place; undefined without either. */
   findConfiguration(): Promise<LoadedConfiguration | undefined>;
+  /** The text of a first lifeboat.yaml. */
+  configurationTemplate(answers: InitAnswers): string;
+  /** Shows on throw-away servers what Lifeboat does. Rejects if this installation brings no demo. */
+  runDemo(): Promise<void>;
   /** Those of `--repository`, else all of the configuration. Rejects with `CONFIG_MISSING` if there are none. */
   chosenRepositories(): Promise<readonly RepositorySettings[]>;
   /** A repository by its name in the configuration, or by its location. */
