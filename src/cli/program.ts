@@ -138,7 +138,7 @@ function addCommand(child: Commander, command: AnyCommand, run: Run): void {
   for (const { flag, help, choices, isRepeatable } of Object.values(command.options)) {
     const option = new Option(flag, help);
     if (choices !== undefined) option.choices([...choices]);
-    if (isRepeatable === true) option.argParser((text, list: readonly string[] = []) => [...list, text]);
+    if (isRepeatable === true) option.argParser(append);
     child.addOption(option);
   }
   run.examples.set(child, command.examples);
@@ -147,6 +147,10 @@ function addCommand(child: Commander, command: AnyCommand, run: Run): void {
     run.command = command;
     run.exitCode = await perform(command, inputOf(child, command), run);
   });
+}
+
+function append(text: string, list: readonly string[] | undefined): readonly string[] {
+  return [...(list ?? []), text];
 }
 
 function descriptionOf({ summary, details }: AnyCommand): string {

@@ -25,7 +25,7 @@ export const initCommand = defineCommand({
   examples: [
     'lifeboat init',
     'lifeboat init --files ./uploads --postgres localhost --repository /srv/backups',
-    'lifeboat init --repository ./backups --password-file ./lifeboat.password --create-password --create-repository',
+    'lifeboat init -r ./backups -p ./password --create-password --create-repository',
   ],
   arguments: {},
   options: {
