@@ -43,6 +43,8 @@ export interface Lock extends AsyncDisposable {
   readonly signal: AbortSignal;
   /** Rejects with `LOCK_LOST` unless the lock file is still in the store. Called before what others must not see half done. */
   check(): Promise<void>;
+  /** Throws `LOCK_LOST` if others may call the lock stale by now, as after a suspend. Cheap: asks only the clock. */
+  checkTime(): void;
 }
 
 export interface LockOptions {
@@ -250,6 +252,11 @@ class HeldLock implements Lock {
       await this.check();
       return;
     }
+    this.checkTime();
+  }
+
+  checkTime(): void {
+    this.#lost.signal.throwIfAborted();
     if (this.#repository.clock.now() - this.#refreshedAtMs > refreshFailMs) this.#lose('it was not refreshed in time');
   }
 
