@@ -15,7 +15,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type TemporaryFolder, temporaryFolder } from '../../test/support/temporary-folder.ts';
-import { describeWith } from '../../test/support/tools.ts';
+import { describeWith, findTool } from '../../test/support/tools.ts';
 import { isRoot, nobody, unprivileged } from '../../test/support/unprivileged.ts';
 import { applyMetadata, createSpecial } from './apply-metadata.ts';
 import { fsPath } from './byte-name.ts';
@@ -189,6 +189,19 @@ describe.skipIf(!isRoot)('with root to prepare it', () => {
     expect(readMetadata(copy).extendedAttributes).toEqual(metadata.extendedAttributes);
   });
 
+  test('without root the group still comes back where the user belongs to it', () => {
+    writeFileSync(original, '');
+    chownSync(original, 0, 4712);
+    chmodSync(original, 0o6755);
+    const metadata = readMetadata(original);
+    const act = () => {
+      writeFileSync(copy, '');
+      return applyMetadata(copy, metadata);
+    };
+    expect(unprivileged(act, [4712])).toEqual({ problems: [], isOwnerRefused: true });
+    expect(readMetadata(copy)).toMatchObject({ uid: nobody, gid: 4712, mode: 0o2755 });
+  });
+
   test('without root nothing is refused where the owner is the restoring user already', () => {
     const applied = unprivileged(() => {
       writeFileSync(original, '', { mode: 0o4750 });
@@ -246,15 +259,19 @@ describe.skipIf(!isRoot)('with root to prepare it', () => {
 });
 
 function acl(path: string): string {
-  return execFileSync('getfacl', ['--absolute-names', '--omit-header', '--numeric', path], { encoding: 'utf8' });
+  return execFileSync(
+    join(findTool('setfacl') ?? '', '../getfacl'),
+    ['--absolute-names', '--omit-header', '--numeric', path],
+    { encoding: 'utf8' },
+  );
 }
 
 describeWith(['setfacl'], 'POSIX ACLs', () => {
   test('access and default ACLs come back, and inherited ones that the snapshot lacks disappear', () => {
     mkdirSync(original);
-    execFileSync('setfacl', ['-m', 'u:4711:rwx,g:4712:r-x,d:u:4713:rx,m::r-x', original]);
+    execFileSync(findTool('setfacl') ?? '', ['-m', 'u:4711:rwx,g:4712:r-x,d:u:4713:rx,m::r-x', original]);
     mkdirSync(copy);
-    execFileSync('setfacl', ['-m', 'u:9999:rwx,d:u:9999:rwx', copy]);
+    execFileSync(findTool('setfacl') ?? '', ['-m', 'u:9999:rwx,d:u:9999:rwx', copy]);
     expect(applyMetadata(copy, readMetadata(original))).toEqual(clean);
     expect(acl(copy)).toBe(acl(original));
     const plain = join(folder.path, 'plain');

@@ -3,7 +3,7 @@ import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Docum
 import { interpolate, type InterpolationSources } from './interpolation.ts';
 import type { DocumentPath } from './schema-walk.ts';
 
-export interface Position {
+interface Position {
   readonly line: number;
   readonly column: number;
 }
@@ -17,7 +17,7 @@ export interface Problem {
 }
 
 /** A scalar that references were filled into. */
-export interface FilledScalar {
+interface FilledScalar {
   readonly path: DocumentPath;
   /** `${NAME}` and the like, as written, without fallbacks. */
   readonly references: string;
@@ -31,6 +31,8 @@ export interface ConfigurationDocument {
   readonly filled: readonly FilledScalar[];
   /** Values that came from outside the file. */
   readonly secrets: readonly string[];
+  /** Whether a value runs over several lines: it may have swallowed keys and secrets by a quote that was forgotten. */
+  isOverSeveralLines(path: DocumentPath): boolean;
   /** Where a value, or its key, begins; of the nearest ancestor if the path is not in the file. */
   positionOf(path: DocumentPath, of: 'key' | 'value'): Position;
 }
@@ -38,6 +40,8 @@ export interface ConfigurationDocument {
 /** More than any configuration needs; an alias in an alias in an alias grows beyond it. */
 const nodesMax = 20_000;
 const depthMax = 50;
+/** What follows the first fault of syntax is mostly its echo. */
+const faultsMax = 3;
 
 export function readDocument(text: string, sources: InterpolationSources): ConfigurationDocument {
   const lines = new LineCounter();
@@ -47,7 +51,14 @@ export function readDocument(text: string, sources: InterpolationSources): Confi
   };
   if (isNestedTooDeep(text)) {
     const problem = { path: [], position: { line: 1, column: 1 }, text: `nested deeper than ${depthMax} levels` };
-    return { data: undefined, problems: [problem], filled: [], secrets: [], positionOf: () => problem.position };
+    return {
+      data: undefined,
+      problems: [problem],
+      filled: [],
+      secrets: [],
+      isOverSeveralLines: () => false,
+      positionOf: () => problem.position,
+    };
   }
   const document = parseDocument(text, {
     lineCounter: lines,
@@ -56,7 +67,7 @@ export function readDocument(text: string, sources: InterpolationSources): Confi
     logLevel: 'silent',
   });
   const walk = new Walk(document, sources, positionAt);
-  const faults = [...document.errors, ...document.warnings].map(({ code, pos }) => ({
+  const faults = [...document.errors, ...document.warnings].slice(0, faultsMax).map(({ code, pos }) => ({
     path: [],
     position: positionAt(pos[0]),
     text: syntaxFaults[code] ?? 'not valid YAML',
@@ -67,6 +78,10 @@ export function readDocument(text: string, sources: InterpolationSources): Confi
     problems: [...faults, ...walk.problems],
     filled: walk.filled,
     secrets: walk.secrets,
+    isOverSeveralLines: (path) => {
+      const offsets = walk.offsets.get(JSON.stringify(path));
+      return offsets !== undefined && positionAt(offsets.value).line !== positionAt(offsets.end).line;
+    },
     positionOf: (path, of) => positionAt(walk.offsetOf(path, of)),
   };
 }
@@ -89,7 +104,7 @@ class Walk {
   readonly #document: Document;
   readonly #sources: InterpolationSources;
   readonly #positionAt: (offset: number) => Position;
-  readonly #offsets = new Map<string, { key: number; value: number }>();
+  readonly offsets = new Map<string, { readonly key: number; readonly value: number; readonly end: number }>();
   #nodes = 0;
 
   constructor(document: Document, sources: InterpolationSources, positionAt: (offset: number) => Position) {
@@ -101,7 +116,7 @@ class Walk {
   /** The plain value of a node. Keys without a value are absent, so that a section may be commented out. */
   valueOf(node: Node, path: DocumentPath, keyOffset = node.range?.[0] ?? 0): unknown {
     const offset = node.range?.[0] ?? keyOffset;
-    this.#offsets.set(JSON.stringify(path), { key: keyOffset, value: offset });
+    this.offsets.set(JSON.stringify(path), { key: keyOffset, value: offset, end: node.range?.[1] ?? offset });
     if (this.#isTooLarge(path, offset)) return undefined;
     if (isAlias(node)) {
       const target = node.resolve(this.#document);
@@ -127,7 +142,8 @@ class Walk {
       const childPath = [...path, name];
       const keyOffset = (key as Node | null)?.range?.[0] ?? 0;
       result[name] = value === null ? undefined : this.valueOf(value as Node, childPath, keyOffset);
-      if (value === null) this.#offsets.set(JSON.stringify(childPath), { key: keyOffset, value: keyOffset });
+      if (value === null)
+        this.offsets.set(JSON.stringify(childPath), { key: keyOffset, value: keyOffset, end: keyOffset });
     }
     for (const name of Object.keys(result)) {
       const set = (value: unknown) => (result[name] = value);
@@ -161,7 +177,7 @@ class Walk {
 
   offsetOf(path: DocumentPath, of: 'key' | 'value'): number {
     for (let length = path.length; length >= 0; length -= 1) {
-      const offsets = this.#offsets.get(JSON.stringify(path.slice(0, length)));
+      const offsets = this.offsets.get(JSON.stringify(path.slice(0, length)));
       if (offsets !== undefined) return length < path.length ? offsets.key : offsets[of];
     }
     return 0;
@@ -188,5 +204,6 @@ const syntaxFaults: Readonly<Record<string, string>> = {
   MULTIPLE_TAGS: 'found two tags at one value',
   TAB_AS_INDENT: 'found a tab, expected spaces for indentation',
   TAG_RESOLVE_FAILED: 'found a tag (!name), which means nothing here; put text that begins with ! in quotes',
-  UNEXPECTED_TOKEN: 'found text where none is expected; put text with special characters in quotes',
+  UNEXPECTED_TOKEN:
+    'found text where none is expected; put text with special characters, and ${…} inside { } or [ ], in quotes',
 };

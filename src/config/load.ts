@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
+import { unescape } from 'node:querystring';
 import { AppError, errnoOf } from '../base/errors.ts';
 import type { Application } from '../model/application.ts';
 import type { Component } from '../model/component.ts';
@@ -129,7 +130,7 @@ function convertFilled(
   { document, replace }: { readonly document: ConfigurationDocument; readonly replace: (value: unknown) => void },
 ): void {
   const text = path.reduce(childOf, document.data);
-  const types = new Set(nodes.map(({ type }) => type));
+  const types = new Set(nodes.flatMap(({ type }) => type ?? []));
   if (typeof text !== 'string' || types.has('string')) return;
   if ((types.has('integer') || types.has('number')) && /^-?\d+(?:\.\d+)?$/.test(text)) replace(Number(text));
   else if (types.has('boolean') && /^(?:true|false)$/.test(text)) replace(text === 'true');
@@ -248,8 +249,17 @@ function secretsIn(data: unknown, schema: SchemaNode, path: DocumentPath = []): 
 /** Secrets that came from the environment, not through the file. */
 function secretsOf({ repositories, components }: Application): string[] {
   const ofComponents = components.flatMap((component) =>
-    component.type === 'postgres' || component.type === 'redis' ? [component.url, component.password] : [],
+    component.type === 'postgres' || component.type === 'redis'
+      ? [component.url, passwordInUrl(component.url), component.password]
+      : [],
   );
   const ofRepositories = repositories.flatMap(({ password, s3 }) => [password, s3?.secretAccessKey, s3?.sessionToken]);
   return [...ofComponents, ...ofRepositories].filter((secret) => secret !== undefined);
+}
+
+/** The password alone, as servers and their errors would show it. */
+function passwordInUrl(url: string | undefined): string | undefined {
+  const password = url === undefined ? '' : (URL.parse(url)?.password ?? '');
+  // Takes a stray percent sign for itself, where `decodeURIComponent` would throw.
+  return password === '' ? undefined : unescape(password);
 }

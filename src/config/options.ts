@@ -71,7 +71,7 @@ export const globalOptions = {
     environment: 'LIFEBOAT_REPOSITORY',
     help: 'repository: a name from lifeboat.yaml, a folder, or s3://bucket/prefix',
     default: undefined,
-    defaultWords: 'those of lifeboat.yaml',
+    defaultWords: 'those of the policies; to read from, the first of lifeboat.yaml',
     ...text,
   }),
   passwordFile: option<string | undefined>({

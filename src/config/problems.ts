@@ -3,7 +3,16 @@ import type { z } from 'zod';
 import type { ConfigurationDocument, Problem } from './document.ts';
 import { nearestOf } from './nearest.ts';
 import type { SchemaNode } from './schema.ts';
-import { childOf, isSecretAt, keysAt, listOf, nodesAt, wordsFor, type DocumentPath } from './schema-walk.ts';
+import {
+  childOf,
+  isSecretAt,
+  keysAt,
+  secretNames,
+  listOf,
+  nodesAt,
+  wordsFor,
+  type DocumentPath,
+} from './schema-walk.ts';
 
 type Issue = z.core.$ZodIssue;
 
@@ -88,17 +97,18 @@ function wrongValue(
 function unknownKey(key: string, parent: DocumentPath, context: ProblemContext): DescribedProblem {
   const path = [...parent, key];
   const position = context.document.positionOf(path, 'key');
-  const colon = key.indexOf(':');
-  // `password:secret` without a space is one long key: only its front may be shown.
-  if (colon >= 0) {
-    const text = `found the key '${shortened(key.slice(0, colon))}:…', expected a space after the colon`;
-    return { path: parent, position, text };
+  // `password:secret` without a space is one long key, `password, secret` two: only what reads as a key is shown.
+  const front = /^[A-Za-z][\w-]*/.exec(key)?.[0] ?? '';
+  if (key.startsWith(`${front}:`)) {
+    return { path: parent, position, text: `found the key '${shortened(front)}:…', expected a space after the colon` };
   }
   const known = keysAt(context.schema, context.document.data, parent);
   const nearest = nearestOf(key, known);
   const expected = nearest === undefined ? `, expected ${listOf(known)}` : `; did you mean '${nearest}'?`;
   const meantPath = nearest === undefined ? {} : { meantPath: JSON.stringify([...parent, nearest]) };
-  return { path: parent, position, text: `unknown key '${shortened(key)}'${expected}`, ...meantPath };
+  const isShown = nearest !== undefined || (front === key && valueAt(context.document, path) !== undefined);
+  const name = isShown ? `unknown key '${shortened(key)}'` : 'unknown key (not shown: it has no value)';
+  return { path: parent, position, text: `${name}${expected}`, ...meantPath };
 }
 
 function missingKey(path: DocumentPath, { document, schema }: ProblemContext): DescribedProblem {
@@ -122,13 +132,27 @@ function foundAt(
   value: unknown,
   { document, schema }: ProblemContext,
 ): { readonly words: string; readonly isShown: boolean } {
-  if (isSecretAt(schema, document.data, path)) return { words: `${kindOf(value)} (not shown)`, isShown: false };
+  const isHidden =
+    mayBeSecret(path, schema, document.data) || document.isOverSeveralLines(path) || hasCredentials(value);
+  if (isHidden) return { words: `${kindOf(value)}${typeof value === 'object' ? '' : ' (not shown)'}`, isShown: false };
   const key = JSON.stringify(path);
   const filled = document.filled.find((scalar) => JSON.stringify(scalar.path) === key);
   if (filled !== undefined) return { words: `the value of ${filled.references} (not shown)`, isShown: false };
   if (typeof value === 'string') return { words: `'${shortened(value)}'`, isShown: true };
   const isPlain = typeof value === 'number' || typeof value === 'boolean';
   return { words: isPlain ? String(value) : kindOf(value), isShown: true };
+}
+
+/** A secret in its place, or out of place by a wrong indentation: then its key, or one of its parents, tells. */
+function mayBeSecret(path: DocumentPath, schema: SchemaNode, data: unknown): boolean {
+  if (isSecretAt(schema, data, path)) return true;
+  const names = secretNames(schema);
+  return path.some((part) => typeof part === 'string' && nearestOf(part, names) !== undefined);
+}
+
+/** `scheme://user:password@host` says too much wherever it stands. */
+function hasCredentials(value: unknown): boolean {
+  return typeof value === 'string' && /:\/\/[^/]*@/.test(value);
 }
 
 function kindOf(value: unknown): string {

@@ -47,6 +47,17 @@ export function isSecretAt(root: SchemaNode, data: unknown, path: DocumentPath):
   return nodesAt(root, data, path).some((node) => node.writeOnly === true);
 }
 
+/** Names of all keys whose values are secrets, wherever they stand. */
+export function secretNames(node: SchemaNode): string[] {
+  const own = Object.entries(node.properties ?? {}).flatMap(([name, child]) => [
+    ...(child.writeOnly === true ? [name] : []),
+    ...secretNames(child),
+  ]);
+  const rest = typeof node.additionalProperties === 'object' ? [node.additionalProperties] : [];
+  const others = [...rest, ...(node.items ? [node.items] : []), ...(node.anyOf ?? []), ...(node.oneOf ?? [])];
+  return [...new Set([...own, ...others.flatMap(secretNames)])];
+}
+
 /** `'P0', 'P1' or 'P2'`. */
 export function listOf(words: readonly string[]): string {
   return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} or ${words.at(-1)}`;
@@ -61,18 +72,13 @@ function wordsForOne(node: SchemaNode): string {
   if (node.title !== undefined) return node.title;
   if (node.const !== undefined) return `'${String(node.const)}'`;
   if (node.enum !== undefined) return listOf(node.enum.map((value) => `'${String(value)}'`));
-  switch (node.type) {
-    case 'integer':
-      return 'a whole number';
-    case 'boolean':
-      return 'true or false';
-    case 'array':
-      return 'a list';
-    case 'object':
-      return 'a map of keys';
-    case undefined:
-      return 'another value';
-    default:
-      return node.type === 'string' ? 'text' : `a ${node.type}`;
-  }
+  return listOf([node.type ?? 'value'].flat().map((type) => typeWords[type] ?? `a ${type}`));
 }
+
+const typeWords: Readonly<Record<string, string>> = {
+  string: 'text',
+  integer: 'a whole number',
+  boolean: 'true or false',
+  array: 'a list',
+  object: 'a map of keys',
+};

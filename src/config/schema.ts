@@ -18,13 +18,13 @@ export const configurationSchema = z
       .default({})
       .describe('local copies of repository metadata'),
   })
-  .describe('lifeboat.yaml: what an application consists of and how it is protected');
+  .describe('what an application consists of, and how it is protected');
 
 export type ConfigurationFile = z.output<typeof configurationSchema>;
 
 /** What JSON Schema says of one value; only the words that our schema uses. */
 export interface SchemaNode {
-  readonly type?: string;
+  readonly type?: string | readonly string[];
   readonly title?: string;
   readonly description?: string;
   readonly default?: unknown;

@@ -21,7 +21,7 @@ export const contentCheckSchema = z.union([
   z
     .strictObject({
       file: z.string().min(1).describe('path that must be present, relative to the component'),
-      minBytes: z.number().int().min(0).optional(),
+      minBytes: z.number().int().min(0).optional().describe('smallest size that passes'),
     })
     .describe('a restored file'),
 ]);

@@ -31,6 +31,7 @@ export const policySchema = z
       .optional()
       .meta({ title: 'a schedule or a list of them' })
       .describe('when to back up; only on demand if absent'),
+    retention: retentionPolicySchema.optional(),
     repositories: z
       .array(
         z.union([
@@ -44,7 +45,6 @@ export const policySchema = z
       .min(1)
       .optional()
       .describe('repositories to back up to, by name, each with its own retention if need be; all if absent'),
-    retention: retentionPolicySchema.optional(),
     verification: verificationSchema.optional(),
     proof: proofSchema.optional(),
     checks: z.array(contentCheckSchema).default([]).describe('what restored data must satisfy to count as proven'),

@@ -44,7 +44,7 @@ export const shareSchema = parsed('a share such as 5% or 100%', (text) => {
   return percent === undefined || Number(percent) > 100 ? undefined : Number(percent) / 100;
 });
 
-const nameForm = 'a name of letters, digits, . _ and -, at most 64, with a letter or digit in front';
+const nameForm = 'a name of up to 64 letters, digits, . _ and -';
 
 /** Names of applications, components, repositories and policies: they end up in paths, labels and commands. */
 export const nameSchema = z

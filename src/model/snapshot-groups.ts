@@ -16,7 +16,7 @@ export interface SnapshotGroup<Snapshot> {
   readonly snapshots: readonly Snapshot[];
 }
 
-export const groupFieldsDefault: ReadonlySet<GroupField> = new Set(['host', 'paths']);
+const groupFieldsDefault: ReadonlySet<GroupField> = new Set(['host', 'paths']);
 
 /** Groups in the order in which their first snapshot comes; the order of paths and tags in a snapshot does not matter. */
 export function groupSnapshots<Snapshot extends GroupableSnapshot>(

@@ -13,11 +13,11 @@ type Message = {
 }[WorkerTaskKind];
 
 const settings = workerData as WorkerSettings;
-const buffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 const keys: KeyTriple = {
-  encrypt: buffer(settings.keys.encrypt),
-  macK: buffer(settings.keys.macK),
-  macR: buffer(settings.keys.macR),
+  encrypt: asBuffer(settings.keys.encrypt),
+  macK: asBuffer(settings.keys.macK),
+  macR: asBuffer(settings.keys.macR),
 };
 const chunkers = new Map<ChunkerName, Chunker>();
 
@@ -27,40 +27,43 @@ function chunkerFor(name: ChunkerName): Chunker {
   return chunker;
 }
 
-function perform(message: Message): { result: unknown; transfer: ArrayBuffer[] } {
+function perform(message: Message): unknown {
   switch (message.kind) {
     case 'scanFiles':
-      return { result: scanFiles(message.task), transfer: [] };
+      return scanFiles(message.task);
     case 'scanPart':
-      return { result: scanPart(message.task, chunkerFor(message.task.chunker)), transfer: [] };
+      return scanPart(message.task, chunkerFor(message.task.chunker));
     case 'scanBytes':
-      return { result: scanBytes(message.task, chunkerFor(message.task.chunker)), transfer: [] };
-    case 'seal': {
-      const result = sealBlobs(keys, message.task);
-      return { result, transfer: [result.bytes.buffer] };
-    }
+      return scanBytes(message.task, chunkerFor(message.task.chunker));
+    case 'seal':
+      return sealBlobs(keys, message.task);
     case 'restore':
-      return { result: restoreBlobs(keys, message.task), transfer: [] };
+      return restoreBlobs(keys, message.task);
     case 'compare':
-      return { result: compareChunks(message.task), transfer: [] };
-    case 'reseal': {
-      const result = resealBlobs(keys, message.task);
-      return { result, transfer: [result.bytes.buffer] };
-    }
-    case 'open': {
-      const result = openBlobs(keys, message.task);
-      const contents = result.flatMap((blob) =>
-        blob.outcome === 'opened' && blob.content !== undefined ? [blob.content.buffer] : [],
-      );
-      return { result, transfer: contents.filter((each): each is ArrayBuffer => each instanceof ArrayBuffer) };
-    }
+      return compareChunks(message.task);
+    case 'reseal':
+      return resealBlobs(keys, message.task);
+    case 'open':
+      return openBlobs(keys, message.task);
+    default:
+      return message satisfies never;
   }
+}
+
+/** Bulk bytes change hands instead of being copied. */
+function buffersOf(kind: WorkerTaskKind, result: unknown): ArrayBuffer[] {
+  if (kind === 'reseal') return [(result as WorkerTasks['reseal']['result']).bytes.buffer];
+  if (kind !== 'open') return [];
+  const contents = (result as WorkerTasks['open']['result']).map((blob) =>
+    blob.outcome === 'opened' ? blob.content?.buffer : undefined,
+  );
+  return contents.filter((buffer): buffer is ArrayBuffer => buffer instanceof ArrayBuffer);
 }
 
 parentPort?.on('message', (message: Message) => {
   try {
-    const { result, transfer } = perform(message);
-    parentPort?.postMessage({ number: message.number, result }, transfer);
+    const result = perform(message);
+    parentPort?.postMessage({ number: message.number, result }, buffersOf(message.kind, result));
   } catch (error) {
     parentPort?.postMessage({
       number: message.number,

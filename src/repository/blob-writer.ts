@@ -9,7 +9,7 @@ import { hashOf, type BlobId } from './ids.ts';
 import type { BlobType } from './pack-header.ts';
 import { PackWriter, type PackWriterOptions } from './pack-writer.ts';
 import type { Repository } from './repository.ts';
-import { SlabPool, type Slab } from './slab-pool.ts';
+import { fillArea, oversizeSlab, SlabPool, type Slab } from './slab-pool.ts';
 import type { Workers } from './worker-pool.ts';
 import type { Chunk, ScanFile, ScannedFile, SealedRun } from './worker-protocol.ts';
 
@@ -111,11 +111,11 @@ export class BlobWriter implements AsyncDisposable {
       );
       content.push(...chunks.map(({ id }) => id));
       const consumed = chunks.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0);
-      const rest = slab.bytes.slice(consumed, filled);
+      const rest = fillArea(slab.memory).slice(consumed, filled);
       this.#sealLater(slab, chunks);
       if (isLast) return;
       slab = await this.#takeSlab();
-      slab.bytes.set(rest);
+      fillArea(slab.memory).set(rest);
       filled = rest.length;
     };
     try {
@@ -126,7 +126,7 @@ export class BlobWriter implements AsyncDisposable {
         this.#options.onRead?.(bytes.length);
         for (let at = 0; at < bytes.length;) {
           const piece = bytes.subarray(at, at + slabBytes - filled);
-          slab.bytes.set(piece, filled);
+          fillArea(slab.memory).set(piece, filled);
           filled += piece.length;
           at += piece.length;
           if (filled === slabBytes) await scan(false);
@@ -144,7 +144,7 @@ export class BlobWriter implements AsyncDisposable {
   async saveData(bytes: Uint8Array): Promise<BlobId> {
     const id = hashOf(bytes) as BlobId;
     const slab = await this.#takeSlab();
-    slab.bytes.set(bytes);
+    fillArea(slab.memory).set(bytes);
     this.#sealLater(slab, [{ id, offsetBytes: 0, lengthBytes: bytes.length }]);
     return id;
   }
@@ -215,7 +215,11 @@ export class BlobWriter implements AsyncDisposable {
   async #scanBatch(slab: Slab, batch: readonly PendingFile[]): Promise<void> {
     let scanned: readonly ScannedFile[];
     try {
-      scanned = await this.#options.pool.run('scanFiles', { slab: slab.memory, files: batch.map(({ file }) => file) });
+      scanned = await this.#options.pool.run('scanFiles', {
+        slab: slab.memory,
+
+        files: batch.map(({ file }) => file),
+      });
     } catch (error) {
       for (const { reject } of batch) reject(error);
       throw error;
@@ -298,30 +302,37 @@ export class BlobWriter implements AsyncDisposable {
     using _ = slab;
     if (wanted.length === 0) return;
     const level = this.#options.compressionLevel;
-    const run = await this.#options.pool.run('seal', { bytes: slab.memory, type: 'data', level, blobs: wanted });
-    await this.#addRun('data', wanted, run);
+    const run = await this.#options.pool.run('seal', { slab: slab.memory, type: 'data', level, blobs: wanted });
+    await this.#addRun('data', { slab, blobs: wanted, run });
   }
 
   async #sendTrees(): Promise<void> {
     const trees = this.#trees;
     this.#trees = [];
+    const slab = this.#treeBytes > slabBytes ? oversizeSlab(this.#treeBytes) : await this.#takeSlab();
     this.#treeBytes = 0;
-    const bytes = Buffer.concat(trees.map((tree) => tree.bytes));
     let offsetBytes = 0;
-    const blobs = trees.map(({ id, bytes: { length } }) => ({
-      id,
-      offsetBytes: (offsetBytes += length) - length,
-      lengthBytes: length,
-    }));
-    // Trees are compressed even where data is not, as restic does.
-    const level = Math.max(1, this.#options.compressionLevel);
-    const sealing = this.#options.pool.run('seal', { bytes: new Uint8Array(bytes), type: 'tree', level, blobs });
-    const work = sealing.then((run) => this.#addRun('tree', blobs, run));
-    this.#track(work);
-    if (this.#underway.size > 64) await work;
+    const blobs = trees.map(({ id, bytes }) => {
+      fillArea(slab.memory).set(bytes, offsetBytes);
+      offsetBytes += bytes.length;
+      return { id, offsetBytes: offsetBytes - bytes.length, lengthBytes: bytes.length };
+    });
+    this.#track(this.#sealTrees(slab, blobs));
   }
 
-  async #addRun(type: BlobType, blobs: readonly Chunk[], run: SealedRun): Promise<void> {
+  async #sealTrees(slab: Slab, blobs: readonly Chunk[]): Promise<void> {
+    using _ = slab;
+    // Trees are compressed even where data is not, as restic does.
+    const level = Math.max(1, this.#options.compressionLevel);
+    const run = await this.#options.pool.run('seal', { slab: slab.memory, type: 'tree', level, blobs });
+    await this.#addRun('tree', { slab, blobs, run });
+  }
+
+  async #addRun(
+    type: BlobType,
+    { slab, blobs, run }: { slab: Slab; blobs: readonly Chunk[]; run: SealedRun },
+  ): Promise<void> {
+    const sealed = new Uint8Array(slab.memory);
     let offset = 0;
     for (const [number, { id, lengthBytes: plainBytes }] of blobs.entries()) {
       const lengthBytes = run.lengthsBytes[number];
@@ -331,10 +342,7 @@ export class BlobWriter implements AsyncDisposable {
       this.counts[type === 'data' ? 'dataBlobs' : 'treeBlobs'] += 1;
       this.counts.addedBytes += plainBytes;
       this.counts.addedPackedBytes += lengthBytes;
-      await this.#packs.add(
-        { type, id, lengthBytes, plainLengthBytes },
-        run.bytes.subarray(offset, offset + lengthBytes),
-      );
+      await this.#packs.add({ type, id, lengthBytes, plainLengthBytes }, sealed.subarray(offset, offset + lengthBytes));
       offset += lengthBytes;
     }
   }

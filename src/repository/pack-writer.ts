@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { asError } from '../base/errors.ts';
 import { Semaphore } from '../base/semaphore.ts';
 import type { BlobIndex } from './blob-index.ts';
+import { chunkMaxBytes } from './chunker.ts';
 import type { BlobId, PackId } from './ids.ts';
 import { encodeIndex, indexBlobsMax, placeEntries, type IndexedPack } from './index-file.ts';
 import { fileName } from './layout.ts';
@@ -10,15 +11,17 @@ import { encodeHeader, packSizeOf, type BlobType, type PackEntry } from './pack-
 import { saveJson, type Repository } from './repository.ts';
 import { seal } from './seal.ts';
 
-/** A pack is closed after the blob that takes it to this size. restic's default. */
-export const packTargetBytes = 16 * 1024 * 1024;
+/** A pack is closed after the blob that takes it to this size: restic's default for data; trees are read in small pieces. */
+export const packTargetBytes: Readonly<Record<BlobType, number>> = { data: 16 * 1024 * 1024, tree: 4 * 1024 * 1024 };
+/** What a pack may grow beyond its target: the largest chunk, sealed. */
+const packOverhangBytes = chunkMaxBytes + 64 * 1024;
 /** An index file is written at least this often, so that an interrupted backup finds its work again. */
 const indexIntervalMs = 10 * 60_000;
 /** Packs under way to the store at once; each is held in memory until it is there. */
-const uploadsMax = 3;
+const uploadsMax = 2;
 
 interface OpenPack {
-  readonly parts: Uint8Array[];
+  bytes: Buffer;
   readonly entries: PackEntry[];
   sizeBytes: number;
 }
@@ -27,6 +30,7 @@ export interface PackWriterOptions {
   readonly signal: AbortSignal;
   /** Called before each index file is written: the moment from which others may rely on the packs. */
   beforeIndex(): Promise<void>;
+  /** Tests make packs small. */
   readonly packTargetBytes?: number | undefined;
 }
 
@@ -34,8 +38,10 @@ export class PackWriter implements AsyncDisposable {
   readonly #repository: Repository;
   readonly #index: BlobIndex;
   readonly #options: PackWriterOptions;
-  readonly #targetBytes: number;
-  readonly #open: Record<BlobType, OpenPack> = { data: emptyPack(), tree: emptyPack() };
+  readonly #targetBytes: Readonly<Record<BlobType, number>>;
+  readonly #open: Partial<Record<BlobType, OpenPack>> = {};
+  /** Buffers of packs that were stored, to be used again: fresh ones would pile up until they are collected. */
+  readonly #freeBuffers: Buffer[] = [];
   /** Blobs that are in no index yet: in an open pack, or under way. */
   readonly #pending = new Set<string>();
   readonly #uploads: Semaphore;
@@ -52,7 +58,8 @@ export class PackWriter implements AsyncDisposable {
     this.#repository = repository;
     this.#index = index;
     this.#options = options;
-    this.#targetBytes = options.packTargetBytes ?? packTargetBytes;
+    const { packTargetBytes: wanted } = options;
+    this.#targetBytes = wanted === undefined ? packTargetBytes : { data: wanted, tree: wanted };
     this.#uploads = new Semaphore(Math.min(uploadsMax, repository.store.properties.connectionsMax));
     this.#indexedAtMs = repository.clock.now();
   }
@@ -69,19 +76,31 @@ export class PackWriter implements AsyncDisposable {
     return true;
   }
 
-  /** Adds a sealed blob that was claimed. Resolves when there is room for more. */
+  /** Adds a sealed blob that was claimed; its bytes are copied. Resolves when there is room for more. */
   async add(entry: PackEntry, sealed: Uint8Array): Promise<void> {
     this.#throwFailure();
-    const pack = this.#open[entry.type];
-    pack.parts.push(sealed);
+    const pack = (this.#open[entry.type] ??= this.#newPack());
+    const endBytes = pack.sizeBytes + sealed.length;
+    if (endBytes > pack.bytes.length) {
+      // A tree larger than any chunk.
+      const grown = Buffer.allocUnsafeSlow(endBytes);
+      pack.bytes.copy(grown, 0, 0, pack.sizeBytes);
+      pack.bytes = grown;
+    }
+    pack.bytes.set(sealed, pack.sizeBytes);
     pack.entries.push(entry);
-    pack.sizeBytes += sealed.length;
-    if (pack.sizeBytes >= this.#targetBytes) await this.#close(entry.type);
+    pack.sizeBytes = endBytes;
+    if (pack.sizeBytes >= this.#targetBytes[entry.type]) await this.#close(entry.type);
+  }
+
+  #newPack(): OpenPack {
+    const capacityBytes = Math.max(this.#targetBytes.data, this.#targetBytes.tree) + packOverhangBytes;
+    return { bytes: this.#freeBuffers.pop() ?? Buffer.allocUnsafeSlow(capacityBytes), entries: [], sizeBytes: 0 };
   }
 
   /** Stores what is left, then the last index. Everything added is safe and listed when this resolves. */
   async finish(): Promise<void> {
-    for (const type of ['data', 'tree'] as const) if (this.#open[type].entries.length > 0) await this.#close(type);
+    for (const type of ['data', 'tree'] as const) await this.#close(type);
     await Promise.allSettled(this.#underway);
     this.#throwFailure();
     await this.#writeIndex();
@@ -96,13 +115,15 @@ export class PackWriter implements AsyncDisposable {
 
   async #close(type: BlobType): Promise<void> {
     const pack = this.#open[type];
-    this.#open[type] = emptyPack();
+    if (pack === undefined) return;
+    delete this.#open[type];
     const permit = await this.#uploads.acquire();
     const upload = this.#upload(type, pack)
       .catch((error: unknown) => {
         this.#failure ??= asError(error);
       })
       .finally(() => {
+        this.#freeBuffers.push(pack.bytes);
         permit[Symbol.dispose]();
         this.#underway.delete(upload);
       });
@@ -114,7 +135,7 @@ export class PackWriter implements AsyncDisposable {
     const header = seal(this.#repository.keys, encodeHeader(pack.entries));
     const headerLength = Buffer.allocUnsafe(4);
     headerLength.writeUInt32LE(header.length);
-    const parts = [...pack.parts, header, headerLength];
+    const parts = [pack.bytes.subarray(0, pack.sizeBytes), header, headerLength];
     const hash = createHash('sha256');
     for (const part of parts) hash.update(part);
     const id = hash.digest('hex') as PackId;
@@ -154,8 +175,6 @@ export class PackWriter implements AsyncDisposable {
     if (this.#failure !== undefined) throw this.#failure;
   }
 }
-
-const emptyPack = (): OpenPack => ({ parts: [], entries: [], sizeBytes: 0 });
 
 /** The first packs that together hold at most `blobsMax` blobs; at least one, whole packs only. */
 function takePacks(packs: readonly IndexedPack[], blobsMax: number): IndexedPack[] {

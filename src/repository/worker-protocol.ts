@@ -20,7 +20,10 @@ export interface Chunk {
 export interface WorkerTasks {
   /** Reads small files one after another into the slab and hashes them. */
   scanFiles: {
-    readonly task: { readonly slab: SharedArrayBuffer; readonly files: readonly ScanFile[] };
+    readonly task: {
+      readonly slab: SharedArrayBuffer;
+      readonly files: readonly ScanFile[];
+    };
     readonly result: readonly ScannedFile[];
   };
   /** Reads one stretch of a large file into the slab and cuts it. */
@@ -43,10 +46,10 @@ export interface WorkerTasks {
     };
     readonly result: readonly Chunk[];
   };
-  /** Compresses and seals blobs that lie in a slab or in `bytes`. */
+  /** Compresses and seals blobs that lie in the slab; the sealed ones take their place, one after another from 0. */
   seal: {
     readonly task: {
-      readonly bytes: SharedArrayBuffer | Uint8Array;
+      readonly slab: SharedArrayBuffer;
       readonly type: BlobType;
       readonly level: number;
       readonly blobs: readonly Chunk[];
@@ -111,9 +114,8 @@ export type ScannedPart =
     }
   | { readonly outcome: 'failed'; readonly message: string };
 
-/** Sealed blobs in one buffer, one after another, in the order asked. */
+/** Sealed blobs in the order asked. */
 export interface SealedRun {
-  readonly bytes: Uint8Array<ArrayBuffer>;
   readonly lengthsBytes: readonly number[];
   /** Length of the content, 0 where it is stored without compression. */
   readonly plainLengthsBytes: readonly number[];

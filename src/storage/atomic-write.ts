@@ -2,7 +2,7 @@
 // the folder synced. What a crash leaves behind carries `-tmp-` in its name, as restic's own leftovers do.
 import { open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { errnoOf } from '../base/errors.ts';
+import { AppError, errnoOf } from '../base/errors.ts';
 import type { Random } from '../base/random.ts';
 import { throwIfAborted } from './interruption.ts';
 
@@ -78,12 +78,18 @@ async function writeParts(
   for (let writtenBytes = 0; writtenBytes < sizeBytes;) {
     throwIfAborted(signal);
     const { bytesWritten } = await handle.writev(firstParts(rest));
-    if (bytesWritten === 0) throw new Error(`only ${writtenBytes} of ${sizeBytes} bytes could be written`);
+    if (bytesWritten === 0) throw shortFile(writtenBytes, sizeBytes);
     writtenBytes += bytesWritten;
     rest = withoutFirst(rest, bytesWritten);
   }
   const { size } = await handle.stat();
-  if (size !== sizeBytes) throw new Error(`${size} bytes arrived in the file instead of ${sizeBytes}`);
+  if (size !== sizeBytes) throw shortFile(size, sizeBytes);
+}
+
+function shortFile(foundBytes: number, wantedBytes: number): AppError {
+  return new AppError('STORE_FAILED', `the file system took ${foundBytes} of ${wantedBytes} bytes without an error`, {
+    hint: 'Look at the kernel log for disk errors, and check the file system.',
+  });
 }
 
 /** As many of the parts as one call may take. */

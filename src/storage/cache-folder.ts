@@ -35,7 +35,7 @@ export interface CachedObject {
   readonly id: string;
 }
 
-export const cacheVersion = '1';
+const cacheVersion = '1';
 /** Tells backup programs to leave the folder out; see https://bford.info/cachedir/. */
 const cacheTag = `Signature: 8a477f597d28d172789f06886806bc55
 # This folder holds copies of repository metadata that lifeboat fetches anew when they are gone.

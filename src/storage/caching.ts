@@ -33,38 +33,16 @@ export interface CachingOptions {
  */
 export function cachingStore(inner: Store, options: CachingOptions): Store {
   const cache = optionalCache(options);
-  const fetches = new Map<string, Fetch>();
-
-  function worthACopy(name: string): CachedObject | undefined {
-    const object = cachedObjectOf(name);
-    return object !== undefined && options.isCacheable(name) ? object : undefined;
-  }
-
-  async function fetchWhole(name: string, object: CachedObject, signal: AbortSignal): Promise<Buffer> {
+  const fetchShared = sharedFetches(async (name, object, signal) => {
     const bytes = await inner.get(name, { signal });
     // Damage in the store is for the caller to find; a copy of it would outlive its repair.
     if (hash('sha256', bytes) === object.id) await cache.use((folder) => folder.write(object, [bytes]));
     return bytes;
-  }
+  });
 
-  /** One download for all who want the object at this moment; it goes on as long as one of them does. */
-  async function fetchShared(name: string, object: CachedObject, signal: AbortSignal | undefined): Promise<Buffer> {
-    let fetch = fetches.get(name);
-    if (fetch === undefined) {
-      const stop = new AbortController();
-      fetch = { work: fetchWhole(name, object, stop.signal), stop, waiting: 0 };
-      fetches.set(name, fetch);
-    }
-    fetch.waiting += 1;
-    try {
-      return await untilAborted(fetch.work, signal);
-    } finally {
-      fetch.waiting -= 1;
-      if (fetch.waiting === 0) {
-        fetches.delete(name);
-        fetch.stop.abort();
-      }
-    }
+  function worthACopy(name: string): CachedObject | undefined {
+    const object = cachedObjectOf(name);
+    return object !== undefined && options.isCacheable(name) ? object : undefined;
   }
 
   async function getThroughCache(name: string, object: CachedObject, getOptions: GetOptions): Promise<Buffer> {
@@ -118,11 +96,32 @@ export function cachingStore(inner: Store, options: CachingOptions): Store {
   };
 }
 
-interface Fetch {
-  readonly work: Promise<Buffer>;
-  readonly stop: AbortController;
-  /** Callers that want the result. */
-  waiting: number;
+type FetchWhole<Signal> = (name: string, object: CachedObject, signal: Signal) => Promise<Buffer>;
+
+/** One download for all who want the object at this moment; it goes on as long as one of them does. */
+function sharedFetches(fetchWhole: FetchWhole<AbortSignal>): FetchWhole<AbortSignal | undefined> {
+  const fetches = new Map<
+    string,
+    { readonly work: Promise<Buffer>; readonly stop: AbortController; waiting: number }
+  >();
+  return async (name, object, signal) => {
+    let fetch = fetches.get(name);
+    if (fetch === undefined) {
+      const stop = new AbortController();
+      fetch = { work: fetchWhole(name, object, stop.signal), stop, waiting: 0 };
+      fetches.set(name, fetch);
+    }
+    fetch.waiting += 1;
+    try {
+      return await untilAborted(fetch.work, signal);
+    } finally {
+      fetch.waiting -= 1;
+      if (fetch.waiting === 0) {
+        fetches.delete(name);
+        fetch.stop.abort();
+      }
+    }
+  };
 }
 
 interface OptionalCache {

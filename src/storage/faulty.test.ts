@@ -92,12 +92,9 @@ test('staleList: lacks some of what came lately, shows some of what went, and ne
 
 test('crash: after so many calls nothing happens any more, and calls under way never tell', async () => {
   const inner = memoryStore();
-  let release = (): void => undefined;
-  const gate = new Promise<void>((resolve) => {
-    release = resolve;
-  });
+  const gate = Promise.withResolvers<void>();
   const slow: typeof inner.put = async (name, parts) => {
-    if (name === 'index/slow') await gate;
+    if (name === 'index/slow') await gate.promise;
     return inner.put(name, parts);
   };
   await using store = faultyStore({ ...inner, put: slow }, { random: seededRandom(1), callsBeforeCrash: 3 });
@@ -108,19 +105,20 @@ test('crash: after so many calls nothing happens any more, and calls under way n
     await expect(store.put('index/lost', [fresh])).rejects.toBeInstanceOf(CrashError);
     await expect(Array.fromAsync(store.list(''))).rejects.toBeInstanceOf(CrashError);
   }
-  release();
+  gate.resolve();
   await expect(underWay).rejects.toBeInstanceOf(CrashError);
   expect((await Array.fromAsync(inner.list(''))).map(({ name }) => name)).toEqual(['index/1', 'index/slow']);
   expect(store.fired).toEqual([{ kind: 'crash', method: 'put', name: 'index/lost', call: 4 }]);
 });
 
 test('the same seed gives the same faults, another seed others', async () => {
-  async function faultsOf(seed: number): Promise<string> {
-    const chances = { refused: 0.2, torn: 0.2, answerLost: 0.2 };
-    const store = faultyStore(memoryStore(), { random: seededRandom(seed), chances });
-    for (let index = 0; index < 40; index += 1) await store.put('config', [fresh]).catch(() => {});
-    return store.fired.map(({ kind, call }) => `${call}${kind}`).join();
-  }
   expect(await faultsOf(5)).toBe(await faultsOf(5));
   expect(await faultsOf(5)).not.toBe(await faultsOf(6));
 });
+
+async function faultsOf(seed: number): Promise<string> {
+  const chances = { refused: 0.2, torn: 0.2, answerLost: 0.2 };
+  const store = faultyStore(memoryStore(), { random: seededRandom(seed), chances });
+  for (let index = 0; index < 40; index += 1) await store.put('config', [fresh]).catch(() => {});
+  return store.fired.map(({ kind, call }) => `${call}${kind}`).join();
+}

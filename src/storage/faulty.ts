@@ -27,7 +27,7 @@ export interface FaultPlan {
   readonly callsBeforeCrash?: number;
 }
 
-export interface FiredFault {
+interface FiredFault {
   readonly kind: FaultKind;
   readonly method: Method;
   /** Of the object, or the prefix of a listing. */
@@ -54,69 +54,14 @@ const staleCallsMax = 20;
 const debrisMark = '-tmp-';
 
 export function faultyStore(inner: Store, plan: FaultPlan): FaultyStore {
-  const fired: FiredFault[] = [];
+  const faults = makeFaults(plan);
+  const { begin, carryOut } = faults;
   const changes = new Map<string, Change>();
-  let callCount = 0;
-  let isCrashed = false;
-
-  /** Begins a call: counts it, and decides what becomes of it. */
-  function begin(method: Method, name: string, options: CallOptions | undefined): Call {
-    checkAlive();
-    throwIfAborted(options?.signal);
-    callCount += 1;
-    const call = callCount;
-    if (call > (plan.callsBeforeCrash ?? Infinity)) {
-      isCrashed = true;
-      fired.push({ kind: 'crash', method, name, call });
-      checkAlive();
-    }
-    // Each kind draws its number in any case: the fate of later calls must not depend on that of this one.
-    const hits = faultsOf[method].filter((kind) => plan.random() < (plan.chances?.[kind] ?? 0));
-    const coin = plan.random();
-    const kind = hits[0];
-    if (kind !== undefined) fired.push({ kind, method, name, call });
-    return { kind, coin, call, signal: options?.signal };
-  }
-
-  function checkAlive(): void {
-    if (isCrashed) throw new CrashError('the simulated process is dead');
-  }
-
-  /** Carries one call out as `fate` has it. Whatever comes after a crash is not told. */
-  async function carryOut<T>(fate: Call, work: () => Promise<T>): Promise<T> {
-    try {
-      if (fate.kind === 'refused') throw fault('STORE_UNREACHABLE', 'refused before anything was done');
-      if (fate.kind === 'hang') {
-        if (fate.coin < 0.5) await work();
-        return await hang(fate.signal);
-      }
-      const answer = await work();
-      if (fate.kind === 'answerLost') throw fault('STORE_UNREACHABLE', 'done, but the answer was lost');
-      return answer;
-    } finally {
-      checkAlive();
-    }
-  }
-
-  async function* list(prefix: string, options: CallOptions = {}): AsyncGenerator<ObjectInfo> {
-    const fate = begin('list', prefix, options);
-    if (fate.kind !== 'torn' && fate.kind !== 'staleList') await carryOut(fate, async () => {});
-    const ghosts = fate.kind === 'staleList' ? pickStale(changes, { ...fate, random: plan.random }) : undefined;
-    for await (const found of inner.list(prefix, options)) {
-      checkAlive();
-      if (fate.kind === 'torn' && plan.random() < 0.2) throw fault('STORE_FAILED', 'the listing broke off');
-      if (!found.name.includes(debrisMark) && ghosts?.hidden.has(found.name) !== true) yield found;
-    }
-    checkAlive();
-    if (fate.kind === 'torn') throw fault('STORE_FAILED', 'the listing broke off at its end');
-    for (const ghost of ghosts?.shown ?? []) if (ghost.name.startsWith(prefix)) yield ghost;
-  }
-
   return {
     get callCount() {
-      return callCount;
+      return faults.callCount();
     },
-    fired,
+    fired: faults.fired,
     properties: inner.properties,
 
     async get(name, options) {
@@ -142,7 +87,19 @@ export function faultyStore(inner: Store, plan: FaultPlan): FaultyStore {
       return carryOut(begin('stat', name, options), () => inner.stat(name, options));
     },
 
-    list,
+    async *list(prefix, options) {
+      const fate = begin('list', prefix, options);
+      await carryOut(fate, async () => {});
+      const stale = fate.kind === 'staleList' ? pickStale(changes, fate.call, plan.random) : nothingStale;
+      for await (const found of inner.list(prefix, options)) {
+        faults.checkAlive();
+        if (fate.kind === 'torn' && plan.random() < 0.2) throw fault('STORE_FAILED', 'the listing broke off');
+        if (!found.name.includes(debrisMark) && !stale.hidden.has(found.name)) yield found;
+      }
+      faults.checkAlive();
+      if (fate.kind === 'torn') throw fault('STORE_FAILED', 'the listing broke off at its end');
+      yield* stale.shown.filter(({ name }) => name.startsWith(prefix));
+    },
 
     async remove(name, options) {
       const fate = begin('remove', name, options);
@@ -157,6 +114,53 @@ export function faultyStore(inner: Store, plan: FaultPlan): FaultyStore {
   };
 }
 
+/** Decides what becomes of each call, and keeps count. */
+function makeFaults(plan: FaultPlan) {
+  const fired: FiredFault[] = [];
+  let callCount = 0;
+  let isCrashed = false;
+
+  function checkAlive(): void {
+    if (isCrashed) throw new CrashError('the simulated process is dead');
+  }
+
+  function begin(method: Method, name: string, options: CallOptions | undefined): Fate {
+    checkAlive();
+    throwIfAborted(options?.signal);
+    callCount += 1;
+    const call = callCount;
+    if (call > (plan.callsBeforeCrash ?? Infinity)) {
+      isCrashed = true;
+      fired.push({ kind: 'crash', method, name, call });
+      checkAlive();
+    }
+    // Each kind draws its number in any case: the fate of later calls must not depend on that of this one.
+    const hits = faultsOf[method].filter((kind) => plan.random() < (plan.chances?.[kind] ?? 0));
+    const coin = plan.random();
+    const kind = hits[0];
+    if (kind !== undefined) fired.push({ kind, method, name, call });
+    return { kind, coin, call, signal: options?.signal };
+  }
+
+  /** Carries one call out as its fate has it. Whatever comes after a crash is not told. */
+  async function carryOut<T>(fate: Fate, work: () => Promise<T>): Promise<T> {
+    try {
+      if (fate.kind === 'refused') throw fault('STORE_UNREACHABLE', 'refused before anything was done');
+      if (fate.kind === 'hang') {
+        if (fate.coin < 0.5) await work();
+        return await hang(fate.signal);
+      }
+      const answer = await work();
+      if (fate.kind === 'answerLost') throw fault('STORE_UNREACHABLE', 'done, but the answer was lost');
+      return answer;
+    } finally {
+      checkAlive();
+    }
+  }
+
+  return { begin, carryOut, checkAlive, fired, callCount: () => callCount };
+}
+
 const faultsOf: Record<Method, readonly Exclude<FaultKind, 'crash'>[]> = {
   get: ['refused', 'hang', 'answerLost'],
   put: ['refused', 'hang', 'torn', 'answerLost'],
@@ -165,7 +169,7 @@ const faultsOf: Record<Method, readonly Exclude<FaultKind, 'crash'>[]> = {
   remove: ['refused', 'hang', 'answerLost'],
 };
 
-interface Call {
+interface Fate {
   readonly kind: FaultKind | undefined;
   /** In [0, 1): decides the details of the fault. */
   readonly coin: number;
@@ -190,12 +194,19 @@ async function hang(signal: AbortSignal | undefined): Promise<never> {
   return promise;
 }
 
+interface Stale {
+  readonly hidden: ReadonlySet<string>;
+  readonly shown: readonly ObjectInfo[];
+}
+
+const nothingStale: Stale = { hidden: new Set(), shown: [] };
+
 /** Of the latest changes about half, by chance, are not yet to be seen. */
-function pickStale(changes: ReadonlyMap<string, Change>, now: { readonly call: number; readonly random: Random }) {
+function pickStale(changes: ReadonlyMap<string, Change>, nowCall: number, random: Random): Stale {
   const hidden = new Set<string>();
   const shown: ObjectInfo[] = [];
   for (const [name, { call, sizeBytes, isThere }] of changes) {
-    if (call < now.call - staleCallsMax || now.random() < 0.5) continue;
+    if (call < nowCall - staleCallsMax || random() < 0.5) continue;
     if (isThere) hidden.add(name);
     else shown.push({ name, sizeBytes });
   }

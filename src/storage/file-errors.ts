@@ -1,5 +1,5 @@
 // What an errno of the local file system means for a store, and what to do about it.
-import { AppError, errnoOf, isAppError, messageOf, type ErrorCode } from '../base/errors.ts';
+import { AppError, errnoOf, isAppError, type ErrorCode } from '../base/errors.ts';
 
 const codes: Record<string, ErrorCode> = {
   ENOSPC: 'STORE_FULL',
@@ -23,11 +23,15 @@ const hints: Record<string, string> = {
   EMFILE: 'Raise the limit of open files.',
 };
 
-/** Turns an error of `node:fs` into ours; `work` says what was tried: `write /srv/repo/config`. */
+/**
+ * Turns an error of the file system into ours; `work` says what was tried: `write /srv/repo/config`.
+ * Throws what is no such error: a fault of the program must not be reported, or tried again, as one of the disk.
+ */
 export function storeErrorOfFile(error: unknown, work: string): AppError {
   if (isAppError(error)) return error;
-  const errno = errnoOf(error) ?? '';
-  return new AppError(codes[errno] ?? 'STORE_FAILED', `could not ${work}: ${errno === '' ? messageOf(error) : errno}`, {
+  const errno = errnoOf(error);
+  if (errno === undefined || !(error instanceof Error) || !('syscall' in error)) throw error;
+  return new AppError(codes[errno] ?? 'STORE_FAILED', `could not ${work}: ${errno}`, {
     hint: hints[errno] ?? 'Look at the state of the file system that holds it.',
     cause: error,
   });

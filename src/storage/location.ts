@@ -7,7 +7,7 @@ import type { S3ClientOptions } from '../base/s3-options.ts';
 
 export type StoreLocation = LocalLocation | S3Location;
 
-export interface LocalLocation {
+interface LocalLocation {
   readonly kind: 'local';
   /** As written: possibly relative. */
   readonly path: string;
@@ -27,7 +27,7 @@ export interface S3Location {
   readonly tagsBulkData?: boolean | undefined;
 }
 
-export type ServerEncryption =
+type ServerEncryption =
   | { readonly algorithm: 'AES256' }
   | { readonly algorithm: 'aws:kms'; readonly keyId?: string | undefined };
 

@@ -88,7 +88,7 @@ function fill(source: string): void {
   calls.writeExtendedAttribute(at('attributes'), 'user.z', Buffer.from([0, 1, 255]));
   calls.writeExtendedAttribute(at('attributes'), 'user.a', Buffer.alloc(0));
   calls.writeExtendedAttribute(at('d'), 'user.directory', Buffer.from('x'));
-  execFileSync('setfacl', ['-m', 'u:4711:rwx,d:g:4712:rx', at('d/deep')]);
+  execFileSync(findTool('setfacl') ?? '', ['-m', 'u:4711:rwx,d:g:4712:rx', at('d/deep')]);
   calls.makeFifo(at('fifo'), 0o644);
   for (const [name, mode] of [
     ['a.tmp', 0o6755],

@@ -80,7 +80,6 @@ describeWith(['redis-server'], 'values in the encodings of old servers', () => {
   test.each(Object.entries(values))(
     'a %s has the fingerprint it has after Redis repacked it',
     async (_, [type, value]) => {
-      const serialized = Buffer.concat([Buffer.of(type), value]);
       const check = new RdbCheck();
       check.push(
         Buffer.concat([Buffer.from('REDIS0009'), Buffer.of(type, 1, 0x6b), value, Buffer.alloc(9).fill(255, 0, 1)]),
@@ -88,7 +87,7 @@ describeWith(['redis-server'], 'values in the encodings of old servers', () => {
       const { fingerprint, unread } = check.finish();
       expect(unread).toBeUndefined();
       await redis.connection.call('FLUSHALL');
-      await redis.connection.call('RESTORE', 'k', 0, restorePayload(serialized, 9));
+      await redis.connection.call('RESTORE', 'k', 0, restorePayload([Buffer.of(type), value], 9));
       expect((await summaryOf(redis.address, signal, undefined)).fingerprint).toEqual(fingerprint);
     },
   );

@@ -1,6 +1,3 @@
-import { chmodSync, existsSync, readdirSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { compareFingerprints, type Fingerprint } from '../../src/model/fingerprint.ts';
@@ -18,24 +15,15 @@ const { signal } = new AbortController();
 const now = () => new Date().getTime();
 const quiet = { step: () => undefined, bytes: () => undefined };
 
-function decide(
-  source: Source,
-  reader: RecordedReader,
-  request: Partial<RestoreRequest> = {},
-): Promise<RestoreDecision> {
-  if (source.restore.kind !== 'service') throw new Error('redis is a service');
-  return source.restore.decide(reader, { include: [], ...request }, signal);
+function decide(from: Source, point: RecordedReader, request: Partial<RestoreRequest> = {}): Promise<RestoreDecision> {
+  if (from.restore.kind !== 'service') throw new Error('redis is a service');
+  return from.restore.decide(point, { include: [], ...request }, signal);
 }
 
 async function fingerprintOf(redis: TestRedis, like?: Fingerprint): Promise<Fingerprint> {
   const { fingerprint } = await summaryOf(redis.address, signal, like);
   return fingerprint!;
 }
-
-/** Of sandboxes, wherever one would be put. */
-const folders = () =>
-  ['/dev/shm', tmpdir()].flatMap((parent) => readdirSync(parent)).filter((name) => name.startsWith('lifeboat-redis-'))
-    .length;
 
 const urlOf = (redis: TestRedis) => `redis://127.0.0.1:${redis.address.port}`;
 
@@ -44,21 +32,24 @@ async function get(redis: TestRedis, database: number, key: string): Promise<str
   return redis.connection.text('GET', key);
 }
 
+/** The server backed up, and its recovery point, for the tests of one group. */
+let origin: TestRedis;
+let source: Source;
+let reader: RecordedReader;
+async function startOrigin(): Promise<void> {
+  origin = await testRedis();
+  await fillRedis(origin.connection, now() + 86_400_000);
+  await origin.connection.call(
+    'FUNCTION',
+    'LOAD',
+    "#!lua name=mine\nredis.register_function('f', function() return 1 end)",
+  );
+  source = redisSource(origin.address);
+  reader = await record(source, signal);
+}
+
 describeWith(['redis-server'], 'a restore of redis', () => {
-  let origin: TestRedis;
-  let source: Source;
-  let reader: RecordedReader;
-  beforeAll(async () => {
-    origin = await testRedis();
-    await fillRedis(origin.connection, now() + 86_400_000);
-    await origin.connection.call(
-      'FUNCTION',
-      'LOAD',
-      "#!lua name=mine\nredis.register_function('f', function() return 1 end)",
-    );
-    source = redisSource(origin.address);
-    reader = await record(source, signal);
-  });
+  beforeAll(startOrigin);
   afterAll(() => origin[Symbol.asyncDispose]());
 
   test('into an empty server brings back every type, stream group, expiry and function, and replaces nothing', async () => {
@@ -124,6 +115,11 @@ describeWith(['redis-server'], 'a restore of redis', () => {
     expect(outcome.kept).toBeUndefined();
     expect(compareFingerprints(reader.recordedFingerprint!, await fingerprintOf(target), now())).toEqual([]);
   });
+});
+
+describeWith(['redis-server'], 'a difficult restore of redis', () => {
+  beforeAll(startOrigin);
+  afterAll(() => origin[Symbol.asyncDispose]());
 
   test('of a damaged recovery point leaves the present data untouched in every mode', async () => {
     const bytes = Buffer.from(reader.files.get(dumpPath)!);
@@ -198,6 +194,43 @@ describeWith(['redis-server'], 'a restore of redis', () => {
     expect(compareFingerprints(shortReader.recordedFingerprint!, found)).toHaveLength(1);
   });
 
+  test('that runs out of memory half-way leaves the data in use and removes its own', async () => {
+    await using target = await testRedis();
+    await target.connection.call('SET', 'text', 'old');
+    const decision = await decide(source, reader, { to: urlOf(target) });
+    await target.connection.call('CONFIG', 'SET', 'maxmemory', '3mb');
+    await expect(decision.execute(quiet, signal)).rejects.toMatchObject({
+      code: 'RESTORE_FAILED',
+      message: expect.stringMatching(/OOM.*the data in use is untouched/),
+    });
+    expect(await get(target, 0, 'text')).toBe('old');
+    await expect.poll(() => target.connection.text('INFO', 'keyspace')).not.toContain('db15');
+  });
+
+  test('by a user who may not swap leaves the data in use and removes its own', async () => {
+    await using target = await testRedis({ settings: ['user limited on >p ~* &* +@all -swapdb'] });
+    await target.connection.call('SET', 'text', 'old');
+    const limited = redisSource({ ...target.address, username: 'limited', password: 'p' });
+    const decision = await decide(limited, reader);
+    await expect(decision.execute(quiet, signal)).rejects.toMatchObject({
+      code: 'RESTORE_FAILED',
+      message: expect.stringContaining('the data in use is untouched'),
+    });
+    expect(await get(target, 0, 'text')).toBe('old');
+    await expect.poll(() => target.connection.text('INFO', 'keyspace')).not.toContain('db15');
+  });
+
+  test('into a target that does not let us replicate is compared by number of keys', async () => {
+    await using target = await testRedis({ settings: ['user limited on >p ~* &* +@all -psync'] });
+    await target.connection.call('SET', 'text', 'old');
+    const limited = redisSource({ ...target.address, username: 'limited', password: 'p' });
+    const outcome = await (await decide(limited, reader)).execute(quiet, signal);
+    expect(outcome.restored).toEqual(['db0: 21 keys', 'db3: 2 keys']);
+    const found = await fingerprintOf(target, reader.recordedFingerprint);
+    const inPlace = { ...found, items: found.items.filter(({ name }) => !name.startsWith('db15')) };
+    expect(compareFingerprints(reader.recordedFingerprint!, inPlace, now())).toEqual([]);
+  });
+
   test('is refused by a replica, whose data would be lost again', async () => {
     await using target = await testRedis({ settings: [`replicaof 127.0.0.1 ${origin.address.port}`] });
     const decision = await decide(source, reader, { to: urlOf(target) });
@@ -211,15 +244,34 @@ describeWith(['redis-server'], 'a restore of redis', () => {
     );
   });
 
-  test('in a sandbox leaves no folder and no process behind', async () => {
+  test('in a sandbox has the fingerprint of the recovery point', async () => {
     if (source.restore.kind !== 'service') throw new Error('redis is a service');
-    const before = folders();
     {
       await using sandbox = await source.restore.sandbox(reader, signal);
       await sandbox.restore(reader, signal);
       expect(compareFingerprints(reader.recordedFingerprint!, await sandbox.fingerprint(signal), now())).toEqual([]);
     }
-    expect(folders()).toBe(before);
+  });
+
+  test('in a sandbox too old for the data is inconclusive, not failed', async () => {
+    if (source.restore.kind !== 'service') throw new Error('redis is a service');
+    const newer = {
+      ...reader,
+      async *read() {
+        yield Buffer.concat([Buffer.from('REDIS0099'), Buffer.alloc(100)]);
+      },
+    };
+    await using sandbox = await source.restore.sandbox(newer, signal);
+    await expect(sandbox.restore(newer, signal)).rejects.toMatchObject({ code: 'INCONCLUSIVE' });
+  });
+
+  test('of a database that the recovery point lacks is refused instead of emptying it', async () => {
+    await using target = await testRedis();
+    await target.connection.call('SELECT', 7);
+    await target.connection.call('SET', 'mine', 'x');
+    const decision = await decide(source, reader, { to: urlOf(target), include: ['db7'] });
+    await expect(decision.execute(quiet, signal)).rejects.toMatchObject({ code: 'TARGET_UNSAFE' });
+    expect(await get(target, 7, 'mine')).toBe('x');
   });
 
   test('in a sandbox names the package when there is no server program', async () => {
@@ -239,84 +291,5 @@ describeWith(['redis-server'], 'a restore of redis', () => {
     };
     await using sandbox = await source.restore.sandbox(cut, signal);
     await expect(sandbox.restore(cut, signal)).rejects.toMatchObject({ code: 'RESTORE_FAILED' });
-  });
-});
-
-/** Runs a server on the folder, with other data in it, and stops it. */
-async function olderServer(folder: string, settings: readonly string[]): Promise<void> {
-  await using redis = await testRedis({ settings: [...settings, `dir "${folder}"`] });
-  await redis.connection.call('SET', 'text', 'old');
-  await redis.connection.call('SAVE');
-}
-
-async function newerPoint() {
-  const origin = await testRedis();
-  await origin.connection.call('SET', 'text', 'new');
-  const source = redisSource(origin.address);
-  const reader = await record(source, signal);
-  return { source, reader, [Symbol.asyncDispose]: () => origin[Symbol.asyncDispose]() };
-}
-
-describeWith(['redis-server'], 'a restore of redis into a folder', () => {
-  test.each([
-    ['without append-only file', ['appendonly no'], ['dump.rdb']],
-    ['with append-only file', ['appendonly yes'], ['appendonlydir', 'dump.rdb']],
-    [
-      'with append-only file of another name',
-      ['appendonly yes', 'appendfilename other'],
-      ['appendonlydir', 'dump.rdb'],
-    ],
-  ])('%s brings the restored data at the next start and keeps the old files', async (_, settings, replaced) => {
-    await using folder = await temporaryFolder();
-    await olderServer(folder.path, settings);
-    await using point = await newerPoint();
-    const decision = await decide(point.source, point.reader, { to: folder.path });
-    expect(decision.findings.filter(({ outcome }) => outcome === 'failed')).toEqual([]);
-    for (const name of replaced) expect(decision.replaces).toContain(name);
-    const outcome = await decision.execute(quiet, signal);
-    expect(outcome.restored).toEqual([`${folder.path}/dump.rdb: 1 keys; start the server to load them`]);
-    expect(readdirSync(folder.path).filter((name) => name.includes('.before-'))).toHaveLength(replaced.length);
-    await using redis = await testRedis({ settings: [...settings, `dir "${folder.path}"`] });
-    expect(await get(redis, 0, 'text')).toBe('new');
-    await redis.connection.call('SET', 'after', 'it');
-  });
-
-  test('replaces an append-only file of Redis 6', async () => {
-    await using folder = await temporaryFolder();
-    writeFileSync(join(folder.path, 'appendonly.aof'), '*3\r\n$3\r\nSET\r\n$4\r\ntext\r\n$3\r\nold\r\n');
-    await using point = await newerPoint();
-    await (await decide(point.source, point.reader, { to: folder.path })).execute(quiet, signal);
-    await using redis = await testRedis({ settings: ['appendonly yes', `dir "${folder.path}"`] });
-    expect(await get(redis, 0, 'text')).toBe('new');
-  });
-
-  test('is refused while the server runs on it', async () => {
-    await using folder = await temporaryFolder();
-    chmodSync(folder.path, 0o700);
-    await using redis = await testRedis({ settings: [`dir "${folder.path}"`] });
-    await redis.connection.call('SET', 'text', 'x');
-    const source = redisSource(redis.address);
-    const reader = await record(source, signal);
-    const decision = await decide(source, reader, { to: folder.path });
-    expect(decision.findings).toContainEqual(expect.objectContaining({ aspect: 'server stopped', outcome: 'failed' }));
-    await expect(decision.execute(quiet, signal)).rejects.toMatchObject({ code: 'TARGET_UNSAFE' });
-    expect(existsSync(join(folder.path, 'dump.rdb'))).toBe(false);
-  });
-
-  test('of a damaged dump leaves the present files untouched', async () => {
-    await using folder = await temporaryFolder();
-    await olderServer(folder.path, ['appendonly yes']);
-    const before = readdirSync(folder.path).toSorted();
-    await using point = await newerPoint();
-    const bytes = point.reader.files.get(dumpPath)!;
-    const damaged = {
-      ...point.reader,
-      async *read() {
-        yield bytes.subarray(0, bytes.length - 3);
-      },
-    };
-    const decision = await decide(point.source, damaged, { to: folder.path });
-    await expect(decision.execute(quiet, signal)).rejects.toMatchObject({ code: 'SOURCE_FAILED' });
-    expect(readdirSync(folder.path).toSorted()).toEqual(before);
   });
 });

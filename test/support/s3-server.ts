@@ -13,6 +13,8 @@ export interface S3Server extends AsyncDisposable {
   readonly client: S3ClientOptions & { readonly endpoint: string };
   /** Makes an empty bucket and tells its name. */
   makeBucket(): Promise<string>;
+  /** The SDK's plain client, to look at what the code under test did; the caller destroys it. */
+  inspector(): S3Client;
 }
 
 export interface S3ServerOptions {
@@ -81,12 +83,14 @@ function serverAt(endpoint: string, stop: () => Promise<void>): S3Server {
   const credentials = { accessKeyId: 'test', secretAccessKey: 'test-secret' };
   const client = { endpoint, region: 'us-east-1', usesPathStyle: true, credentials };
   let buckets = 0;
+  const inspector = (): S3Client => new S3Client({ endpoint, region: 'us-east-1', forcePathStyle: true, credentials });
   return {
     client,
+    inspector,
     async makeBucket() {
       buckets += 1;
       const Bucket = `bucket-${buckets}`;
-      const maker = new S3Client({ endpoint, region: 'us-east-1', forcePathStyle: true, credentials });
+      const maker = inspector();
       await maker.send(new CreateBucketCommand({ Bucket }));
       maker.destroy();
       return Bucket;

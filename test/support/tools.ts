@@ -10,6 +10,7 @@ const packages = {
   restic: 'restic',
   'redis-server': 'redis-server',
   git: 'git',
+  openssl: 'openssl',
   pg_dump: 'postgresql-client-15',
   setfacl: 'acl',
 } as const;

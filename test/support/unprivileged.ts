@@ -6,24 +6,25 @@ export const nobody = 65_534;
 
 export const isRoot = process.geteuid?.() === 0;
 
-export function unprivileged<T>(act: () => T): T {
-  using rights = droppedRights();
+/** `groups` are those the user belongs to besides its own. */
+export function unprivileged<T>(act: () => T, groups: readonly number[] = []): T {
+  using rights = droppedRights(groups);
   rights.drop();
   return act();
 }
 
 export async function unprivilegedAsync<T>(act: () => Promise<T>): Promise<T> {
-  using rights = droppedRights();
+  using rights = droppedRights([]);
   rights.drop();
   return await act();
 }
 
-function droppedRights() {
-  const groups = process.getgroups?.() ?? [];
+function droppedRights(groups: readonly number[]) {
+  const before = process.getgroups?.() ?? [];
   return {
     drop(): void {
       if (!isRoot) return;
-      process.setgroups?.([]);
+      process.setgroups?.([...groups]);
       process.setegid?.(nobody);
       process.seteuid?.(nobody);
     },
@@ -31,7 +32,7 @@ function droppedRights() {
       if (!isRoot) return;
       process.seteuid?.(0);
       process.setegid?.(0);
-      process.setgroups?.(groups);
+      process.setgroups?.(before);
     },
   };
 }

@@ -113,10 +113,16 @@ class BackupRun {
     this.#parts = parts;
   }
 
+  /** What snapshots are grouped by. A dump comes from no path: the component's name keeps two databases apart. */
+  get #paths(): readonly string[] {
+    const { source, session, options } = this.#parts;
+    return source.restore.kind === 'tree' ? session.paths : [`/${options.component}`];
+  }
+
   async perform(snapshots: readonly StoredSnapshot[]): Promise<BackupResult> {
     const { options, session, indexed, startedNs } = this.#parts;
     const host = options.host ?? hostname();
-    const parent = findParent(snapshots, { host, paths: session.paths });
+    const parent = findParent(snapshots, { host, paths: this.#paths });
     const chunker = options.chunker ?? this.#inheritedChunker(parent);
     await using writer = this.#createWriter(chunker);
     const parentTree = new ParentTree(indexed, this.#parts.signal);
@@ -267,7 +273,7 @@ class BackupRun {
     readonly writer: BlobWriter;
     readonly storedBytes: number;
   }): Promise<StoredSnapshot> {
-    const { indexed, options, session, source, signal, startedNs } = this.#parts;
+    const { indexed, options, source, signal, startedNs } = this.#parts;
     const { username, uid, gid } = userInfo();
     const { counts } = made.writer;
     const time = formatTime(startedNs);
@@ -292,7 +298,7 @@ class BackupRun {
       time,
       parent: made.parent?.id,
       tree: made.tree,
-      paths: session.paths,
+      paths: this.#paths,
       hostname: made.host,
       username,
       uid: Math.max(0, uid),

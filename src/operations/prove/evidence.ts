@@ -51,11 +51,15 @@ export async function runCheck(check: ContentCheck, ask: () => Promise<unknown>)
     return {
       check: title,
       outcome: isPresent && isInRange(value, range) ? 'passed' : 'failed',
-      value: isPresent ? String(value) : 'nothing',
+      value: isPresent ? inWords(value) : 'nothing',
     };
   } catch (error) {
     const outcome = isAppError(error, 'USAGE') ? 'inconclusive' : 'failed';
     if (!(error instanceof AppError)) throw error;
     return { check: title, outcome, value: messageOf(error) };
   }
+}
+
+function inWords(value: unknown): string {
+  return typeof value === 'object' ? JSON.stringify(value) : `${value as string | number | boolean}`;
 }

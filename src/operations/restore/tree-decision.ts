@@ -50,7 +50,10 @@ export async function decideTreeRestore(
     exclude: request.exclude ?? [],
   });
   const counts = { files: 0, folders: 0, others: 0, totalBytes: 0, existing: 0, missingBytes: 0 };
-  for await (const { path, node } of walkTree(indexed, request.snapshot.tree, { signal, enters: chosen.enters })) {
+  for await (const { path, node } of walkTree(indexed, request.snapshot.tree, {
+    signal,
+    enters: (folder) => chosen.enters(folder),
+  })) {
     const relative = chosen.relative(path);
     if (relative === undefined || !chosen.isWanted(path) || path === ownFolder || path.startsWith(`${ownFolder}/`))
       continue;

@@ -77,7 +77,10 @@ class TreeRestore {
     makeFolder(this.#decision.target, { mayFollow: true });
     let window = this.#newWindow();
     const { tree } = this.#decision.request.snapshot;
-    for await (const { path, node } of walkTree(this.#indexed, tree, { signal, enters: this.#selection.enters })) {
+    for await (const { path, node } of walkTree(this.#indexed, tree, {
+      signal,
+      enters: (folder) => this.#selection.enters(folder),
+    })) {
       const relative = this.#selection.relative(path);
       if (relative === undefined || path === ownFolder || path.startsWith(`${ownFolder}/`)) continue;
       const place = placeOf(this.#decision.target, relative);
@@ -138,16 +141,15 @@ class TreeRestore {
   }
 
   async #finishWindow(window: FileWindow): Promise<void> {
-    const { onProgress } = this.#options;
     const { problems, writtenBytes } = await window.restore((bytes) => {
       this.#bytes += bytes;
-      onProgress?.({ files: this.#files, bytes: this.#bytes });
+      this.#options.onProgress?.({ files: this.#files, bytes: this.#bytes });
     });
     this.#writtenBytes += writtenBytes;
     const broken = new Set(problems.map(({ path }) => path));
     this.#problems.push(...problems);
     for (const { place, node } of window.files) if (!broken.has(place)) this.#applyMetadata(place, node);
-    onProgress?.({ files: this.#files, bytes: this.#bytes });
+    this.#options.onProgress?.({ files: this.#files, bytes: this.#bytes });
   }
 
   /** Runs `act`, then sets the metadata if a node is given; what fails is reported, and the restore goes on. */

@@ -5,7 +5,7 @@ import { compareNames } from '../../base/byte-name.ts';
 import { AppError, errnoOf, isAppError } from '../../base/errors.ts';
 
 /** `env`: only names of variables may ever leave its content. */
-export type ConfigFileKind = 'env' | 'compose' | 'plain';
+type ConfigFileKind = 'env' | 'compose' | 'plain';
 
 export interface ConfigFile {
   readonly path: string;

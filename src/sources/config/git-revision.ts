@@ -1,7 +1,7 @@
 // Which revision a folder is at, if it lies in a git working copy.
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { errnoOf } from '../../base/errors.ts';
+import { AppError, errnoOf } from '../../base/errors.ts';
 import type { JsonObject } from '../../base/json.ts';
 
 export type GitState =
@@ -58,6 +58,11 @@ async function askGit(folder: string, parts: readonly string[], signal: AbortSig
     return stdout.replace(/\n$/, '');
   } catch (error) {
     if (error instanceof Error && 'code' in error && typeof error.code === 'number') return undefined;
+    if (error instanceof Error && 'killed' in error && error.killed === true && !signal.aborted) {
+      throw new AppError('SOURCE_FAILED', `git did not answer in ${folder} within ${answerMaxMs / 1000} s`, {
+        hint: 'Run git status there by hand and see what holds it up.',
+      });
+    }
     throw error;
   }
 }

@@ -7,7 +7,7 @@ import { AppError, errnoOf, messageOf } from '../../base/errors.ts';
 import { native } from '../../base/native.ts';
 import type { Finding } from '../../model/finding.ts';
 import type { BackupSession, EntryProblem, Source } from '../source.ts';
-import { excludePatterns } from './exclude-patterns.ts';
+import { pathPatterns } from '../../base/path-patterns.ts';
 import { absolutePaths, planPaths } from './planned-paths.ts';
 import { type WalkRules, walkFiles } from './walk.ts';
 
@@ -31,7 +31,7 @@ export function filesSource(options: FilesOptions): Source {
     });
   }
   const rules: WalkRules = {
-    isExcluded: excludePatterns(options.excludes ?? []),
+    isExcluded: pathPatterns(options.excludes ?? []),
     excludeCaches: options.excludeCaches ?? false,
     excludeLargerThanBytes: options.excludeLargerThanBytes ?? Infinity,
     oneFileSystem: options.oneFileSystem ?? false,

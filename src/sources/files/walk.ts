@@ -17,11 +17,11 @@ import { fileTypeOf, readMetadata } from '../../base/file-metadata.ts';
 import type { FileMetadata } from '../../base/file-type.ts';
 import { OwnerNames } from '../../base/owner-names.ts';
 import type { Entry, EntryProblem } from '../source.ts';
-import type { IsExcluded } from './exclude-patterns.ts';
+import type { PathTest } from '../../base/path-patterns.ts';
 import { type PlannedFolder, sortedNames } from './planned-paths.ts';
 
 export interface WalkRules {
-  readonly isExcluded: IsExcluded;
+  readonly isExcluded: PathTest;
   readonly excludeCaches: boolean;
   readonly excludeLargerThanBytes: number;
   readonly oneFileSystem: boolean;

@@ -10,6 +10,8 @@ export interface RedisAddress {
   readonly socketPath?: string | undefined;
   readonly username?: string | undefined;
   readonly password?: string | undefined;
+  /** Encrypted if present. `ca`: certificates in PEM to trust instead of those that Node brings. */
+  readonly tls?: { readonly ca?: string | undefined } | undefined;
 }
 
 export interface RedisConnection extends AsyncDisposable {
@@ -22,6 +24,10 @@ export interface RedisConnection extends AsyncDisposable {
 export const connectTimeoutMs = 10_000;
 const commandTimeoutMs = 10 * 60_000;
 
+export function tlsOptions(tls: NonNullable<RedisAddress['tls']>): { readonly ca?: string } {
+  return tls.ca === undefined ? {} : { ca: tls.ca };
+}
+
 /** For people, without credentials. */
 export function addressText(address: RedisAddress): string {
   return address.socketPath ?? `${address.host}:${address.port}`;
@@ -31,6 +37,7 @@ export async function connectRedis(address: RedisAddress, signal: AbortSignal): 
   signal.throwIfAborted();
   const client = new Redis({
     ...(address.socketPath === undefined ? { host: address.host, port: address.port } : { path: address.socketPath }),
+    ...(address.tls === undefined ? {} : { tls: tlsOptions(address.tls) }),
     ...(address.username === undefined ? {} : { username: address.username }),
     ...(address.password === undefined ? {} : { password: address.password }),
     lazyConnect: true,
@@ -87,38 +94,40 @@ export function redisError(error: unknown, address: RedisAddress): AppError {
   const at = addressText(address);
   const message = messageOf(error);
   const errno = errnoOf(error);
+  // ioredis hangs the command with its arguments on its errors: passwords and values must not travel with ours.
+  const cause = new Error(message);
   if (errno !== undefined || /timed? ?out|ETIMEDOUT|closed|writeable/i.test(message)) {
     return new AppError('SOURCE_UNREACHABLE', `redis at ${at} does not answer: ${message}`, {
       hint: 'Check host and port, and that the server runs and accepts connections from here.',
-      cause: error,
+      cause,
     });
   }
   if (/^(?:NOAUTH|WRONGPASS)|invalid (?:username-)?password|without any password/i.test(message)) {
     return new AppError('SOURCE_DENIED', `redis at ${at} refuses the credentials: ${message.split(' ')[0]}`, {
       hint: 'Check user name and password of the component.',
-      cause: error,
+      cause,
     });
   }
   if (message.startsWith('NOPERM')) {
     return new AppError('SOURCE_DENIED', `redis at ${at} refuses a command: ${message}`, {
       hint: rights,
-      cause: error,
+      cause,
     });
   }
   if (/^(?:LOADING|MASTERDOWN|NOMASTERLINK|BUSY|TRYAGAIN)/.test(message)) {
     return new AppError('SOURCE_FAILED', `redis at ${at} is not ready: ${message}`, {
       hint: 'Try again when it has finished loading or is connected to its master.',
-      cause: error,
+      cause,
     });
   }
   if (/unknown (?:sub)?command/i.test(message)) {
     return new AppError('SOURCE_UNSUPPORTED', `redis at ${at} lacks a command: ${message}`, {
       hint: "Use the provider's own backups where it does not offer replication.",
-      cause: error,
+      cause,
     });
   }
   return new AppError('SOURCE_FAILED', `redis at ${at}: ${message}`, {
     hint: "Look into the server's log.",
-    cause: error,
+    cause,
   });
 }

@@ -24,11 +24,12 @@ const inFlightBytesMax = 8 * 1024 * 1024;
 const inFlightMax = 1000;
 
 /** The payload of a RESTORE: value, version, checksum over both. */
-export function restorePayload(serialized: Buffer, rdbVersion: number): Buffer {
+export function restorePayload(serialized: readonly Buffer[], rdbVersion: number): Buffer {
   const version = Buffer.alloc(2);
   version.writeUInt16LE(rdbVersion);
-  const checksum = new Crc64().update(serialized).update(version).digest();
-  return Buffer.concat([serialized, version, checksum]);
+  const checksum = new Crc64();
+  for (const piece of [...serialized, version]) checksum.update(piece);
+  return Buffer.concat([...serialized, version, checksum.digest()]);
 }
 
 export async function writeKeys(dump: AsyncIterable<Buffer>, options: KeyWriterOptions): Promise<WrittenKeys> {

@@ -2,7 +2,8 @@
 // unix socket there (and on a loopback port only if asked), writes nothing by itself, and is stopped by its pid.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm, statfs } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { access, mkdtemp, rm, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -112,9 +113,10 @@ async function untilReady(starting: Starting, signal: AbortSignal): Promise<stri
       const info = await connection.text('INFO', 'server');
       return /redis_version:(\S+)/.exec(info)?.[1] ?? 'unknown';
     } catch (error) {
+      if (limit.aborted && !signal.aborted) throw notReady();
       // Not there yet, or still loading its data.
       if (!isAppError(error, 'SOURCE_UNREACHABLE', 'SOURCE_FAILED')) throw error;
-      await sleep(pollMs, undefined, { signal: limit });
+      await sleep(pollMs, undefined, { signal });
     }
   }
 }
@@ -122,9 +124,22 @@ async function untilReady(starting: Starting, signal: AbortSignal): Promise<stri
 async function startFailure(starting: Starting): Promise<AppError> {
   const error = await starting.exited;
   if (errnoOf(error) === 'ENOENT') return programMissing(starting.program, error);
-  return new AppError('RESTORE_FAILED', `redis-server ended at once: ${starting.log()}`, {
-    hint: 'Check that its version is not older than that of the server backed up.',
+  const log = starting.log();
+  if (/can't handle RDB format version|no matching module|module data I can't load/i.test(log)) {
+    return new AppError('INCONCLUSIVE', `the redis-server of this machine can't load the data: ${log}`, {
+      hint: 'Install a redis-server of the version, and with the modules, of the server backed up.',
+      cause: error,
+    });
+  }
+  return new AppError('RESTORE_FAILED', `redis-server ended at once: ${log}`, {
+    hint: 'The data may be damaged: choose another recovery point, and look into the log line.',
     cause: error,
+  });
+}
+
+function notReady(): AppError {
+  return new AppError('TIMED_OUT', `redis-server did not load its data within ${startMaxMs / 60_000} minutes`, {
+    hint: 'Run the proof on a faster machine.',
   });
 }
 
@@ -135,7 +150,7 @@ export function programMissing(program: string, cause: unknown): AppError {
   });
 }
 
-/** The last line that says what was wrong; the log holds no data, only keys of what cannot be read. */
+/** Its last two warnings, without date and process: the reason, and that it therefore ends. They hold no values. */
 function keepLog(server: ChildProcess): () => string {
   let text = '';
   const keep = (chunk: Buffer) => (text = (text + chunk.toString('latin1')).slice(-logBytesMax));
@@ -143,7 +158,8 @@ function keepLog(server: ChildProcess): () => string {
   server.stderr?.on('data', keep);
   return () => {
     const lines = text.trim().split('\n');
-    return lines.findLast((line) => /fatal|error|can't|wrong|unable/i.test(line))?.trim() ?? lines.at(-1) ?? '';
+    const warnings = lines.flatMap((line) => /^\d+:\w .*? # (.*)$/.exec(line)?.[1] ?? []);
+    return (warnings.length > 0 ? warnings : lines).slice(-2).join(' ');
   };
 }
 
@@ -152,6 +168,7 @@ const memoryFolder = '/dev/shm';
 /** A place for data in clear: memory where there is enough of it, else the folder for temporary files. */
 export async function privateParentFolder(neededBytes: number): Promise<string> {
   try {
+    await access(memoryFolder, constants.W_OK);
     const { bavail, bsize } = await statfs(memoryFolder);
     return bavail * bsize > neededBytes * 2 ? memoryFolder : tmpdir();
   } catch (error) {

@@ -42,14 +42,11 @@ export class RdbInput {
     this.#taken = [];
   }
 
-  endCapture(): Buffer {
+  /** What was taken, in pieces: a value may be large, and joining it is the caller's choice. */
+  endCapture(): Buffer[] {
     const taken = this.#taken ?? [];
     this.#taken = undefined;
-    return Buffer.concat(taken);
-  }
-
-  get isCapturing(): boolean {
-    return this.#taken !== undefined;
+    return taken;
   }
 
   /** The next `count` bytes, all of which are there. */
@@ -60,8 +57,20 @@ export class RdbInput {
         ? first.subarray(this.#at, this.#at + count)
         : this.#gather(count);
     this.#drop(count);
-    this.#taken?.push(bytes);
+    this.#keep(bytes);
     return bytes;
+  }
+
+  /** Pieces that follow each other in memory become one: a hash of a million fields is read in millions of takes. */
+  #keep(bytes: Buffer): void {
+    if (this.#taken === undefined || bytes.length === 0) return;
+    const last = this.#taken.at(-1);
+    if (last?.buffer === bytes.buffer && last.byteOffset + last.length === bytes.byteOffset) {
+      const joined = Buffer.from(bytes.buffer, last.byteOffset, last.length + bytes.length);
+      this.#taken[this.#taken.length - 1] = joined;
+    } else {
+      this.#taken.push(bytes);
+    }
   }
 
   #gather(count: number): Buffer {

@@ -20,8 +20,8 @@ export interface RdbKey {
   /** Milliseconds since 1970; rounded where a server keeps an instant beyond the year 287000. */
   readonly expiresAtMs: number | undefined;
   readonly digest: Buffer | undefined;
-  /** Type and value as they stand in the file, if captured: the body of a RESTORE. */
-  readonly serialized: Buffer | undefined;
+  /** Type and value as they stand in the file, in pieces, if captured: the body of a RESTORE. */
+  readonly serialized: readonly Buffer[] | undefined;
 }
 
 export interface RdbReader {
@@ -98,7 +98,7 @@ function* parseKey(
   const key = Buffer.from(yield* rdbString(input));
   if (context.captures) input.beginCapture();
   const { type, digest } = yield* rdbValue(input, typeCode);
-  const serialized = context.captures ? Buffer.concat([Buffer.of(typeCode), input.endCapture()]) : undefined;
+  const serialized = context.captures ? [Buffer.of(typeCode), ...input.endCapture()] : undefined;
   const { database, expiresAtMs } = context.state;
   context.emit({ kind: 'key', database, key, type, expiresAtMs, digest, serialized });
   context.state.expiresAtMs = undefined;

@@ -19,8 +19,8 @@ export interface RedisSourceOptions extends RedisAddress {
 }
 
 export function redisSource(options: RedisSourceOptions): Source {
-  const { host, port, socketPath, username, password } = options;
-  const address: RedisAddress = { host, port, socketPath, username, password };
+  const { host, port, socketPath, username, password, tls } = options;
+  const address: RedisAddress = { host, port, socketPath, username, password, tls };
   const clock = options.clock ?? systemClock;
   return {
     kind: 'redis',

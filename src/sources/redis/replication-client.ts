@@ -2,8 +2,9 @@
 // `replication-stream.ts`: reads only when the consumer wants more, so that back-pressure reaches the server.
 import assert from 'node:assert/strict';
 import { connect, type Socket } from 'node:net';
+import { connect as connectEncrypted } from 'node:tls';
 import { AppError, messageOf } from '../../base/errors.ts';
-import { addressText, connectTimeoutMs, redisError, type RedisAddress } from './connection.ts';
+import { addressText, connectTimeoutMs, redisError, tlsOptions, type RedisAddress } from './connection.ts';
 import { ReplicationStream, type ReplicationEvent } from './replication-stream.ts';
 
 /** How long the server may be silent: it sends newlines while it prepares the data. */
@@ -18,8 +19,7 @@ export interface ReplicationDump extends AsyncDisposable {
 
 export async function requestDump(address: RedisAddress, signal: AbortSignal): Promise<ReplicationDump> {
   signal.throwIfAborted();
-  const socket =
-    address.socketPath === undefined ? connect(address.port, address.host) : connect({ path: address.socketPath });
+  const socket = connectSocket(address);
   const abort = () => socket.destroy(signal.reason as Error);
   signal.addEventListener('abort', abort, { once: true });
   const close = async () => {
@@ -34,6 +34,11 @@ export async function requestDump(address: RedisAddress, signal: AbortSignal): P
     await close();
     throw error;
   }
+}
+
+function connectSocket({ host, port, socketPath, tls }: RedisAddress): Socket {
+  if (socketPath !== undefined) return connect({ path: socketPath });
+  return tls === undefined ? connect(port, host) : connectEncrypted({ host, port, ...tlsOptions(tls) });
 }
 
 async function handshake(
@@ -70,7 +75,7 @@ async function* payload(events: EventReader): AsyncIterable<Buffer> {
 }
 
 /** Commands as arrays of bulk strings. */
-export function encodeCommand(parts: readonly string[]): Buffer {
+function encodeCommand(parts: readonly string[]): Buffer {
   const encoded = parts.map((part) => `$${Buffer.byteLength(part)}\r\n${part}\r\n`);
   return Buffer.from(`*${parts.length}\r\n${encoded.join('')}`);
 }

@@ -9,7 +9,7 @@ export type RestoreTarget =
 
 const portDefault = 6379;
 
-/** `redis://host:port`, a folder, or a path that ends in `.rdb`. Credentials are those of the component. */
+/** `redis://host:port` (encrypted: `rediss://`), a folder, or a path that ends in `.rdb`. Credentials are those of the component. */
 export function parseTarget(to: string | undefined, origin: RedisAddress): RestoreTarget {
   if (to === undefined) return { kind: 'server', address: origin };
   if (to.startsWith('/')) {
@@ -17,7 +17,7 @@ export function parseTarget(to: string | undefined, origin: RedisAddress): Resto
     const isFile = path.endsWith('.rdb');
     return { kind: 'folder', folder: isFile ? dirname(path) : path, fileName: isFile ? basename(path) : 'dump.rdb' };
   }
-  const url = to.startsWith('redis://') ? URL.parse(to) : null;
+  const url = /^rediss?:\/\//.test(to) ? URL.parse(to) : null;
   if (url === null || url.hostname === '' || (url.pathname !== '' && url.pathname !== '/')) {
     throw new AppError('USAGE', 'the target is neither redis://host:port nor an absolute path', {
       hint: 'Name a server as redis://host:port, or the folder of a stopped server as an absolute path.',
@@ -30,8 +30,9 @@ export function parseTarget(to: string | undefined, origin: RedisAddress): Resto
   }
   const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
   const { username, password } = origin;
+  const tls = url.protocol === 'rediss:' ? (origin.tls ?? {}) : undefined;
   const port = url.port === '' ? portDefault : Number(url.port);
-  return { kind: 'server', address: { host, port, username, password } };
+  return { kind: 'server', address: { host, port, username, password, tls } };
 }
 
 /** Database indexes from `0`, `db0`; none means all. */

@@ -13,7 +13,7 @@ import { findingsOf } from './redis-checks.ts';
 import { keysByDatabase, productOf, type ServerInfo } from './server-facts.ts';
 
 /** `beside` and swap; `replace` after deleting; `fill` what is empty. */
-export type ServerRestoreMode = 'beside' | 'replace' | 'fill';
+type ServerRestoreMode = 'beside' | 'replace' | 'fill';
 
 export interface ServerDecision {
   readonly mode: ServerRestoreMode;
@@ -125,6 +125,15 @@ function* targetFindings(input: ServerRestoreInput, affected: readonly number[])
       outcome: 'failed',
       message: `the target has ${input.databaseCount} databases, the data needs ${highest + 1}`,
       hint: "Raise 'databases' in the target's configuration.",
+    };
+  }
+  const missing = input.include.filter((index) => point.keys?.has(index) === false);
+  if (missing.length > 0) {
+    yield {
+      aspect: 'databases asked for',
+      outcome: 'failed',
+      message: `the recovery point has no ${missing.map((index) => `db${index}`).join(', ')}`,
+      hint: 'Name databases that it has, or none for all.',
     };
   }
   yield versionFinding(point, info);

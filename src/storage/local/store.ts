@@ -1,6 +1,6 @@
 // The store in a folder of the local (or a mounted) file system, laid out as restic lays it out.
 import assert from 'node:assert/strict';
-import { readdir, rm, stat as statFile } from 'node:fs/promises';
+import { readdir, stat as statFile, unlink } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { type AppError, errnoOf } from '../../base/errors.ts';
 import { systemRandom, type Random } from '../../base/random.ts';
@@ -22,50 +22,34 @@ export interface LocalStoreOptions {
 const depthMax = 16;
 /** Files looked at together: enough to hide the latency of a network file system. */
 const statsAtOnce = 64;
+/** What the file system says where there is no file of that name, but perhaps a folder or a shorter name. */
+const noObject = ['ENOENT', 'ENOTDIR', 'EISDIR'];
 
 /** Opens the folder `path`, which is made by the first `put`. */
 export function localStore(path: string, options: LocalStoreOptions = {}): Store {
   const root = resolve(path);
   const { random = systemRandom, connectionsMax = 2 } = options;
-  const modes = modesOf(root);
-  const folders = durableFolders(root);
+  const put = putInto(root, random);
   return {
     properties: { location: root, connectionsMax, isRemote: false },
 
     async get(name, { offset = 0, length, signal } = {}) {
       throwIfAborted(signal);
+      const source = pathOf(root, name);
       try {
-        return await readRange(pathOf(root, name), { offset, length, signal });
+        return await readRange(source, { offset, length, signal });
       } catch (error) {
         throw readError(error, { root, name, work: 'read' });
       }
     },
 
-    async put(name, parts, { signal } = {}) {
-      throwIfAborted(signal);
-      const target = pathOf(root, name);
-      try {
-        const { fileMode, folderMode } = await modes();
-        const write = () => writeAtomically(target, parts, { fileMode, isDurable: true, random, signal });
-        await folders.prepare(dirname(target), folderMode);
-        try {
-          await write();
-        } catch (error) {
-          if (errnoOf(error) !== 'ENOENT') throw error;
-          // Somebody removed the folder since it was prepared.
-          folders.forget();
-          await folders.prepare(dirname(target), folderMode);
-          await write();
-        }
-      } catch (error) {
-        throw storeErrorOfFile(error, `write ${target}`);
-      }
-    },
+    put,
 
     async stat(name, { signal } = {}) {
       throwIfAborted(signal);
+      const source = pathOf(root, name);
       try {
-        const found = await statFile(pathOf(root, name));
+        const found = await statFile(source);
         if (!found.isFile()) throw objectMissing(name, root);
         return { name, sizeBytes: found.size };
       } catch (error) {
@@ -87,13 +71,38 @@ export function localStore(path: string, options: LocalStoreOptions = {}): Store
       throwIfAborted(signal);
       const target = pathOf(root, name);
       try {
-        await rm(target, { force: true });
+        await unlink(target);
       } catch (error) {
-        if (errnoOf(error) !== 'ENOTDIR') throw storeErrorOfFile(error, `remove ${target}`);
+        if (!noObject.includes(errnoOf(error) ?? '')) throw storeErrorOfFile(error, `remove ${target}`);
       }
     },
 
     async [Symbol.asyncDispose]() {},
+  };
+}
+
+function putInto(root: string, random: Random): Store['put'] {
+  const modes = modesOf(root);
+  const folders = durableFolders(root);
+  return async (name, parts, { signal } = {}) => {
+    throwIfAborted(signal);
+    const target = pathOf(root, name);
+    try {
+      const { fileMode, folderMode } = await modes();
+      const write = () => writeAtomically(target, parts, { fileMode, isDurable: true, random, signal });
+      await folders.prepare(dirname(target), folderMode);
+      try {
+        await write();
+      } catch (error) {
+        if (errnoOf(error) !== 'ENOENT') throw error;
+        // Somebody removed the folder since it was prepared.
+        folders.forget();
+        await folders.prepare(dirname(target), folderMode);
+        await write();
+      }
+    } catch (error) {
+      throw storeErrorOfFile(error, `write ${target}`);
+    }
   };
 }
 
@@ -106,7 +115,7 @@ function pathOf(root: string, name: string): string {
 
 function readError(error: unknown, at: { root: string; name: string; work: string }): AppError {
   const errno = errnoOf(error) ?? '';
-  if (['ENOENT', 'ENOTDIR', 'EISDIR'].includes(errno)) return objectMissing(at.name, at.root, error);
+  if (noObject.includes(errno)) return objectMissing(at.name, at.root, error);
   return storeErrorOfFile(error, `${at.work} ${join(at.root, at.name)}`);
 }
 

@@ -41,7 +41,7 @@ function open(objects: Map<string, Buffer>): MemoryStore {
 
     async *list(prefix, { signal } = {}) {
       throwIfAborted(signal);
-      for (const [name, bytes] of [...objects]) {
+      for (const [name, bytes] of objects.entries().toArray()) {
         throwIfAborted(signal);
         if (name.startsWith(prefix)) yield { name, sizeBytes: bytes.length };
       }

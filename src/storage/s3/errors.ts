@@ -113,8 +113,9 @@ function factOf(error: unknown): string {
   const status = statusOf(error);
   if (status === undefined) return errnoOf(error) ?? messageOf(error);
   const { name, message } = error as Error;
-  const words = message === '' || message === name || message === 'UnknownError' ? '' : `, ${message}`;
-  return `status ${status}, ${name}${words}`;
+  // An answer without a body has neither a code nor words; the SDK then makes some up.
+  const parts = [name, message].filter((part) => part !== '' && !/^(?:\d+|Unknown(?:Error)?)$/.test(part));
+  return [`status ${status}`, ...new Set(parts)].join(', ');
 }
 
 /** The SDK's errors carry the request, and with it a session token; only what helps to find the fault is kept. */

@@ -5,6 +5,7 @@ import {
   HeadObjectCommand,
   ListObjectsV2Command,
   PutObjectCommand,
+  PutObjectTaggingCommand,
   type GetObjectCommandOutput,
   type PutObjectCommandInput,
 } from '@aws-sdk/client-s3';
@@ -30,111 +31,44 @@ export interface S3StoreTuning {
 const partsAtOnceMax = 4;
 
 export function s3Store(at: S3Location, tuning: S3StoreTuning = {}): Store {
-  const { multipartAboveBytes = 64 * 1024 * 1024, partSizeBytes = 16 * 1024 * 1024 } = tuning;
-  const client = createClient(at.client);
-  const usesMd5 = !isAws(at.client);
-  const connectionsMax = at.client.connectionsMax ?? connectionsDefault;
-  const keyPrefix = at.prefix === '' ? '' : `${at.prefix}/`;
-  const location = `s3://${at.bucket}${at.prefix === '' ? '' : '/'}${at.prefix}`;
-  const target = (name: string) => ({ Bucket: at.bucket, Key: keyPrefix + name });
-
-  /** Runs one call; `send` gets the signal in the SDK's form, and the whole is given up at once when it aborts. */
-  async function call<T>(work: string, signal: AbortSignal | undefined, send: (abort: AbortOption) => Promise<T>) {
-    throwIfAborted(signal);
-    try {
-      return await untilAborted(send(signal === undefined ? {} : { abortSignal: signal }), signal);
-    } catch (error) {
-      if (signal?.aborted === true) throw interruption(signal);
-      throw storeErrorOfS3(error, work);
-    }
-  }
-
-  async function orMissing<T>(name: string, answer: Promise<T>): Promise<T> {
-    try {
-      return await answer;
-    } catch (error) {
-      if (isMissing(error)) throw objectMissing(name, location);
-      throw error;
-    }
-  }
-
-  async function stat(name: string, signal: AbortSignal | undefined): Promise<ObjectInfo> {
-    const { ContentLength } = await call(`look at ${location}/${name}`, signal, (abort) =>
-      orMissing(name, client.send(new HeadObjectCommand(target(name)), abort)),
-    );
-    if (ContentLength === undefined) throw notS3(location);
-    return { name, sizeBytes: ContentLength };
-  }
-
-  async function get(name: string, options: GetOptions, abort: AbortOption): Promise<Buffer> {
-    const { offset = 0, length } = options;
-    const range = offset === 0 && length === undefined ? {} : { Range: rangeHeader(offset, length) };
-    try {
-      const answer = await client.send(new GetObjectCommand({ ...target(name), ...range }), abort);
-      const bytes = await bodyOf(answer, `${location}/${name}`);
-      // A server that does not know ranges answers with all.
-      const isWhole = 'Range' in range && answer.ContentRange === undefined;
-      return isWhole ? bytes.subarray(offset, length === undefined ? undefined : offset + length) : bytes;
-    } catch (error) {
-      if (isBeyondEnd(error)) return Buffer.alloc(0);
-      throw error;
-    }
-  }
-
+  const bucket = openBucket(at, tuning);
+  const { client, location } = bucket;
   return {
-    properties: { location, connectionsMax, isRemote: true },
+    properties: { location, connectionsMax: bucket.connectionsMax, isRemote: true },
 
     async get(name, options = {}) {
       if (options.length === 0) {
-        await stat(name, options.signal);
+        // The protocol has no empty range; a missing object must still be told.
+        await stat(bucket, name, options.signal);
         return Buffer.alloc(0);
       }
-      return call(`read ${location}/${name}`, options.signal, (abort) => orMissing(name, get(name, options, abort)));
+      return call(`read ${location}/${name}`, options.signal, (abort) =>
+        orMissing(bucket, name, get(bucket, name, { ...options, abort })),
+      );
     },
 
     async put(name, parts, { signal, isBulkData = false } = {}) {
       const body = parts.length === 1 && Buffer.isBuffer(parts[0]) ? parts[0] : Buffer.concat(parts);
-      const object = { ...target(name), ...putParameters(at, isBulkData) };
+      const object = { ...bucket.target(name), ...putParameters(at, isBulkData) };
       await call(`write ${location}/${name}`, signal, async (abort) => {
-        if (body.length > multipartAboveBytes) {
-          const atOnce = Math.min(partsAtOnceMax, connectionsMax);
-          const options = { partSizeBytes, partsAtOnceMax: atOnce, usesMd5, signal };
-          await putInParts(client, object, { body, options });
+        if (body.length > bucket.multipartAboveBytes) {
+          await putInParts(client, object, { body, options: { ...bucket, signal } });
+          if (object.Tagging !== undefined && bucket.mayLoseTags) await tagAsBulkData(bucket, name, abort);
           return;
         }
-        const md5 = usesMd5 ? { ContentMD5: contentMd5(body) } : {};
+        const md5 = bucket.usesMd5 ? { ContentMD5: contentMd5(body) } : {};
         const { ETag } = await client.send(new PutObjectCommand({ ...object, Body: body, ...md5 }), abort);
         if (ETag === undefined) throw notS3(location);
       });
     },
 
-    stat: (name, { signal } = {}) => stat(name, signal),
+    stat: (name, { signal } = {}) => stat(bucket, name, signal),
 
-    async *list(prefix, { signal } = {}) {
-      assert.ok(prefix === '' || prefix.endsWith('/'), `prefix '${prefix}' ends in the middle of a name`);
-      const request = { Bucket: at.bucket, Prefix: keyPrefix + prefix };
-      let token: string | undefined;
-      do {
-        const from = token === undefined ? {} : { ContinuationToken: token };
-        const page = await call(`list ${location}/${prefix}`, signal, (abort) =>
-          client.send(new ListObjectsV2Command({ ...request, ...from }), abort),
-        );
-        const { Contents = [], IsTruncated, NextContinuationToken } = page;
-        // A listing that is not one must never pass for an empty store, nor half of one for the whole.
-        if (IsTruncated === undefined) throw notS3(location);
-        if (IsTruncated && NextContinuationToken === undefined) throw notS3(location);
-        for (const { Key = '', Size = 0 } of Contents) {
-          throwIfAborted(signal);
-          // Consoles make "folders" of empty objects whose names end in a slash.
-          if (!Key.endsWith('/')) yield { name: Key.slice(keyPrefix.length), sizeBytes: Size };
-        }
-        token = IsTruncated ? NextContinuationToken : undefined;
-      } while (token !== undefined);
-    },
+    list: (prefix, { signal } = {}) => list(bucket, prefix, signal),
 
     async remove(name, { signal } = {}) {
       await call(`remove ${location}/${name}`, signal, (abort) =>
-        client.send(new DeleteObjectCommand(target(name)), abort),
+        client.send(new DeleteObjectCommand(bucket.target(name)), abort),
       );
     },
 
@@ -142,6 +76,98 @@ export function s3Store(at: S3Location, tuning: S3StoreTuning = {}): Store {
       client.destroy();
     },
   };
+}
+
+/** One bucket and how to speak to its server. */
+type Bucket = ReturnType<typeof openBucket>;
+
+function openBucket(at: S3Location, tuning: S3StoreTuning) {
+  const { multipartAboveBytes = 64 * 1024 * 1024, partSizeBytes = 16 * 1024 * 1024 } = tuning;
+  const connectionsMax = at.client.connectionsMax ?? connectionsDefault;
+  const keyPrefix = at.prefix === '' ? '' : `${at.prefix}/`;
+  return {
+    client: createClient(at.client),
+    location: `s3://${at.bucket}${at.prefix === '' ? '' : '/'}${at.prefix}`,
+    bucketName: at.bucket,
+    keyPrefix,
+    target: (name: string) => ({ Bucket: at.bucket, Key: keyPrefix + name }),
+    connectionsMax,
+    multipartAboveBytes,
+    partSizeBytes,
+    partsAtOnceMax: Math.min(partsAtOnceMax, connectionsMax),
+    usesMd5: !isAws(at.client),
+    mayLoseTags: !isAws(at.client),
+  };
+}
+
+/** Runs one call; `send` gets the signal in the SDK's form, and the whole is given up at once when it aborts. */
+async function call<T>(work: string, signal: AbortSignal | undefined, send: (abort: AbortOption) => Promise<T>) {
+  throwIfAborted(signal);
+  try {
+    return await untilAborted(send(signal === undefined ? {} : { abortSignal: signal }), signal);
+  } catch (error) {
+    if (signal?.aborted === true) throw interruption(signal);
+    throw storeErrorOfS3(error, work);
+  }
+}
+
+async function orMissing<T>(bucket: Bucket, name: string, answer: Promise<T>): Promise<T> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (isMissing(error)) throw objectMissing(name, bucket.location);
+    throw error;
+  }
+}
+
+async function stat(bucket: Bucket, name: string, signal: AbortSignal | undefined): Promise<ObjectInfo> {
+  const { client, location } = bucket;
+  const { ContentLength } = await call(`look at ${location}/${name}`, signal, (abort) =>
+    orMissing(bucket, name, client.send(new HeadObjectCommand(bucket.target(name)), abort)),
+  );
+  if (ContentLength === undefined) throw notS3(location);
+  return { name, sizeBytes: ContentLength };
+}
+
+async function get(
+  bucket: Bucket,
+  name: string,
+  { offset = 0, length, abort }: GetOptions & { readonly abort: AbortOption },
+): Promise<Buffer> {
+  const range = offset === 0 && length === undefined ? {} : { Range: rangeHeader(offset, length) };
+  try {
+    const answer = await bucket.client.send(new GetObjectCommand({ ...bucket.target(name), ...range }), abort);
+    const bytes = await bodyOf(answer, `${bucket.location}/${name}`);
+    // A server that does not know ranges answers with all.
+    const isWhole = 'Range' in range && answer.ContentRange === undefined;
+    return isWhole ? bytes.subarray(offset, length === undefined ? undefined : offset + length) : bytes;
+  } catch (error) {
+    if (isBeyondEnd(error)) return Buffer.alloc(0);
+    throw error;
+  }
+}
+
+async function* list(bucket: Bucket, prefix: string, signal: AbortSignal | undefined): AsyncGenerator<ObjectInfo> {
+  assert.ok(prefix === '' || prefix.endsWith('/'), `prefix '${prefix}' ends in the middle of a name`);
+  const { client, location, keyPrefix } = bucket;
+  const request = { Bucket: bucket.bucketName, Prefix: keyPrefix + prefix };
+  let token: string | undefined;
+  do {
+    const from = token === undefined ? {} : { ContinuationToken: token };
+    const page = await call(`list ${location}/${prefix}`, signal, (abort) =>
+      client.send(new ListObjectsV2Command({ ...request, ...from }), abort),
+    );
+    const { Contents = [], IsTruncated, NextContinuationToken } = page;
+    // A listing that is not one must never pass for an empty store, nor half of one for the whole.
+    if (IsTruncated === undefined) throw notS3(location);
+    if (IsTruncated && NextContinuationToken === undefined) throw notS3(location);
+    for (const { Key = '', Size = 0 } of Contents) {
+      throwIfAborted(signal);
+      // Consoles make "folders" of empty objects whose names end in a slash.
+      if (!Key.endsWith('/')) yield { name: Key.slice(keyPrefix.length), sizeBytes: Size };
+    }
+    token = IsTruncated ? NextContinuationToken : undefined;
+  } while (token !== undefined);
 }
 
 interface AbortOption {
@@ -159,6 +185,13 @@ function putParameters(at: S3Location, isBulkData: boolean): Omit<PutObjectComma
     ...(isBulkData && bulkStorageClass !== undefined && { StorageClass: bulkStorageClass as 'STANDARD' }),
     ...(isBulkData && tagsBulkData && { Tagging: `${bulkDataTag.key}=${bulkDataTag.value}` }),
   };
+}
+
+/** radosgw 16 takes the tag of an upload in parts without an error and forgets it. */
+async function tagAsBulkData(bucket: Bucket, name: string, abort: AbortOption): Promise<void> {
+  const { key: Key, value: Value } = bulkDataTag;
+  const Tagging = { TagSet: [{ Key, Value }] };
+  await bucket.client.send(new PutObjectTaggingCommand({ ...bucket.target(name), Tagging }), abort);
 }
 
 function rangeHeader(offset: number, length: number | undefined): string {

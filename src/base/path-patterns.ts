@@ -1,13 +1,13 @@
-// Exclude patterns with restic's meaning, so that one list serves both tools: a pattern matches any run of whole path
+// Patterns over paths with the meaning of restic's excludes, so that one list serves both tools: a pattern matches any run of whole path
 // components, from the root if it begins with `/`; `*`, `?` and `[a-z]` stay inside a component, `**` spans several;
 // the last pattern that matches decides, and `!` takes an exclusion back. Glob libraries differ in each of these.
 import { posix } from 'node:path';
-import { AppError } from '../../base/errors.ts';
+import { AppError } from './errors.ts';
 
-/** Tells whether the entry at an absolute path is left out. A directory left out is not searched at all. */
-export type IsExcluded = (path: string) => boolean;
+/** Tells whether a pattern fits the entry at an absolute path, or a folder above it. */
+export type PathTest = (path: string) => boolean;
 
-export function excludePatterns(patterns: readonly string[]): IsExcluded {
+export function pathPatterns(patterns: readonly string[]): PathTest {
   const rules: { readonly isNegated: boolean; readonly sources: string[] }[] = [];
   for (const pattern of patterns) {
     const isNegated = pattern.startsWith('!');

@@ -1,6 +1,6 @@
 // Restic's answers to the same patterns are compared in test/integration/files-like-restic.test.ts.
 import { expect, test } from 'vitest';
-import { excludePatterns } from './exclude-patterns.ts';
+import { pathPatterns } from './path-patterns.ts';
 
 test.each<[string[], string, boolean]>([
   [['*.tmp'], '/srv/a.tmp', true],
@@ -33,13 +33,13 @@ test.each<[string[], string, boolean]>([
   [['*'], '/a\nb', true],
   [[], '/a', false],
 ])('%j against %j: %j', (patterns, path, expected) => {
-  expect(excludePatterns(patterns)(path)).toBe(expected);
+  expect(pathPatterns(patterns)(path)).toBe(expected);
 });
 
 test.each(['', '!', 'a[', 'a[]', 'a[b', 'a[z-a]', 'a[b-', 'a[-]', 'a\\'])(
   'pattern %j is refused with the pattern in the message',
   (pattern) => {
-    expect(() => excludePatterns(['fine', pattern])).toThrow(
+    expect(() => pathPatterns(['fine', pattern])).toThrow(
       expect.objectContaining({
         code: 'CONFIG_INVALID',
         message: expect.stringContaining(`'${pattern.replace('!', '')}'`),

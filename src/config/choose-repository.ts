@@ -1,0 +1,44 @@
+// Which repository a command works on: one of lifeboat.yaml by its name, or any place by its location.
+import { resolve } from 'node:path';
+import { AppError } from '../base/errors.ts';
+import { repositorySchema, type RepositorySettings } from '../model/repository-settings.ts';
+import { withStore } from './defaults.ts';
+import type { Environment } from './environment.ts';
+import { nearestOf } from './nearest.ts';
+
+/** `named` comes from `--repository` or LIFEBOAT_REPOSITORY; without it, the first one of lifeboat.yaml. */
+export function chooseRepository(
+  named: string | undefined,
+  repositories: readonly RepositorySettings[],
+  environment: Environment,
+): RepositorySettings {
+  if (named === undefined) {
+    if (repositories[0] !== undefined) return repositories[0];
+    throw new AppError('CONFIG_MISSING', 'no repository is named', {
+      hint: "Name one with --repository or LIFEBOAT_REPOSITORY, or write a lifeboat.yaml with 'lifeboat init'.",
+    });
+  }
+  const known = repositories.find(({ name, location }) => name === named || location === named);
+  return known ?? repositoryAt(named, repositories, environment);
+}
+
+function repositoryAt(
+  text: string,
+  repositories: readonly RepositorySettings[],
+  environment: Environment,
+): RepositorySettings {
+  // A bare word is a mistyped name far more often than a folder; `./word` says folder.
+  if (!/[/\\]/.test(text)) {
+    const names = repositories.map(({ name }) => name);
+    const nearest = nearestOf(text, names);
+    throw new AppError('NOT_FOUND', `there is no repository '${text}' in lifeboat.yaml`, {
+      hint: nearest === undefined ? `Write './${text}' if it is a folder.` : `Use '${nearest}', if that is meant.`,
+    });
+  }
+  const parsed = repositorySchema.safeParse({ location: text });
+  if (!parsed.success) {
+    throw new AppError('USAGE', `'${text}' is no location`, { hint: 'Give a folder, or s3://bucket/prefix.' });
+  }
+  const location = text.includes('://') ? text : resolve(environment.workingFolder, text);
+  return { ...withStore(parsed.data, location, environment), name: text, location };
+}

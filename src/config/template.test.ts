@@ -1,0 +1,86 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { parseConfiguration } from './load.ts';
+import { configurationTemplate, type TemplateAnswers } from './template.ts';
+
+const environment = { variables: {}, workingFolder: '/app', homeFolder: '/home/me' };
+
+const answers: TemplateAnswers = {
+  application: 'shop',
+  environment: 'production',
+  schemaLocation: './lifeboat.schema.json',
+  repositories: [
+    { name: 'local', location: '/srv/backups', passwordFile: undefined },
+    { name: 'offsite', location: 's3://bucket/shop', passwordFile: '/run/secrets/lifeboat' },
+  ],
+  components: [
+    { name: 'database', type: 'postgres', host: 'db' },
+    { name: 'cache', type: 'redis', host: undefined },
+    { name: 'uploads', type: 'files', paths: ['uploads', '/srv/#x: y'] },
+    { name: 'settings', type: 'config', files: ['.env'] },
+  ],
+  cron: '0 2 * * *',
+  timeZone: 'Europe/Berlin',
+};
+
+test('the template is a valid file that says what was answered', () => {
+  const { application, warnings } = parseConfiguration(configurationTemplate(answers), {
+    path: '/app/lifeboat.yaml',
+    environment,
+  });
+  expect(application).toMatchObject({
+    name: 'shop',
+    repositories: [
+      { location: '/srv/backups' },
+      { location: 's3://bucket/shop', passwordFile: '/run/secrets/lifeboat' },
+    ],
+    components: [
+      { name: 'database', type: 'postgres', host: 'db', tier: 'P0' },
+      { name: 'cache', type: 'redis', host: 'localhost' },
+      { name: 'uploads', paths: ['/app/uploads', '/srv/#x: y'] },
+      { name: 'settings', files: ['/app/.env'] },
+    ],
+  });
+  expect(application.components[0]?.policy).toMatchObject({
+    schedules: [{ kind: 'cron', cron: '0 2 * * *', timeZone: 'Europe/Berlin' }],
+    targets: [{ repository: 'local' }, { repository: 'offsite' }],
+  });
+  expect(warnings).toEqual([]);
+});
+
+test('an example stays valid when its commented keys are switched on', () => {
+  const text = configurationTemplate(answers).replaceAll(/^( +)# (?=[a-z]+(?:File)?: )/gm, '$1');
+  const variables = { POSTGRES_USER: 'a', POSTGRES_PASSWORD: 'b', REDIS_PASSWORD: 'c' };
+  const { application } = parseConfiguration(text, {
+    path: '/app/lifeboat.yaml',
+    environment: { ...environment, variables },
+  });
+  expect(application.components[0]).toMatchObject({
+    user: 'a',
+    checks: [{ sql: 'select count(*) from users', min: 1 }],
+  });
+  expect(application.repositories[0]?.passwordFile).toBe('/run/secrets/lifeboat');
+});
+
+test('any path and host stays one value', () => {
+  // `${` would be a reference, which is what it means in a file that a person wrote.
+  const value = fc.string({ minLength: 1, unit: 'grapheme' }).filter((text) => !text.includes('${'));
+  fc.assert(
+    fc.property(value, value, (path, host) => {
+      const components: TemplateAnswers['components'] = [
+        { name: 'uploads', type: 'files', paths: [`/x/${path}`] },
+        { name: 'database', type: 'postgres', host },
+      ];
+      const text = configurationTemplate({ ...answers, components });
+      const { application } = parseConfiguration(text, { path: '/app/lifeboat.yaml', environment });
+      expect(application.components).toHaveLength(2);
+      expect(application.components[1]).toMatchObject({ host });
+    }),
+  );
+});
+
+test('an application without repositories and components yet is a valid section, not broken YAML', () => {
+  const text = configurationTemplate({ ...answers, repositories: [], components: [] });
+  expect(text).toContain('repositories: {}');
+  expect(text).toContain('components: {}');
+});

@@ -1,0 +1,101 @@
+// Makes folders with everything a file system allows: odd names, links, holes, special files, huge and empty files.
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  closeSync,
+  ftruncateSync,
+  linkSync,
+  lutimesSync,
+  mkdirSync,
+  openSync,
+  symlinkSync,
+  writeSync,
+} from 'node:fs';
+import { createCipheriv } from 'node:crypto';
+import { fsPath, nameFromBytes } from '../../src/base/byte-name.ts';
+import type { Random } from '../../src/base/random.ts';
+
+const oddNames = [
+  'a<b>&',
+  'quote"x',
+  'back\\slash',
+  'new\nline',
+  'tab\there',
+  'ä ö ü',
+  '\u{1f600}',
+  'nbsp\u00a0x',
+  '\u2028',
+  '-rf',
+  '~',
+  '...',
+  ' ',
+  '%s',
+  '*',
+];
+
+function randomName(random: Random, number: number): string {
+  const kind = random();
+  if (kind < 0.3) return `${oddNames[Math.floor(random() * oddNames.length)] ?? ''}${number}`;
+  if (kind < 0.4)
+    return nameFromBytes(Buffer.from([0x66, 0xff, 0x80 + Math.floor(random() * 0x7f), ...Buffer.from(String(number))]));
+  if (kind < 0.45) return `${'n'.repeat(240)}${number}`;
+  return `file-${number}`;
+}
+
+/** Bytes that do not compress, cheaply. */
+export function noise(random: Random, sizeBytes: number): Buffer {
+  const key = Buffer.from(Array.from({ length: 32 }, () => Math.floor(random() * 256)));
+  return createCipheriv('aes-256-ctr', key, Buffer.alloc(16)).update(Buffer.alloc(sizeBytes));
+}
+
+function randomSize(random: Random): number {
+  const kind = random();
+  if (kind < 0.2) return 0;
+  if (kind < 0.9) return Math.floor(random() * 5000);
+  if (kind < 0.98) return Math.floor(random() * 700_000);
+  return Math.floor(random() * 12_000_000);
+}
+
+function writeRandomFile(path: string, random: Random): void {
+  const sizeBytes = randomSize(random);
+  const file = openSync(fsPath(path), 'wx', 0o600);
+  try {
+    if (random() < 0.1) {
+      ftruncateSync(file, sizeBytes + 3_000_000); // A hole, and after it the end.
+      writeSync(file, noise(random, 100), 0, 100, sizeBytes);
+    } else if (random() < 0.5) writeSync(file, noise(random, sizeBytes));
+    else
+      writeSync(
+        file,
+        Buffer.from('the same words again and again\n'.repeat(Math.ceil(sizeBytes / 31))).subarray(0, sizeBytes),
+      );
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** Fills an existing folder with about `entries` entries. */
+export function fillFolder(root: string, random: Random, entries: number): void {
+  const folders = [root];
+  const files: string[] = [];
+  for (let number = 0; number < entries; number += 1) {
+    const parent = folders[Math.floor(random() * folders.length)] ?? root;
+    const path = `${parent}/${randomName(random, number)}`;
+    const kind = random();
+    const twin = files[Math.floor(random() * files.length)];
+    if (kind < 0.15) {
+      mkdirSync(fsPath(path));
+      folders.push(path);
+    } else if (kind < 0.22)
+      symlinkSync(random() < 0.5 ? '../nowhere' : fsPath(nameFromBytes(Buffer.from('746f20ff', 'hex'))), fsPath(path));
+    else if (kind < 0.27 && twin !== undefined) linkSync(fsPath(twin), fsPath(path));
+    else if (kind < 0.29) execFileSync('mkfifo', ['--', `${root}/fifo-${number}`]);
+    else {
+      writeRandomFile(path, random);
+      files.push(path);
+      if (random() < 0.5)
+        chmodSync(fsPath(path), [0o644, 0o755, 0o4755, 0o2711, 0o400][Math.floor(random() * 5)] ?? 0o600);
+      if (random() < 0.3) lutimesSync(fsPath(path), 1, Math.floor(random() * 4e9) - 1e9);
+    }
+  }
+}
