@@ -294,7 +294,8 @@ class HeldLock implements Lock {
     await this.#refreshing;
     this.#outdated.add(this.#id);
     for (const id of this.#outdated) heldHere.delete(id);
-    await this.#removeOutdated();
+    // The outcome of the work must not hide behind this: a lock that stays is an orphan to this machine and stale to all.
+    await this.#removeOutdated().catch(() => undefined);
   }
 
   async #removeOutdated(signal?: AbortSignal): Promise<void> {

@@ -105,6 +105,7 @@ async function runStep(world: World): Promise<void> {
   const all = kinds.map((kind, at) =>
     runOperation(world, kind, { beside: kinds, pause: at === 0 ? pause : undefined }),
   );
+  for (const each of all) each.catch(() => undefined); // Heard of at the end of the step.
   if (pause !== undefined) {
     const [paused, ...others] = all;
     await Promise.race([pause.reached.then(() => (world.counts.paused += 1)), paused]);
