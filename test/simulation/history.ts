@@ -3,7 +3,7 @@
 import { AppError, messageOf } from '../../src/base/errors.ts';
 import { seededRandom, type Random } from '../../src/base/random.ts';
 import { unlock } from '../../src/repository/lock.ts';
-import { mutate, type Files } from './generated-source.ts';
+import { mutate, type Files } from '../support/generated-source.ts';
 import { operationKinds, operations, type OperationKind, type Scene } from './operations.ts';
 import {
   makePause,

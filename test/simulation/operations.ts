@@ -8,7 +8,7 @@ import { prune } from '../../src/repository/prune-execute.ts';
 import { rebuildIndex } from '../../src/repository/rebuild-index.ts';
 import type { Repository } from '../../src/repository/repository.ts';
 import { rewriteTags } from '../../src/repository/rewrite-tags.ts';
-import { generatedSource, mutate, type Files } from './generated-source.ts';
+import { generatedSource, mutate, type Files } from '../support/generated-source.ts';
 import { numberOf, type SimulatedRepository } from './simulated-repository.ts';
 
 export const operationKinds = ['backup', 'forget', 'prune', 'copy', 'tag', 'rebuild'] as const;

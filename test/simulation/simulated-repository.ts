@@ -11,8 +11,8 @@ import { verifyRepository } from '../../src/repository/verify.ts';
 import { walkTree } from '../../src/repository/walk.ts';
 import type { Workers } from '../../src/repository/worker-pool.ts';
 import { memoryStore, type MemoryStore } from '../../src/storage/memory/store.ts';
-import type { Files } from './generated-source.ts';
-import { inlineWorkers } from './inline-workers.ts';
+import type { Files } from '../support/generated-source.ts';
+import { inlineWorkers } from '../support/inline-workers.ts';
 import { simulatedHost, type HostOptions, type SimulatedClock, type SimulatedHost } from './simulated-host.ts';
 
 const password = 'geheim';
