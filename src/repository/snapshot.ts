@@ -90,6 +90,13 @@ export interface StoredSnapshot extends Snapshot {
   readonly id: SnapshotId;
 }
 
+/** What was stored, for writing it again under a new id. */
+export function withoutId(stored: StoredSnapshot): Snapshot {
+  const snapshot: Snapshot & { id?: SnapshotId } = { ...stored };
+  delete snapshot.id;
+  return snapshot;
+}
+
 function withoutEmpty(snapshot: Snapshot): Record<string, unknown> {
   const {
     time: at,
