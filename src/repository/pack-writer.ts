@@ -30,6 +30,7 @@ export interface PackWriterOptions {
   readonly signal: AbortSignal;
   /** Called before each index file is written: the moment from which others may rely on the packs. */
   beforeIndex(): Promise<void>;
+  /** Tests make packs small. */
   readonly packTargetBytes?: number | undefined;
 }
 

@@ -84,7 +84,7 @@ async function decide({ repository, request, signal }: PruneRun): Promise<Decide
     {
       maxUnused: request.maxUnused ?? defaultMaxUnused,
       maxRepackBytes: request.maxRepackBytes,
-      packTargetBytes: request.packTargetBytes ?? packTargetBytes,
+      packTargetBytes: request.packTargetBytes ?? packTargetBytes.tree,
     },
   );
   return { survey, kept, decision };
