@@ -11,7 +11,7 @@ const run = (...args: string[]): Promise<Ran> =>
 
 async function succeed(...args: string[]): Promise<Ran> {
   const ran = await run(...args);
-  expect({ exitCode: ran.exitCode, stderr: ran.stderr }).toMatchObject({ exitCode: 0 });
+  if (ran.exitCode !== 0) throw new Error(`lifeboat ${args.join(' ')}: ${ran.exitCode} ${ran.stdout} ${ran.stderr}`);
   return ran;
 }
 
