@@ -22,6 +22,7 @@ import { postgresOptions, redisAddress } from './config/server-options.ts';
 import { configurationTemplate } from './config/template.ts';
 import type { Component } from './model/component.ts';
 import type { RepositorySettings } from './model/repository-settings.ts';
+import type { PackId } from './repository/ids.ts';
 import { openRepository } from './repository/open-repository.ts';
 import type { Source } from './sources/source.ts';
 import { cachingStore } from './storage/caching.ts';
@@ -241,17 +242,17 @@ async function openWithCache(
     const { signal, clock, random } = context;
     const repository = await openRepository(store, { password, signal, clock, random });
     const usesCache = options.cache && access !== 'uncached' && store.properties.isRemote;
-    const cached = usesCache
-      ? cachingStore(store, {
-          folder: options.cacheFolder ?? defaultCacheFolder(environment),
-          repositoryId: repository.config.id,
-          isCacheable: (name) => name.startsWith('index/') || name.startsWith('snapshots/'),
-          onProblem: ({ message }) => context.progress.note(`working without the cache: ${message}`),
-        })
-      : store;
+    if (!usesCache) return { settings, repository, [Symbol.asyncDispose]: () => store[Symbol.asyncDispose]() };
+    const treePacks = new Set<PackId>();
+    const cached = cachingStore(store, {
+      folder: options.cacheFolder ?? defaultCacheFolder(environment),
+      repositoryId: repository.config.id,
+      isCacheable: (name) => /^(?:index|snapshots)\//.test(name) || treePacks.has(name.slice(-64) as PackId),
+      onProblem: ({ message }) => context.progress.note(`working without the cache: ${message}`),
+    });
     return {
       settings,
-      repository: { ...repository, store: cached },
+      repository: { ...repository, store: cached, treePacks },
       [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
     };
   } catch (error) {

@@ -141,6 +141,7 @@ export class PackWriter implements AsyncDisposable {
     const id = hash.digest('hex') as PackId;
     const { signal } = this.#options;
     this.#throwFailure();
+    if (type === 'tree') this.#repository.treePacks?.add(id);
     await this.#repository.store.put(fileName('data', id), parts, { signal, isBulkData: type === 'data' });
     this.storedBytes += packSizeOf(pack.entries);
     const entries = placeEntries(pack.entries);

@@ -101,7 +101,9 @@ await describeWithS3('a bucket as repository', () => {
     await succeed('restore', 'latest', '--to', './out', ...repository);
     expect(await readFile(join(folder.path, 'out', folder.path, 'file'), 'utf8')).toBe('content');
     const cached = await readdir(join(folder.path, '.cache/lifeboat'), { recursive: true });
-    expect(cached.some((name) => /snapshots\/..\/[0-9a-f]{64}$/.test(name))).toBe(true);
+    for (const kind of ['snapshots', 'index', 'data']) {
+      expect(cached).toContainEqual(expect.stringMatching(new RegExp(`${kind}/../[0-9a-f]{64}$`)));
+    }
 
     const doctor = await run('doctor', ...repository);
     expect(doctor.stdout).toMatch(/ok +credentials +access key/);

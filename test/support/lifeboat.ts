@@ -11,6 +11,8 @@ export interface RunOptions {
   readonly folder: string;
   readonly environment?: Readonly<Record<string, string>>;
   readonly input?: string;
+  /** Runs as another user. */
+  readonly userId?: number;
   /** Told of the process once it runs. */
   readonly onStart?: (child: ChildProcess) => void;
 }
@@ -27,8 +29,12 @@ export function environmentIn(folder: string, own: Readonly<Record<string, strin
 }
 
 export async function runLifeboat(args: readonly string[], options: RunOptions): Promise<Ran> {
-  const { folder, environment, input = '', onStart } = options;
-  const child = spawn(process.execPath, [launcher, ...args], { cwd: folder, env: environmentIn(folder, environment) });
+  const { folder, environment, input = '', userId, onStart } = options;
+  const child = spawn(process.execPath, [launcher, ...args], {
+    cwd: folder,
+    env: environmentIn(folder, environment),
+    ...(userId !== undefined && { uid: userId, gid: userId }),
+  });
   onStart?.(child);
   // A program that ends without reading its input is no failure of the test.
   child.stdin.on('error', () => undefined);
