@@ -85,6 +85,7 @@ test('retention keeps what the policy keeps, and the newest proven one beside it
   expect(await run('retention')).toMatchObject({ exitCode: 2 });
   const done = await succeed('retention', '--yes');
   expect(done.stdout).toContain('removed 1 snapshot, 2 stay');
+  expect(done.stdout).toMatch(/^freed /m);
   expect((await succeed('snapshots')).stdout).toContain('2 snapshots');
 });
 
