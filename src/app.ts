@@ -22,7 +22,6 @@ import { postgresOptions, redisAddress } from './config/server-options.ts';
 import { configurationTemplate } from './config/template.ts';
 import type { Component } from './model/component.ts';
 import type { RepositorySettings } from './model/repository-settings.ts';
-import type { PackId } from './repository/ids.ts';
 import { openRepository } from './repository/open-repository.ts';
 import type { Source } from './sources/source.ts';
 import { cachingStore } from './storage/caching.ts';
@@ -241,15 +240,16 @@ async function openWithCache(
   try {
     const { signal, clock, random } = context;
     const repository = await openRepository(store, { password, signal, clock, random });
+    const treePacks = new Set<string>();
     const usesCache = options.cache && access !== 'uncached' && store.properties.isRemote;
-    if (!usesCache) return { settings, repository, [Symbol.asyncDispose]: () => store[Symbol.asyncDispose]() };
-    const treePacks = new Set<PackId>();
-    const cached = cachingStore(store, {
-      folder: options.cacheFolder ?? defaultCacheFolder(environment),
-      repositoryId: repository.config.id,
-      isCacheable: (name) => /^(?:index|snapshots)\//.test(name) || treePacks.has(name.slice(-64) as PackId),
-      onProblem: ({ message }) => context.progress.note(`working without the cache: ${message}`),
-    });
+    const cached = usesCache
+      ? cachingStore(store, {
+          folder: options.cacheFolder ?? defaultCacheFolder(environment),
+          repositoryId: repository.config.id,
+          isCacheable: (name) => name.startsWith('index/') || name.startsWith('snapshots/') || treePacks.has(name),
+          onProblem: ({ message }) => context.progress.note(`working without the cache: ${message}`),
+        })
+      : store;
     return {
       settings,
       repository: { ...repository, store: cached, treePacks },

@@ -23,8 +23,8 @@ export async function loadIndex(repository: Repository, signal: AbortSignal): Pr
   const index = new BlobIndex();
   await forEachLimited(await listIds(repository, 'index', signal), filesAtOnce, async (id) => {
     for (const pack of await loadIndexFile(repository, id, signal)) {
+      if (pack.entries[0]?.type === 'tree') repository.treePacks?.add(fileName('data', pack.id));
       index.addPack(pack.id, pack.entries);
-      if (pack.entries[0]?.type === 'tree') repository.treePacks?.add(pack.id);
     }
   });
   return index;

@@ -5,7 +5,7 @@ import type { Random } from '../base/random.ts';
 import type { Store } from '../storage/store.ts';
 import type { RepositoryConfig } from './config-file.ts';
 import { hashOf } from './ids.ts';
-import type { KeyId, PackId } from './ids.ts';
+import type { KeyId } from './ids.ts';
 import { fileName, listFiles, type FileIds, type FileKind } from './layout.ts';
 import type { KeyTriple } from './seal.ts';
 import { decodeUnpacked, encodeUnpacked } from './unpacked.ts';
@@ -27,8 +27,8 @@ export interface Repository {
   readonly clock: Clock;
   readonly random: Random;
   readonly lockSettings?: LockSettings | undefined;
-  /** Packs of trees as they become known, for a store that keeps copies of what is read often. */
-  readonly treePacks?: Set<PackId> | undefined;
+  /** Filled with the names of packs that hold trees as they become known: a cache keeps copies of them. */
+  readonly treePacks?: Set<string> | undefined;
 }
 
 /** Files whose content is sealed JSON. */
