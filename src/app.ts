@@ -6,8 +6,9 @@ import { systemClock } from './base/clock.ts';
 import { AppError, isAppError } from './base/errors.ts';
 import { systemRandom } from './base/random.ts';
 import type { AnyCommand } from './cli/command.ts';
-import type { Access, CommandContext, OpenedRepository } from './cli/context.ts';
+import type { Access, CommandContext, OpenedRepository, PasswordUse } from './cli/context.ts';
 import type { InitAnswers } from './cli/first-configuration.ts';
+import { newPassword } from './cli/new-password.ts';
 import type { GivenFlags, ProgramParts } from './cli/program.ts';
 import { noProgress, type ProgressSink } from './cli/progress.ts';
 import { terminalPrompter } from './cli/prompter.ts';
@@ -65,8 +66,6 @@ export function createContext(
     cacheFolder: options.cacheFolder ?? defaultCacheFolder(environment),
     settings: {
       lockWaitMs: options.retryLock,
-      isVerbose: options.verbose,
-      isJson: options.json,
       showsBar: streams.stderr.isTTY && !options.json && !options.quiet,
     },
     named: { repository: options.repository, passwordFile: options.passwordFile },
@@ -90,10 +89,10 @@ export function createContext(
       const { reportBucket } = await import('./storage/s3/bucket-report.ts');
       yield* reportBucket(location, { clock: systemClock, signal });
     },
-    passwordOf(settings) {
+    passwordOf(settings, use = 'open') {
       let password = passwords.get(keyOf(settings));
       if (password === undefined) {
-        passwords.set(keyOf(settings), (password = findPassword(settings, context, optionsOf(settings))));
+        passwords.set(keyOf(settings), (password = findPassword(settings, context, { ...optionsOf(settings), use })));
       }
       return password;
     },
@@ -173,14 +172,16 @@ async function configurationFor(options: GlobalOptions, environment: Environment
 
 async function findPassword(
   settings: RepositorySettings,
-  { prompter, progress, workingFolder }: CommandContext,
-  { values, origins }: ResolvedOptions,
+  context: CommandContext,
+  { values, origins, use }: ResolvedOptions & { readonly use: PasswordUse },
 ): Promise<string> {
+  const { prompter, progress, workingFolder } = context;
   try {
     return (await repositoryPassword(values, origins, workingFolder)).trim();
   } catch (error) {
     const isNoneNamed = values.password === undefined && values.passwordFile === undefined;
     if (!isNoneNamed || prompter === undefined || !isAppError(error, 'PASSWORD_MISSING')) throw error;
+    if (use === 'new') return newPassword(context, undefined);
     progress.clear();
     const answer = (await prompter.secret(`Password of ${settings.name}`)).trim();
     if (answer === '') throw error;
