@@ -104,6 +104,18 @@ test('a component that fails does not keep the others from being backed up, and 
   await writeFile(path, text);
 });
 
+test('a repository that is not there does not keep the others from being verified, and decides the exit code', async () => {
+  const path = join(folder.path, 'lifeboat.yaml');
+  const text = await readFile(path, 'utf8');
+  const other = "repositories:\n  gone:\n    location: ./gone\n    passwordFile: './password'\n";
+  await writeFile(path, text.replace('repositories:\n', other));
+  const ran = await run('verify');
+  expect(ran).toMatchObject({ exitCode: 10 });
+  expect(ran.stdout).toMatch(/repository local: intact/);
+  expect(ran.stdout).toMatch(/repository gone: unknown/);
+  await writeFile(path, text);
+});
+
 test('a mistake in lifeboat.yaml is named by line and column, and ends with 2', async () => {
   const path = join(folder.path, 'lifeboat.yaml');
   const text = await readFile(path, 'utf8');

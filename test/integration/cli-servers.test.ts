@@ -114,6 +114,24 @@ await describeWithS3('a bucket as repository', () => {
   });
 });
 
+await describeWithS3('a bucket that refuses', () => {
+  test('is told by doctor with the key in use and what to grant, and fails the backup without a stack', async () => {
+    await using folder = await temporaryFolder();
+    await using server = await startS3Server({ refusesCredentials: true });
+    const { run } = runner(folder.path, { AWS_ACCESS_KEY_ID: 'AKIAWRONGKEY', AWS_SECRET_ACCESS_KEY: 'not the secret' });
+    const place = `s3://some-bucket/app?endpoint=${encodeURIComponent(server.client.endpoint)}&region=us-east-1`;
+    const doctor = await run('doctor', '--repository', place);
+    expect(doctor).toMatchObject({ exitCode: 1 });
+    expect(doctor.stdout).toContain('AKIAWRONGKEY');
+    expect(doctor.stdout).toMatch(/FAILED +list bucket[^]*hint: /);
+    expect(doctor.stdout).not.toContain('not the secret');
+    const backup = await run('backup', '--path', '.', '--repository', place);
+    expect(backup).toMatchObject({ exitCode: 1 });
+    expect(backup.stderr).toContain('STORE_DENIED');
+    expect(backup.stderr).not.toMatch(/^ +at /m);
+  });
+});
+
 describe('a server that is not there', () => {
   test('fails the backup of its component, and no message holds its password', async () => {
     await using folder = await temporaryFolder();
