@@ -8,7 +8,7 @@ import { defaultLockWaitMaxMs, type PostgresOptions } from '../../src/sources/po
 import { findServers } from '../../src/sources/postgres/server-programs.ts';
 
 const never = new AbortController().signal;
-export const programFolders = (process.env['PATH'] ?? '').split(delimiter).filter((folder) => folder !== '');
+const programFolders = (process.env['PATH'] ?? '').split(delimiter).filter((folder) => folder !== '');
 const servers = await findServers(programFolders, never);
 
 export interface TestServer extends LocalServer {
@@ -30,7 +30,11 @@ export async function startPostgres(major: number, settings: readonly string[] =
       return rows;
     },
     options: (changes = {}) => ({
-      ...{ ...server.address, databases: [], lockWaitMaxMs: defaultLockWaitMaxMs, programFolders, clock: systemClock },
+      ...server.address,
+      databases: [],
+      lockWaitMaxMs: defaultLockWaitMaxMs,
+      programFolders,
+      clock: systemClock,
       ...changes,
     }),
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),

@@ -55,7 +55,10 @@ function recoveryPoint(recorded: {
 }): RecordedBackup {
   const { listed, files, problems, facts, fingerprint } = recorded;
   return {
-    ...{ files, problems, recordedFacts: facts, recordedFingerprint: fingerprint },
+    files,
+    problems,
+    recordedFacts: facts,
+    recordedFingerprint: fingerprint,
     // eslint-disable-next-line typescript/require-await -- The contract wants an async iterable.
     async *entries() {
       yield* listed;

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { backup, type BackupOptions, type BackupResult } from '../../src/operations/backup/backup.ts';
 import { decideTreeRestore, type TreeRestoreRequest } from '../../src/operations/restore/tree-decision.ts';
 import { executeTreeRestore, type TreeRestoreResult } from '../../src/operations/restore/tree-restore.ts';
+import type { IndexedRepository } from '../../src/repository/blob-reader.ts';
 import { loadIndex } from '../../src/repository/load-index.ts';
 import { initRepository, openRepository } from '../../src/repository/open-repository.ts';
 import type { Repository } from '../../src/repository/repository.ts';
@@ -23,6 +24,11 @@ export async function createRepository(folder: string, chunkerDefault: 'gear' | 
 
 export function reopen(folder: string): Promise<Repository> {
   return openRepository(localStore(join(folder, 'repository')), { password: testPassword, signal: noSignal });
+}
+
+export async function openIndexed(folder: string): Promise<IndexedRepository> {
+  const repository = await reopen(folder);
+  return { repository, index: await loadIndex(repository, noSignal) };
 }
 
 export function backupFolder(

@@ -5,7 +5,7 @@ import type { FileMetadata, FileType } from '../../base/file-type.ts';
 import type { FingerprintItem } from '../../model/fingerprint.ts';
 import { AppError, isAppError } from '../../base/errors.ts';
 import type { BackupSession, Entry, EntryProblem } from '../source.ts';
-import { describeServer, type ServerAddress } from './connection.ts';
+import { describeServer, type ServerAddress } from './server-address.ts';
 import { type DatabaseSession, openDatabaseSession } from './database-session.ts';
 import { dumpsFolder, dumpPath, globalsPath } from './entry-paths.ts';
 import { tocReader } from './dump-toc.ts';
@@ -93,9 +93,21 @@ function whole(path: string, timeMs: number, open: (signal: AbortSignal) => Asyn
 function metadataOf(type: FileType, timeMs: number): FileMetadata {
   const timeNs = BigInt(timeMs) * 1_000_000n;
   return {
-    ...{ type, mode: type === 'dir' ? 0o700 : 0o600, mtimeNs: timeNs, atimeNs: timeNs, ctimeNs: timeNs },
-    ...{ uid: 0, gid: 0, user: '', group: '', inode: 0n, deviceId: 0n, links: 1 },
-    ...{ sizeBytes: 0, deviceNumber: 0n, extendedAttributes: [] }, // How large a dump gets is known at its end.
+    type,
+    mode: type === 'dir' ? 0o700 : 0o600,
+    mtimeNs: timeNs,
+    atimeNs: timeNs,
+    ctimeNs: timeNs,
+    uid: 0,
+    gid: 0,
+    user: '',
+    group: '',
+    inode: 0n,
+    deviceId: 0n,
+    links: 1,
+    sizeBytes: 0,
+    deviceNumber: 0n,
+    extendedAttributes: [], // How large a dump gets is known at its end.
   };
 }
 
@@ -141,10 +153,18 @@ async function* dump(backup: Backup, database: DatabaseSession, signal: AbortSig
   const run = {
     ...({ folder: backup.program.folder, program: 'pg_dump', address: backup.address } as const),
     arguments: [
-      ...['--format', 'custom', '--compress', '0', '--no-password', '--snapshot', database.snapshot],
-      ...['--lock-wait-timeout', String(Math.ceil(backup.lockWaitMaxMs))],
+      '--format',
+      'custom',
+      '--compress',
+      '0',
+      '--no-password',
+      '--snapshot',
+      database.snapshot,
+      '--lock-wait-timeout',
+      String(Math.ceil(backup.lockWaitMaxMs)),
       ...(backup.server.isStandby ? ['--no-unlogged-table-data'] : []),
-      ...['--dbname', connectionString(database.name)],
+      '--dbname',
+      connectionString(database.name),
     ],
   };
   try {

@@ -2,7 +2,8 @@
 import pg from 'pg';
 import { isAppError, messageOf } from '../../base/errors.ts';
 import type { Finding } from '../../model/finding.ts';
-import { type Connection, connect, describeServer, onlyRow, type ServerAddress } from './connection.ts';
+import { type Connection, connect, onlyRow } from './connection.ts';
+import { describeServer, type ServerAddress } from './server-address.ts';
 import { addressOf, type PostgresOptions } from './options.ts';
 import { dumpProgram } from './programs.ts';
 import { readServer, type ServerFacts } from './server.ts';

@@ -3,20 +3,8 @@ import { readFile } from 'node:fs/promises';
 import type { ConnectionOptions } from 'node:tls';
 import pg from 'pg';
 import { AppError } from '../../base/errors.ts';
+import type { ServerAddress } from './server-address.ts';
 import { sourceError } from './server-errors.ts';
-
-export type SslSetting =
-  | { readonly mode: 'disable' | 'prefer' | 'require' }
-  | { readonly mode: 'verify-ca' | 'verify-full'; readonly rootCertificateFile: string };
-
-export interface ServerAddress {
-  /** Name, address, or the folder of a unix socket. */
-  readonly host: string;
-  readonly port: number;
-  readonly user: string;
-  readonly password?: string | undefined;
-  readonly ssl: SslSetting;
-}
 
 export interface Connection extends AsyncDisposable {
   readonly database: string;
@@ -25,11 +13,6 @@ export interface Connection extends AsyncDisposable {
 }
 
 const connectWaitMaxMs = 15_000;
-
-/** For people and errors: never the password. */
-export function describeServer(address: ServerAddress): string {
-  return address.host.startsWith('/') ? `${address.host} (port ${address.port})` : `${address.host}:${address.port}`;
-}
 
 /** Opens a connection; aborting ends it, whatever it does at that moment. */
 export async function connect(address: ServerAddress, database: string, signal: AbortSignal): Promise<Connection> {
@@ -61,9 +44,15 @@ interface OpenOptions {
 
 async function open(address: ServerAddress, { database, ssl }: OpenOptions, signal: AbortSignal): Promise<Connection> {
   const client = new pg.Client({
-    ...{ host: address.host, port: address.port, user: address.user, database, ssl },
+    host: address.host,
+    port: address.port,
+    user: address.user,
+    database,
+    ssl,
     ...(address.password === undefined ? {} : { password: address.password }),
-    ...{ application_name: 'lifeboat', keepAlive: true, connectionTimeoutMillis: connectWaitMaxMs },
+    application_name: 'lifeboat',
+    keepAlive: true,
+    connectionTimeoutMillis: connectWaitMaxMs,
   });
   // Without a listener the loss of an idle connection would end the process; the next query reports it.
   let loss: Error | undefined;
@@ -87,7 +76,8 @@ async function open(address: ServerAddress, { database, ssl }: OpenOptions, sign
     database,
     async query<Row extends object>(text: string, values: readonly unknown[] = []) {
       try {
-        const result: pg.QueryResult<Row> | pg.QueryResult<Row>[] = await client.query<Row>(text, [...values]);
+        // The driver answers several statements with several results, whatever its types say.
+        const result = (await client.query(text, [...values])) as pg.QueryResult<Row> | pg.QueryResult<Row>[];
         return Array.isArray(result) ? (result.at(-1)?.rows ?? []) : result.rows;
       } catch (error) {
         signal.throwIfAborted();

@@ -104,8 +104,13 @@ function rightStatements(
 
 /** Settings whose value is a list of names: stored with the quotes that its parts need. */
 const listSettings = new Set([
-  ...['search_path', 'temp_tablespaces', 'session_preload_libraries', 'local_preload_libraries'],
-  ...['shared_preload_libraries', 'unix_socket_directories', 'createrole_self_grant'],
+  'search_path',
+  'temp_tablespaces',
+  'session_preload_libraries',
+  'local_preload_libraries',
+  'shared_preload_libraries',
+  'unix_socket_directories',
+  'createrole_self_grant',
 ]);
 
 function settingClause(setting: string): string {

@@ -22,7 +22,7 @@ export interface DatabaseFacts {
   readonly extensions: readonly { readonly name: string; readonly version: string }[];
 }
 
-export interface DatabaseRight {
+interface DatabaseRight {
   /** Null for everybody. */
   readonly grantee: string | null;
   readonly privilege: string;

@@ -1,7 +1,8 @@
 // One database during one backup: a transaction that holds the snapshot which the dump and the fingerprint share.
 import type { FingerprintItem } from '../../model/fingerprint.ts';
 import { AppError, messageOf } from '../../base/errors.ts';
-import { type Connection, connect, onlyRow, type ServerAddress } from './connection.ts';
+import { type Connection, connect, onlyRow } from './connection.ts';
+import type { ServerAddress } from './server-address.ts';
 import { type DatabaseFacts, readDatabaseFacts } from './database-facts.ts';
 import type { DumpToc } from './dump-toc.ts';
 import { pinnedSettings } from './fingerprint.ts';
@@ -44,7 +45,11 @@ export async function openDatabaseSession(
     const versions = await schemaVersionsOrProblem(connection, options.schemaVersionQuery);
     await connection.query(pinnedSettings);
     return {
-      ...{ name: options.database, connection, snapshot, facts, ...versions },
+      name: options.database,
+      connection,
+      snapshot,
+      facts,
+      ...versions,
       schema: await schemaItems(connection, options.database),
       [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose](),
     };

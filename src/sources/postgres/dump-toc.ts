@@ -5,8 +5,7 @@ import assert from 'node:assert/strict';
 import { AppError } from '../../base/errors.ts';
 
 export interface DumpToc {
-  readonly database: string;
-  /** Of the server that was dumped: `15.18 (Debian …)`. */
+  /** Of the server that was dumped. */
   readonly serverMajor: number;
   /** Of pg_dump; a pg_restore that reads it must be as new. */
   readonly programMajor: number;
@@ -75,21 +74,25 @@ interface TocEntry {
 }
 
 const entriesMax = 10_000_000;
-const textMaxBytes = 512 * 2 ** 20;
+/** Far above any statement, so that a damaged length does not make us gather the dump in memory. */
+const textMaxBytes = 16 * 2 ** 20;
 
 function* parseToc(): Parser<DumpToc> {
   const layout = yield* parseLayout();
   if (layout.minor >= 15) yield 1; // Compression method.
   else yield* parseInteger(layout);
   for (let field = 0; field < 7; field += 1) yield* parseInteger(layout); // When the dump was made, in local time.
-  const database = (yield* parseText(layout)) ?? '';
+  yield* parseText(layout); // Database.
   const serverMajor = Number.parseInt((yield* parseText(layout)) ?? '', 10);
   const programMajor = Number.parseInt((yield* parseText(layout)) ?? '', 10);
   const count = yield* parseInteger(layout);
   if (count < 0 || count > entriesMax) throw notADump(`${count} entries`);
   const found = {
-    ...{ tables: 0, sequences: [] as SequenceValue[], owners: new Set<string>() },
-    ...{ tablespaces: new Set<string>(), extensions: new Set<string>() },
+    tables: 0,
+    sequences: [] as SequenceValue[],
+    owners: new Set<string>(),
+    tablespaces: new Set<string>(),
+    extensions: new Set<string>(),
   };
   for (let index = 0; index < count; index += 1) {
     const entry = yield* parseEntry(layout);
@@ -99,7 +102,7 @@ function* parseToc(): Parser<DumpToc> {
     if (entry.description === 'TABLE DATA') found.tables += 1;
     if (entry.description === 'SEQUENCE SET') found.sequences.push(sequenceValue(entry));
   }
-  return { database, serverMajor, programMajor, ...found };
+  return { serverMajor, programMajor, ...found };
 }
 
 function* parseLayout(): Parser<Layout> {

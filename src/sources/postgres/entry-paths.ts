@@ -6,7 +6,7 @@ const ending = '.dump';
 
 /** What can't stand in a file's name is written as `%` and the byte's number; so is `%`, and a leading dot. */
 export function dumpPath(database: string): string {
-  const escaped = database.replaceAll(/[%/\0-\x1f\x7f]|^\./g, (character) => {
+  const escaped = database.replaceAll(/[%/\p{Cc}]|^\./gu, (character) => {
     return `%${character.charCodeAt(0).toString(16).padStart(2, '0').toUpperCase()}`;
   });
   return `${dumpsFolder}/${escaped}${ending}`;

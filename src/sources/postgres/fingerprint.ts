@@ -14,9 +14,17 @@ export const fingerprintMethod = 'postgres rows 1';
 
 /** Everything that changes how a value is written as text, and whatever would hide rows. */
 export const pinnedSettings = [
-  ...["SET DateStyle = 'ISO, YMD'", "SET TimeZone = 'UTC'", "SET IntervalStyle = 'postgres'"],
-  ...['SET extra_float_digits = 3', "SET bytea_output = 'hex'", "SET xmlbinary = 'base64'", "SET lc_monetary = 'C'"],
-  ...["SET search_path = ''", 'SET row_security = off', 'SET quote_all_identifiers = off', 'SET jit = off'],
+  "SET DateStyle = 'ISO, YMD'",
+  "SET TimeZone = 'UTC'",
+  "SET IntervalStyle = 'postgres'",
+  'SET extra_float_digits = 3',
+  "SET bytea_output = 'hex'",
+  "SET xmlbinary = 'base64'",
+  "SET lc_monetary = 'C'",
+  "SET search_path = ''",
+  'SET row_security = off',
+  'SET quote_all_identifiers = off',
+  'SET jit = off',
 ].join('; ');
 
 const largeObjectPartBytes = 4 * 2 ** 20;
@@ -43,7 +51,8 @@ export async function fingerprintDatabase(database: DatabaseToFingerprint): Prom
 }
 
 export function fingerprintOf(items: readonly FingerprintItem[]): Fingerprint {
-  return { version: 1, method: fingerprintMethod, items };
+  const sorted = items.toSorted((left, right) => (left.name < right.name ? -1 : 1));
+  return { version: 1, method: fingerprintMethod, items: sorted };
 }
 
 interface Sum {

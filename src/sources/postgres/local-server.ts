@@ -9,7 +9,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError } from '../../base/errors.ts';
-import { connect, type ServerAddress } from './connection.ts';
+import { connect } from './connection.ts';
+import type { ServerAddress } from './server-address.ts';
 import { completeLinks, type ServerPrograms } from './server-programs.ts';
 
 export interface LocalServer extends AsyncDisposable {
@@ -36,9 +37,16 @@ export async function startLocalServer(
   options: LocalServerOptions,
   signal: AbortSignal,
 ): Promise<LocalServer> {
-  const folder = await mkdtemp(join(options.parentFolder ?? tmpdir(), 'lifeboat-postgres-'));
+  signal.throwIfAborted();
+  const account = serverAccount();
+  const parentFolder = options.parentFolder ?? tmpdir();
+  if (account !== undefined && !(await isOpenToAll(parentFolder))) {
+    throw new AppError('INCONCLUSIVE', `the account that runs the server may not enter ${parentFolder}`, {
+      hint: 'Choose a temporary folder that every account may enter; what is made in it is closed to others.',
+    });
+  }
+  const folder = await mkdtemp(join(parentFolder, 'lifeboat-postgres-'));
   try {
-    const account = await serverAccount();
     if (account !== undefined) await chown(folder, account.uid, account.gid);
     const place: Place = { programFolder: await reachablePrograms(programs, folder, account), folder, account };
     const password = randomBytes(24).toString('base64url');
@@ -66,7 +74,7 @@ interface Place {
 }
 
 /** The server refuses to run as root; then it runs as `nobody`, who owns nothing else. */
-async function serverAccount(): Promise<Account | undefined> {
+function serverAccount(): Account | undefined {
   if (process.getuid?.() !== 0) return undefined;
   const nobody = 65_534;
   return { uid: nobody, gid: nobody };
@@ -118,8 +126,20 @@ async function initialise(place: Place, password: string, signal: AbortSignal): 
   await writeFile(passwordFile, password, { mode: 0o600 });
   if (place.account !== undefined) await chown(passwordFile, place.account.uid, place.account.gid);
   const child = spawnServerProgram(place, 'initdb', [
-    ...['--pgdata', join(place.folder, 'data'), '--username', superuser, '--pwfile', passwordFile],
-    ...['--auth', 'scram-sha-256', '--encoding', 'UTF8', '--locale', 'C', '--no-sync', '--no-instructions'],
+    '--pgdata',
+    join(place.folder, 'data'),
+    '--username',
+    superuser,
+    '--pwfile',
+    passwordFile,
+    '--auth',
+    'scram-sha-256',
+    '--encoding',
+    'UTF8',
+    '--locale',
+    'C',
+    '--no-sync',
+    '--no-instructions',
   ]);
   const messages = collectMessages(child);
   const stop = (): boolean => child.kill('SIGTERM');
@@ -170,9 +190,16 @@ async function start(
 ): Promise<Omit<LocalServer, 'major' | 'version'> | 'port taken'> {
   const port = await freePort();
   const all = [
-    ...['listen_addresses=127.0.0.1', `port=${port}`, 'unix_socket_directories=', 'logging_collector=off'],
+    'listen_addresses=127.0.0.1',
+    `port=${port}`,
+    'unix_socket_directories=',
+    'logging_collector=off',
     // What is thrown away need not survive a power cut.
-    ...['fsync=off', 'synchronous_commit=off', 'full_page_writes=off', 'max_wal_size=4GB', ...settings],
+    'fsync=off',
+    'synchronous_commit=off',
+    'full_page_writes=off',
+    'max_wal_size=4GB',
+    ...settings,
   ];
   const flags = all.flatMap((setting) => ['-c', setting]);
   const child = spawnServerProgram(place, 'postgres', ['-D', join(place.folder, 'data'), ...flags]);

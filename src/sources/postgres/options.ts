@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { AppError, messageOf } from '../../base/errors.ts';
 import type { Clock } from '../../base/clock.ts';
-import type { ServerAddress, SslSetting } from './connection.ts';
+import type { ServerAddress, SslSetting } from './server-address.ts';
 
 export interface PostgresOptions {
   readonly host: string;

@@ -72,7 +72,8 @@ export async function readRecoveryPoint(
     databases.push({ name, path, toc, facts: facts.find((one) => one.name === name) });
   }
   return {
-    ...{ reader, databases },
+    reader,
+    databases,
     globals: readGlobals(hasGlobals ? await readText(reader, globalsPath, signal) : ''),
     serverMajor: Math.max(0, ...databases.map(({ toc }) => toc.serverMajor)),
     programMajor: Math.max(0, ...databases.map(({ toc }) => toc.programMajor)),

@@ -1,8 +1,9 @@
 // Decides a restore into a running server: what goes where, what that replaces, what speaks against it.
+import pg from 'pg';
 import { type AppError, isAppError, messageOf } from '../../base/errors.ts';
 import type { Finding } from '../../model/finding.ts';
 import type { RecoveryReader, RestoreDecision, RestoreRequest } from '../source.ts';
-import { describeServer, type ServerAddress } from './connection.ts';
+import { describeServer, type ServerAddress } from './server-address.ts';
 import { addressOf, type PostgresOptions } from './options.ts';
 import { readRecoveryPoint, type RecoveryPoint, type StoredDatabase } from './recovery-point.ts';
 import { executeRestore, type Move, type RestoreWork } from './restore-execution.ts';
@@ -35,7 +36,7 @@ export async function decideRestore(
     return forbidden(described, findingOf('connection', error));
   }
   const moves = movesOf(point.databases, { names, server, stamp: nameStamp(options.clock.now()) });
-  const findings = [...looked.findings, ...sessionFindings(moves)];
+  const findings = [...looked.findings, ...sessionFindings(moves), ...leftOverFindings(server)];
   const expected = await reader.fingerprint(signal);
   const work: RestoreWork = {
     point,
@@ -67,7 +68,9 @@ function findingOf(aspect: string, error: AppError): Finding {
 
 function forbidden(target: string, finding: Finding): RestoreDecision {
   return {
-    ...{ target, steps: [], findings: [finding] },
+    target,
+    steps: [],
+    findings: [finding],
     execute: () => Promise.reject(new Error(`the preflight failed: ${finding.message}`)),
   };
 }
@@ -82,6 +85,9 @@ function scopeFinding({ databases }: RecoveryPoint, target: string | undefined):
   return { aspect, outcome: 'failed', message, hint: 'Name one database to restore.' };
 }
 
+const newEnding = '_lifeboat_new_';
+const leftOverPattern = /_lifeboat_new_\d{8}t\d{6}$/;
+
 function movesOf(
   databases: readonly StoredDatabase[],
   { names, server, stamp }: { readonly names: readonly string[]; readonly server: ServerFacts; readonly stamp: string },
@@ -89,7 +95,7 @@ function movesOf(
   return databases.map((stored, index) => {
     const name = names[index] ?? stored.name;
     const existing = server.databases.find((one) => one.name === name);
-    const restored = nameWithEnding(name, `_lifeboat_new_${stamp}`);
+    const restored = nameWithEnding(name, `${newEnding}${stamp}`);
     return { stored, target: name, restored, existing, before: existing && nameWithEnding(name, `_before_${stamp}`) };
   });
 }
@@ -117,6 +123,15 @@ function sessionFindings(moves: readonly Move[]): Finding[] {
       hint: 'Stop the application first: what it writes until the swap is in the kept copy only.',
     },
   ];
+}
+
+/** A process that was killed in the middle of a restore could not tidy up. */
+function leftOverFindings({ databases }: ServerFacts): Finding[] {
+  const leftOver = databases.filter(({ name }) => leftOverPattern.test(name)).map(({ name }) => name);
+  if (leftOver.length === 0) return [];
+  const statements = leftOver.map((name) => `DROP DATABASE ${pg.escapeIdentifier(name)};`);
+  const message = `of another restore, running or broken off: ${leftOver.join(', ')}`;
+  return [{ aspect: 'left-overs', outcome: 'warning', message, hint: `If none is running: ${statements.join(' ')}` }];
 }
 
 function stepsOf({ moves, missingRoles }: RestoreWork): string[] {

@@ -2,7 +2,8 @@
 import { AppError } from '../../base/errors.ts';
 import { compareFingerprints, type Fingerprint, type FingerprintItem } from '../../model/fingerprint.ts';
 import type { RecoveryReader } from '../source.ts';
-import { connect, type ServerAddress } from './connection.ts';
+import { connect } from './connection.ts';
+import type { ServerAddress } from './server-address.ts';
 import { fingerprintDatabase, fingerprintMethod, fingerprintOf, pinnedSettings } from './fingerprint.ts';
 import { itemName } from './item-name.ts';
 import type { ProgramFolder } from './programs.ts';

@@ -3,7 +3,8 @@
 import { AppError, messageOf } from '../../base/errors.ts';
 import type { Fingerprint } from '../../model/fingerprint.ts';
 import type { RestoreOutcome, RestoreProgress } from '../source.ts';
-import { type Connection, connect, describeServer, type ServerAddress } from './connection.ts';
+import { type Connection, connect } from './connection.ts';
+import { describeServer, type ServerAddress } from './server-address.ts';
 import { applyProperties, createDatabase, dropDatabase } from './database-creation.ts';
 import { dropRoles, restoreRoles } from './globals.ts';
 import type { ProgramFolder } from './programs.ts';

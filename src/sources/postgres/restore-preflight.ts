@@ -1,7 +1,8 @@
 // What stands between a recovery point and its target: looked at before anything is touched.
 import type { Finding } from '../../model/finding.ts';
 import { messageOf, isAppError } from '../../base/errors.ts';
-import { type Connection, describeServer, type ServerAddress } from './connection.ts';
+import type { Connection } from './connection.ts';
+import { describeServer, type ServerAddress } from './server-address.ts';
 import type { ProgramFolder } from './programs.ts';
 import { restoreProgram } from './programs.ts';
 import type { RecoveryPoint } from './recovery-point.ts';
@@ -72,33 +73,43 @@ function rightFinding(server: ServerFacts, { user }: ServerAddress): Finding {
   return { aspect, outcome: 'failed', message: `${user} may not create databases`, hint };
 }
 
-/** Owners that neither exist nor can be made: their objects then belong to whoever restores. */
-function roleFindings({ point, server }: PreflightSubject): {
+interface Roles {
   readonly findings: readonly Finding[];
   readonly flags: readonly string[];
+  /** Will be created. */
   readonly missing: readonly string[];
-} {
+}
+
+/** Owners that do not exist, or that the restoring role may not give objects to: these then stay its own. */
+function roleFindings({ point, server }: PreflightSubject): Roles {
   const aspect = 'roles';
-  const existing = new Set(server.roles);
-  const missing = point.globals.roles.filter((role) => !existing.has(role));
-  const coming = server.mayCreateRoles ? new Set([...existing, ...missing]) : existing;
-  const owners = new Set(point.databases.flatMap(({ toc }) => [...toc.owners]));
-  const lost = [...owners].filter((owner) => !coming.has(owner));
-  const flags =
-    lost.length > 0 || (missing.length > 0 && !server.mayCreateRoles) ? ['--no-owner', '--no-privileges'] : [];
-  if (flags.length > 0) {
-    const who = lost.length > 0 ? lost : missing;
-    const message = `no role ${who.join(', ')} on the target: everything will belong to the restoring role, without grants`;
-    const finding: Finding = {
-      aspect,
-      outcome: 'warning',
-      message,
-      hint: 'Create the roles first to keep owners and grants.',
+  const absent = point.globals.roles.filter((role) => !server.roles.includes(role));
+  const missing = server.mayCreateRoles ? absent : [];
+  const coming = new Set([...server.roles, ...missing]);
+  const owners = [...new Set(point.databases.flatMap(({ toc }) => [...toc.owners]))].filter(isOfUsers);
+  const lost = [...new Set([...owners, ...absent])].filter((role) => !coming.has(role));
+  if (lost.length > 0) {
+    const message = `no role ${lost.join(', ')} on the target: everything will belong to the restoring role, without grants`;
+    const hint = 'Create the roles first, or restore with a role that may create them, to keep owners and grants.';
+    return {
+      findings: [{ aspect, outcome: 'warning', message, hint }],
+      flags: ['--no-owner', '--no-privileges'],
+      missing,
     };
-    return { findings: [finding], flags, missing: server.mayCreateRoles ? missing : [] };
+  }
+  const foreign = server.isSuperuser ? [] : owners.filter((owner) => !server.rolesHeld.includes(owner));
+  if (foreign.length > 0) {
+    const message = `the restoring role is no member of ${foreign.join(', ')}: everything will belong to itself`;
+    const hint = 'Restore as a superuser, or grant the restoring role membership in the owners, to keep them.';
+    return { findings: [{ aspect, outcome: 'warning', message, hint }], flags: ['--no-owner'], missing };
   }
   const message = missing.length === 0 ? 'all roles exist; none is changed' : `will be created: ${missing.join(', ')}`;
-  return { findings: [{ aspect, outcome: 'passed', message }], flags, missing };
+  return { findings: [{ aspect, outcome: 'passed', message }], flags: [], missing };
+}
+
+/** The server's own roles are everywhere. */
+function isOfUsers(role: string): boolean {
+  return !role.startsWith('pg_');
 }
 
 function tablespaceFinding({ point, server }: PreflightSubject): Finding {

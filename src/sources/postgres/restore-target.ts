@@ -1,6 +1,6 @@
 // Where a restore goes, from the words of a user, and the names of databases on the way.
 import { AppError } from '../../base/errors.ts';
-import type { ServerAddress } from './connection.ts';
+import type { ServerAddress } from './server-address.ts';
 
 export interface RestoreTarget {
   readonly address: ServerAddress;
@@ -23,7 +23,10 @@ export function restoreTarget(to: string | undefined, origin: ServerAddress): Re
   const database = decodeURIComponent(url.pathname.slice(1));
   return {
     address: {
-      ...{ host, port: url.port === '' ? portOf(host, origin) : Number(url.port), password, ssl: origin.ssl },
+      host,
+      port: url.port === '' ? portOf(host, origin) : Number(url.port),
+      password,
+      ssl: origin.ssl,
       user: url.username === '' ? origin.user : decodeURIComponent(url.username),
     },
     database: database === '' ? undefined : database,

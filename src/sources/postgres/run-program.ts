@@ -1,11 +1,10 @@
 // Runs pg_dump and its relatives: output with back-pressure, exit status checked, password in the environment and never in
 // argv, and nothing left running when the reader stops early.
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+import type { Writable } from 'node:stream';
 import { AppError, messageOf } from '../../base/errors.ts';
-import type { ServerAddress } from './connection.ts';
+import type { ServerAddress } from './server-address.ts';
 import type { ClientProgram } from './programs.ts';
 
 export interface ProgramRun {
@@ -35,7 +34,7 @@ export function connectionString(database: string): string {
 export async function* programOutput(run: ProgramRun, signal: AbortSignal): AsyncGenerator<Buffer> {
   using started = start(run, signal);
   try {
-    for await (const chunk of started.child.stdout ?? []) yield chunk as Buffer;
+    for await (const chunk of started.child.stdout) yield chunk as Buffer;
   } catch (error) {
     signal.throwIfAborted();
     throw error;
@@ -50,31 +49,28 @@ export async function feedProgram(
   signal: AbortSignal,
 ): Promise<void> {
   using started = start(run, signal);
-  const { stdin, stdout } = started.child;
-  if (stdin === null) throw new Error('the child has no stdin');
-  stdout?.resume();
-  let inputError: unknown;
-  const guarded = async function* (): AsyncGenerator<Uint8Array> {
-    try {
-      yield* input;
-    } catch (error) {
-      inputError = error;
-      throw error;
-    }
-  };
-  try {
-    await pipeline(Readable.from(guarded(), { objectMode: true }), stdin);
-  } catch (error) {
-    if (inputError !== undefined) throw inputError;
-    // The program closed its stdin: its exit status says why.
-    await started.succeeded();
-    throw error;
+  const { stdin } = started.child;
+  for await (const chunk of input) {
+    if (!stdin.writable) break; // It ended or broke off: its exit status says how.
+    if (!stdin.write(chunk)) await writable(stdin);
   }
+  stdin.end();
   await started.succeeded();
 }
 
+/** Until more may be written, or never again. */
+function writable(stream: Writable): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      for (const event of ['drain', 'close', 'error']) stream.off(event, done);
+      resolve();
+    };
+    for (const event of ['drain', 'close', 'error']) stream.on(event, done);
+  });
+}
+
 interface Started extends Disposable {
-  readonly child: ChildProcess;
+  readonly child: ChildProcessWithoutNullStreams;
   succeeded(): Promise<void>;
 }
 
@@ -93,7 +89,8 @@ function start(run: ProgramRun, signal: AbortSignal): Started {
     stdio: ['pipe', 'pipe', 'pipe'],
   });
   child.stdin.on('error', () => undefined); // EPIPE: the exit status says why.
-  if (run.program !== 'pg_restore') child.stdin.end();
+  if (run.program === 'pg_restore') child.stdout.resume();
+  else child.stdin.end();
   const messages = collectMessages(child, run.address.password);
   const ended = new Promise<Ending>((resolve) => {
     let failure: Error | undefined;
@@ -139,8 +136,14 @@ function stopChild(child: ChildProcess): void {
 /** Nothing of our own environment is handed on: it may hold secrets and settings that lead elsewhere. */
 function environmentOf({ host, port, user, password, ssl }: ServerAddress): NodeJS.ProcessEnv {
   return {
-    ...{ LC_ALL: 'C', PATH: '/usr/bin:/bin', PGHOST: host, PGPORT: String(port), PGUSER: user, PGAPPNAME: 'lifeboat' },
-    ...{ PGCONNECT_TIMEOUT: '15', PGSSLMODE: ssl.mode },
+    LC_ALL: 'C',
+    PATH: '/usr/bin:/bin',
+    PGHOST: host,
+    PGPORT: String(port),
+    PGUSER: user,
+    PGAPPNAME: 'lifeboat',
+    PGCONNECT_TIMEOUT: '15',
+    PGSSLMODE: ssl.mode,
     ...('rootCertificateFile' in ssl ? { PGSSLROOTCERT: ssl.rootCertificateFile } : {}),
     ...(password === undefined ? {} : { PGPASSWORD: password }),
   };

@@ -1,9 +1,10 @@
 // A throw-away server of the recovery point's own major, into which it is restored for a proof.
-import { AppError } from '../../base/errors.ts';
+import { AppError, messageOf } from '../../base/errors.ts';
 import type { ContentCheck } from '../../model/content-check.ts';
 import type { Fingerprint, FingerprintItem } from '../../model/fingerprint.ts';
 import type { RecoveryReader, Sandbox } from '../source.ts';
-import { type Connection, connect, describeServer } from './connection.ts';
+import { type Connection, connect } from './connection.ts';
+import { describeServer } from './server-address.ts';
 import { applyProperties, createDatabase, dropDatabase } from './database-creation.ts';
 import { fingerprintOf } from './fingerprint.ts';
 import { restoreRoles } from './globals.ts';
@@ -81,7 +82,9 @@ async function requireExtensions(connection: Connection, { databases }: Recovery
 /** The copy must not begin to pull changes from production, and has one disk only. */
 function flagsFor({ databases }: RecoveryPoint, { roles }: ServerFacts): string[] {
   const existing = new Set(roles);
-  const hasAllOwners = databases.every(({ toc }) => [...toc.owners].every((owner) => existing.has(owner)));
+  const hasAllOwners = databases.every(({ toc }) =>
+    [...toc.owners].every((owner) => existing.has(owner) || owner.startsWith('pg_')),
+  );
   return ['--no-subscriptions', '--no-tablespaces', ...(hasAllOwners ? [] : ['--no-owner', '--no-privileges'])];
 }
 
@@ -120,10 +123,17 @@ async function valueOf(
   if (!('sql' in check)) {
     throw new AppError('USAGE', 'a check of a database needs sql', { hint: 'Write sql: SELECT count(*) FROM …' });
   }
-  const database = check.database ?? names[0] ?? 'postgres';
+  // `postgres` is in every server, and nobody means it who does not name it.
+  const database = check.database ?? names.find((name) => name !== 'postgres') ?? 'postgres';
   await using connection = await connect(server.address, database, signal);
   await connection.query(`SET statement_timeout = ${checkMaxMs}`);
   await connection.query('SET default_transaction_read_only = on');
-  const [row] = await connection.query<Record<string, unknown>>(check.sql);
-  return row === undefined ? undefined : Object.values(row)[0];
+  try {
+    const [row] = await connection.query<Record<string, unknown>>(check.sql);
+    return row === undefined ? undefined : Object.values(row)[0];
+  } catch (error) {
+    const isOfQuery = /^(?:42|25)/.test(sqlStateOf(error) ?? ''); // Wrong names or grammar, or it wants to write.
+    if (!isOfQuery) throw error;
+    throw new AppError('USAGE', messageOf(error), { hint: 'Correct the query of the check.', cause: error });
+  }
 }

@@ -132,7 +132,7 @@ interface Candidate {
 export async function readSchemaVersions(connection: Connection, query: string | undefined): Promise<SchemaVersion[]> {
   const versions: SchemaVersion[] = [];
   if (query !== undefined) {
-    const [row] = await connection.query<Record<string, unknown>>(query);
+    const [row] = await connection.query<Record<string, string | number | Date | null>>(query);
     const value = row === undefined ? undefined : Object.values(row)[0];
     versions.push({
       tool: 'own',

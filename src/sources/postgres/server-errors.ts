@@ -1,6 +1,6 @@
 // What PostgreSQL, the network or TLS answer, as a fact with a code and a hint.
 import { AppError, type ErrorCode, errnoOf, isAppError, messageOf } from '../../base/errors.ts';
-import type { ServerAddress } from './connection.ts';
+import type { ServerAddress } from './server-address.ts';
 
 interface Reading {
   readonly code: ErrorCode;

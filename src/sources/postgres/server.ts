@@ -1,6 +1,7 @@
 // What a server as a whole says of itself: version, databases, roles.
 import { AppError } from '../../base/errors.ts';
-import { type Connection, connect, onlyRow, type ServerAddress } from './connection.ts';
+import { type Connection, connect, onlyRow } from './connection.ts';
+import type { ServerAddress } from './server-address.ts';
 import { sqlStateOf } from './server-errors.ts';
 
 export interface ServerFacts {
@@ -12,6 +13,8 @@ export interface ServerFacts {
   readonly mayCreateDatabases: boolean;
   readonly mayCreateRoles: boolean;
   readonly roles: readonly string[];
+  /** Those that the connected role may give objects to. */
+  readonly rolesHeld: readonly string[];
   readonly tablespaces: readonly string[];
   readonly databases: readonly DatabaseEntry[];
 }
@@ -33,6 +36,7 @@ const serverQuery = `
          pg_catalog.pg_is_in_recovery() AS "isStandby", r.rolsuper AS "isSuperuser",
          r.rolsuper OR r.rolcreatedb AS "mayCreateDatabases", r.rolsuper OR r.rolcreaterole AS "mayCreateRoles",
          ARRAY(SELECT rolname::text FROM pg_catalog.pg_roles WHERE rolname NOT LIKE 'pg\\_%' ORDER BY 1) AS roles,
+         ARRAY(SELECT rolname::text FROM pg_catalog.pg_roles WHERE pg_catalog.pg_has_role(oid, 'MEMBER')) AS "rolesHeld",
          ARRAY(SELECT spcname::text FROM pg_catalog.pg_tablespace ORDER BY 1) AS tablespaces,
          (SELECT json_agg(json_build_object(
                    'name', d.datname, 'isTemplate', d.datistemplate, 'allowsConnections', d.datallowconn,
@@ -60,12 +64,14 @@ export async function connectForMaintenance(
   signal: AbortSignal,
 ): Promise<Connection> {
   const candidates = ['postgres', 'template1'].filter((name) => !avoid.includes(name));
-  let failure: unknown;
+  let failure: unknown = new AppError('TARGET_UNSAFE', 'all databases one could work from are to be replaced', {
+    hint: 'Restore postgres and template1 one at a time.',
+  });
   for (const database of candidates) {
     try {
       return await connect(address, database, signal);
     } catch (error) {
-      failure ??= error;
+      failure = error;
       if (!['3D000', '42501', '28000'].includes(sqlStateOf(error) ?? '')) throw error;
     }
   }

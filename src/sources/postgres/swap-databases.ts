@@ -3,7 +3,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { AppError, isAppError, messageOf } from '../../base/errors.ts';
-import { type Connection, connect, type ServerAddress } from './connection.ts';
+import { type Connection, connect } from './connection.ts';
+import type { ServerAddress } from './server-address.ts';
 import { sqlStateOf } from './server-errors.ts';
 
 export interface Swap {
@@ -59,7 +60,7 @@ async function rename(connection: Connection, swaps: readonly Swap[]): Promise<v
   }
 }
 
-export function renameStatement(from: string, to: string): string {
+function renameStatement(from: string, to: string): string {
   return `ALTER DATABASE ${pg.escapeIdentifier(from)} RENAME TO ${pg.escapeIdentifier(to)}`;
 }
 

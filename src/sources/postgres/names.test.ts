@@ -1,0 +1,64 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { databaseOf, dumpPath } from './entry-paths.ts';
+import { itemName } from './item-name.ts';
+import { nameStamp, nameWithEnding, restoreTarget } from './restore-target.ts';
+import { connectionString } from './run-program.ts';
+import type { ServerAddress } from './server-address.ts';
+
+const origin: ServerAddress = {
+  host: 'db.example',
+  port: 5433,
+  user: 'app',
+  password: 'secret',
+  ssl: { mode: 'require' },
+};
+
+test('any database name becomes one plain path component and is read back from it', () => {
+  fc.assert(
+    fc.property(fc.string({ unit: 'grapheme', minLength: 1, maxLength: 63 }), (name) => {
+      const path = dumpPath(name);
+      expect(path).toMatch(/^\/databases\/[^/\0]+\.dump$/);
+      expect(databaseOf(path)).toBe(name);
+    }),
+  );
+  expect(databaseOf('/globals.sql')).toBeUndefined();
+});
+
+test('names of different things never become the same item', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.string(), { minLength: 3, maxLength: 3 }),
+      fc.array(fc.string(), { minLength: 3, maxLength: 3 }),
+      (left, right) => {
+        expect(itemName(...left) === itemName(...right)).toBe(left.every((part, index) => part === right[index]));
+      },
+    ),
+  );
+  expect(itemName('a.b', 'c')).not.toBe(itemName('a', 'b.c'));
+});
+
+test('a target is an address, a name on the original server, or the origin', () => {
+  expect(restoreTarget(undefined, origin)).toEqual({ address: origin, database: undefined });
+  expect(restoreTarget('copy', origin)).toEqual({ address: origin, database: 'copy' });
+  expect(restoreTarget('postgres://me:p%40ss@other/na%2Fme', origin)).toEqual({
+    address: { ...origin, host: 'other', port: 5432, user: 'me', password: 'p@ss' },
+    database: 'na/me',
+  });
+  expect(restoreTarget('postgresql://[::1]:6000', origin)).toEqual({
+    address: { ...origin, host: '::1', port: 6000 },
+    database: undefined,
+  });
+  expect(restoreTarget('postgres://db.example/x', origin).address.port).toBe(5433);
+  expect(() => restoreTarget('postgres://h:notaport/x', origin)).toThrow(expect.objectContaining({ code: 'USAGE' }));
+});
+
+test('a long name is cut by whole characters so that its ending survives the limit of 63 bytes', () => {
+  const name = nameWithEnding('ü'.repeat(40), '_before_x');
+  expect(name).toBe(`${'ü'.repeat(27)}_before_x`);
+  expect(nameStamp(Date.UTC(2026, 10, 20, 18, 52, 0, 999))).toBe('20261120t185200');
+});
+
+test('a connection string quotes what would otherwise be read as more settings', () => {
+  expect(connectionString(String.raw`x' host='evil\ `)).toBe(String.raw`dbname='x\' host=\'evil\\ '`);
+});
