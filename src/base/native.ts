@@ -1,9 +1,9 @@
-// The only file that calls C: what node:fs lacks and exact metadata needs (extended attributes, nanosecond times without
+// What node:fs lacks and exact metadata needs (extended attributes, nanosecond times without
 // following links, fifos, device nodes, names of owners), through node:ffi. Where that can't be had (another system, a
 // Node without ffi) `native()` is undefined and callers say what is lost.
-import type * as NodeFfi from 'node:ffi';
 import { getSystemErrorMessage, getSystemErrorName } from 'node:util';
 import { fsPath, nameFromBytes, nameToBytes } from './byte-name.ts';
+import { quietFfi, type Ffi } from './ffi.ts';
 
 /** Each call is synchronous, never follows a symbolic link, and throws like node:fs: with `code`, `syscall`, `path`. */
 export interface Native {
@@ -52,8 +52,6 @@ const symbols = {
   getgrgid_r: { arguments: ['uint32', 'pointer', 'pointer', 'uint64', 'pointer'], return: 'int32' },
 } as const;
 
-type Ffi = typeof NodeFfi;
-
 function load(): Native | undefined {
   if (process.platform !== 'linux' || !['x64', 'arm64'].includes(process.arch)) return undefined;
   const ffi = quietFfi();
@@ -71,23 +69,6 @@ function load(): Native | undefined {
 function openLibrary(ffi: Ffi) {
   // eslint-disable-next-line unicorn/no-null -- `null` is how dlopen names the process itself.
   return ffi.dlopen(null, symbols);
-}
-
-/** The module without its warning that it is experimental; all other warnings pass. */
-function quietFfi(): Ffi | undefined {
-  // eslint-disable-next-line typescript/unbound-method -- Put back below as it was.
-  const { emitWarning } = process;
-  process.emitWarning = (warning: string | Error, ...rest: readonly unknown[]) => {
-    const isExpected = rest[0] === 'ExperimentalWarning' && String(warning).startsWith('FFI ');
-    if (!isExpected) Reflect.apply(emitWarning, process, [warning, ...rest]);
-  };
-  try {
-    return process.getBuiltinModule('node:ffi');
-  } catch {
-    return undefined; // Forbidden by the permission model.
-  } finally {
-    process.emitWarning = emitWarning;
-  }
 }
 
 /** `errno` is the thread's own, read by a plain load right after a call failed, before anything else can change it. */

@@ -9,14 +9,12 @@ import { hashOf, type BlobId } from './ids.ts';
 import type { BlobType } from './pack-header.ts';
 import { PackWriter, type PackWriterOptions } from './pack-writer.ts';
 import type { Repository } from './repository.ts';
-import { SlabPool, type Slab } from './slab-pool.ts';
+import { fillArea, oversizeSlab, SlabPool, type Slab } from './slab-pool.ts';
 import type { WorkerPool } from './worker-pool.ts';
 import type { Chunk, ScanFile, ScannedFile, SealedRun } from './worker-protocol.ts';
 
 /** Holds the largest chunk and leaves room to find its end. */
 const slabBytes = chunkMaxBytes + 2 * 1024 * 1024;
-/** Sealing in place makes what can't be compressed a little longer. */
-const slabMarginBytes = 256 * 1024;
 const filesPerBatchMax = 512;
 const batchBytesMax = 4 * 1024 * 1024;
 const largeFilesMax = 2;
@@ -71,7 +69,7 @@ export class BlobWriter {
   constructor(repository: Repository, index: BlobIndex, options: BlobWriterOptions) {
     this.#options = options;
     this.#packs = new PackWriter(repository, index, options);
-    this.#slabs = new SlabPool(options.pool.threadsMax + 2, { sizeBytes: slabBytes, marginBytes: slabMarginBytes });
+    this.#slabs = new SlabPool(options.pool.threadsMax + 2, slabBytes);
   }
 
   /** Whether a blob need not be saved again. */
@@ -113,11 +111,11 @@ export class BlobWriter {
       );
       content.push(...chunks.map(({ id }) => id));
       const consumed = chunks.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0);
-      const rest = slab.bytes.slice(consumed, filled);
+      const rest = fillArea(slab.memory).slice(consumed, filled);
       this.#sealLater(slab, chunks);
       if (isLast) return;
       slab = await this.#takeSlab();
-      slab.bytes.set(rest);
+      fillArea(slab.memory).set(rest);
       filled = rest.length;
     };
     try {
@@ -128,7 +126,7 @@ export class BlobWriter {
         this.#options.onRead?.(bytes.length);
         for (let at = 0; at < bytes.length;) {
           const piece = bytes.subarray(at, at + slabBytes - filled);
-          slab.bytes.set(piece, filled);
+          fillArea(slab.memory).set(piece, filled);
           filled += piece.length;
           at += piece.length;
           if (filled === slabBytes) await scan(false);
@@ -146,7 +144,7 @@ export class BlobWriter {
   async saveData(bytes: Uint8Array): Promise<BlobId> {
     const id = hashOf(bytes) as BlobId;
     const slab = await this.#takeSlab();
-    slab.bytes.set(bytes);
+    fillArea(slab.memory).set(bytes);
     this.#sealLater(slab, [{ id, offsetBytes: 0, lengthBytes: bytes.length }]);
     return id;
   }
@@ -212,7 +210,7 @@ export class BlobWriter {
     try {
       scanned = await this.#options.pool.run('scanFiles', {
         slab: slab.memory,
-        fillBytes: slabBytes,
+
         files: batch.map(({ file }) => file),
       });
     } catch (error) {
@@ -258,7 +256,7 @@ export class BlobWriter {
       const slab = await this.#takeSlab();
       const part = await this.#orGiveBack(
         slab,
-        pool.run('scanPart', { slab: slab.memory, fillBytes: slabBytes, path: file.path, offsetBytes, chunker }),
+        pool.run('scanPart', { slab: slab.memory, path: file.path, offsetBytes, chunker }),
       );
       if (part.outcome === 'failed') {
         slab[Symbol.dispose]();
@@ -308,7 +306,7 @@ export class BlobWriter {
     this.#treeBytes = 0;
     let offsetBytes = 0;
     const blobs = trees.map(({ id, bytes }) => {
-      slab.bytes.set(bytes, offsetBytes);
+      fillArea(slab.memory).set(bytes, offsetBytes);
       offsetBytes += bytes.length;
       return { id, offsetBytes: offsetBytes - bytes.length, lengthBytes: bytes.length };
     });
@@ -327,6 +325,7 @@ export class BlobWriter {
     type: BlobType,
     { slab, blobs, run }: { slab: Slab; blobs: readonly Chunk[]; run: SealedRun },
   ): Promise<void> {
+    const sealed = new Uint8Array(slab.memory);
     let offset = 0;
     for (const [number, { id, lengthBytes: plainBytes }] of blobs.entries()) {
       const lengthBytes = run.lengthsBytes[number];
@@ -336,17 +335,8 @@ export class BlobWriter {
       this.counts[type === 'data' ? 'dataBlobs' : 'treeBlobs'] += 1;
       this.counts.addedBytes += plainBytes;
       this.counts.addedPackedBytes += lengthBytes;
-      await this.#packs.add(
-        { type, id, lengthBytes, plainLengthBytes },
-        slab.bytes.subarray(offset, offset + lengthBytes),
-      );
+      await this.#packs.add({ type, id, lengthBytes, plainLengthBytes }, sealed.subarray(offset, offset + lengthBytes));
       offset += lengthBytes;
     }
   }
-}
-
-/** For a run of trees that no slab holds: a folder of a hundred thousand entries. */
-function oversizeSlab(sizeBytes: number): Slab {
-  const memory = new SharedArrayBuffer(sizeBytes + slabMarginBytes);
-  return { memory, bytes: new Uint8Array(memory), [Symbol.dispose]: () => undefined };
 }

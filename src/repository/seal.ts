@@ -1,6 +1,6 @@
 // restic's authenticated encryption: AES-256-CTR under a fresh IV, then Poly1305-AES over the ciphertext.
 // Stored form: IV (16) ‖ ciphertext ‖ MAC (16). Nothing binds a ciphertext to its name or place; hashes do that.
-import { createCipheriv, createDecipheriv, createMac, randomFillSync, timingSafeEqual } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createMac, randomBytes, timingSafeEqual } from 'node:crypto';
 
 /** The three keys that seal everything; `r` may or may not be clamped, Poly1305 clamps by itself. */
 export interface KeyTriple {
@@ -16,6 +16,19 @@ const ivBytes = 16;
 const macBytes = 16;
 /** How many bytes longer than its content a sealed one is. */
 export const sealOverheadBytes = ivBytes + macBytes;
+
+let ivs = Buffer.alloc(0);
+let ivsUsed = 0;
+
+/** 16 random bytes, never given twice; drawn many at a time, because asking the generator costs more than the seal of a small blob. */
+function freshIv(): Buffer {
+  if (ivsUsed === ivs.length) {
+    ivs = randomBytes(256 * ivBytes);
+    ivsUsed = 0;
+  }
+  ivsUsed += ivBytes;
+  return ivs.subarray(ivsUsed - ivBytes, ivsUsed);
+}
 
 /** The sealed bytes do not fit the key: damaged, cut short, or another key. The caller knows the file and says so. */
 export class SealBroken extends Error {
@@ -36,8 +49,7 @@ function macOf(keys: KeyTriple, iv: Uint8Array, ciphertext: Uint8Array): Buffer 
 export function sealInto(keys: KeyTriple, plain: Uint8Array, options: { target: Uint8Array; iv?: Uint8Array }): void {
   const { target } = options;
   const iv = target.subarray(0, ivBytes);
-  if (options.iv === undefined) randomFillSync(iv);
-  else iv.set(options.iv);
+  iv.set(options.iv ?? freshIv());
   const ciphertext = createCipheriv('aes-256-ctr', keys.encrypt, iv).update(plain);
   target.set(ciphertext, ivBytes);
   target.set(macOf(keys, iv, ciphertext), ivBytes + ciphertext.length);

@@ -1,9 +1,19 @@
 // A fixed number of shared buffers between the main thread and the workers: the bound on memory in the write path.
 import { Semaphore } from '../base/semaphore.ts';
 
+/**
+ * A slab is filled behind a margin. Sealed blobs are written from its very beginning while their sources are read:
+ * the margin is what sealing may add to content that can't be compressed.
+ */
+export const slabMarginBytes = 128 * 1024;
+
 export interface Slab extends Disposable {
   readonly memory: SharedArrayBuffer;
-  readonly bytes: Uint8Array;
+}
+
+/** Where content goes; offsets of chunks count from here. */
+export function fillArea(memory: SharedArrayBuffer): Uint8Array {
+  return new Uint8Array(memory, slabMarginBytes);
 }
 
 export class SlabPool {
@@ -11,10 +21,10 @@ export class SlabPool {
   readonly #permits: Semaphore;
   readonly #memoryBytes: number;
 
-  /** `marginBytes` come on top of what users of a slab may fill. */
-  constructor(slabsMax: number, slab: { readonly sizeBytes: number; readonly marginBytes: number }) {
+  /** `fillBytes` is what one slab takes. */
+  constructor(slabsMax: number, fillBytes: number) {
     this.#permits = new Semaphore(slabsMax);
-    this.#memoryBytes = slab.sizeBytes + slab.marginBytes;
+    this.#memoryBytes = slabMarginBytes + fillBytes;
   }
 
   /** Waits for a free slab; disposing it gives it back. Its old content is still there. */
@@ -24,7 +34,6 @@ export class SlabPool {
     let isHeld = true;
     return {
       memory,
-      bytes: new Uint8Array(memory),
       [Symbol.dispose]: () => {
         if (!isHeld) return;
         isHeld = false;
@@ -33,4 +42,9 @@ export class SlabPool {
       },
     };
   }
+}
+
+/** For content that no slab holds: the tree of a folder with a hundred thousand entries. */
+export function oversizeSlab(fillBytes: number): Slab {
+  return { memory: new SharedArrayBuffer(slabMarginBytes + fillBytes), [Symbol.dispose]: () => undefined };
 }

@@ -22,7 +22,6 @@ export interface WorkerTasks {
   scanFiles: {
     readonly task: {
       readonly slab: SharedArrayBuffer;
-      readonly fillBytes: number;
       readonly files: readonly ScanFile[];
     };
     readonly result: readonly ScannedFile[];
@@ -31,8 +30,6 @@ export interface WorkerTasks {
   scanPart: {
     readonly task: {
       readonly slab: SharedArrayBuffer;
-      /** How much of the slab may be filled. */
-      readonly fillBytes: number;
       readonly path: string;
       readonly offsetBytes: number;
       readonly chunker: ChunkerName;

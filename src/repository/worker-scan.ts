@@ -8,6 +8,7 @@ import { openBlob, packContent } from './blob-codec.ts';
 import type { Chunker } from './chunker.ts';
 import { hashOf, type BlobId } from './ids.ts';
 import { sealInto, sealOverheadBytes, type KeyTriple } from './seal.ts';
+import { fillArea, slabMarginBytes } from './slab-pool.ts';
 import type { Chunk, ScanFile, ScannedFile, ScannedPart, WorkerTasks } from './worker-protocol.ts';
 
 /** Non-blocking, so that a file which became a pipe does not hang us; never through a link that took the file's place. */
@@ -53,7 +54,7 @@ function withFile<Result>(
 }
 
 export function scanFiles(task: WorkerTasks['scanFiles']['task']): ScannedFile[] {
-  const slab = new Uint8Array(task.slab, 0, task.fillBytes);
+  const slab = fillArea(task.slab);
   let used = 0;
   return task.files.map((file: ScanFile) =>
     withFile<ScannedFile>(file.path, (handle) => {
@@ -85,11 +86,11 @@ function cut(
 }
 
 export function scanBytes(task: WorkerTasks['scanBytes']['task'], chunker: Chunker): Chunk[] {
-  return cut(new Uint8Array(task.slab), { length: task.lengthBytes, isLast: task.isLast, chunker });
+  return cut(fillArea(task.slab), { length: task.lengthBytes, isLast: task.isLast, chunker });
 }
 
 export function scanPart(task: WorkerTasks['scanPart']['task'], chunker: Chunker): ScannedPart {
-  const slab = new Uint8Array(task.slab, 0, task.fillBytes);
+  const slab = fillArea(task.slab);
   return withFile<ScannedPart>(task.path, (file) => {
     const count = readFully(file, slab, { offset: 0, position: task.offsetBytes });
     const isEnd = count < slab.length;
@@ -104,22 +105,25 @@ export function scanPart(task: WorkerTasks['scanPart']['task'], chunker: Chunker
 const dataCheckInterval = 16;
 
 export function sealBlobs(keys: KeyTriple, task: WorkerTasks['seal']['task']): WorkerTasks['seal']['result'] {
-  const slab = new Uint8Array(task.slab);
-  // All are compressed before the first is sealed: the sealed ones overwrite their sources.
-  const packed = task.blobs.map(({ offsetBytes, lengthBytes }) =>
-    packContent(slab.subarray(offsetBytes, offsetBytes + lengthBytes), task.level),
-  );
+  const memory = new Uint8Array(task.slab);
+  const filled = fillArea(task.slab);
+  const lengthsBytes: number[] = [];
+  const plainLengthsBytes: number[] = [];
   const first = randomInt(dataCheckInterval);
   let at = 0;
-  for (const [number, { bytes, plainLengthBytes }] of packed.entries()) {
-    const target = slab.subarray(at, at + bytes.length + sealOverheadBytes);
-    if (target.length !== bytes.length + sealOverheadBytes) throw new Error('sealed blobs do not fit the slab');
-    sealInto(keys, bytes, { target });
+  for (const [number, { id, offsetBytes, lengthBytes }] of task.blobs.entries()) {
+    const packed = packContent(filled.subarray(offsetBytes, offsetBytes + lengthBytes), task.level);
+    const end = at + packed.bytes.length + sealOverheadBytes;
+    // The sealed blobs grow towards the sources; the margin between them outweighs what can't be compressed.
+    if (end > slabMarginBytes + offsetBytes + lengthBytes) throw new Error('sealed blobs overtake their sources');
+    const target = memory.subarray(at, end);
+    sealInto(keys, packed.bytes, { target });
     // Memory and compressors have been wrong before: read back what will be stored.
     const isChecked = task.type === 'tree' || (number + first) % dataCheckInterval === 0;
-    if (isChecked) openBlob(keys, target, { id: (task.blobs[number] as Chunk).id, plainLengthBytes });
-    at += target.length;
+    if (isChecked) openBlob(keys, target, { id, plainLengthBytes: packed.plainLengthBytes });
+    lengthsBytes.push(target.length);
+    plainLengthsBytes.push(packed.plainLengthBytes);
+    at = end;
   }
-  const lengthsBytes = packed.map(({ bytes }) => bytes.length + sealOverheadBytes);
-  return { lengthsBytes, plainLengthsBytes: packed.map(({ plainLengthBytes }) => plainLengthBytes) };
+  return { lengthsBytes, plainLengthsBytes };
 }
