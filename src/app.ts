@@ -1,24 +1,24 @@
 // The composition root: from settings to stores, repositories and sources. The only file that names concrete drivers;
 // each is loaded when it is needed, so that a command pays for what it uses.
-import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { systemClock } from './base/clock.ts';
-import { AppError, errnoOf } from './base/errors.ts';
+import { AppError, isAppError } from './base/errors.ts';
 import { systemRandom } from './base/random.ts';
 import type { AnyCommand } from './cli/command.ts';
-import type { Access, CommandContext, LoadedConfiguration, OpenedRepository } from './cli/context.ts';
+import type { Access, CommandContext, OpenedRepository } from './cli/context.ts';
 import type { GivenFlags, ProgramParts } from './cli/program.ts';
 import { noProgress, type ProgressSink } from './cli/progress.ts';
 import { terminalPrompter } from './cli/prompter.ts';
 import { isInteractive, jsonProgress, plainProgress, terminalProgress, type Streams } from './cli/terminal.ts';
-import { withStore } from './config/defaults.ts';
+import { chooseRepository } from './config/choose-repository.ts';
 import type { Environment } from './config/environment.ts';
 import { findConfiguration } from './config/find.ts';
-import { loadConfiguration } from './config/load.ts';
+import { loadConfiguration, type Configuration } from './config/load.ts';
 import { defaultCacheFolder, globalOptions, resolveOptions, type GlobalOptions } from './config/options.ts';
+import { readPassword, repositoryPassword } from './config/password.ts';
 import { postgresOptions, redisAddress } from './config/server-options.ts';
 import type { Component } from './model/component.ts';
-import { repositorySchema, type RepositorySettings } from './model/repository-settings.ts';
+import type { RepositorySettings } from './model/repository-settings.ts';
 import { openRepository } from './repository/open-repository.ts';
 import type { Source } from './sources/source.ts';
 import { cachingStore } from './storage/caching.ts';
@@ -41,18 +41,21 @@ export function createContext(
   command: Pick<AnyCommand, 'isLong' | 'writesBytes'>,
 ): CommandContext {
   const { environment, streams, signal } = parts;
-  const { values: options, origins } = resolveOptions(globalOptions, { flags, environment });
-  const progress = progressFor(command, options, streams);
-  const loaded = once(() => configurationFor(options, environment));
+  const { values: options } = resolveOptions(globalOptions, { flags, environment });
+  let cacheFolder: string | undefined;
+  const loaded = once(async () => {
+    const configuration = await configurationFor(options, environment);
+    cacheFolder = configuration?.cacheFolder;
+    return configuration;
+  });
   const passwords = new Map<string, Promise<string>>();
-  const isAsking = isInteractive(streams) && !options.json;
   const context: CommandContext = {
     clock: systemClock,
     random: systemRandom,
     signal,
     programVersion: parts.version,
-    progress,
-    prompter: isAsking ? terminalPrompter(signal) : undefined,
+    progress: progressFor(command, options, streams),
+    prompter: isInteractive(streams) && !options.json ? terminalPrompter(signal) : undefined,
     stdout: streams.stdout,
     workingFolder: environment.workingFolder,
     settings: {
@@ -63,30 +66,43 @@ export function createContext(
     },
     findConfiguration: loaded,
     async chosenRepositories() {
-      if (options.repository !== undefined) return [await context.repositoryAt(options.repository)];
-      const configuration = await loaded();
-      if (configuration !== undefined) return configuration.application.repositories;
-      throw new AppError('CONFIG_MISSING', 'no repository is named, and there is no lifeboat.yaml here or above', {
-        hint: "Name a repository with --repository, or write a lifeboat.yaml with 'lifeboat init'.",
-      });
+      const known = (await loaded())?.application.repositories ?? [];
+      if (options.repository === undefined && known.length > 1) return known;
+      return [chooseRepository(options.repository, known, environment)];
     },
-    repositoryAt: async (text, own) => ({ ...(await settingsAt(text, { loaded, environment })), ...own }),
-    openStore: (settings) => openStore(settings, options),
+    async repositoryAt(text, own) {
+      const settings = chooseRepository(text, (await loaded())?.application.repositories ?? [], environment);
+      if (own?.passwordFile !== undefined) passwords.set(keyOf(settings), context.readPasswordFile(own.passwordFile));
+      return settings;
+    },
+    openStore: (settings) => openStore(settings, optionsOf(settings).values),
+    async *reportBucket(settings) {
+      const location = locationOf(settings);
+      if (location.kind !== 's3') return;
+      const { reportBucket } = await import('./storage/s3/bucket-report.ts');
+      yield* reportBucket(location, { clock: systemClock, signal });
+    },
     passwordOf(settings) {
-      const key = `${settings.name}\0${settings.location}`;
-      let password = passwords.get(key);
+      let password = passwords.get(keyOf(settings));
       if (password === undefined) {
-        const isFileNamed = origins.passwordFile === 'flag';
-        passwords.set(key, (password = findPassword(settings, { context, options, isFileNamed })));
+        passwords.set(keyOf(settings), (password = findPassword(settings, context, optionsOf(settings))));
       }
       return password;
     },
-    openRepository: (settings, access) => openWithCache(settings, access, { context, options, environment }),
+    openRepository: (settings, access) =>
+      openWithCache(settings, access, { context, options: optionsOf(settings).values, environment }),
     sourceOf: (component) => createSource(component, environment),
-    readPasswordFile: (path) => readPasswordFile(resolve(environment.workingFolder, path)),
+    readPasswordFile: (path) => readPassword(resolve(environment.workingFolder, path)),
   };
+  /** The global options as they are for one repository, whose settings may say some of them. */
+  function optionsOf(repository: RepositorySettings): ResolvedOptions {
+    return resolveOptions(globalOptions, { flags, environment, configured: { repository, cacheFolder } });
+  }
   return context;
 }
+
+type ResolvedOptions = ReturnType<typeof resolveOptions<typeof globalOptions>>;
+const keyOf = ({ name, location }: RepositorySettings): string => `${name}\0${location}`;
 
 /** What `main.ts` hands to the command line. */
 export function programParts(parts: AppParts, interruption: ProgramParts['interruption']): ProgramParts {
@@ -117,12 +133,9 @@ function progressFor(
   return stderr.isTTY ? terminalProgress(stderr, systemClock) : plainProgress(stderr);
 }
 
-async function configurationFor(
-  options: GlobalOptions,
-  environment: Environment,
-): Promise<LoadedConfiguration | undefined> {
+async function configurationFor(options: GlobalOptions, environment: Environment): Promise<Configuration | undefined> {
   const path = await findConfiguration({ named: options.config, workingFolder: environment.workingFolder });
-  const isLocation = options.repository !== undefined && !isName(options.repository);
+  const isLocation = options.repository?.includes('/') === true;
   try {
     return await loadConfiguration({
       path,
@@ -135,76 +148,28 @@ async function configurationFor(
   }
 }
 
-/** A bare word may be a name in lifeboat.yaml; anything with a slash, a dot in front or a scheme is a place. */
-const isName = (text: string): boolean => /^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(text);
-
-async function settingsAt(
-  text: string,
-  {
-    loaded,
-    environment,
-  }: { readonly loaded: () => Promise<LoadedConfiguration | undefined>; readonly environment: Environment },
-): Promise<RepositorySettings> {
-  const repositories = isName(text) ? (await loaded())?.application.repositories : undefined;
-  const named = repositories?.find(({ name }) => name === text);
-  if (named !== undefined) return named;
-  if (repositories !== undefined) {
-    throw new AppError('NOT_FOUND', `lifeboat.yaml has no repository '${text}'`, {
-      hint: `Name one of ${repositories.map(({ name }) => name).join(', ')}; write ./${text} for a folder of that name.`,
-    });
-  }
-  const location = parseLocation(text).kind === 'local' ? resolve(environment.workingFolder, pathOf(text)) : text;
-  const { location: _, ...settings } = withStore(repositorySchema.parse({ location }), location, environment);
-  return { ...settings, name: text, location };
-}
-
-function pathOf(text: string): string {
-  const location = parseLocation(text);
-  return location.kind === 'local' ? location.path : text;
-}
-
-interface Finding {
-  readonly context: CommandContext;
-  readonly options: GlobalOptions;
-  readonly isFileNamed: boolean;
-}
-
-/** What was named on the command line, else what the repository's own settings say, else the environment, else asked. */
-async function findPassword(settings: RepositorySettings, { context, options, isFileNamed }: Finding): Promise<string> {
-  if (isFileNamed && options.passwordFile !== undefined) return context.readPasswordFile(options.passwordFile);
-  if (settings.passwordFile !== undefined) return context.readPasswordFile(settings.passwordFile);
-  if (settings.password !== undefined) return settings.password;
-  if (options.password !== undefined) return options.password.trim();
-  if (options.passwordFile !== undefined) return context.readPasswordFile(options.passwordFile);
-  if (context.prompter !== undefined) {
-    context.progress.clear();
-    const answer = await context.prompter.secret(`Password of ${settings.name}`);
-    if (answer !== '') return answer;
-  }
-  throw new AppError('PASSWORD_MISSING', `no password was given for the repository ${settings.name}`, {
-    hint: 'Set LIFEBOAT_PASSWORD, or name a file that holds it with --password-file.',
-  });
-}
-
-async function readPasswordFile(path: string): Promise<string> {
-  let text: string;
+async function findPassword(
+  settings: RepositorySettings,
+  { prompter, progress, workingFolder }: CommandContext,
+  { values, origins }: ResolvedOptions,
+): Promise<string> {
   try {
-    text = await readFile(path, 'utf8');
+    return (await repositoryPassword(values, origins, workingFolder)).trim();
   } catch (error) {
-    throw new AppError('PASSWORD_MISSING', `the password file ${path} can't be read (${errnoOf(error) ?? 'error'})`, {
-      hint: 'Correct the path, or let this user read the file.',
-      cause: error,
-    });
+    const isNoneNamed = values.password === undefined && values.passwordFile === undefined;
+    if (!isNoneNamed || prompter === undefined || !isAppError(error, 'PASSWORD_MISSING')) throw error;
+    progress.clear();
+    const answer = (await prompter.secret(`Password of ${settings.name}`)).trim();
+    if (answer === '') throw error;
+    return answer;
   }
-  const password = text.trim();
-  if (password !== '') return password;
-  throw new AppError('PASSWORD_MISSING', `the password file ${path} is empty`, { hint: 'Write the password into it.' });
 }
 
-async function openStore(settings: RepositorySettings, options: GlobalOptions): Promise<Store> {
+async function openStore(
+  settings: RepositorySettings,
+  { limitUpload: uploadBytesPerSecond, limitDownload: downloadBytesPerSecond }: GlobalOptions,
+): Promise<Store> {
   const store = await openDriver(locationOf(settings));
-  const uploadBytesPerSecond = options.limitUpload ?? settings.limits.uploadBytesPerSecond;
-  const downloadBytesPerSecond = options.limitDownload ?? settings.limits.downloadBytesPerSecond;
   const isLimited = uploadBytesPerSecond !== undefined || downloadBytesPerSecond !== undefined;
   const limited = isLimited ? limitingStore(store, { uploadBytesPerSecond, downloadBytesPerSecond }) : store;
   return limited.properties.isRemote ? retryingStore(limited) : limited;

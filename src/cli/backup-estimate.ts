@@ -5,6 +5,7 @@ import { AppError } from '../base/errors.ts';
 import type { Repository } from '../repository/repository.ts';
 import { loadSnapshots } from '../repository/snapshot.ts';
 import type { Source } from '../sources/source.ts';
+import { summaryNumber } from './snapshot-summary.ts';
 import { componentOf } from '../operations/restore/select-point.ts';
 
 export interface Estimate {
@@ -40,9 +41,8 @@ async function lastSizeBytes(
   const last = (await loadSnapshots(repository, signal)).findLast(
     (snapshot) => snapshot.hostname === host && componentOf(snapshot) === component,
   );
-  const summary = last?.['summary'] as { readonly total_bytes_processed?: unknown } | undefined;
-  const sizeBytes = summary?.total_bytes_processed;
-  return typeof sizeBytes === 'number' && sizeBytes > 0 ? sizeBytes : undefined;
+  const sizeBytes = last && summaryNumber(last, 'total_bytes_processed');
+  return sizeBytes === 0 ? undefined : sizeBytes;
 }
 
 /** Only of files: what a server will send is known when it has sent it. */

@@ -21,18 +21,27 @@ export function isGroup(entry: CommandEntry): entry is GroupEntry {
 }
 
 export const commandTable: readonly CommandEntry[] = [
+  { name: 'status', load: async () => (await import('./commands/status.ts')).statusCommand },
+  { name: 'check', load: async () => (await import('./commands/check.ts')).checkCommand },
   { name: 'backup', load: async () => (await import('./commands/backup.ts')).backupCommand },
   { name: 'snapshots', load: async () => (await import('./commands/snapshots.ts')).snapshotsCommand },
   { name: 'ls', load: async () => (await import('./commands/ls.ts')).lsCommand },
   { name: 'dump', load: async () => (await import('./commands/dump.ts')).dumpCommand },
   { name: 'restore', load: async () => (await import('./commands/restore.ts')).restoreCommand },
   { name: 'prove', load: async () => (await import('./commands/prove.ts')).proveCommand },
+  { name: 'retention', load: async () => (await import('./commands/retention.ts')).retentionCommand },
   {
     name: 'repository',
     summary: 'Create and look after repositories',
     commands: [
       { name: 'init', load: async () => (await import('./commands/repository-init.ts')).repositoryInitCommand },
       { name: 'keys', load: async () => (await import('./commands/repository-keys.ts')).repositoryKeysCommand },
+      { name: 'forget', load: async () => (await import('./commands/repository-forget.ts')).repositoryForgetCommand },
+      { name: 'prune', load: async () => (await import('./commands/repository-prune.ts')).repositoryPruneCommand },
+      {
+        name: 'rebuild-index',
+        load: async () => (await import('./commands/repository-rebuild-index.ts')).repositoryRebuildIndexCommand,
+      },
       { name: 'unlock', load: async () => (await import('./commands/repository-unlock.ts')).repositoryUnlockCommand },
     ],
   },

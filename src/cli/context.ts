@@ -35,6 +35,8 @@ export interface CommandContext {
   repositoryAt(location: string, own?: { readonly passwordFile?: string | undefined }): Promise<RepositorySettings>;
   /** The place itself, without a key: for creating a repository and for looking whether it answers. */
   openStore(settings: RepositorySettings): Promise<Store>;
+  /** What a bucket looks like from here; nothing for other places. */
+  reportBucket(settings: RepositorySettings): AsyncIterable<Finding>;
   /** The password from wherever it may come; rejects with `PASSWORD_MISSING`. */
   passwordOf(settings: RepositorySettings): Promise<string>;
   openRepository(settings: RepositorySettings, access: Access): Promise<OpenedRepository>;

@@ -2,6 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import type { Chunker } from './chunker.ts';
 import { createChunker, type ChunkerName } from './create-chunker.ts';
+import { resealBlobs } from './worker-reseal.ts';
 import type { KeyTriple } from './seal.ts';
 import { scanBytes, scanFiles, scanPart, sealBlobs } from './worker-scan.ts';
 import type { WorkerSettings, WorkerTaskKind, WorkerTasks } from './worker-protocol.ts';
@@ -40,6 +41,8 @@ function perform(message: Message): unknown {
       return restoreBlobs(keys, message.task);
     case 'compare':
       return compareChunks(message.task);
+    case 'reseal':
+      return resealBlobs(keys, message.task);
     case 'open':
       return openBlobs(keys, message.task);
     default:
@@ -49,6 +52,7 @@ function perform(message: Message): unknown {
 
 /** Bulk bytes change hands instead of being copied. */
 function buffersOf(kind: WorkerTaskKind, result: unknown): ArrayBuffer[] {
+  if (kind === 'reseal') return [(result as WorkerTasks['reseal']['result']).bytes.buffer];
   if (kind !== 'open') return [];
   const contents = (result as WorkerTasks['open']['result']).map((blob) =>
     blob.outcome === 'opened' ? blob.content?.buffer : undefined,

@@ -10,7 +10,7 @@ import type { BlobType } from './pack-header.ts';
 import { PackWriter, type PackWriterOptions } from './pack-writer.ts';
 import type { Repository } from './repository.ts';
 import { fillArea, oversizeSlab, SlabPool, type Slab } from './slab-pool.ts';
-import type { WorkerPool } from './worker-pool.ts';
+import type { Workers } from './worker-pool.ts';
 import type { Chunk, ScanFile, ScannedFile, SealedRun } from './worker-protocol.ts';
 
 /** Holds the largest chunk and leaves room to find its end. */
@@ -30,7 +30,7 @@ export interface SavedContent {
 export type SavedFile = SavedContent | { readonly problem: string };
 
 export interface BlobWriterOptions extends PackWriterOptions {
-  readonly pool: WorkerPool;
+  readonly pool: Workers;
   readonly chunker: ChunkerName;
   /** zstd level; 0 stores data as it is. */
   readonly compressionLevel: number;
@@ -53,7 +53,7 @@ interface PendingFile {
   readonly reject: (error: unknown) => void;
 }
 
-export class BlobWriter {
+export class BlobWriter implements AsyncDisposable {
   readonly counts: WriterCounts = { dataBlobs: 0, treeBlobs: 0, addedBytes: 0, addedPackedBytes: 0 };
   readonly #packs: PackWriter;
   readonly #options: BlobWriterOptions;
@@ -168,6 +168,13 @@ export class BlobWriter {
     await this.#settle();
     await this.#packs.finish();
     return this.#packs.storedBytes;
+  }
+
+  /** After a failure: stops what is under way and waits for it, so that the lock can be let go. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#failure ??= new Error('the writer was closed');
+    while (this.#underway.size > 0) await Promise.allSettled(this.#underway);
+    await this.#packs[Symbol.asyncDispose]();
   }
 
   async #settle(): Promise<void> {

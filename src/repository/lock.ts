@@ -3,20 +3,19 @@
 import { hostname, userInfo } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import { AppError, errnoOf, messageOf } from '../base/errors.ts';
+import { AppError, errnoOf, isAppError, messageOf } from '../base/errors.ts';
 import { formatDuration } from '../base/duration.ts';
 import { formatTime, parseTime } from './go-text.ts';
 import type { LockId } from './ids.ts';
 import { fileName } from './layout.ts';
-import { damaged, isMissing, listIds, loadJson, saveJson, type Repository } from './repository.ts';
+import { isMissing, listIds, loadJson, sealJson, type Repository } from './repository.ts';
 
 const minuteMs = 60_000;
 export const refreshIntervalMs = 5 * minuteMs;
 /** Without a refresh for this long the work stops: others call a lock stale after `staleAfterMs`. */
 const refreshFailMs = 22.5 * minuteMs;
 const staleAfterMs = 30 * minuteMs;
-/** Between writing the own lock and looking for others a second time. */
-const settleMs = 200;
+const settleDefaultMs = 200;
 
 const lockSchema = z.looseObject({
   time: z.string(),
@@ -64,6 +63,8 @@ function isProcessGone(pid: number): boolean {
   }
 }
 
+const hostNameOf = ({ lockSettings }: Repository): string => lockSettings?.hostName ?? hostname();
+
 /** Locks this process holds, so that its own are not taken for those of an earlier process with the same number. */
 const heldHere = new Set<string>();
 
@@ -72,20 +73,33 @@ export async function readLocks(repository: Repository, signal: AbortSignal): Pr
   const locks: LockFile[] = [];
   for (const id of await listIds(repository, 'locks', signal)) {
     try {
-      const json = await loadJson(repository, { kind: 'locks', id }, signal);
-      locks.push(describeLock(repository, { id, json }));
+      locks.push(await readLock(repository, id, signal));
     } catch (error) {
-      if (isMissing(error)) continue;
-      throw error instanceof AppError ? error : damaged(fileName('locks', id), error);
+      if (!isMissing(error)) throw error;
     }
   }
   return locks;
 }
 
+/** Rejects with `REPOSITORY_DAMAGED` if the file is not a lock: nobody can tell then what it forbids. */
+export async function readLock(repository: Repository, id: LockId, signal: AbortSignal): Promise<LockFile> {
+  try {
+    const json = await loadJson(repository, { kind: 'locks', id }, signal);
+    return describeLock(repository, { id, json });
+  } catch (error) {
+    if (error instanceof AppError && error.code !== 'REPOSITORY_DAMAGED') throw error;
+    const cause = error instanceof AppError ? error.cause : error;
+    throw new AppError('REPOSITORY_DAMAGED', `the lock file ${fileName('locks', id)} is damaged: ${messageOf(cause)}`, {
+      hint: "Make sure that no process works there, then run 'lifeboat repository unlock --remove-all'.",
+      cause: error,
+    });
+  }
+}
+
 function describeLock(repository: Repository, file: { readonly id: LockId; readonly json: string }): LockFile {
   const { time, exclusive, hostname: host, username, pid } = lockSchema.parse(JSON.parse(file.json));
   const ageMs = repository.clock.now() - Number(parseTime(time) / 1_000_000n);
-  const isOrphan = host === hostname() && !heldHere.has(file.id) && isProcessGone(pid);
+  const isOrphan = host === hostNameOf(repository) && !heldHere.has(file.id) && isProcessGone(pid);
   return {
     id: file.id,
     time,
@@ -98,16 +112,30 @@ function describeLock(repository: Repository, file: { readonly id: LockId; reado
   };
 }
 
-/** Removes stale locks, or all. Returns those removed. */
+/** Removes stale locks, or all, also damaged ones. Returns those removed. */
 export async function unlock(
   repository: Repository,
   options: { readonly removeAll: boolean; readonly signal: AbortSignal },
 ): Promise<LockFile[]> {
-  const locks = await readLocks(repository, options.signal);
-  const removed = options.removeAll ? locks : locks.filter(({ isStale }) => isStale);
-  for (const { id } of removed) await repository.store.remove(fileName('locks', id), { signal: options.signal });
+  const removed: LockFile[] = [];
+  for (const id of await listIds(repository, 'locks', options.signal)) {
+    const lock = await readLock(repository, id, options.signal).catch((error: unknown) => {
+      if (isMissing(error)) return undefined;
+      if (isAppError(error, 'REPOSITORY_DAMAGED') && options.removeAll) return unreadableLock(id);
+      throw error;
+    });
+    if (lock === undefined || !(options.removeAll || lock.isStale)) continue;
+    await repository.store.remove(fileName('locks', id), { signal: options.signal });
+    removed.push(lock);
+  }
   return removed;
 }
+
+const unreadableLock = (id: LockId): LockFile => ({
+  ...{ id, time: '', exclusive: true, hostname: '', username: '', pid: 0 },
+  isStale: true,
+  isOrphan: false,
+});
 
 async function refuseConflicts(repository: Repository, own: LockId | undefined, options: LockOptions): Promise<void> {
   for (const lock of await readLocks(repository, options.signal)) {
@@ -149,7 +177,7 @@ async function tryLock(repository: Repository, options: LockOptions): Promise<Lo
   const id = await writeLock(repository, options.isExclusive, options.signal);
   const lock = new HeldLock(repository, id, options);
   try {
-    await sleep(settleMs, undefined, { signal: options.signal });
+    await sleep(repository.lockSettings?.settleMs ?? settleDefaultMs, undefined, { signal: options.signal });
     await refuseConflicts(repository, id, options);
     return lock;
   } catch (error) {
@@ -162,9 +190,19 @@ async function writeLock(repository: Repository, exclusive: boolean, signal: Abo
   const { username, uid, gid } = userInfo();
   const owner = { ...(uid > 0 && { uid }), ...(gid > 0 && { gid }) };
   const time = formatTime(BigInt(repository.clock.now()) * 1_000_000n);
-  const json = JSON.stringify({ time, exclusive, hostname: hostname(), username, pid: process.pid, ...owner });
-  const id = await saveJson(repository, { kind: 'locks', json }, signal);
+  const host = hostNameOf(repository);
+  const json = JSON.stringify({ time, exclusive, hostname: host, username, pid: process.pid, ...owner });
+  const { id, sealed } = sealJson(repository, { kind: 'locks', json });
+  const name = fileName('locks', id);
   heldHere.add(id);
+  try {
+    await repository.store.put(name, [sealed], { signal });
+  } catch (error) {
+    heldHere.delete(id);
+    // It may be there although the answer was lost, and would lock others out until it is stale. What went wrong is told.
+    await repository.store.remove(name).catch(() => undefined);
+    throw error;
+  }
   return id;
 }
 
@@ -173,6 +211,8 @@ class HeldLock implements Lock {
   readonly #isExclusive: boolean;
   readonly #lost = new AbortController();
   readonly #timer: NodeJS.Timeout;
+  /** Own files that are to go; one whose removal failed is tried again. */
+  readonly #outdated = new Set<LockId>();
   #id: LockId;
   #refreshedAtMs: number;
   #refreshing: Promise<void> = Promise.resolve();
@@ -195,11 +235,15 @@ class HeldLock implements Lock {
   async check(): Promise<void> {
     await this.#refreshing;
     this.#lost.signal.throwIfAborted();
+    const id = this.#id;
     try {
-      await this.#repository.store.stat(fileName('locks', this.#id), { signal: this.#lost.signal });
+      await this.#repository.store.stat(fileName('locks', id), { signal: this.#lost.signal });
     } catch (error) {
-      if (isMissing(error)) this.#lose('another process removed the lock file');
-      throw error;
+      if (!isMissing(error)) throw error;
+      if (id === this.#id) this.#lose('another process removed the lock file');
+      // A refresh replaced it meanwhile.
+      await this.check();
+      return;
     }
     if (this.#repository.clock.now() - this.#refreshedAtMs > refreshFailMs) this.#lose('it was not refreshed in time');
   }
@@ -213,8 +257,8 @@ class HeldLock implements Lock {
       await this.#repository.store.stat(fileName('locks', old), { signal });
       this.#id = await writeLock(this.#repository, this.#isExclusive, signal);
       this.#refreshedAtMs = this.#repository.clock.now();
-      heldHere.delete(old);
-      await this.#repository.store.remove(fileName('locks', old), { signal });
+      this.#outdated.add(old);
+      await this.#removeOutdated(signal);
     } catch (error) {
       const isOver = isMissing(error) || this.#repository.clock.now() - this.#refreshedAtMs > refreshFailMs;
       if (isOver) this.#lost.abort(this.#error(messageOf(error)));
@@ -236,7 +280,16 @@ class HeldLock implements Lock {
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#timer);
     await this.#refreshing;
-    heldHere.delete(this.#id);
-    await this.#repository.store.remove(fileName('locks', this.#id));
+    this.#outdated.add(this.#id);
+    for (const id of this.#outdated) heldHere.delete(id);
+    await this.#removeOutdated();
+  }
+
+  async #removeOutdated(signal?: AbortSignal): Promise<void> {
+    for (const id of this.#outdated) {
+      await this.#repository.store.remove(fileName('locks', id), { signal });
+      heldHere.delete(id);
+      this.#outdated.delete(id);
+    }
   }
 }

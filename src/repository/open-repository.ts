@@ -15,7 +15,7 @@ import {
   type ScryptCost,
 } from './key-file.ts';
 import { configName, fileName, listFiles } from './layout.ts';
-import { damaged, isMissing, listIds, readFile, type Repository } from './repository.ts';
+import { damaged, isMissing, listIds, readFile, type LockSettings, type Repository } from './repository.ts';
 import type { KeyTriple } from './seal.ts';
 
 /** restic looks at no more key files than this. */
@@ -26,6 +26,7 @@ export interface OpenOptions {
   readonly signal: AbortSignal;
   readonly clock?: Clock;
   readonly random?: Random;
+  readonly lockSettings?: LockSettings;
 }
 
 export interface InitOptions extends OpenOptions, NewConfig {
@@ -41,10 +42,10 @@ function missing(store: Store): AppError {
 
 /** Creates a repository. Rejects with `REPOSITORY_EXISTS` if anything of one is there. */
 export async function initRepository(store: Store, options: InitOptions): Promise<Repository> {
-  const { clock = systemClock, random = systemRandom, signal } = options;
+  const { clock = systemClock, random = systemRandom, lockSettings, signal } = options;
   await refuseExisting(store, signal);
   const keys = createMasterKey();
-  const repository = { store, keys, config: createConfig(options), clock, random };
+  const repository = { store, keys, config: createConfig(options), clock, random, lockSettings };
   // The key first: a config without a key could never be opened, a key without a config is simply no repository yet.
   const keyId = await addPassword({ ...repository, keyId: '' as KeyId }, options);
   await store.put(configName, [encodeConfig(keys, repository.config)], { signal });
@@ -76,12 +77,12 @@ async function refuseExisting(store: Store, signal: AbortSignal): Promise<void> 
 
 /** Opens with whichever key file fits the password. */
 export async function openRepository(store: Store, options: OpenOptions): Promise<Repository> {
-  const { clock = systemClock, random = systemRandom, signal } = options;
+  const { clock = systemClock, random = systemRandom, lockSettings, signal } = options;
   const sealedConfig = await store.get(configName, { signal }).catch((error: unknown) => {
     throw isMissing(error) ? missing(store) : error;
   });
   const { keys, keyId } = await findKey(store, options);
-  return { store, keys, keyId, config: readConfig(keys, sealedConfig), clock, random };
+  return { store, keys, keyId, config: readConfig(keys, sealedConfig), clock, random, lockSettings };
 }
 
 function readConfig(keys: KeyTriple, sealed: Buffer): RepositoryConfig {

@@ -12,7 +12,7 @@ import { saveJson, type Repository } from './repository.ts';
 import { seal } from './seal.ts';
 
 /** A pack is closed after the blob that takes it to this size: restic's default for data; trees are read in small pieces. */
-const packTargetBytes: Readonly<Record<BlobType, number>> = { data: 16 * 1024 * 1024, tree: 4 * 1024 * 1024 };
+export const packTargetBytes: Readonly<Record<BlobType, number>> = { data: 16 * 1024 * 1024, tree: 4 * 1024 * 1024 };
 /** What a pack may grow beyond its target: the largest chunk, sealed. */
 const packOverhangBytes = chunkMaxBytes + 64 * 1024;
 /** An index file is written at least this often, so that an interrupted backup finds its work again. */
@@ -31,10 +31,10 @@ export interface PackWriterOptions {
   /** Called before each index file is written: the moment from which others may rely on the packs. */
   beforeIndex(): Promise<void>;
   /** Tests make packs small. */
-  readonly packTargetBytes?: number;
+  readonly packTargetBytes?: number | undefined;
 }
 
-export class PackWriter {
+export class PackWriter implements AsyncDisposable {
   readonly #repository: Repository;
   readonly #index: BlobIndex;
   readonly #options: PackWriterOptions;
@@ -107,6 +107,12 @@ export class PackWriter {
     this.#throwFailure();
   }
 
+  /** After a failure: waits until nothing more goes to the store, so that the lock can be let go. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#failure ??= new Error('the pack writer was closed');
+    await Promise.allSettled([...this.#underway, this.#indexing]);
+  }
+
   async #close(type: BlobType): Promise<void> {
     const pack = this.#open[type];
     if (pack === undefined) return;
@@ -122,6 +128,7 @@ export class PackWriter {
         this.#underway.delete(upload);
       });
     this.#underway.add(upload);
+    this.#throwFailure();
   }
 
   async #upload(type: BlobType, pack: OpenPack): Promise<void> {
@@ -133,6 +140,7 @@ export class PackWriter {
     for (const part of parts) hash.update(part);
     const id = hash.digest('hex') as PackId;
     const { signal } = this.#options;
+    this.#throwFailure();
     await this.#repository.store.put(fileName('data', id), parts, { signal, isBulkData: type === 'data' });
     this.storedBytes += packSizeOf(pack.entries);
     const entries = placeEntries(pack.entries);
@@ -153,6 +161,7 @@ export class PackWriter {
   async #writeIndexAfter(earlier: Promise<void>): Promise<void> {
     await earlier;
     while (this.#unlisted.length > 0) {
+      this.#throwFailure();
       const packs = takePacks(this.#unlisted, indexBlobsMax);
       await this.#options.beforeIndex();
       await saveJson(this.#repository, { kind: 'index', json: encodeIndex(packs) }, this.#options.signal);

@@ -10,6 +10,13 @@ import { fileName, listFiles, type FileIds, type FileKind } from './layout.ts';
 import type { KeyTriple } from './seal.ts';
 import { decodeUnpacked, encodeUnpacked } from './unpacked.ts';
 
+/** How this process shows in locks; what it really is if absent. Simulations run several "processes" in one. */
+export interface LockSettings {
+  readonly hostName?: string;
+  /** Between writing the own lock and looking for others a second time. */
+  readonly settleMs?: number;
+}
+
 export interface Repository {
   readonly store: Store;
   /** The master key. */
@@ -19,6 +26,7 @@ export interface Repository {
   readonly config: RepositoryConfig;
   readonly clock: Clock;
   readonly random: Random;
+  readonly lockSettings?: LockSettings | undefined;
 }
 
 /** Files whose content is sealed JSON. */
@@ -57,16 +65,24 @@ export async function loadJson<Kind extends JsonFileKind>(
   }
 }
 
+/** Seals, and checks what was sealed. */
+export function sealJson<Kind extends JsonFileKind>(
+  repository: Repository,
+  file: { readonly kind: Kind; readonly json: string },
+): { readonly id: FileIds[Kind]; readonly sealed: Buffer } {
+  const sealed = encodeUnpacked(repository.keys, file.json);
+  if (decodeUnpacked(repository.keys, sealed) !== file.json)
+    throw new Error(`${file.kind}: sealing did not round-trip`);
+  return { id: hashOf(sealed) as FileIds[Kind], sealed };
+}
+
 /** Seals, checks what was sealed, stores under its hash. */
 export async function saveJson<Kind extends JsonFileKind>(
   repository: Repository,
   file: { readonly kind: Kind; readonly json: string },
   signal: AbortSignal,
 ): Promise<FileIds[Kind]> {
-  const sealed = encodeUnpacked(repository.keys, file.json);
-  if (decodeUnpacked(repository.keys, sealed) !== file.json)
-    throw new Error(`${file.kind}: sealing did not round-trip`);
-  const id = hashOf(sealed) as FileIds[Kind];
+  const { id, sealed } = sealJson(repository, file);
   await repository.store.put(fileName(file.kind, id), [sealed], { signal });
   return id;
 }

@@ -90,6 +90,11 @@ export interface StoredSnapshot extends Snapshot {
   readonly id: SnapshotId;
 }
 
+/** What was stored, for writing it again under a new id. */
+export function withoutId({ id: _, ...snapshot }: StoredSnapshot): Snapshot {
+  return snapshot;
+}
+
 function withoutEmpty(snapshot: Snapshot): Record<string, unknown> {
   const {
     time: at,

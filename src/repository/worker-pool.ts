@@ -17,8 +17,21 @@ interface Thread {
 
 type Answer = { number: number } & ({ error: Error } | { result: never });
 
+/** The threads given, or own ones that end with the caller's scope. */
+export function workersFor(repository: Repository, given: Workers | undefined): Workers & AsyncDisposable {
+  if (given === undefined) return new WorkerPool(repository);
+  return {
+    threadsMax: given.threadsMax,
+    run: (kind, task, transfer) => given.run(kind, task, transfer),
+    async [Symbol.asyncDispose]() {},
+  };
+}
+
 /** `.ts` when run from source, `.js` when compiled. */
 const workerFile = new URL(import.meta.url.endsWith('.ts') ? './blob-worker.ts' : './blob-worker.js', import.meta.url);
+
+/** What users of the threads need of them; simulations work without threads. */
+export type Workers = Pick<WorkerPool, 'run' | 'threadsMax'>;
 
 export class WorkerPool implements AsyncDisposable {
   readonly #threads: Thread[] = [];

@@ -67,6 +67,15 @@ export interface WorkerTasks {
     /** A file that can't be read differs everywhere. */
     readonly result: { readonly equal: readonly boolean[]; readonly sizeBytes: number };
   };
+  /** Opens blobs of one stretch of a pack, checks them, and gives them back sealed, under `keys` if given. */
+  reseal: {
+    readonly task: {
+      readonly bytes: Uint8Array;
+      readonly blobs: readonly StoredBlob[];
+      readonly keys?: KeyTriple | undefined;
+    };
+    readonly result: ResealedRun;
+  };
   /** Opens blobs of one stretch of a pack and checks them; returns their content if asked. */
   open: {
     readonly task: {
@@ -110,6 +119,13 @@ export interface SealedRun {
   readonly lengthsBytes: readonly number[];
   /** Length of the content, 0 where it is stored without compression. */
   readonly plainLengthsBytes: readonly number[];
+}
+
+/** Blobs as they were compressed, one after another in the order asked; damaged ones are left out. */
+export interface ResealedRun {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** What is wrong with each blob, undefined for those that are in `bytes`. */
+  readonly problems: readonly (string | undefined)[];
 }
 
 export interface StoredBlob {

@@ -79,7 +79,6 @@ export const backupCommand = defineCommand({
         // One that fails must not keep the others from being protected; alone it is simply the error.
         if (works.length === 1 || !isAppError(error)) throw error;
         const { code, message, hint, exitCode } = failureOf(error);
-        context.progress.note(`${done.component} to ${done.repository} failed: ${message}`);
         backups.push({ ...done, elapsedMs: context.clock.now() - startMs, error: { code, message, hint, exitCode } });
       }
     }

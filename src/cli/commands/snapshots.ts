@@ -4,6 +4,7 @@ import { loadSnapshots } from '../../repository/snapshot.ts';
 import { defineCommand } from '../command.ts';
 import { listOption, parsedOption, textOption } from '../option.ts';
 import { componentOf } from '../../operations/restore/select-point.ts';
+import { summaryNumber } from '../snapshot-summary.ts';
 import { bytes, count, shortId, shortTime } from '../style.ts';
 import { table } from '../table.ts';
 
@@ -96,7 +97,6 @@ function whatOf({ description, tags, paths }: Pick<ListedSnapshot, 'description'
 }
 
 function listed(snapshot: StoredSnapshot): ListedSnapshot {
-  const summary = snapshot['summary'];
   const { id, time, hostname: host, paths, tags, description, tree } = snapshot;
   return {
     id,
@@ -106,13 +106,8 @@ function listed(snapshot: StoredSnapshot): ListedSnapshot {
     paths,
     tags,
     description,
-    sizeBytes: numberIn(summary, 'total_bytes_processed'),
-    storedBytes: numberIn(summary, 'data_added_packed'),
+    sizeBytes: summaryNumber(snapshot, 'total_bytes_processed'),
+    storedBytes: summaryNumber(snapshot, 'data_added_packed'),
     tree,
   };
-}
-
-function numberIn(value: unknown, name: string): number | undefined {
-  const found = typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : undefined;
-  return typeof found === 'number' ? found : undefined;
 }

@@ -11,7 +11,7 @@ import { acquireLock, type Lock } from '../../repository/lock.ts';
 import type { Repository } from '../../repository/repository.ts';
 import { loadSnapshots, saveSnapshot, type StoredSnapshot } from '../../repository/snapshot.ts';
 import type { TreeNode } from '../../repository/tree.ts';
-import { WorkerPool } from '../../repository/worker-pool.ts';
+import { workersFor, type Workers } from '../../repository/worker-pool.ts';
 import type { BackupSession, Entry, EntryProblem, Source } from '../../sources/source.ts';
 import { nodeOf, syntheticMetadata } from '../node-metadata.ts';
 import { isUnchanged, ParentTree } from './parent-tree.ts';
@@ -32,6 +32,9 @@ export interface BackupOptions {
   readonly isForced?: boolean | undefined;
   /** How long to wait for a lock of others. */
   readonly lockWaitMs?: number | undefined;
+  /** Shared by several operations; one of its own if absent. */
+  readonly pool?: Workers | undefined;
+  readonly packTargetBytes?: number | undefined;
   readonly programVersion: string;
   readonly signal: AbortSignal;
   onProgress?(progress: BackupProgress): void;
@@ -74,7 +77,7 @@ export async function backup(repository: Repository, source: Source, options: Ba
   const snapshots = await loadSnapshots(repository, signal);
   const indexed = { repository, index: await loadIndex(repository, signal) };
   await using session = await source.open(signal);
-  await using pool = new WorkerPool(repository);
+  await using pool = workersFor(repository, options.pool);
   const run = new BackupRun({ indexed, source, session, lock, pool, options, signal, startedNs });
   return await run.perform(snapshots);
 }
@@ -84,7 +87,7 @@ interface RunParts {
   readonly source: Source;
   readonly session: BackupSession;
   readonly lock: Lock;
-  readonly pool: WorkerPool;
+  readonly pool: Workers;
   readonly options: BackupOptions;
   readonly signal: AbortSignal;
   readonly startedNs: bigint;
@@ -121,7 +124,7 @@ class BackupRun {
     const host = options.host ?? hostname();
     const parent = findParent(snapshots, { host, paths: this.#paths });
     const chunker = options.chunker ?? this.#inheritedChunker(parent);
-    const writer = this.#createWriter(chunker);
+    await using writer = this.#createWriter(chunker);
     const parentTree = new ParentTree(indexed, this.#parts.signal);
     await parentTree.enterRoot(parent?.tree);
     const builder = new TreeBuilder(writer, { events: parentTree, timeNs: startedNs });
@@ -162,6 +165,7 @@ class BackupRun {
       chunker,
       compressionLevel: options.compressionLevel ?? defaultCompressionLevel,
       beforeIndex: () => lock.check(),
+      packTargetBytes: options.packTargetBytes,
       onRead: (bytes) => {
         this.#bytes += bytes;
       },
