@@ -217,7 +217,7 @@ async function openWithCache(
   try {
     const { signal, clock, random } = context;
     const repository = await openRepository(store, { password, signal, clock, random });
-    const usesCache = options.cache && store.properties.isRemote;
+    const usesCache = options.cache && access !== 'uncached' && store.properties.isRemote;
     const cached = usesCache
       ? cachingStore(store, {
           folder: options.cacheFolder ?? defaultCacheFolder(environment),

@@ -26,9 +26,14 @@ export const commandTable: readonly CommandEntry[] = [
   { name: 'backup', load: async () => (await import('./commands/backup.ts')).backupCommand },
   { name: 'snapshots', load: async () => (await import('./commands/snapshots.ts')).snapshotsCommand },
   { name: 'ls', load: async () => (await import('./commands/ls.ts')).lsCommand },
+  { name: 'find', load: async () => (await import('./commands/find.ts')).findCommand },
+  { name: 'diff', load: async () => (await import('./commands/diff.ts')).diffCommand },
+  { name: 'tag', load: async () => (await import('./commands/tag.ts')).tagCommand },
+  { name: 'copy', load: async () => (await import('./commands/copy.ts')).copyCommand },
   { name: 'dump', load: async () => (await import('./commands/dump.ts')).dumpCommand },
   { name: 'restore', load: async () => (await import('./commands/restore.ts')).restoreCommand },
   { name: 'prove', load: async () => (await import('./commands/prove.ts')).proveCommand },
+  { name: 'verify', load: async () => (await import('./commands/verify.ts')).verifyCommand },
   { name: 'retention', load: async () => (await import('./commands/retention.ts')).retentionCommand },
   {
     name: 'repository',
@@ -36,6 +41,8 @@ export const commandTable: readonly CommandEntry[] = [
     commands: [
       { name: 'init', load: async () => (await import('./commands/repository-init.ts')).repositoryInitCommand },
       { name: 'keys', load: async () => (await import('./commands/repository-keys.ts')).repositoryKeysCommand },
+      { name: 'verify', load: async () => (await import('./commands/verify.ts')).verifyCommand },
+      { name: 'stats', load: async () => (await import('./commands/repository-stats.ts')).repositoryStatsCommand },
       { name: 'forget', load: async () => (await import('./commands/repository-forget.ts')).repositoryForgetCommand },
       { name: 'prune', load: async () => (await import('./commands/repository-prune.ts')).repositoryPruneCommand },
       {

@@ -45,8 +45,11 @@ export interface CommandContext {
   readPasswordFile(path: string): Promise<string>;
 }
 
-/** `read` refuses to write, so that it works with a right to read only and leaves no lock behind. */
-export type Access = 'read' | 'write';
+/**
+ * `read` refuses to write, so that it works with a right to read only and leaves no lock behind. `uncached` may write and
+ * reads what the store really holds, not a copy of it.
+ */
+export type Access = 'read' | 'write' | 'uncached';
 
 export interface ContextSettings {
   /** How long to wait for a lock of others. */

@@ -3,6 +3,7 @@ import { selectPoint, type PointRequest } from '../operations/restore/select-poi
 import type { IndexedRepository } from '../repository/blob-reader.ts';
 import { loadIndex } from '../repository/load-index.ts';
 import { loadSnapshots, type StoredSnapshot } from '../repository/snapshot.ts';
+import { provenTrees } from './proofs.ts';
 import type { CommandContext, OpenedRepository } from './context.ts';
 
 /** Help for every argument that names a snapshot. */
@@ -20,6 +21,7 @@ export async function openSnapshot(
   { signal }: Pick<CommandContext, 'signal'>,
 ): Promise<ReadableSnapshot> {
   const snapshots = await loadSnapshots(repository, signal);
-  const snapshot = selectPoint(snapshots, request, () => false);
+  const proven = request.from === 'latest-proven' ? await provenTrees(repository, signal) : new Set<string>();
+  const snapshot = selectPoint(snapshots, request, (tree) => proven.has(tree));
   return { snapshot, indexed: { repository, index: await loadIndex(repository, signal) } };
 }

@@ -63,7 +63,10 @@ export async function copySnapshots(source: Repository, target: Repository, opti
   const known = await loadSnapshots(target, signal);
   await using pool = workersFor(source, options.pool);
   const run = new CopyRun({
-    ...{ options, signal, targetLock, pool },
+    options,
+    signal,
+    targetLock,
+    pool,
     source: { repository: source, index: await loadIndex(source, signal) },
     target: { repository: target, index: await loadIndex(target, signal) },
   });
@@ -151,7 +154,9 @@ class CopyRun {
     this.#missing = [];
     this.#missingBytes = 0;
     await transferBlobs(source, records, {
-      ...{ writer, pool, signal },
+      writer,
+      pool,
+      signal,
       targetKeys: target.repository.keys,
       onBlob: ({ lengthBytes }) => {
         this.#blobs += 1;

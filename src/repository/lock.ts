@@ -132,7 +132,12 @@ export async function unlock(
 }
 
 const unreadableLock = (id: LockId): LockFile => ({
-  ...{ id, time: '', exclusive: true, hostname: '', username: '', pid: 0 },
+  id,
+  time: '',
+  exclusive: true,
+  hostname: '',
+  username: '',
+  pid: 0,
   isStale: true,
   isOrphan: false,
 });

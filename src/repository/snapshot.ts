@@ -91,7 +91,9 @@ export interface StoredSnapshot extends Snapshot {
 }
 
 /** What was stored, for writing it again under a new id. */
-export function withoutId({ id: _, ...snapshot }: StoredSnapshot): Snapshot {
+export function withoutId(stored: StoredSnapshot): Snapshot {
+  const snapshot: Snapshot & { id?: SnapshotId } = { ...stored };
+  delete snapshot.id;
   return snapshot;
 }
 

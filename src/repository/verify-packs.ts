@@ -129,8 +129,10 @@ async function openBlobs(
 ): Promise<string[]> {
   const from = stretch[0]?.offsetBytes ?? 0;
   const blobs = stretch.map(({ id, offsetBytes, lengthBytes, plainLengthBytes }) => ({
-    ...{ id, lengthBytes, plainLengthBytes },
+    id,
     offsetBytes: offsetBytes - from,
+    lengthBytes,
+    plainLengthBytes,
   }));
   const opened = await pool.run('open', { bytes, blobs, wantsContent: false });
   return opened.flatMap((blob, at) =>

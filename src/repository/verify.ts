@@ -71,7 +71,10 @@ export async function verifyRepository(repository: Repository, options: VerifyOp
   const signal = lock === undefined ? options.signal : AbortSignal.any([options.signal, lock.signal]);
   const counts = { keys: 0, indexes: 0, packs: 0, blobs: 0, usedBlobs: 0, snapshots: 0, trees: 0, locks: 0 };
   const run: Run = {
-    ...{ repository, options, signal, findings },
+    repository,
+    options,
+    signal,
+    findings,
     counts: { ...counts, packsToRead: 0, packsRead: 0, bytesRead: 0 },
   };
   await verifySmallFiles(run);
@@ -195,7 +198,9 @@ async function readPacks(run: Run, { index }: IndexSurvey, sound: ReadonlySet<Pa
     repository,
     { index, wanted },
     {
-      ...{ findings, signal, pool },
+      findings,
+      signal,
+      pool,
       onPack: (sizeBytes) => {
         counts.packsRead += 1;
         counts.bytesRead += sizeBytes;

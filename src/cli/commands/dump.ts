@@ -5,7 +5,7 @@ import { readBlob } from '../../repository/blob-reader.ts';
 import { findNode } from '../../repository/walk.ts';
 import { defineCommand } from '../command.ts';
 import { requiredArgument, textOption } from '../option.ts';
-import { openOne } from '../repository-choice.ts';
+import { openFirst } from '../repository-choice.ts';
 import { openSnapshot, snapshotWords } from '../snapshot-argument.ts';
 import { shortId } from '../style.ts';
 
@@ -29,7 +29,7 @@ export const dumpCommand = defineCommand({
   writesBytes: true,
   async run(context, { snapshot: from, path, component }): Promise<DumpedFile> {
     const { signal, stdout } = context;
-    await using opened = await openOne(context, 'read');
+    await using opened = await openFirst(context, 'read');
     const { snapshot, indexed } = await openSnapshot(opened, { from, component }, context);
     const node = await findNode(indexed, snapshot.tree, { path, signal });
     if (node === undefined) {

@@ -4,7 +4,7 @@ import { findNode, walkTree } from '../../repository/walk.ts';
 import { AppError } from '../../base/errors.ts';
 import { defineCommand } from '../command.ts';
 import { optionalArgument, requiredArgument, switchOption, textOption } from '../option.ts';
-import { openOne } from '../repository-choice.ts';
+import { openFirst } from '../repository-choice.ts';
 import { openSnapshot, snapshotWords } from '../snapshot-argument.ts';
 import { shortTime, type Style } from '../style.ts';
 
@@ -43,7 +43,7 @@ export const lsCommand = defineCommand({
     isRecursive: switchOption('--recursive', 'enter folders below the path given (without a path that is so anyway)'),
   },
   async run(context, { snapshot: from, path, component, isLongForm, isRecursive }): Promise<Listing> {
-    await using opened = await openOne(context, 'read');
+    await using opened = await openFirst(context, 'read');
     const { snapshot, indexed } = await openSnapshot(opened, { from, component }, context);
     const { signal } = context;
     const start = path === undefined ? '/' : `/${path.replaceAll(/^\/+|\/+$/g, '')}`;

@@ -48,7 +48,7 @@ export const repositoryPruneCommand = defineCommand({
   },
   isLong: true,
   async run(context, { maxUnused, maxRepackBytes, isDryRun, isConfirmed }): Promise<PruneSummary> {
-    await using opened = await openOne(context, isDryRun ? 'read' : 'write');
+    await using opened = await openOne(context, 'write');
     if (!isDryRun) await requireConsent(context, 'remove data that no snapshot needs', isConfirmed);
     return await pruneWithProgress(opened.repository, context, { maxUnused, maxRepackBytes, isDryRun });
   },
