@@ -92,6 +92,16 @@ export function createContext(
     openRepository: (settings, access) =>
       openWithCache(settings, access, { context, options: optionsOf(settings).values, environment }),
     sourceOf: (component) => createSource(component, environment),
+    async demonstrate() {
+      const { demonstrate } = await import('./demo/demonstration.ts');
+      const { demoParts } = await import('./demo-parts.ts');
+      const { json, quiet, verbose } = options;
+      const contextIn = (folder: string, inside: Environment): CommandContext => {
+        const given = { json, quiet, verbose, config: resolve(folder, 'lifeboat.yaml') };
+        return createContext({ ...parts, environment: inside }, given, command);
+      };
+      return demonstrate(context, demoParts(environment, contextIn));
+    },
     readPasswordFile: (path) => readPassword(resolve(environment.workingFolder, path)),
   };
   /** The global options as they are for one repository, whose settings may say some of them. */

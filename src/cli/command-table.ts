@@ -21,6 +21,7 @@ export function isGroup(entry: CommandEntry): entry is GroupEntry {
 }
 
 export const commandTable: readonly CommandEntry[] = [
+  { name: 'start', load: async () => (await import('./commands/start.ts')).startCommand },
   { name: 'status', load: async () => (await import('./commands/status.ts')).statusCommand },
   { name: 'check', load: async () => (await import('./commands/check.ts')).checkCommand },
   { name: 'backup', load: async () => (await import('./commands/backup.ts')).backupCommand },

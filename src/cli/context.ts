@@ -12,6 +12,7 @@ import type { Source } from '../sources/source.ts';
 import type { Store } from '../storage/store.ts';
 import type { ProgressSink } from './progress.ts';
 import type { Prompter } from './prompter.ts';
+import type { Style } from './style.ts';
 
 export interface CommandContext {
   readonly clock: Clock;
@@ -41,6 +42,8 @@ export interface CommandContext {
   passwordOf(settings: RepositorySettings): Promise<string>;
   openRepository(settings: RepositorySettings, access: Access): Promise<OpenedRepository>;
   sourceOf(component: Component): Promise<Source>;
+  /** Shows on data of its own what this program does; stands above the commands, which it runs. */
+  demonstrate(): Promise<Demonstrated>;
   /** The text of a file that holds one password: its first line, without white space at its ends. */
   readPasswordFile(path: string): Promise<string>;
 }
@@ -58,6 +61,12 @@ export interface ContextSettings {
   readonly isJson: boolean;
   /** The bar is seen by somebody, so a total is worth looking for. */
   readonly showsBar: boolean;
+}
+
+export interface Demonstrated {
+  readonly report: object;
+  readonly exitCode: number;
+  render(style: Style): string;
 }
 
 export interface LoadedConfiguration {
