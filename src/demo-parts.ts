@@ -1,7 +1,7 @@
 // The part of the composition root that the demonstration needs: its servers, and commands in its folder. Loaded only then.
 import { tmpdir } from 'node:os';
 import { delimiter, join, relative } from 'node:path';
-import { AppError } from './base/errors.ts';
+import { AppError, isAppError } from './base/errors.ts';
 import type { CommandContext } from './cli/context.ts';
 import { demoOptions } from './config/demo-options.ts';
 import { variable, type Environment } from './config/environment.ts';
@@ -85,7 +85,14 @@ async function backableServer(programFolders: readonly string[], signal: AbortSi
 }
 
 async function startCache(parentFolder: string, signal: AbortSignal): Promise<DemoCache> {
-  const server = await startRedis({ parentFolder }, signal);
+  const server = await startRedis({ parentFolder }, signal).catch((error: unknown) => {
+    if (!isAppError(error, 'RESTORE_FAILED')) throw error;
+    // There are no data yet that could be damaged.
+    throw new AppError('TOOL_MISSING', `redis-server can't be started: ${error.message}`, {
+      hint: 'Install the package redis-server anew, then start again.',
+      cause: error,
+    });
+  });
   const { socketPath = '' } = server.address;
   return {
     pid: server.pid,

@@ -31,7 +31,7 @@ export async function installDatabaseClient(
     return true;
   } catch (error) {
     signal.throwIfAborted();
-    progress.note(`${packageName} could not be installed: ${messageOf(error).split('\n')[0] ?? ''}`);
+    progress.note(`${packageName} could not be installed: ${reasonOf(error)}`);
     return false;
   }
 }
@@ -43,6 +43,12 @@ async function run(commandArguments: readonly string[], signal: AbortSignal): Pr
     timeout: installMaxMs,
     maxBuffer: 2 ** 24,
   });
+}
+
+/** apt-get's own first words on what went wrong. */
+function reasonOf(error: unknown): string {
+  const lines = messageOf(error).split('\n');
+  return lines.find((line) => line.startsWith('E: '))?.slice(3) ?? lines[0] ?? '';
 }
 
 async function isThere(path: string): Promise<boolean> {

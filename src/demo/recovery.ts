@@ -75,26 +75,16 @@ async function recoveryOf(restored: Restored, measured: Measured): Promise<Recov
   const { component, seconds, restoredBytes, kept, problems } = restored;
   const common = { component: component.name, seconds, restoredBytes, kept };
   const { before, after, now } = measured;
-  switch (component.type) {
-    case 'postgres':
-    case 'redis': {
-      const counts =
-        component.type === 'postgres'
-          ? ([before.rows, after.rows, now.rows] as const)
-          : ([before.keys, after.keys, now.keys] as const);
-      const live = await compareLive(component, measured.context);
-      const unit = component.type === 'postgres' ? 'row' : 'key';
-      return { ...common, unit, ...ofCounts(counts), ...ofLive(live, problems) };
-    }
-    case 'files':
-      return { ...common, unit: 'file', ...ofManifests([before.uploads, after.uploads, now.uploads], problems) };
-    case 'config':
-      return {
-        ...common,
-        unit: 'file',
-        ...ofManifests([before.configuration, after.configuration, now.configuration], problems),
-      };
+  if (component.type === 'files') {
+    return { ...common, unit: 'file', ...ofManifests([before.uploads, after.uploads, now.uploads], problems) };
   }
+  if (component.type === 'config') {
+    const manifests = [before.configuration, after.configuration, now.configuration] as const;
+    return { ...common, unit: 'file', ...ofManifests(manifests, problems) };
+  }
+  const [unit, field] = component.type === 'postgres' ? (['row', 'rows'] as const) : (['key', 'keys'] as const);
+  const live = await compareLive(component, measured.context);
+  return { ...common, unit, ...ofCounts([before[field], after[field], now[field]]), ...ofLive(live, problems) };
 }
 
 function ofCounts([before = 0, after = 0, now = 0]: readonly (number | undefined)[]) {

@@ -27,7 +27,7 @@ const jpegEnd = Buffer.from('ffd9', 'hex');
 
 export async function createFiles(
   folders: ShopFolders,
-  { scale, onFile }: { readonly scale: number; onFile(done: number, total: number): void },
+  { scale, onFile }: { readonly scale: number; readonly onFile: (done: number, total: number) => void },
   signal: AbortSignal,
 ): Promise<void> {
   const many = (usual: number): number => Math.max(2, Math.round(usual * scale));

@@ -22,23 +22,23 @@ export async function createRepository(context: CommandContext): Promise<void> {
 export async function runStory(
   shop: Shop,
   context: CommandContext,
-  { step }: Narrator,
+  narrator: Narrator,
 ): Promise<Pick<DemoReport, 'backups' | 'proofs' | 'recoveries' | 'recoverySeconds'>> {
   const { signal, clock } = context;
   const { application } = await requireConfiguration(context);
-  await step('create', () => create(shop, context));
-  const first = await step('back up', () => backUp(context));
-  const before = await step('go on', () => goOn(shop, signal));
-  const second = await step('back up', () => backUp(context));
-  const proofs = await step('prove', () => proveAll(context));
-  const after = await step('disaster', () => destroy(shop, { before, signal }));
+  await narrator.step('create', () => create(shop, context));
+  const first = await narrator.step('back up', () => backUp(context));
+  const before = await narrator.step('go on', () => goOn(shop, signal));
+  const second = await narrator.step('back up', () => backUp(context));
+  const proofs = await narrator.step('prove', () => proveAll(context));
+  const after = await narrator.step('disaster', () => destroy(shop, { before, signal }));
   const disasterMs = clock.now();
-  const restored = await step('restore', async (): Promise<StepResult<Restored[]>> => {
+  const restored = await narrator.step('restore', async (): Promise<StepResult<Restored[]>> => {
     const result = await restoreAll(application.components, context);
     const words = result.map(({ component, seconds }) => `${component.name} ${seconds.toFixed(1)} s`);
     return { text: words.join(', '), facts: { restored: result.map(restoredFacts) }, result };
   });
-  const recoveries = await step('compare', () => compareAll(restored, { shop, context, before, after }));
+  const recoveries = await narrator.step('compare', () => compareAll(restored, { shop, context, before, after }));
   return { backups: { first, second }, proofs, recoveries, recoverySeconds: (clock.now() - disasterMs) / 1000 };
 }
 

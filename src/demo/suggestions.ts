@@ -7,12 +7,12 @@ import type { DemoReport, SuggestedCommand } from './report.ts';
 export function suggestedCommands(
   { path }: DemoFolder,
   { servers }: Pick<DemoReport, 'servers'>,
-  { programSeenFrom, workingFolder }: DemoParts,
+  parts: DemoParts,
 ): SuggestedCommand[] {
-  const program = programSeenFrom(path);
+  const program = parts.programSeenFrom(path);
   const hasDatabase = servers.postgres !== undefined;
   return [
-    { command: `cd ${relative(workingFolder, path)}`, purpose: 'where lifeboat.yaml lies' },
+    { command: `cd ${relative(parts.workingFolder, path)}`, purpose: 'where lifeboat.yaml lies' },
     { command: `${program} status`, purpose: 'what could be recovered now' },
     { command: `${program} snapshots`, purpose: 'all backups' },
     { command: `${program} ls latest --component uploads`, purpose: 'what one of them holds' },
