@@ -5,7 +5,7 @@ import { systemClock } from './base/clock.ts';
 import { AppError, isAppError } from './base/errors.ts';
 import { systemRandom } from './base/random.ts';
 import type { AnyCommand } from './cli/command.ts';
-import type { Access, CommandContext, OpenedRepository } from './cli/context.ts';
+import type { Access, CommandContext, Demonstrated, OpenedRepository } from './cli/context.ts';
 import type { GivenFlags, ProgramParts } from './cli/program.ts';
 import { noProgress, type ProgressSink } from './cli/progress.ts';
 import { terminalPrompter } from './cli/prompter.ts';
@@ -92,16 +92,7 @@ export function createContext(
     openRepository: (settings, access) =>
       openWithCache(settings, access, { context, options: optionsOf(settings).values, environment }),
     sourceOf: (component) => createSource(component, environment),
-    async demonstrate() {
-      const { demonstrate } = await import('./demo/demonstration.ts');
-      const { demoParts } = await import('./demo-parts.ts');
-      const { json, quiet, verbose } = options;
-      const contextIn = (folder: string, inside: Environment): CommandContext => {
-        const given = { json, quiet, verbose, config: resolve(folder, 'lifeboat.yaml') };
-        return createContext({ ...parts, environment: inside }, given, command);
-      };
-      return demonstrate(context, demoParts(environment, contextIn));
-    },
+    demonstrate: () => demonstrateIn(context, parts, { options, command }),
     readPasswordFile: (path) => readPassword(resolve(environment.workingFolder, path)),
   };
   /** The global options as they are for one repository, whose settings may say some of them. */
@@ -109,6 +100,22 @@ export function createContext(
     return resolveOptions(globalOptions, { flags, environment, configured: { repository, cacheFolder } });
   }
   return context;
+}
+
+/** The demonstration runs commands in a folder of its own, with the output options given and nothing else. */
+async function demonstrateIn(
+  context: CommandContext,
+  parts: AppParts,
+  given: { readonly options: GlobalOptions; readonly command: Parameters<typeof createContext>[2] },
+): Promise<Demonstrated> {
+  const { demonstrate } = await import('./demo/demonstration.ts');
+  const { demoParts } = await import('./demo-parts.ts');
+  const { json, quiet, verbose } = given.options;
+  const contextIn = (folder: string, environment: Environment): CommandContext => {
+    const flags = { json, quiet, verbose, config: resolve(folder, 'lifeboat.yaml') };
+    return createContext({ ...parts, environment }, flags, given.command);
+  };
+  return demonstrate(context, demoParts(parts.environment, contextIn));
 }
 
 type ResolvedOptions = ReturnType<typeof resolveOptions<typeof globalOptions>>;

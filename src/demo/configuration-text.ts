@@ -5,8 +5,6 @@ import { shopDatabase } from './shop-database.ts';
 /** Holds the password of the throw-away server while it runs; it is never written down. */
 export const databasePasswordVariable = 'LIFEBOAT_DEMO_DATABASE_PASSWORD';
 
-export const demoApplication = 'demo-shop';
-
 export interface ShopServers {
   readonly database: DemoDatabase | undefined;
   readonly cache: DemoCache | undefined;
@@ -15,7 +13,7 @@ export interface ShopServers {
 export function configurationText({ database, cache }: ShopServers): string {
   return [
     `# The application of the demonstration ('npm start'). Its servers ran only while it lasted; its backups stay.`,
-    `application: ${demoApplication}`,
+    'application: demo-shop',
     'environment: demo',
     '',
     'repositories:',
