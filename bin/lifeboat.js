@@ -1,4 +1,4 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --max-semi-space-size=4
 // Starts Lifeboat under Node 26: this process if it is new enough, else the Node that `npm ci` brought along.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';

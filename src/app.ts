@@ -1,11 +1,13 @@
 // The composition root: from settings to stores, repositories and sources. The only file that names concrete drivers;
 // each is loaded when it is needed, so that a command pays for what it uses.
-import { resolve } from 'node:path';
+import { relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { systemClock } from './base/clock.ts';
 import { AppError, isAppError } from './base/errors.ts';
 import { systemRandom } from './base/random.ts';
 import type { AnyCommand } from './cli/command.ts';
-import type { Access, CommandContext, Demonstrated, OpenedRepository } from './cli/context.ts';
+import type { Access, CommandContext, DemoOutcome, OpenedRepository } from './cli/context.ts';
+import type { InitAnswers } from './cli/first-configuration.ts';
 import type { GivenFlags, ProgramParts } from './cli/program.ts';
 import { noProgress, type ProgressSink } from './cli/progress.ts';
 import { terminalPrompter } from './cli/prompter.ts';
@@ -17,6 +19,7 @@ import { loadConfiguration, type Configuration } from './config/load.ts';
 import { defaultCacheFolder, globalOptions, resolveOptions, type GlobalOptions } from './config/options.ts';
 import { readPassword, repositoryPassword } from './config/password.ts';
 import { postgresOptions, redisAddress } from './config/server-options.ts';
+import { configurationTemplate } from './config/template.ts';
 import type { Component } from './model/component.ts';
 import type { RepositorySettings } from './model/repository-settings.ts';
 import { openRepository } from './repository/open-repository.ts';
@@ -58,12 +61,16 @@ export function createContext(
     prompter: isInteractive(streams) && !options.json ? terminalPrompter(signal) : undefined,
     stdout: streams.stdout,
     workingFolder: environment.workingFolder,
+    launcherPath: fileURLToPath(new URL('../bin/lifeboat.js', import.meta.url)),
+    cacheFolder: options.cacheFolder ?? defaultCacheFolder(environment),
     settings: {
       lockWaitMs: options.retryLock,
       isVerbose: options.verbose,
       isJson: options.json,
       showsBar: streams.stderr.isTTY && !options.json && !options.quiet,
     },
+    named: { repository: options.repository, passwordFile: options.passwordFile },
+    configurationTemplate: (answers) => firstConfiguration(answers, environment),
     findConfiguration: loaded,
     async chosenRepositories() {
       const known = (await loaded())?.application.repositories ?? [];
@@ -92,7 +99,7 @@ export function createContext(
     openRepository: (settings, access) =>
       openWithCache(settings, access, { context, options: optionsOf(settings).values, environment }),
     sourceOf: (component) => createSource(component, environment),
-    demonstrate: () => demonstrateIn(context, parts, { options, command }),
+    runDemo: () => runDemo(context, parts, { options, command }),
     readPasswordFile: (path) => readPassword(resolve(environment.workingFolder, path)),
   };
   /** The global options as they are for one repository, whose settings may say some of them. */
@@ -103,11 +110,11 @@ export function createContext(
 }
 
 /** The demonstration runs commands in a folder of its own, with the output options given and nothing else. */
-async function demonstrateIn(
+async function runDemo(
   context: CommandContext,
   parts: AppParts,
   given: { readonly options: GlobalOptions; readonly command: Parameters<typeof createContext>[2] },
-): Promise<Demonstrated> {
+): Promise<DemoOutcome> {
   const { demonstrate } = await import('./demo/demonstration.ts');
   const { demoParts } = await import('./demo-parts.ts');
   const { json, quiet, verbose } = given.options;
@@ -133,6 +140,14 @@ export function programParts(parts: AppParts, interruption: ProgramParts['interr
     readOutputOptions: (flags) => resolveOptions(globalOptions, { flags, environment }).values,
     createContext: (flags, command) => createContext(parts, flags, command),
   };
+}
+
+/** Editors find the schema by the path from the file to the package. */
+function firstConfiguration(answers: InitAnswers, { workingFolder }: Environment): string {
+  const schema = relative(workingFolder, fileURLToPath(new URL('../lifeboat.schema.json', import.meta.url)));
+  const name = answers.location.startsWith('s3://') ? 'remote' : 'local';
+  const repositories = [{ name, location: answers.location, passwordFile: answers.passwordFile }];
+  return configurationTemplate({ ...answers, schemaLocation: schema, repositories });
 }
 
 function once<Value>(make: () => Promise<Value>): () => Promise<Value> {
@@ -234,18 +249,19 @@ async function openWithCache(
   try {
     const { signal, clock, random } = context;
     const repository = await openRepository(store, { password, signal, clock, random });
+    const treePacks = new Set<string>();
     const usesCache = options.cache && access !== 'uncached' && store.properties.isRemote;
     const cached = usesCache
       ? cachingStore(store, {
           folder: options.cacheFolder ?? defaultCacheFolder(environment),
           repositoryId: repository.config.id,
-          isCacheable: (name) => name.startsWith('index/') || name.startsWith('snapshots/'),
+          isCacheable: (name) => name.startsWith('index/') || name.startsWith('snapshots/') || treePacks.has(name),
           onProblem: ({ message }) => context.progress.note(`working without the cache: ${message}`),
         })
       : store;
     return {
       settings,
-      repository: { ...repository, store: cached },
+      repository: { ...repository, store: cached, treePacks },
       [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
     };
   } catch (error) {

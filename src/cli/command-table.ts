@@ -22,8 +22,10 @@ export function isGroup(entry: CommandEntry): entry is GroupEntry {
 
 export const commandTable: readonly CommandEntry[] = [
   { name: 'start', load: async () => (await import('./commands/start.ts')).startCommand },
+  { name: 'init', load: async () => (await import('./commands/init.ts')).initCommand },
   { name: 'status', load: async () => (await import('./commands/status.ts')).statusCommand },
   { name: 'check', load: async () => (await import('./commands/check.ts')).checkCommand },
+  { name: 'doctor', load: async () => (await import('./commands/doctor.ts')).doctorCommand },
   { name: 'backup', load: async () => (await import('./commands/backup.ts')).backupCommand },
   { name: 'snapshots', load: async () => (await import('./commands/snapshots.ts')).snapshotsCommand },
   { name: 'ls', load: async () => (await import('./commands/ls.ts')).lsCommand },
@@ -40,6 +42,7 @@ export const commandTable: readonly CommandEntry[] = [
     name: 'repository',
     summary: 'Create and look after repositories',
     commands: [
+      { name: 'start', load: async () => (await import('./commands/start.ts')).startCommand },
       { name: 'init', load: async () => (await import('./commands/repository-init.ts')).repositoryInitCommand },
       { name: 'keys', load: async () => (await import('./commands/repository-keys.ts')).repositoryKeysCommand },
       { name: 'verify', load: async () => (await import('./commands/verify.ts')).verifyCommand },

@@ -10,6 +10,7 @@ import type { RepositorySettings } from '../model/repository-settings.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { Source } from '../sources/source.ts';
 import type { Store } from '../storage/store.ts';
+import type { InitAnswers } from './first-configuration.ts';
 import type { ProgressSink } from './progress.ts';
 import type { Prompter } from './prompter.ts';
 import type { Style } from './style.ts';
@@ -26,10 +27,19 @@ export interface CommandContext {
   /** For commands that write bytes. */
   readonly stdout: Writable;
   readonly workingFolder: string;
+  /** What a script or a timer starts. */
+  readonly launcherPath: string;
+  readonly cacheFolder: string;
+  /** As given by flags or variables, before any configuration is looked at. */
+  readonly named: { readonly repository: string | undefined; readonly passwordFile: string | undefined };
   readonly settings: ContextSettings;
 
   /** lifeboat.yaml, or what the classic environment variables say in its place; undefined without either. */
   findConfiguration(): Promise<LoadedConfiguration | undefined>;
+  /** The text of a first lifeboat.yaml. */
+  configurationTemplate(answers: InitAnswers): string;
+  /** Shows on throw-away servers what Lifeboat does. The demo stands above the commands, which it runs. */
+  runDemo(): Promise<DemoOutcome>;
   /** Those of `--repository`, else all of the configuration. Rejects with `CONFIG_MISSING` if there are none. */
   chosenRepositories(): Promise<readonly RepositorySettings[]>;
   /** A repository by its name in the configuration, or by its location. */
@@ -42,8 +52,6 @@ export interface CommandContext {
   passwordOf(settings: RepositorySettings): Promise<string>;
   openRepository(settings: RepositorySettings, access: Access): Promise<OpenedRepository>;
   sourceOf(component: Component): Promise<Source>;
-  /** Shows on data of its own what this program does; stands above the commands, which it runs. */
-  demonstrate(): Promise<Demonstrated>;
   /** The text of a file that holds one password: its first line, without white space at its ends. */
   readPasswordFile(path: string): Promise<string>;
 }
@@ -63,7 +71,7 @@ export interface ContextSettings {
   readonly showsBar: boolean;
 }
 
-export interface Demonstrated {
+export interface DemoOutcome {
   readonly report: object;
   readonly exitCode: number;
   render(style: Style): string;

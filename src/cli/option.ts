@@ -10,9 +10,11 @@ interface InputSpec<Value> {
 }
 
 export interface OptionSpec<Value> extends InputSpec<Value> {
-  /** As commander writes it: `--tag <tag...>`. */
+  /** As commander writes it: `--tag <tag>`. */
   readonly flag: string;
   readonly choices?: readonly string[] | undefined;
+  /** May be given several times; each adds to the list. */
+  readonly isRepeatable?: boolean | undefined;
 }
 
 export interface ArgumentSpec<Value> extends InputSpec<Value> {
@@ -51,8 +53,9 @@ export function textOption(flag: string, help: string): OptionSpec<string | unde
   return { flag, help, read: textOf };
 }
 
+/** Given once for each value: one flag for several values would swallow the arguments behind it. */
 export function listOption(flag: string, help: string): OptionSpec<readonly string[]> {
-  return { flag, help, read: textsOf };
+  return { flag, help: `${help}; may be repeated`, isRepeatable: true, read: textsOf };
 }
 
 export function choiceOption<const Choices extends readonly string[]>(

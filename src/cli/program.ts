@@ -39,13 +39,18 @@ export interface OutputOptions {
 }
 
 const usageExitCode = 2;
+const closingHelp = `
+Run 'lifeboat <command> --help' for the options and examples of a command,
+and 'lifeboat completion bash|zsh|fish' for a script that completes them.`;
 
 /** Runs one command line; resolves to the exit code. Never rejects. */
 export async function runProgram(args: readonly string[], parts: ProgramParts): Promise<number> {
-  const run: Run = { parts, flags: {}, exitCode: 0, examples: new Map() };
+  const isCompleting = args[0] === 'completion' || args[0] === 'complete';
+  const run: Run = { parts, flags: {}, exitCode: 0, isCompleting, examples: new Map() };
   watchBrokenPipe(parts);
   try {
     const program = await buildProgram(run, namesToLoad(args));
+    if (isCompleting) await addCompletion(program);
     await program.parseAsync(args, { from: 'user' });
     return run.exitCode;
   } catch (error) {
@@ -60,6 +65,8 @@ interface Run {
   flags: GivenFlags;
   command?: AnyCommand;
   exitCode: number;
+  /** A shell shows descriptions in one line. */
+  readonly isCompleting: boolean;
   /** For the help. */
   readonly examples: Map<Commander, readonly string[]>;
 }
@@ -88,10 +95,16 @@ export async function buildProgram(run: Run, names: ReadonlySet<string> | undefi
       getOutHelpWidth: () => Math.min(widthOf(parts.streams.stdout), 100),
     })
     .configureHelp({ formatHelp: (command, helper) => formatHelp(command, helper, run.examples.get(command) ?? []) })
-    .addHelpText('after', "\nRun 'lifeboat <command> --help' for the options and examples of a command.");
+    .addHelpText('after', closingHelp);
   await addCommands(program, commandTable, { run, names });
   addGlobalOptions(program, parts.globalOptions);
   return program;
+}
+
+/** `completion bash|zsh|fish` prints a script, which asks `complete` for each word. */
+async function addCompletion(program: Commander): Promise<void> {
+  const { default: complete } = await import('@bomb.sh/tab/commander');
+  complete(program, { completionCommandName: 'completion' });
 }
 
 async function addCommands(
@@ -120,11 +133,12 @@ function addGlobalOptions(command: Commander, options: readonly GlobalOption[]):
 }
 
 function addCommand(child: Commander, command: AnyCommand, run: Run): void {
-  child.summary(command.summary).description(descriptionOf(command));
+  child.summary(command.summary).description(run.isCompleting ? command.summary : descriptionOf(command));
   for (const { form, help } of Object.values(command.arguments)) child.argument(form, help);
-  for (const { flag, help, choices } of Object.values(command.options)) {
+  for (const { flag, help, choices, isRepeatable } of Object.values(command.options)) {
     const option = new Option(flag, help);
     if (choices !== undefined) option.choices([...choices]);
+    if (isRepeatable === true) option.argParser(append);
     child.addOption(option);
   }
   run.examples.set(child, command.examples);
@@ -133,6 +147,10 @@ function addCommand(child: Commander, command: AnyCommand, run: Run): void {
     run.command = command;
     run.exitCode = await perform(command, inputOf(child, command), run);
   });
+}
+
+function append(text: string, list: readonly string[] | undefined): readonly string[] {
+  return [...(list ?? []), text];
 }
 
 function descriptionOf({ summary, details }: AnyCommand): string {

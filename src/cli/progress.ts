@@ -67,20 +67,36 @@ function remainingMs(progress: MeasuredProgress): number | undefined {
   return (progress.elapsedMs * (1 - share)) / share;
 }
 
-/** One line of at most `widthColumns - 1`: a full line would make some terminals scroll. */
+const workColumnsMax = 26;
+const barColumnsMax = 20;
+const barColumnsMin = 5;
+const detailColumnsMin = 12;
+const gap = '  ';
+
+/**
+ * One line of at most `widthColumns - 1`: a full line would make some terminals scroll. The bar takes what the numbers
+ * leave, the detail what the bar leaves.
+ */
 export function progressLine(progress: MeasuredProgress, widthColumns: number): string {
+  const width = widthColumns - 1;
   const share = shareDone(progress);
-  const bar = share === undefined ? [] : [`[${'#'.repeat(Math.round(share * 16)).padEnd(16, '-')}] ${percent(share)}`];
-  const parts = [progress.work, ...bar, ...amounts(progress)];
   const left = remainingMs(progress);
-  parts.push(left === undefined ? formatDuration(progress.elapsedMs) : `ETA ${formatDuration(left)}`);
-  const line = parts.join('  ');
-  const room = widthColumns - 1 - line.length - 2;
-  if (progress.detail === undefined || room < 12) return cut(line, widthColumns - 1);
+  const time = left === undefined ? wholeSeconds(progress.elapsedMs) : `ETA ${wholeSeconds(left)}`;
+  const work = cut(progress.work, workColumnsMax);
+  const numbers = [...(share === undefined ? [] : [percent(share)]), ...amounts(progress), time].join(gap);
+  const room = width - work.length - numbers.length - 2 * gap.length - '[]'.length;
+  const columns = share === undefined ? 0 : Math.min(barColumnsMax, room);
+  const bar =
+    columns < barColumnsMin ? [] : [`[${'#'.repeat(Math.round((share ?? 0) * columns)).padEnd(columns, '-')}]`];
+  const line = [work, ...bar, numbers].join(gap);
+  const detailColumns = width - line.length - gap.length;
+  if (progress.detail === undefined || detailColumns < detailColumnsMin) return cut(line, width);
   const detail = progress.detail.replaceAll(/\p{C}/gu, '?');
-  return `${line}  ${detail.length <= room ? detail : `…${detail.slice(detail.length - room + 1)}`}`;
+  const shown = detail.length <= detailColumns ? detail : `…${detail.slice(detail.length - detailColumns + 1)}`;
+  return `${line}${gap}${shown}`;
 }
 
+const wholeSeconds = (ms: number): string => formatDuration(Math.floor(ms / 1000) * 1000);
 const percent = (share: number): string => `${Math.floor(share * 100)}%`.padStart(4);
 const cut = (line: string, width: number): string => (line.length <= width ? line : `${line.slice(0, width - 1)}…`);
 

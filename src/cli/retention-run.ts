@@ -1,4 +1,5 @@
 // From policies to what stays and what goes: the decision that `retention`, `repository forget` and `doctor` share.
+import type { Application } from '../model/application.ts';
 import { decideRetention, type RetentionDecision, type RetentionPolicy } from '../model/retention.ts';
 import { groupSnapshots } from '../model/snapshot-groups.ts';
 import { componentOf } from '../operations/restore/select-point.ts';
@@ -22,6 +23,14 @@ export interface RetentionRequest {
   policyOf(component: string | undefined): RetentionPolicy | undefined;
   readonly host?: string | undefined;
   readonly forgetProven: boolean;
+}
+
+/** A component that the configuration no longer names has no policy: its snapshots stay until someone removes them. */
+export function policyIn(application: Application, repository: string): RetentionRequest['policyOf'] {
+  return (name) =>
+    application.components
+      .find((component) => component.name === name)
+      ?.policy.targets.find((target) => target.repository === repository)?.retention;
 }
 
 /** Groups are those of restic: same host, same paths. Newest first in each. */

@@ -2,7 +2,7 @@
 // users run, on the lifeboat.yaml that it leaves behind.
 import { writeFile } from 'node:fs/promises';
 import { basename } from 'node:path';
-import type { CommandContext, Demonstrated } from '../cli/context.ts';
+import type { CommandContext, DemoOutcome } from '../cli/context.ts';
 import { configurationText, databasePasswordVariable } from './configuration-text.ts';
 import { prepareDemoFolder, type DemoFolder } from './demo-folder.ts';
 import { narrator } from './narrator.ts';
@@ -13,7 +13,7 @@ import { Shop } from './shop.ts';
 import { createRepository, folderSize, runStory, storySteps } from './story.ts';
 import { suggestedCommands } from './suggestions.ts';
 
-export async function demonstrate(context: CommandContext, parts: DemoParts): Promise<Demonstrated> {
+export async function demonstrate(context: CommandContext, parts: DemoParts): Promise<DemoOutcome> {
   const startMs = context.clock.now();
   const folder = await prepareDemoFolder(context.workingFolder);
   const told = await tell(folder, context, parts);

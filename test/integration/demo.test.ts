@@ -77,7 +77,7 @@ describeWith(['pg_dump', 'redis-server', 'restic'], 'the demonstration', () => {
     place = placeIn(folder);
     ran = await run(place);
     const summary = ran.lines.at(-1) as unknown as { readonly mode: string; readonly report: DemoReport };
-    expect(summary).toMatchObject({ message_type: 'summary', mode: 'demonstration' });
+    expect(summary).toMatchObject({ message_type: 'summary', mode: 'demo' });
     ({ report } = summary);
   }, testMaxMs);
 

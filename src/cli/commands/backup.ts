@@ -49,13 +49,13 @@ export const backupCommand = defineCommand({
   ],
   arguments: { names: listArgument('[component...]', 'components of lifeboat.yaml; all if absent') },
   options: {
-    paths: listOption('--path <path...>', 'folders and files to back up instead of components'),
+    paths: listOption('--path <path>', 'folders and files to back up instead of components'),
     name: textOption('--name <name>', "name of the component that --path makes (default: 'files')"),
-    excludes: listOption('--exclude <pattern...>', 'with --path: leave out what fits the pattern'),
+    excludes: listOption('--exclude <pattern>', 'with --path: leave out what fits the pattern'),
     oneFileSystem: switchOption('--one-file-system', 'with --path: do not enter other file systems'),
     host: textOption('--host <name>', 'with --path: name to keep the snapshots under (default: the host name)'),
     description: textOption('--description <text>', 'a note that stays with the snapshot'),
-    tags: listOption('--tag <tag...>', 'tags of the snapshot'),
+    tags: listOption('--tag <tag>', 'tags of the snapshot'),
     isForced: switchOption('--force', 'read all files again, even those that seem unchanged'),
     chunker: choiceOption('--chunker <name>', 'how files of a new component are cut', ['gear', 'rabin']),
     compressionLevel: parsedOption('--compression-level <level>', 'zstd level; 0 stores data as it is', {

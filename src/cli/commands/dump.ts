@@ -19,7 +19,7 @@ export const dumpCommand = defineCommand({
   summary: 'Print one file of a snapshot to standard output',
   examples: [
     'lifeboat dump latest /srv/uploads/report.pdf > report.pdf',
-    'lifeboat dump latest /databases/shop.dump --component database | pg_restore --list',
+    'lifeboat dump latest /databases/shop.dump --component database > shop.dump',
   ],
   arguments: {
     snapshot: requiredArgument('<snapshot>', snapshotWords),

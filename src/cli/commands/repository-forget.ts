@@ -46,7 +46,7 @@ export const repositoryForgetCommand = defineCommand({
     monthly: countOption('monthly'),
     yearly: countOption('yearly'),
     within: textOption('--keep-within <span>', 'keep all within this span, such as 30d or 1y6m'),
-    tags: listOption('--keep-tag <tag...>', 'keep those that carry one of these tags'),
+    tags: listOption('--keep-tag <tag>', 'keep those that carry one of these tags'),
     component: textOption('--component <name>', 'only snapshots of this component'),
     host: textOption('--host <name>', 'only snapshots of this application or host'),
     forgetProven: switchOption('--forget-proven', 'let the rules remove even the newest proven snapshot'),

@@ -36,7 +36,8 @@ export const repositoryStatsCommand = defineCommand({
   },
   render({ snapshots, contents, raw, storeBytes, storeFiles }) {
     const total = snapshots.reduce((sum, snapshot) => sum + snapshot.bytes, 0);
-    const saved = raw.storedBytes === 0 ? '' : ` (${(total / raw.storedBytes).toFixed(1)} times less)`;
+    const ratio = raw.storedBytes === 0 ? 1 : total / raw.storedBytes;
+    const saved = ratio < 1.1 ? '' : ` (${ratio.toFixed(1)} times less)`;
     return [
       `snapshots   ${count(snapshots.length, 'snapshot')}, ${bytes(total)} if all were restored`,
       `contents    ${count(contents.files, 'different file')}, ${bytes(contents.bytes)}`,

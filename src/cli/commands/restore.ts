@@ -43,8 +43,8 @@ export interface RestoreData {
 const options = {
   from: textOption('--from <snapshot>', `which recovery point of the component: ${snapshotWords} (default: latest)`),
   to: textOption('--to <target>', 'folder, server URL or database name; where the data came from if absent'),
-  include: listOption('--include <path...>', 'only these paths, patterns or databases'),
-  exclude: listOption('--exclude <path...>', 'all but these paths or patterns'),
+  include: listOption('--include <path>', 'only these paths, patterns or databases'),
+  exclude: listOption('--exclude <path>', 'all but these paths or patterns'),
   base: textOption('--base <folder>', 'folder of the snapshot that becomes the target folder itself'),
   isDelta: switchOption('--delta', 'rewrite only the blocks that differ inside files that exist'),
   isDryRun: switchOption('--dry-run', 'show what would be done, and do nothing'),

@@ -7,7 +7,7 @@ import { requireConfiguration } from '../component-choice.ts';
 import { requireConsent } from '../confirmation.ts';
 import type { CommandContext } from '../context.ts';
 import { switchOption } from '../option.ts';
-import { decideRetentionOf, retentionTable, type RetainedSnapshot } from '../retention-run.ts';
+import { decideRetentionOf, policyIn, retentionTable, type RetainedSnapshot } from '../retention-run.ts';
 import { count, type Style } from '../style.ts';
 import { pruneWithProgress, renderPrune, type PruneSummary } from './repository-prune.ts';
 
@@ -64,11 +64,7 @@ async function runOne(
   const request = {
     host: application.name,
     forgetProven,
-    // A component that the configuration no longer names has no policy: its snapshots stay until someone removes them.
-    policyOf: (name: string | undefined) =>
-      application.components
-        .find((component) => component.name === name)
-        ?.policy.targets.find((target) => target.repository === settings.name)?.retention,
+    policyOf: policyIn(application, settings.name),
   };
   const snapshots = await decideRetentionOf(repository, request, context);
   const removed = snapshots.filter(({ keep }) => !keep).map(({ id }) => id);

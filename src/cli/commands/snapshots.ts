@@ -40,7 +40,7 @@ export const snapshotsCommand = defineCommand({
   options: {
     component: textOption('--component <name>', 'only those of this component'),
     host: textOption('--host <name>', 'only those of this application or host'),
-    tags: listOption('--tag <tag...>', 'only those that carry all these tags'),
+    tags: listOption('--tag <tag>', 'only those that carry all these tags'),
     last: parsedOption('--last <count>', 'only the newest', {
       expected: 'a whole number above 0',
       parse: (text) => (/^[1-9]\d{0,8}$/.test(text) ? Number(text) : undefined),

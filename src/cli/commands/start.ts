@@ -1,43 +1,62 @@
-// `start`: the first thing a newcomer runs (`npm start`). With a lifeboat.yaml it shows the application's state and what to
-// do next; without one it demonstrates on a shop of its own what Lifeboat does.
+// `start` (npm start): what a newcomer runs first. Where a lifeboat.yaml lies: how things stand and what to do next. Where
+// none does: the demo.
 import { defineCommand } from '../command.ts';
-import type { Demonstrated } from '../context.ts';
-import { renderStatus, statusCommand, type StatusData } from './status.ts';
+import type { DemoOutcome } from '../context.ts';
+import { wrap } from '../style.ts';
+import { renderStatus, statusCommand, type ComponentStatus, type StatusData } from './status.ts';
 
-export type StartData =
-  | ({ readonly mode: 'demonstration' } & Demonstrated)
-  | { readonly mode: 'status'; readonly status: StatusData; readonly nextSteps: readonly string[] };
+export type StartData = StartStatus | ({ readonly mode: 'demo' } & DemoOutcome);
+
+interface StartStatus {
+  readonly mode: 'status';
+  readonly status: StatusData;
+  readonly nextSteps: readonly { readonly command: string; readonly why: string }[];
+}
 
 export const startCommand = defineCommand({
-  summary: 'Show the state of the application, or, without a lifeboat.yaml, demonstrate',
+  summary: 'Show how things stand and what to do next; without a lifeboat.yaml, the demo',
   details:
-    'The demonstration makes a small web shop (PostgreSQL, Redis, uploads, configuration) in ./lifeboat-demo with servers of its own, backs it up twice, proves the backups, destroys the shop, restores it, and compares. It leaves the backups there for you to try commands on. Exit code 1: something did not come back as it was.',
-  examples: ['lifeboat start', 'lifeboat start --json'],
+    'The demo makes a small web shop (PostgreSQL, Redis, uploads, configuration) with servers of its own in ./lifeboat-demo, backs it up twice, proves the backups, destroys the shop, restores it and compares. The backups stay there, to try commands on. Exit code 1: something did not come back as it was.',
+  examples: ['npm start', 'lifeboat start'],
   arguments: {},
   options: {},
   isLong: true,
   async run(context): Promise<StartData> {
     const configuration = await context.findConfiguration();
-    if (configuration === undefined) return { mode: 'demonstration', ...(await context.demonstrate()) };
+    if (configuration?.path === undefined) return { mode: 'demo', ...(await context.runDemo()) };
     const status = await statusCommand.run(context, { names: [] });
     return { mode: 'status', status, nextSteps: nextSteps(status) };
   },
   render(data, style) {
-    if (data.mode === 'demonstration') return data.render(style);
-    const steps = data.nextSteps.map((step) => `  ${step}`);
+    if (data.mode === 'demo') return data.render(style);
+    const steps = data.nextSteps.flatMap(({ command, why }) => [
+      `  ${style.paint('bold', command)}`,
+      ...wrap(why, style.widthColumns - 6).map((line) => `      ${line}`),
+    ]);
     return [renderStatus(data.status, style), '', 'Next:', ...steps].join('\n');
   },
-  exitCode: (data) => (data.mode === 'demonstration' ? data.exitCode : (statusCommand.exitCode?.(data.status) ?? 0)),
+  exitCode: (data) => (data.mode === 'demo' ? data.exitCode : 0),
 });
 
-function nextSteps({ components, repositories }: StatusData): string[] {
-  const isUnreadable = repositories.some(({ problem }) => problem !== undefined);
-  const hasGap = components.some(({ newest }) => newest === undefined);
-  return [
-    'lifeboat check             # is everything in place?',
-    ...(isUnreadable ? ['lifeboat repository init   # if the repository is yet to be created'] : []),
-    ...(hasGap || isUnreadable ? ['lifeboat backup            # back up all components'] : []),
-    'lifeboat prove             # do the backups really come back?',
-    'lifeboat restore --help    # when something is lost',
-  ];
+/** The most urgent first. */
+export function nextSteps({ components, repositories }: StatusData): StartStatus['nextSteps'] {
+  const steps: { command: string; why: string }[] = [];
+  for (const { name, problem } of repositories) {
+    if (problem === undefined) continue;
+    steps.push({ command: 'lifeboat check', why: `the repository ${name} can't be read: ${problem}` });
+  }
+  const names = (fits: (component: ComponentStatus) => boolean): string =>
+    components
+      .filter(fits)
+      .map(({ name }) => name)
+      .join(', ');
+  const unsaved = names(({ newest }) => newest === undefined);
+  if (unsaved !== '') steps.push({ command: 'lifeboat backup', why: `no backup yet: ${unsaved}` });
+  const late = names(({ newest, rpo }) => newest !== undefined && rpo === 'breached');
+  if (late !== '') steps.push({ command: 'lifeboat backup', why: `older than its RPO allows: ${late}` });
+  const unproven = names(({ newest, proof }) => newest !== undefined && proof?.outcome !== 'passed');
+  if (unproven !== '') steps.push({ command: 'lifeboat prove', why: `never seen to come back: ${unproven}` });
+  if (steps.length === 0)
+    steps.push({ command: 'lifeboat status', why: 'all is backed up and proven; look now and then' });
+  return steps;
 }

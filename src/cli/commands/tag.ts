@@ -18,9 +18,9 @@ export const tagCommand = defineCommand({
   examples: ['lifeboat tag latest --add before-release', 'lifeboat tag 46c536f7 --remove before-release --add keep'],
   arguments: { words: listArgument('<snapshot...>', 'latest, before:<time>, or first digits of ids') },
   options: {
-    add: listOption('--add <tag...>', 'tags to add'),
-    remove: listOption('--remove <tag...>', 'tags to remove'),
-    set: listOption('--set <tag...>', 'these in place of all others'),
+    add: listOption('--add <tag>', 'tags to add'),
+    remove: listOption('--remove <tag>', 'tags to remove'),
+    set: listOption('--set <tag>', 'these in place of all others'),
     component: textOption('--component <name>', 'the component whose snapshots count'),
   },
   async run(context, { words, add, remove, set, component }): Promise<TagData> {
