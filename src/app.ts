@@ -66,6 +66,7 @@ export function createContext(
     cacheFolder: options.cacheFolder ?? defaultCacheFolder(environment),
     settings: {
       lockWaitMs: options.retryLock,
+      isJson: options.json,
       showsBar: streams.stderr.isTTY && !options.json && !options.quiet,
     },
     named: { repository: options.repository, passwordFile: options.passwordFile },

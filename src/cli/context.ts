@@ -68,6 +68,7 @@ export type PasswordUse = 'open' | 'new';
 export interface ContextSettings {
   /** How long to wait for a lock of others. */
   readonly lockWaitMs: number;
+  readonly isJson: boolean;
   /** The bar is seen by somebody, so a total is worth looking for. */
   readonly showsBar: boolean;
 }
