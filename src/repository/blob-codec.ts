@@ -1,7 +1,7 @@
 // One blob: content ↔ stored bytes. Every content that leaves here was checked against its id.
 import { frameMaxBytes, zstd } from '../base/zstd.ts';
 import { hashOf, type BlobId } from './ids.ts';
-import { open, type KeyTriple } from './seal.ts';
+import { open, sealOverheadBytes, type KeyTriple } from './seal.ts';
 
 /** restic's own data blobs end at 8 MiB; a tree may be large, but not without limit. */
 const plainMaxBytes = 1024 * 1024 * 1024;
@@ -54,4 +54,9 @@ function decompress(
   if (lengthBytes !== plainLengthBytes)
     throw new Error(`blob ${id} has ${lengthBytes} bytes instead of ${plainLengthBytes}`);
   return content;
+}
+
+/** How long the content of a stored blob is. */
+export function plainBytesOf(blob: { readonly plainLengthBytes: number; readonly lengthBytes: number }): number {
+  return blob.plainLengthBytes === 0 ? blob.lengthBytes - sealOverheadBytes : blob.plainLengthBytes;
 }

@@ -1,5 +1,5 @@
 // Reads single blobs: finds them, opens them, checks them; falls back to another copy if one is damaged.
-import { AppError, messageOf } from '../base/errors.ts';
+import { AppError, isAppError, messageOf } from '../base/errors.ts';
 import { openBlob } from './blob-codec.ts';
 import type { BlobIndex } from './blob-index.ts';
 import type { BlobId } from './ids.ts';
@@ -34,7 +34,8 @@ export async function readBlob(
       return openBlob(repository.keys, stored, { id: blob.id, plainLengthBytes });
     } catch (error) {
       signal.throwIfAborted();
-      if (error instanceof AppError && error.code !== 'OBJECT_MISSING') throw error;
+      // A store that can't read one object (a bad sector) may have another copy.
+      if (error instanceof AppError && !isAppError(error, 'OBJECT_MISSING', 'STORE_FAILED')) throw error;
       problems.push(`file ${name}: ${messageOf(error)}`);
     }
   }

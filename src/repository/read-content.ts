@@ -53,7 +53,7 @@ async function openOnWorker(
     if (opened?.outcome === 'opened' && opened.content !== undefined) return Buffer.from(opened.content.buffer);
   } catch (error) {
     signal.throwIfAborted();
-    if (!isAppError(error, 'OBJECT_MISSING')) throw error;
+    if (!isAppError(error, 'OBJECT_MISSING', 'STORE_FAILED')) throw error;
   }
   // Another copy, or the error that names the file.
   return readBlob(indexed, { type: 'data', id }, signal);

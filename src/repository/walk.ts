@@ -1,5 +1,6 @@
 // Walks the tree of a snapshot, depth first, directories before what they hold.
-import { AppError } from '../base/errors.ts';
+import { nameFromBytes, nameToBytes } from '../base/byte-name.ts';
+import { AppError, isAppError } from '../base/errors.ts';
 import { readTree, type IndexedRepository } from './blob-reader.ts';
 import type { BlobId } from './ids.ts';
 import type { TreeNode } from './tree.ts';
@@ -17,11 +18,15 @@ export interface WalkOptions {
   readonly signal: AbortSignal;
   /** Directories for which it says false are yielded but not entered. */
   enters?(path: string, node: TreeNode): boolean;
+  /** Told of directories whose tree is damaged or missing, which are then passed over; absent, the walk rejects. */
+  onUnreadable?: ((path: string, error: AppError) => void) | undefined;
 }
 
 /** Names that would leave the target or confuse it: restic's readers refuse them too. */
 export function isSafeName(name: string): boolean {
-  return name !== '' && name !== '.' && name !== '..' && !name.includes('/') && !name.includes('\0');
+  if (name === '' || name === '.' || name === '..' || name.includes('/') || name.includes('\0')) return false;
+  // Two strings that spell the same bytes would be one name on the disk.
+  return name.isWellFormed() || nameFromBytes(nameToBytes(name)) === name;
 }
 
 /** Rejects with `HOSTILE_CONTENT` at the first name that is not a plain one, or that stands twice in a folder. */
@@ -41,7 +46,7 @@ async function* walkFolder(
   options.signal.throwIfAborted();
   if (folder.depth > depthMax) throw hostile(`folders nest deeper than ${depthMax}`);
   const names = new Set<string>();
-  for (const node of await readTree(indexed, folder.tree, options.signal)) {
+  for (const node of await readFolder(indexed, folder, options)) {
     if (!isSafeName(node.name))
       throw hostile(`the name ${JSON.stringify(node.name)} below '${folder.path}/' is not a plain name`);
     if (names.has(node.name)) throw hostile(`the name ${JSON.stringify(node.name)} stands twice in '${folder.path}/'`);
@@ -51,6 +56,21 @@ async function* walkFolder(
     if (node.type === 'dir' && node.subtree !== undefined && (options.enters?.(path, node) ?? true)) {
       yield* walkFolder(indexed, { tree: node.subtree, path, depth: folder.depth + 1 }, options);
     }
+  }
+}
+
+async function readFolder(
+  indexed: IndexedRepository,
+  { tree, path }: { readonly tree: BlobId; readonly path: string },
+  { signal, onUnreadable }: WalkOptions,
+): Promise<TreeNode[]> {
+  try {
+    return await readTree(indexed, tree, signal);
+  } catch (error) {
+    // Without its root there is nothing of a snapshot.
+    if (onUnreadable === undefined || path === '' || !isAppError(error, 'REPOSITORY_DAMAGED')) throw error;
+    onUnreadable(path, error);
+    return [];
   }
 }
 

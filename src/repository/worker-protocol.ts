@@ -153,7 +153,14 @@ export interface RestoreTarget {
 export interface RestoreResult {
   /** Blobs whose bytes are damaged: another copy is to be tried. */
   readonly damaged: readonly { readonly id: BlobId; readonly message: string }[];
-  readonly failed: readonly { readonly path: string; readonly message: string }[];
+  readonly failed: readonly FailedWrite[];
+}
+
+export interface FailedWrite {
+  readonly path: string;
+  readonly message: string;
+  /** `ENOSPC` and the like, where the system said so. */
+  readonly errno: string | undefined;
 }
 
 export type OpenedBlob =

@@ -1,7 +1,7 @@
 // Worker side of reading: opens blobs of a stretch of a pack, checks them, and writes them to files or hands them back.
-import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, constants, fstatSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
 import { fsPath } from '../base/byte-name.ts';
-import { messageOf } from '../base/errors.ts';
+import { errnoOf, messageOf } from '../base/errors.ts';
 import { openBlob } from './blob-codec.ts';
 import type { KeyTriple } from './seal.ts';
 import { hashOf } from './ids.ts';
@@ -38,9 +38,11 @@ function writeContent(content: Buffer, { path, positionBytes, isWhole }: Restore
   const making = isWhole ? constants.O_CREAT | constants.O_EXCL : 0;
   const file = openSync(fsPath(path), constants.O_WRONLY | constants.O_NOFOLLOW | making, 0o600);
   try {
-    for (let done = 0; done < content.length;) {
-      done += writeSync(file, content, done, content.length - done, positionBytes + done);
-    }
+    if (isWhole && isAllZero(content)) ftruncateSync(file, content.length);
+    else
+      for (let done = 0; done < content.length;) {
+        done += writeSync(file, content, done, content.length - done, positionBytes + done);
+      }
   } finally {
     closeSync(file);
   }
@@ -56,7 +58,7 @@ function restoreBlob(content: Buffer, blob: RestoreBlob, failed: RestoreResult['
     try {
       writeContent(content, target);
     } catch (error) {
-      failed.push({ path: target.path, message: messageOf(error) });
+      failed.push({ path: target.path, message: messageOf(error), errno: errnoOf(error) });
     }
   }
 }
@@ -88,13 +90,23 @@ export function compareChunks(task: WorkerTasks['compare']['task']): WorkerTasks
     const buffer = Buffer.allocUnsafe(Math.max(0, ...task.chunks.map(({ lengthBytes }) => lengthBytes)));
     const equal = task.chunks.map(({ id, offsetBytes, lengthBytes }) => {
       const bytes = buffer.subarray(0, lengthBytes);
-      let done = 0;
-      for (let count = -1; count !== 0 && done < lengthBytes; done += count)
-        count = readSync(file, bytes, done, lengthBytes - done, offsetBytes + done);
-      return done === lengthBytes && hashOf(bytes) === id;
+      return readAt(file, bytes, offsetBytes) && hashOf(bytes) === id;
     });
     return { equal, sizeBytes: fstatSync(file).size };
   } finally {
     closeSync(file);
+  }
+}
+
+/** False if the file ends before, or can't be read there: then it is not what it should be. */
+function readAt(file: number, bytes: Buffer, offsetBytes: number): boolean {
+  try {
+    let done = 0;
+    for (let count = -1; count !== 0 && done < bytes.length; done += count)
+      count = readSync(file, bytes, done, bytes.length - done, offsetBytes + done);
+    return done === bytes.length;
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return false;
   }
 }

@@ -9,7 +9,7 @@ import { loadIndex } from '../../src/repository/load-index.ts';
 import { initRepository, openRepository } from '../../src/repository/open-repository.ts';
 import type { Repository } from '../../src/repository/repository.ts';
 import { loadSnapshots, type StoredSnapshot } from '../../src/repository/snapshot.ts';
-import { WorkerPool } from '../../src/repository/worker-pool.ts';
+import { workersFor, type Workers } from '../../src/repository/worker-pool.ts';
 import { filesSource } from '../../src/sources/files/files-source.ts';
 import { localStore } from '../../src/storage/local/store.ts';
 
@@ -46,13 +46,18 @@ export async function latestSnapshot(repository: Repository): Promise<StoredSnap
   return snapshot;
 }
 
-export async function restoreTo(
-  repository: Repository,
-  request: Omit<TreeRestoreRequest, 'snapshot'> & { readonly snapshot?: StoredSnapshot },
-): Promise<TreeRestoreResult> {
-  const snapshot = request.snapshot ?? (await latestSnapshot(repository));
+export interface RestoreToRequest extends Omit<TreeRestoreRequest, 'snapshot'> {
+  readonly snapshot?: StoredSnapshot;
+  /** Own threads if absent. */
+  readonly pool?: Workers | undefined;
+  readonly signal?: AbortSignal;
+}
+
+export async function restoreTo(repository: Repository, request: RestoreToRequest): Promise<TreeRestoreResult> {
+  const { pool: given, signal = noSignal, ...rest } = request;
+  const snapshot = rest.snapshot ?? (await latestSnapshot(repository));
   const indexed = { repository, index: await loadIndex(repository, noSignal) };
-  await using pool = new WorkerPool(repository);
-  const decision = await decideTreeRestore(indexed, { ...request, snapshot }, noSignal);
-  return await executeTreeRestore(indexed, decision, { pool, signal: noSignal });
+  await using pool = workersFor(repository, given);
+  const decision = await decideTreeRestore(indexed, { ...rest, snapshot }, signal);
+  return await executeTreeRestore(indexed, decision, { pool, signal });
 }

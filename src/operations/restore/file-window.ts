@@ -1,18 +1,18 @@
-// The files of one window of a restore: prepares their places, fetches their blobs pack by pack, lets workers write them.
-import { closeSync, constants, ftruncateSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
-import { dirname } from 'node:path';
-import { randomBytes } from 'node:crypto';
+// The files of one window of a restore: compares what is there, fetches what is missing pack by pack, lets workers write
+// it, and puts each complete file in its place.
+import { closeSync, constants, ftruncateSync, openSync, renameSync, writeSync } from 'node:fs';
 import { fsPath } from '../../base/byte-name.ts';
-import { AppError, messageOf } from '../../base/errors.ts';
+import { AppError, errnoOf, isAppError, messageOf } from '../../base/errors.ts';
 import { forEachLimited } from '../../base/for-each-limited.ts';
+import { plainBytesOf } from '../../repository/blob-codec.ts';
 import { blobMissing, readBlob, type IndexedRepository } from '../../repository/blob-reader.ts';
 import { planFetch, type FetchPiece, type WantedBlob } from '../../repository/fetch-plan.ts';
 import type { BlobId } from '../../repository/ids.ts';
 import { fileName } from '../../repository/layout.ts';
 import type { TreeNode } from '../../repository/tree.ts';
-import type { WorkerPool } from '../../repository/worker-pool.ts';
-import type { RestoreTarget } from '../../repository/worker-protocol.ts';
-import { lstatOrNone, removeAny } from './place-entry.ts';
+import type { Workers } from '../../repository/worker-pool.ts';
+import type { FailedWrite, RestoreTarget } from '../../repository/worker-protocol.ts';
+import { besideName, lstatOrNone, refuseFolder, removeIfThere } from './place-entry.ts';
 
 const filesMax = 10_000;
 const bytesMax = 1024 * 1024 * 1024;
@@ -23,14 +23,27 @@ export interface FilePlace {
   readonly node: TreeNode;
 }
 
+interface PlacedChunk {
+  readonly id: BlobId;
+  readonly record: number;
+  readonly offsetBytes: number;
+  readonly lengthBytes: number;
+}
+
 interface WindowFile extends FilePlace {
-  /** Where it is written: the place itself, or a name beside it that takes its place when complete. */
-  readonly written: string;
-  readonly isExisting: boolean;
+  /** `new`: nothing was there. `beside`: written under another name, then put in its place. `inside`: block by block. */
+  way: 'new' | 'beside' | 'inside';
+  /** What is there may already be what is wanted. */
+  readonly isComparable: boolean;
+  readonly existingBytes: number;
+  state: 'unknown' | 'same' | 'writing';
+  /** Chunks not yet written. */
+  missing: number;
+  problem: string | undefined;
 }
 
 export interface WindowOptions {
-  readonly pool: WorkerPool;
+  readonly pool: Workers;
   readonly signal: AbortSignal;
   readonly isDelta: boolean;
 }
@@ -40,12 +53,24 @@ interface Problem {
   readonly message: string;
 }
 
+export interface WindowResult {
+  /** Files that hold what they should. */
+  readonly complete: readonly FilePlace[];
+  readonly problems: readonly Problem[];
+  readonly writtenBytes: number;
+  /** Why the window was not carried through; then what is complete stays, what is not was removed. */
+  readonly failure: unknown;
+}
+
 export class FileWindow {
   readonly #indexed: IndexedRepository;
   readonly #options: WindowOptions;
   readonly #files: WindowFile[] = [];
-  /** Files by the path they are written under: workers report problems by it. */
-  readonly #broken = new Map<string, string>();
+  /** Files by the name they are written under. */
+  readonly #written = new Map<string, WindowFile>();
+  readonly #wanted = new Map<number, RestoreTarget[]>();
+  readonly #notes: Problem[] = [];
+  #failure: unknown;
   #bytes = 0;
   #writtenBytes = 0;
 
@@ -58,52 +83,145 @@ export class FileWindow {
     return this.#files.length >= filesMax || this.#bytes >= bytesMax;
   }
 
-  get files(): readonly FilePlace[] {
-    return this.#files;
-  }
-
+  /** Throws if a folder is in the way. */
   add(entry: FilePlace): void {
-    const found = lstatOrNone(entry.place);
-    const isExisting = found?.isFile() === true;
-    if (found !== undefined && !isExisting) removeAny(entry.place);
-    const isInPlace = !isExisting || (this.#options.isDelta && found.nlink === 1);
-    const written = isInPlace ? entry.place : besideName(entry.place);
-    this.#files.push({ ...entry, written, isExisting });
-    this.#bytes += entry.node.sizeBytes;
+    const { node, place } = entry;
+    const found = lstatOrNone(place);
+    if (found !== undefined) refuseFolder(found);
+    // A name that the snapshot does not know of shares the file: it must keep its content and its mode.
+    const isShared = found !== undefined && found.nlink > Math.max(1, node.links);
+    const isComparable = found?.isFile() === true && !isShared;
+    const isInside = isComparable && this.#options.isDelta && found.nlink === 1;
+    const way = found === undefined ? 'new' : isInside ? 'inside' : 'beside';
+    const existingBytes = found?.size ?? 0;
+    this.#files.push({ ...entry, way, isComparable, existingBytes, state: 'unknown', missing: 0, problem: undefined });
+    this.#bytes += Math.max(0, node.sizeBytes);
   }
 
   /** Writes all files of the window. What can't be written is reported; its incomplete new file is removed. */
-  async restore(
-    onBytes: (bytes: number) => void,
-  ): Promise<{ readonly problems: readonly Problem[]; readonly writtenBytes: number }> {
-    const wanted = new Map<number, RestoreTarget[]>();
-    const incomplete: WindowFile[] = [];
-    for (const file of this.#files) {
-      if (file.isExisting && (await this.#compare(file, wanted))) onBytes(file.node.sizeBytes);
-      else if (this.#prepare(file, wanted)) incomplete.push(file);
-    }
-    await this.#fetch(planFetch(this.#indexed.index, wanted), onBytes);
-    const problems: Problem[] = [];
-    for (const file of incomplete) this.#settle(file);
-    for (const file of this.#files) {
-      const message = this.#broken.get(file.written);
-      if (message !== undefined) problems.push({ path: file.place, message });
-    }
-    return { problems, writtenBytes: this.#writtenBytes };
-  }
-
-  /** Pieces in parallel: reading, opening and writing overlap. */
-  async #fetch(pieces: readonly FetchPiece[], onBytes: (bytes: number) => void): Promise<void> {
-    const { pool, signal } = this.#options;
-    const { store } = this.#indexed.repository;
-    const lanes = Math.max(pool.threadsMax + 1, Math.min(store.properties.connectionsMax, 8));
-    await forEachLimited(pieces, lanes, async (piece) => {
-      signal.throwIfAborted();
+  async restore(onBytes: (bytes: number) => void): Promise<WindowResult> {
+    const { pool } = this.#options;
+    await this.#each(this.#files, pool.threadsMax + 1, async (file) => {
+      onBytes(await this.#prepare(file));
+    });
+    const { properties } = this.#indexed.repository.store;
+    const lanes = Math.max(pool.threadsMax + 1, Math.min(properties.connectionsMax, 8));
+    await this.#each(planFetch(this.#indexed.index, this.#wanted), lanes, async (piece) => {
       await this.#restorePiece(piece);
-      const bytes = piece.blobs.reduce((sum, blob) => sum + blob.targets.length * plainBytes(blob), 0);
+      const bytes = piece.blobs.reduce((sum, blob) => sum + blob.targets.length * plainBytesOf(blob), 0);
       this.#writtenBytes += bytes;
       onBytes(bytes);
     });
+    const complete = this.#files.filter((file) => this.#settle(file));
+    const broken = this.#files.flatMap(({ place, problem }) =>
+      problem === undefined ? [] : [{ path: place, message: problem }],
+    );
+    const problems = [...broken, ...this.#notes];
+    return { complete, problems, writtenBytes: this.#writtenBytes, failure: this.#failure };
+  }
+
+  /** In parallel: reading, opening and writing overlap. After a failure nothing new begins, and all has ended. */
+  async #each<Item>(items: Iterable<Item>, lanes: number, work: (item: Item) => Promise<void>): Promise<void> {
+    await forEachLimited(items, lanes, async (item) => {
+      if (this.#failure !== undefined) return;
+      try {
+        this.#options.signal.throwIfAborted();
+        await work(item);
+      } catch (error) {
+        this.#failure ??= error;
+      }
+    });
+  }
+
+  /** Decides which chunks of a file are to be written, and asks for them. Returns how many bytes are right already. */
+  async #prepare(file: WindowFile): Promise<number> {
+    const chunks = this.#place(file);
+    if (chunks === undefined) return 0;
+    const sizeBytes = chunks.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0);
+    if (sizeBytes !== file.node.sizeBytes) {
+      const message = `the snapshot says it has ${file.node.sizeBytes} bytes, its content has ${sizeBytes}`;
+      this.#notes.push({ path: file.place, message });
+    }
+    const equal = await this.#compare(file, { chunks, sizeBytes });
+    const isSame = file.isComparable && file.existingBytes === sizeBytes && equal.every(Boolean);
+    if (isSame) {
+      file.state = 'same';
+      return sizeBytes;
+    }
+    const isInside = file.way === 'inside' && this.#openInside(file, sizeBytes);
+    const missing = isInside ? chunks.filter((_, number) => equal[number] !== true) : chunks;
+    if (!isInside && !this.#openFresh(file, { count: chunks.length, sizeBytes })) return 0;
+    this.#want(file, missing);
+    return sizeBytes - missing.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0);
+  }
+
+  /** Where the chunks of a file go. Undefined if one is missing: then the file can't come back. */
+  #place(file: WindowFile): PlacedChunk[] | undefined {
+    const { index } = this.#indexed;
+    let offsetBytes = 0;
+    const chunks: PlacedChunk[] = [];
+    for (const id of file.node.content ?? []) {
+      const record = index.recordOf('data', id);
+      if (record < 0) {
+        file.problem = blobMissing('data', id).message;
+        return undefined;
+      }
+      const lengthBytes = plainBytesOf(index.at(record));
+      chunks.push({ id, record, offsetBytes, lengthBytes });
+      offsetBytes += lengthBytes;
+    }
+    return chunks;
+  }
+
+  /** Which chunks an existing file has in the right place. Reading it is pointless where its size tells enough. */
+  async #compare(
+    file: WindowFile,
+    { chunks, sizeBytes }: { readonly chunks: readonly PlacedChunk[]; readonly sizeBytes: number },
+  ): Promise<readonly boolean[]> {
+    if (!file.isComparable || (file.way !== 'inside' && file.existingBytes !== sizeBytes)) return [];
+    const { equal } = await this.#options.pool.run('compare', { path: file.place, chunks });
+    return equal;
+  }
+
+  /** False if the file can't be changed in place (write-protected, being executed): it is then replaced as a whole. */
+  #openInside(file: WindowFile, sizeBytes: number): boolean {
+    try {
+      truncate(file.place, sizeBytes, 0);
+      return true;
+    } catch (error) {
+      if (errnoOf(error) === undefined) throw error;
+      file.way = 'beside';
+      return false;
+    }
+  }
+
+  /** Makes the new file at its full length. False if it can't be made. */
+  #openFresh(file: WindowFile, { count, sizeBytes }: { count: number; sizeBytes: number }): boolean {
+    const path = writtenPath(file);
+    try {
+      if (file.way === 'beside') removeIfThere(path);
+      // A file of one chunk is made by the worker that writes it.
+      if (count !== 1) truncate(path, sizeBytes, constants.O_CREAT | constants.O_EXCL);
+      return true;
+    } catch (error) {
+      this.#fail(file, { message: messageOf(error), errno: errnoOf(error) });
+      return false;
+    }
+  }
+
+  #want(file: WindowFile, chunks: readonly PlacedChunk[]): void {
+    const path = writtenPath(file);
+    const isFresh = file.way !== 'inside';
+    const isWhole = isFresh && file.node.content?.length === 1;
+    file.state = 'writing';
+    file.missing = chunks.length;
+    this.#written.set(path, file);
+    for (const { record, offsetBytes: positionBytes } of chunks) {
+      const target = { path, positionBytes, isFresh, isWhole };
+      const targets = this.#wanted.get(record);
+      if (targets === undefined) this.#wanted.set(record, [target]);
+      else targets.push(target);
+    }
   }
 
   async #restorePiece(piece: FetchPiece): Promise<void> {
@@ -114,15 +232,16 @@ export class FileWindow {
       bytes = await this.#indexed.repository.store.get(fileName('data', piece.pack), { offset, length, signal });
     } catch (error) {
       signal.throwIfAborted();
-      if (!(error instanceof AppError) || error.code !== 'OBJECT_MISSING') throw error;
+      if (!isAppError(error, 'OBJECT_MISSING', 'STORE_FAILED')) throw error;
       for (const blob of piece.blobs) await this.#restoreElsewhere(blob);
       return;
     }
     const { damaged, failed } = await pool.run('restore', { bytes, blobs: piece.blobs });
-    for (const { path, message } of failed) this.#broken.set(path, message);
-    for (const { id } of damaged) {
-      const blob = piece.blobs.find((each) => each.id === id);
-      if (blob !== undefined) await this.#restoreElsewhere(blob);
+    for (const write of failed) this.#failWrite(write);
+    const bad = new Set(damaged.map(({ id }) => id));
+    for (const blob of piece.blobs) {
+      if (bad.has(blob.id)) await this.#restoreElsewhere(blob);
+      else this.#countWritten(blob);
     }
   }
 
@@ -133,99 +252,62 @@ export class FileWindow {
       content = await readBlob(this.#indexed, { type: 'data', id: blob.id }, this.#options.signal);
     } catch (error) {
       this.#options.signal.throwIfAborted();
-      for (const { path } of blob.targets) this.#broken.set(path, messageOf(error));
+      if (!isAppError(error, 'REPOSITORY_DAMAGED')) throw error;
+      for (const { path } of blob.targets) this.#failWrite({ path, message: error.message, errno: undefined });
       return;
     }
-    for (const { path, positionBytes } of blob.targets) {
-      const file = openSync(fsPath(path), constants.O_WRONLY | constants.O_NOFOLLOW | constants.O_CREAT, 0o600);
+    for (const target of blob.targets) {
       try {
-        for (let done = 0; done < content.length;)
-          done += writeSync(file, content, done, content.length - done, positionBytes + done);
-      } finally {
-        closeSync(file);
+        writeAt(target, content);
+      } catch (error) {
+        this.#failWrite({ path: target.path, message: messageOf(error), errno: errnoOf(error) });
       }
     }
+    this.#countWritten(blob);
   }
 
-  /** Whether an existing file holds the right bytes. In delta mode differing blocks are asked for in place. */
-  async #compare(file: WindowFile, wanted: Map<number, RestoreTarget[]>): Promise<boolean> {
-    const chunks = this.#place(file);
-    if (chunks === undefined) return true;
-    const { equal, sizeBytes } = await this.#options.pool.run('compare', { path: file.place, chunks });
-    const isSame = equal.every(Boolean) && sizeBytes === file.node.sizeBytes;
-    if (isSame || file.written !== file.place) return isSame;
-    truncate(file.place, file.node.sizeBytes, 0);
-    for (const [number, chunk] of chunks.entries()) {
-      if (equal[number] === true) continue;
-      want(wanted, chunk.record, {
-        path: file.place,
-        positionBytes: chunk.offsetBytes,
-        isFresh: false,
-        isWhole: false,
-      });
+  #countWritten(blob: WantedBlob): void {
+    for (const { path } of blob.targets) {
+      const file = this.#written.get(path);
+      if (file !== undefined) file.missing -= 1;
     }
-    return true;
   }
 
-  /** Makes the file at its full length and asks for its chunks. False if it can't be. */
-  #prepare(file: WindowFile, wanted: Map<number, RestoreTarget[]>): boolean {
-    const chunks = this.#place(file);
-    if (chunks === undefined) return false;
+  #failWrite({ path, ...reason }: FailedWrite): void {
+    const file = this.#written.get(path);
+    if (file !== undefined) this.#fail(file, reason);
+  }
+
+  /** A full disk ends the restore: each further file would fail for the same reason. */
+  #fail(file: WindowFile, { message, errno }: Omit<FailedWrite, 'path'>): void {
+    file.problem ??= message;
+    // Somebody else made it since we looked: it is not ours to remove.
+    if (errno === 'EEXIST' && file.way === 'new') file.state = 'unknown';
+    if (errno !== 'ENOSPC' && errno !== 'EDQUOT') return;
+    this.#failure ??= new AppError('TARGET_SPACE', `no space is left for ${file.place}`, {
+      hint: 'Free space there and run the command again: files that are complete are not written twice.',
+    });
+  }
+
+  /** Puts a complete new file in the place of the old one; removes an incomplete one. True if it is complete. */
+  #settle(file: WindowFile): boolean {
+    if (file.state !== 'writing') return file.state === 'same';
+    const isComplete = file.missing === 0 && file.problem === undefined;
     try {
-      // A file of one chunk is made by the worker that writes it.
-      if (chunks.length !== 1) truncate(file.written, file.node.sizeBytes, constants.O_CREAT | constants.O_EXCL);
+      if (isComplete && file.way === 'beside') renameSync(fsPath(writtenPath(file)), fsPath(file.place));
+      if (!isComplete && file.way !== 'inside') removeIfThere(writtenPath(file));
     } catch (error) {
-      this.#broken.set(file.written, messageOf(error));
+      file.problem = messageOf(error);
       return false;
     }
-    for (const { record, offsetBytes } of chunks) {
-      want(wanted, record, {
-        path: file.written,
-        positionBytes: offsetBytes,
-        isFresh: true,
-        isWhole: chunks.length === 1,
-      });
-    }
-    return true;
-  }
-
-  /** Puts the complete new file in the place of the old one; removes an incomplete one. */
-  #settle(file: WindowFile): void {
-    try {
-      if (this.#broken.has(file.written)) rmSync(fsPath(file.written), { force: true });
-      else if (file.written !== file.place) renameSync(fsPath(file.written), fsPath(file.place));
-    } catch (error) {
-      this.#broken.set(file.written, messageOf(error));
-    }
-  }
-
-  #place(file: WindowFile): { id: BlobId; record: number; offsetBytes: number; lengthBytes: number }[] | undefined {
-    const { index } = this.#indexed;
-    let offsetBytes = 0;
-    const chunks: { id: BlobId; record: number; offsetBytes: number; lengthBytes: number }[] = [];
-    for (const id of file.node.content ?? []) {
-      const record = index.recordOf('data', id);
-      if (record < 0) {
-        this.#broken.set(file.written, blobMissing('data', id).message);
-        return undefined;
-      }
-      const lengthBytes = plainBytes(index.at(record));
-      chunks.push({ id, record, offsetBytes, lengthBytes });
-      offsetBytes += lengthBytes;
-    }
-    return chunks;
+    if (!isComplete && file.way === 'inside')
+      file.problem = `${file.problem ?? 'it was not finished'}; it may hold old and new blocks now`;
+    return isComplete;
   }
 }
 
-/** Bytes of content; the seal of an uncompressed blob takes 32. */
-function plainBytes(blob: { readonly plainLengthBytes: number; readonly lengthBytes: number }): number {
-  return blob.plainLengthBytes === 0 ? blob.lengthBytes - 32 : blob.plainLengthBytes;
-}
-
-function want(wanted: Map<number, RestoreTarget[]>, record: number, target: RestoreTarget): void {
-  const targets = wanted.get(record);
-  if (targets === undefined) wanted.set(record, [target]);
-  else targets.push(target);
+function writtenPath({ way, place }: WindowFile): string {
+  return way === 'beside' ? besideName(place) : place;
 }
 
 function truncate(path: string, sizeBytes: number, flags: number): void {
@@ -237,6 +319,13 @@ function truncate(path: string, sizeBytes: number, flags: number): void {
   }
 }
 
-function besideName(place: string): string {
-  return `${dirname(place)}/.lifeboat-${randomBytes(6).toString('hex')}`;
+function writeAt({ path, positionBytes, isWhole }: RestoreTarget, content: Buffer): void {
+  const making = isWhole ? constants.O_CREAT | constants.O_EXCL : 0;
+  const file = openSync(fsPath(path), constants.O_WRONLY | constants.O_NOFOLLOW | making, 0o600);
+  try {
+    for (let done = 0; done < content.length;)
+      done += writeSync(file, content, done, content.length - done, positionBytes + done);
+  } finally {
+    closeSync(file);
+  }
 }

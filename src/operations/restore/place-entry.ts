@@ -1,17 +1,28 @@
-// Makes single entries below a restore target. Nothing here follows a symbolic link that lies inside what is restored.
-import { linkSync, lstatSync, mkdirSync, rmSync, statSync, type Stats } from 'node:fs';
+// Makes single entries below a restore target. Nothing here follows a symbolic link that lies inside what is restored,
+// and what was there before goes only when its replacement is complete.
+import { hash } from 'node:crypto';
+import { linkSync, lstatSync, mkdirSync, renameSync, statSync, unlinkSync, type Stats } from 'node:fs';
+import { basename, dirname } from 'node:path';
 import { createSpecial } from '../../base/apply-metadata.ts';
-import { fsPath } from '../../base/byte-name.ts';
-import { errnoOf } from '../../base/errors.ts';
+import { fsPath, nameToBytes } from '../../base/byte-name.ts';
+import { AppError, errnoOf, messageOf } from '../../base/errors.ts';
+import { readMetadata } from '../../base/file-metadata.ts';
 import type { FileMetadata } from '../../base/file-type.ts';
 import type { TreeNode } from '../../repository/tree.ts';
 
 export function lstatOrNone(place: string): Stats | undefined {
+  return lstatSync(fsPath(place), { throwIfNoEntry: false });
+}
+
+/** The folder that everything goes into. It may be reached through links: the user named it. */
+export function makeTarget(target: string): void {
   try {
-    return lstatSync(fsPath(place));
+    mkdirSync(fsPath(target), { recursive: true, mode: 0o700 });
   } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return undefined;
-    throw error;
+    throw new AppError('RESTORE_FAILED', `could not make the folder ${target}: ${messageOf(error)}`, {
+      hint: 'Choose another target, or run as a user who may write there.',
+      cause: error,
+    });
   }
 }
 
@@ -23,11 +34,15 @@ export function makeFolder(place: string, { mayFollow }: { readonly mayFollow: b
   const found = lstatOrNone(place);
   if (found?.isDirectory() === true) return false;
   if (found !== undefined) {
-    if (mayFollow && found.isSymbolicLink() && statSync(fsPath(place)).isDirectory()) return false;
-    rmSync(fsPath(place));
+    if (mayFollow && found.isSymbolicLink() && isFolder(place)) return false;
+    unlinkSync(fsPath(place));
   }
-  mkdirSync(fsPath(place), { recursive: mayFollow, mode: 0o700 });
+  mkdirSync(fsPath(place), { mode: 0o700 });
   return true;
+}
+
+function isFolder(place: string): boolean {
+  return statSync(fsPath(place), { throwIfNoEntry: false })?.isDirectory() === true;
 }
 
 /** Hard links of one file share inode and device; undefined where there is nothing to share. */
@@ -35,23 +50,73 @@ export function hardLinkKey(node: TreeNode): string | undefined {
   return node.type !== 'dir' && node.links > 1 && node.inode !== 0n ? `${node.deviceId}/${node.inode}` : undefined;
 }
 
+/** Numbers can lie, or be given again; only what is the same in itself may share a file. */
+export function isSameFile(left: TreeNode, right: TreeNode): boolean {
+  const content = left.content ?? [];
+  return (
+    left.type === right.type &&
+    left.linkTarget === right.linkTarget &&
+    left.device === right.device &&
+    content.length === (right.content ?? []).length &&
+    content.every((id, at) => id === right.content?.[at])
+  );
+}
+
 export function makeHardLink(original: string, place: string): void {
-  removeAny(place);
-  linkSync(fsPath(original), fsPath(place));
+  const wanted = lstatSync(fsPath(original), { bigint: true });
+  const found = lstatSync(fsPath(place), { bigint: true, throwIfNoEntry: false });
+  if (found?.ino === wanted.ino && found.dev === wanted.dev) return;
+  replace(place, (free) => linkSync(fsPath(original), fsPath(free)));
 }
 
 /** A link, fifo or device; sockets are left out, as in a backup. */
 export function makeOther(place: string, metadata: FileMetadata): void {
-  if (metadata.type === 'socket') return;
-  removeAny(place);
-  const problem = createSpecial(place, metadata);
-  if (problem !== undefined) throw new Error(problem);
+  if (metadata.type === 'socket' || isThere(place, metadata)) return;
+  replace(place, (free) => {
+    const problem = createSpecial(free, metadata);
+    if (problem !== undefined) throw new Error(problem);
+  });
 }
 
-/** Makes way. A folder with content is not removed for the sake of a file: that would be more than was asked. */
-export function removeAny(place: string): void {
+function isThere(place: string, { type, linkTarget, deviceNumber }: FileMetadata): boolean {
+  if (lstatOrNone(place) === undefined) return false;
+  const found = readMetadata(place);
+  return found.type === type && found.linkTarget === linkTarget && found.deviceNumber === deviceNumber;
+}
+
+/** Lets `make` make an entry under a free name, which then takes the place of whatever is there but a folder. */
+function replace(place: string, make: (free: string) => void): void {
   const found = lstatOrNone(place);
-  if (found === undefined) return;
+  if (found === undefined) {
+    make(place);
+    return;
+  }
+  refuseFolder(found);
+  const free = besideName(place);
+  removeIfThere(free);
+  try {
+    make(free);
+    renameSync(fsPath(free), fsPath(place));
+  } catch (error) {
+    removeIfThere(free);
+    throw error;
+  }
+}
+
+/** A folder is not removed for the sake of a file: that would be more than was asked. */
+export function refuseFolder(found: Stats): void {
   if (found.isDirectory()) throw new Error('a folder is in the way');
-  rmSync(fsPath(place));
+}
+
+export function removeIfThere(place: string): void {
+  try {
+    unlinkSync(fsPath(place));
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw error;
+  }
+}
+
+/** The same one each time, so that a restore that was killed leaves nothing its repetition does not clear away. */
+export function besideName(place: string): string {
+  return `${dirname(place)}/.lifeboat-${hash('sha256', nameToBytes(basename(place))).slice(0, 16)}`;
 }

@@ -1,9 +1,9 @@
 // Decides the restore of a tree of files: what would be written where, whether there is room, what is in the way.
 // Looks, touches nothing.
 import { statfs } from 'node:fs/promises';
-import { lstatSync } from 'node:fs';
+import { lstatSync, realpathSync, statSync, type Stats } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { fsPath } from '../../base/byte-name.ts';
+import { fsPath, nameFromBytes } from '../../base/byte-name.ts';
 import { errnoOf } from '../../base/errors.ts';
 import { formatByteSize } from '../../base/byte-size.ts';
 import type { Finding } from '../../model/finding.ts';
@@ -50,41 +50,57 @@ export async function decideTreeRestore(
     exclude: request.exclude ?? [],
   });
   const counts = { files: 0, folders: 0, others: 0, totalBytes: 0, existing: 0, missingBytes: 0 };
+  const unreadable: string[] = [];
   for await (const { path, node } of walkTree(indexed, request.snapshot.tree, {
     signal,
     enters: (folder) => chosen.enters(folder),
+    onUnreadable: (_path, error) => unreadable.push(error.message),
   })) {
     const relative = chosen.relative(path);
     if (relative === undefined || !chosen.isWanted(path) || path === ownFolder || path.startsWith(`${ownFolder}/`))
       continue;
-    const isThere = exists(placeOf(target, relative));
+    const found = lookAt(placeOf(target, relative));
     if (node.type === 'dir') counts.folders += 1;
-    else {
-      counts[node.type === 'file' ? 'files' : 'others'] += 1;
-      if (isThere) counts.existing += 1;
-    }
-    counts.totalBytes += node.sizeBytes;
-    if (!isThere || request.isDelta !== true) counts.missingBytes += node.sizeBytes;
+    else counts[node.type === 'file' ? 'files' : 'others'] += 1;
+    // A folder that is there stays; whatever else is in its place makes way.
+    if (found !== undefined && !(node.type === 'dir' && found.isDirectory())) counts.existing += 1;
+    const sizeBytes = Math.max(0, node.sizeBytes);
+    counts.totalBytes += sizeBytes;
+    if (found === undefined || request.isDelta !== true) counts.missingBytes += sizeBytes;
   }
   const { missingBytes, ...rest } = counts;
-  const findings = [await spaceFinding(target, missingBytes), repositoryFinding(indexed, target), contentFinding(rest)];
+  const findings = [
+    await spaceFinding(target, missingBytes),
+    folderFinding(target),
+    repositoryFinding(indexed, target),
+    contentFinding(rest, unreadable),
+    damageFinding(unreadable),
+  ];
   const replaces = rest.existing > 0 ? `${rest.existing} existing files below ${target} where they differ` : undefined;
   return { request, target, ...rest, replaces, findings: findings.filter((finding) => finding !== undefined) };
 }
 
-function exists(place: string): boolean {
+/** What can't be looked at counts as absent: the restore will say what is wrong with it. */
+function lookAt(place: string): Stats | undefined {
   try {
-    lstatSync(fsPath(place));
-    return true;
+    return lstatSync(fsPath(place));
   } catch (error) {
-    if (['ENOENT', 'ENOTDIR'].includes(errnoOf(error) ?? '')) return false;
-    throw error;
+    if (errnoOf(error) === undefined) throw error;
+    return undefined;
   }
 }
 
 /** The nearest folder that exists: there the space will be taken. */
 function existingFolder(path: string): string {
-  return exists(path) || dirname(path) === path ? path : existingFolder(dirname(path));
+  return lookAt(path) !== undefined || dirname(path) === path ? path : existingFolder(dirname(path));
+}
+
+function folderFinding(target: string): Finding | undefined {
+  const nearest = existingFolder(target);
+  const found = statSync(fsPath(nearest), { throwIfNoEntry: false });
+  if (found?.isDirectory() === true) return undefined;
+  const message = `${nearest} is not a folder`;
+  return { aspect: 'target', outcome: 'failed', message, hint: 'Choose another target, or move it out of the way.' };
 }
 
 async function spaceFinding(target: string, neededBytes: number): Promise<Finding> {
@@ -103,7 +119,7 @@ async function spaceFinding(target: string, neededBytes: number): Promise<Findin
 /** A restore into the repository's own folder would bury it under files. */
 function repositoryFinding({ repository }: IndexedRepository, target: string): Finding | undefined {
   const { isRemote, location } = repository.store.properties;
-  if (isRemote || (target !== location && !target.startsWith(`${location}/`))) return undefined;
+  if (isRemote || !isInside(target, location)) return undefined;
   return {
     aspect: 'target',
     outcome: 'failed',
@@ -112,12 +128,45 @@ function repositoryFinding({ repository }: IndexedRepository, target: string): F
   };
 }
 
-function contentFinding(counts: { files: number; folders: number; others: number }): Finding | undefined {
-  if (counts.files + counts.folders + counts.others > 0) return undefined;
+/** By their names, or by where links lead. */
+function isInside(target: string, location: string): boolean {
+  const nearest = existingFolder(target);
+  const isBelow = (path: string, folder: string): boolean => path === folder || path.startsWith(`${folder}/`);
+  if (isBelow(target, location)) return true;
+  return lookAt(location) !== undefined && isBelow(realPath(nearest), realPath(location));
+}
+
+function realPath(path: string): string {
+  try {
+    return nameFromBytes(realpathSync(fsPath(path), 'buffer'));
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return path;
+  }
+}
+
+function contentFinding(
+  counts: { files: number; folders: number; others: number },
+  unreadable: readonly string[],
+): Finding | undefined {
+  if (counts.files + counts.folders + counts.others > 0 || unreadable.length > 0) return undefined;
   return {
     aspect: 'selection',
     outcome: 'failed',
     message: 'nothing in the snapshot fits the selection',
     hint: "See what is there with 'lifeboat ls', then correct --include or --exclude.",
+  };
+}
+
+/** No reason to keep back what can be read. */
+function damageFinding(unreadable: readonly string[]): Finding | undefined {
+  const [first] = unreadable;
+  if (first === undefined) return undefined;
+  const count = unreadable.length === 1 ? 'one folder' : `${unreadable.length} folders`;
+  return {
+    aspect: 'repository',
+    outcome: 'warning',
+    message: `${count} of the snapshot can't be read and will not come back: ${first}`,
+    hint: 'Restore the rest; look for the folder in an older snapshot or in a copy of the repository.',
   };
 }

@@ -1,20 +1,20 @@
 // Carries out the restore of a tree of files: folders first, contents fetched pack by pack and written in parallel by the
 // workers, then links and special files, metadata last. Memory is bounded: files are handled in windows.
-import { AppError } from '../../base/errors.ts';
+import { AppError, messageOf } from '../../base/errors.ts';
 import { applyMetadata } from '../../base/apply-metadata.ts';
 import type { IndexedRepository } from '../../repository/blob-reader.ts';
 import { walkTree } from '../../repository/walk.ts';
-import type { WorkerPool } from '../../repository/worker-pool.ts';
+import type { Workers } from '../../repository/worker-pool.ts';
 import type { TreeNode } from '../../repository/tree.ts';
 import { ownFolder } from '../backup/backup.ts';
 import { metadataOf } from '../node-metadata.ts';
 import { FileWindow, type FilePlace } from './file-window.ts';
-import { hardLinkKey, makeFolder, makeHardLink, makeOther } from './place-entry.ts';
+import { hardLinkKey, isSameFile, makeFolder, makeHardLink, makeOther, makeTarget } from './place-entry.ts';
 import { placeOf, selection, type Selection } from './target-path.ts';
 import type { TreeRestoreDecision } from './tree-decision.ts';
 
 export interface TreeRestoreOptions {
-  readonly pool: WorkerPool;
+  readonly pool: Workers;
   readonly signal: AbortSignal;
   onProgress?(progress: TreeRestoreProgress): void;
 }
@@ -50,15 +50,26 @@ export async function executeTreeRestore(
   return new TreeRestore(indexed, decision, options).perform();
 }
 
+/** A folder on the way from the root to the entry at hand. */
+interface OpenFolder {
+  readonly path: string;
+  readonly place: string;
+  readonly node: TreeNode;
+  /** Folders that nothing is restored into are not made; one that can't be made keeps all below it from being tried. */
+  state: 'unmade' | 'made' | 'refused';
+}
+
 class TreeRestore {
   readonly #indexed: IndexedRepository;
   readonly #decision: TreeRestoreDecision;
   readonly #options: TreeRestoreOptions;
   readonly #selection: Selection;
   readonly #problems: { path: string; message: string }[] = [];
+  readonly #way: OpenFolder[] = [];
   readonly #folders: { readonly place: string; readonly node: TreeNode }[] = [];
-  readonly #links = new Map<string, string>();
+  readonly #links = new Map<string, FilePlace[]>();
   readonly #lateLinks: { readonly place: string; readonly original: string; readonly node: TreeNode }[] = [];
+  readonly #broken = new Set<string>();
   #ownersRefused = 0;
   #files = 0;
   #bytes = 0;
@@ -74,17 +85,19 @@ class TreeRestore {
 
   async perform(): Promise<TreeRestoreResult> {
     const { signal } = this.#options;
-    makeFolder(this.#decision.target, { mayFollow: true });
+    const { request, target } = this.#decision;
+    makeTarget(target);
     let window = this.#newWindow();
-    const { tree } = this.#decision.request.snapshot;
-    for await (const { path, node } of walkTree(this.#indexed, tree, {
+    for await (const { path, node } of walkTree(this.#indexed, request.snapshot.tree, {
       signal,
-      enters: (folder) => this.#selection.enters(folder),
+      enters: (folder) => this.#enters(folder),
+      onUnreadable: (folder, { message }) => this.#reportFolder(folder, message),
     })) {
       const relative = this.#selection.relative(path);
       if (relative === undefined || path === ownFolder || path.startsWith(`${ownFolder}/`)) continue;
-      const place = placeOf(this.#decision.target, relative);
-      if (node.type === 'dir') this.#addFolder(path, { place, node });
+      this.#leaveTo(path);
+      const place = placeOf(target, relative);
+      if (node.type === 'dir') this.#addFolder({ path, place, node });
       else if (this.#selection.isWanted(path)) this.#addEntry({ path, place, node }, window);
       if (window.isFull) {
         await this.#finishWindow(window);
@@ -92,8 +105,7 @@ class TreeRestore {
       }
     }
     await this.#finishWindow(window);
-    for (const { place, original, node } of this.#lateLinks)
-      this.#attempt(place, () => makeHardLink(original, place), node);
+    for (const link of this.#lateLinks) this.#addLateLink(link);
     for (const { place, node } of this.#folders.toReversed()) this.#applyMetadata(place, node);
     return {
       files: this.#files,
@@ -109,14 +121,40 @@ class TreeRestore {
     return new FileWindow(this.#indexed, { pool, signal, isDelta: this.#decision.request.isDelta ?? false });
   }
 
-  /** A folder that lies on the way to a wanted one is made too; its metadata is set only if it was not there. */
-  #addFolder(path: string, { place, node }: { place: string; node: TreeNode }): void {
-    const isWanted = this.#selection.isWanted(path);
-    if (!isWanted && this.#decision.request.include !== undefined && this.#decision.request.include.length > 0) return;
-    const isOnTheWay = !this.#isInsideSource(path);
+  #enters(folder: string): boolean {
+    const last = this.#way.at(-1);
+    return this.#selection.enters(folder) && !(last?.path === folder && last.state === 'refused');
+  }
+
+  #leaveTo(path: string): void {
+    for (let last = this.#way.at(-1); last !== undefined && !path.startsWith(`${last.path}/`); last = this.#way.at(-1))
+      this.#way.pop();
+  }
+
+  #addFolder(folder: Omit<OpenFolder, 'state'>): void {
+    this.#way.push({ ...folder, state: 'unmade' });
+    if (this.#selection.isWanted(folder.path)) this.#makeWay();
+  }
+
+  /** Makes the folders that lead to the entry at hand; false if one of them can't be made. */
+  #makeWay(): boolean {
+    for (const folder of this.#way) {
+      if (folder.state === 'unmade') this.#makeFolder(folder);
+      if (folder.state === 'refused') return false;
+    }
+    return true;
+  }
+
+  /** The metadata of a folder above the source is set only if it was not there. */
+  #makeFolder(folder: OpenFolder): void {
+    const { path, place, node } = folder;
+    const isAbove = !this.#isInsideSource(path);
+    folder.state = 'refused';
     this.#attempt(place, () => {
-      const isNew = makeFolder(place, { mayFollow: isOnTheWay });
-      if (isNew || !isOnTheWay) this.#folders.push({ place, node });
+      // Only in place: elsewhere nobody has links that must stay, but an earlier snapshot may have planted one.
+      const isNew = makeFolder(place, { mayFollow: isAbove && this.#decision.target === '/' });
+      if (isNew || !isAbove) this.#folders.push({ place, node });
+      folder.state = 'made';
     });
   }
 
@@ -128,39 +166,63 @@ class TreeRestore {
 
   #addEntry(entry: FilePlace, window: FileWindow): void {
     const { place, node } = entry;
+    if (!this.#makeWay()) return;
     const key = hardLinkKey(node);
-    const original = key === undefined ? undefined : this.#links.get(key);
+    const alike = key === undefined ? [] : (this.#links.get(key) ?? []);
+    const original = alike.find((each) => isSameFile(each.node, node));
     this.#files += 1;
     if (original !== undefined) {
-      this.#lateLinks.push({ place, original, node });
+      this.#lateLinks.push({ place, original: original.place, node });
       return;
     }
-    if (key !== undefined) this.#links.set(key, place);
+    if (key !== undefined) this.#links.set(key, [...alike, entry]);
     if (node.type === 'file') this.#attempt(place, () => window.add(entry));
     else this.#attempt(place, () => makeOther(place, metadataOf(node)), node);
   }
 
+  /** When all files are there. What did not come back has no second name either. */
+  #addLateLink({ place, original, node }: { place: string; original: string; node: TreeNode }): void {
+    if (this.#broken.has(original)) this.#report(place, `its other name ${original} did not come back`);
+    else this.#attempt(place, () => makeHardLink(original, place), node);
+  }
+
   async #finishWindow(window: FileWindow): Promise<void> {
-    const { problems, writtenBytes } = await window.restore((bytes) => {
+    const { complete, problems, writtenBytes, failure } = await window.restore((bytes) => {
       this.#bytes += bytes;
       this.#options.onProgress?.({ files: this.#files, bytes: this.#bytes });
     });
     this.#writtenBytes += writtenBytes;
-    const broken = new Set(problems.map(({ path }) => path));
-    this.#problems.push(...problems);
-    for (const { place, node } of window.files) if (!broken.has(place)) this.#applyMetadata(place, node);
+    const whole = new Set(complete.map(({ place }) => place));
+    for (const { path, message } of problems) {
+      if (whole.has(path)) this.#problems.push({ path, message });
+      else this.#report(path, message);
+    }
+    for (const { place, node } of complete) this.#applyMetadata(place, node);
+    if (failure !== undefined) throw failure;
     this.#options.onProgress?.({ files: this.#files, bytes: this.#bytes });
+  }
+
+  #reportFolder(folder: string, message: string): void {
+    const relative = this.#selection.relative(folder);
+    this.#problems.push({ path: placeOf(this.#decision.target, relative ?? folder.slice(1)), message });
+  }
+
+  /** An entry did not come back. */
+  #report(place: string, message: string): void {
+    this.#broken.add(place);
+    this.#problems.push({ path: place, message });
   }
 
   /** Runs `act`, then sets the metadata if a node is given; what fails is reported, and the restore goes on. */
   #attempt(place: string, act: () => void, node?: TreeNode): void {
     try {
       act();
-      if (node !== undefined) this.#applyMetadata(place, node);
     } catch (error) {
       if (error instanceof AppError) throw error;
-      this.#problems.push({ path: place, message: error instanceof Error ? error.message : String(error) });
+      this.#report(place, messageOf(error));
+      return;
     }
+    if (node !== undefined && node.type !== 'socket') this.#applyMetadata(place, node);
   }
 
   #applyMetadata(place: string, node: TreeNode): void {
@@ -169,7 +231,7 @@ class TreeRestore {
       if (isOwnerRefused) this.#ownersRefused += 1;
       for (const message of problems) this.#problems.push({ path: place, message });
     } catch (error) {
-      this.#problems.push({ path: place, message: error instanceof Error ? error.message : String(error) });
+      this.#problems.push({ path: place, message: messageOf(error) });
     }
   }
 }
