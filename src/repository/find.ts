@@ -8,6 +8,7 @@ import type { TreeNode } from './tree.ts';
 export interface FindOptions {
   /** As excludes are written (`base/path-patterns.ts`). */
   readonly patterns: readonly string[];
+  readonly ignoreCase?: boolean | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -32,7 +33,7 @@ export async function* findPaths(
   snapshots: Iterable<StoredSnapshot>,
   options: FindOptions,
 ): AsyncGenerator<FoundInSnapshot> {
-  const search = new Search(indexed, pathPatterns(options.patterns), options.signal);
+  const search = new Search(indexed, pathPatterns(options.patterns, options), options.signal);
   for (const snapshot of snapshots) {
     const found = await search.below(snapshot.tree, '');
     if (found.length > 0) yield { snapshot, found };
