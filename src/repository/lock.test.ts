@@ -102,6 +102,18 @@ test("another machine's lock is removed only when it is stale and only by unlock
   await using __ = await take(false, elsewhere());
 });
 
+test('the signal by which restic asks whether an owner lives does not end it', async () => {
+  const before = process.listenerCount('SIGHUP');
+  {
+    await using _ = await take(false);
+    await using __ = await take(false);
+    expect(process.listenerCount('SIGHUP')).toBe(before + 1);
+    process.kill(process.pid, 'SIGHUP');
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  expect(process.listenerCount('SIGHUP')).toBe(before);
+});
+
 test('a damaged lock file stops everybody until it is removed on request', async () => {
   const name = `locks/${'0'.repeat(64)}`;
   await sample.store.put(name, [Buffer.from('damaged')]);
