@@ -24,16 +24,18 @@ function sum(parts: readonly Measurement[]): Measurement {
   };
 }
 
+interface StepPlan {
+  readonly all: readonly Contender[];
+  /** Read beforehand, so that all find it in memory. */
+  readonly warmed: string;
+  readonly commands: (contender: Contender) => readonly Command[];
+}
+
 /** One step for every contender in turn, each on a warm tree. */
-function runStep(
-  step: Step,
-  all: readonly Contender[],
-  commandsOf: (contender: Contender) => readonly Command[],
-  tree: string,
-): Result[] {
+function runStep(step: Step, { all, warmed, commands }: StepPlan): Result[] {
   return all.map((contender) => {
-    warm(tree);
-    const result = { step, contender: contender.name, ...sum(commandsOf(contender).map(measure)) };
+    warm(warmed);
+    const result = { step, contender: contender.name, ...sum(commands(contender).map(measure)) };
     const { wallSeconds, cpuSeconds, memoryMiB } = result;
     console.log(
       `  ${step.padEnd(10)} ${contender.name.padEnd(9)} ${wallSeconds.toFixed(1).padStart(7)} s wall ${cpuSeconds.toFixed(1).padStart(7)} s CPU ${memoryMiB.toFixed(0).padStart(6)} MiB`,
@@ -49,23 +51,24 @@ function benchTree(kind: TreeKind, work: string, all: readonly Contender[]): voi
   const repository = (contender: Contender): string => repositoryOf(work, contender);
   for (const contender of all) measure(contender.init(repository(contender)));
   const backup = (contender: Contender): Command[] => [contender.backup(repository(contender), tree)];
-  const results = [...runStep('first', all, backup, tree)];
+  const results = [...runStep('first', { all, warmed: tree, commands: backup })];
   const sizes = Object.fromEntries(
     all.map((contender) => [contender.name, Math.round(sizeMiB(repository(contender)))]),
   );
   console.log(`  size       ${JSON.stringify(sizes)} MiB`);
-  results.push(...runStep('unchanged', all, backup, tree));
+  results.push(...runStep('unchanged', { all, warmed: tree, commands: backup }));
   changeOnePercent(kind, tree);
-  results.push(...runStep('changed', all, backup, tree));
+  results.push(...runStep('changed', { all, warmed: tree, commands: backup }));
   const restoreTarget = join(work, 'restored');
   for (const contender of all) {
-    results.push(
-      ...runStep('restore', [contender], () => [contender.restore(repository(contender), restoreTarget)], work),
-    );
+    const commands = (): Command[] => [contender.restore(repository(contender), restoreTarget)];
+    results.push(...runStep('restore', { all: [contender], warmed: repository(contender), commands }));
     rmSync(restoreTarget, { recursive: true, force: true });
   }
-  results.push(...runStep('verify', all, (contender) => [contender.verify(repository(contender))], work));
-  results.push(...runStep('prune', all, (contender) => contender.prune(repository(contender)), work));
+  const verify = (contender: Contender): Command[] => [contender.verify(repository(contender))];
+  results.push(...runStep('verify', { all, warmed: work, commands: verify }));
+  const prune = (contender: Contender): Command[] => contender.prune(repository(contender));
+  results.push(...runStep('prune', { all, warmed: tree, commands: prune }));
   report(kind, results, { all, sizes });
 }
 
