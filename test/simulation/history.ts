@@ -30,7 +30,8 @@ export const noCounts = (): HistoryCounts => ({
 
 const weights: Record<OperationKind, number> = { backup: 6, prune: 3, forget: 2, copy: 2, tag: 1, rebuild: 0.4 };
 const staleMs = 31 * 60_000;
-const historyMaxMs = 60_000;
+/** Far beyond what the slowest takes on a busy machine. */
+const historyMaxMs = 120_000;
 const never = new AbortController().signal;
 
 interface World {
