@@ -113,7 +113,7 @@ test('a copy that dies at any call is resumed by the next, which sends only what
   for (let callsBeforeCrash = 1; callsBeforeCrash < whole.callCount - 1; callsBeforeCrash += 1) {
     const disk = target.store.clone();
     const dying = { ...target.repository, store: faultyStore(disk, { random: () => 0.5, callsBeforeCrash }) };
-    await expect(copy({}, dying)).rejects.toThrow();
+    await expect(copy({}, dying)).rejects.toThrow('dead');
     const after = { ...target.repository, store: disk };
     const { blobs } = await copy({}, after);
     if (blobs < allBlobs) resumed += 1;

@@ -28,7 +28,7 @@ beforeEach(async () => {
 test('locks that add stand side by side; one that deletes stands alone', async () => {
   {
     await using _ = await take(false);
-    await using __ = await take(false, elsewhere());
+    await using second = await take(false, elsewhere());
     await expect(take(true)).rejects.toMatchObject(locked);
   }
   await using _ = await take(true);
@@ -99,14 +99,14 @@ test("another machine's lock is removed only when it is stale and only by unlock
   nowMs += 31 * 60_000;
   await expect(take(false, elsewhere())).rejects.toMatchObject(locked);
   expect(await unlock(elsewhere(), { removeAll: false, signal: noSignal })).toHaveLength(1);
-  await using __ = await take(false, elsewhere());
+  await using second = await take(false, elsewhere());
 });
 
 test('the signal by which restic asks whether an owner lives does not end it', async () => {
   const before = process.listenerCount('SIGHUP');
   {
     await using _ = await take(false);
-    await using __ = await take(false);
+    await using second = await take(false);
     expect(process.listenerCount('SIGHUP')).toBe(before + 1);
     process.kill(process.pid, 'SIGHUP');
     await new Promise((resolve) => setTimeout(resolve, 50));

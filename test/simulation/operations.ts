@@ -38,7 +38,11 @@ export const operations: Record<OperationKind, (scene: Scene) => Promise<void>> 
     target.expected.set(number, expected);
     const repository = await open(target);
     await backup(repository, generatedSource(expected.files, random), {
-      ...{ component: 'app', host: 'shop', programVersion: '0.0.0', signal, packTargetBytes },
+      component: 'app',
+      host: 'shop',
+      programVersion: '0.0.0',
+      signal,
+      packTargetBytes,
       tags: [`number=${number}`],
       pool: target.workers,
     });
