@@ -29,6 +29,7 @@ test('locks that add stand side by side; one that deletes stands alone', async (
   {
     await using _ = await take(false);
     await using second = await take(false, elsewhere());
+    await second.check();
     await expect(take(true)).rejects.toMatchObject(locked);
   }
   await using _ = await take(true);
@@ -100,6 +101,7 @@ test("another machine's lock is removed only when it is stale and only by unlock
   await expect(take(false, elsewhere())).rejects.toMatchObject(locked);
   expect(await unlock(elsewhere(), { removeAll: false, signal: noSignal })).toHaveLength(1);
   await using second = await take(false, elsewhere());
+  await second.check();
 });
 
 test('the signal by which restic asks whether an owner lives does not end it', async () => {
@@ -107,6 +109,7 @@ test('the signal by which restic asks whether an owner lives does not end it', a
   {
     await using _ = await take(false);
     await using second = await take(false);
+    await second.check();
     expect(process.listenerCount('SIGHUP')).toBe(before + 1);
     process.kill(process.pid, 'SIGHUP');
     await new Promise((resolve) => setTimeout(resolve, 50));
