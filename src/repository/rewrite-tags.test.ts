@@ -13,7 +13,7 @@ beforeEach(async () => {
   sample = await sampleRepository();
   const { id } = await sample.save({ a: 'a' }, ['red']);
   const [made] = await all();
-  const later = { ...withoutId(made as StoredSnapshot), field_of_a_later_version: { kept: [1, 2] } };
+  const later = { ...withoutId(made ?? snapshot), field_of_a_later_version: { kept: [1, 2] } };
   snapshot = await saveSnapshot(sample.repository, later, noSignal);
   await sample.store.remove(`snapshots/${id}`);
 });

@@ -16,7 +16,7 @@ beforeEach(async () => {
   target = await sampleRepository();
   await source.save({ a: noise(1, 2000), b: noise(2, 2000), c: noise(3, 2000) });
   const { index } = await source.indexed();
-  pack = index.packs[0] as PackId;
+  [pack] = index.packs as [PackId];
 });
 
 /** Moves the data blobs of the first pack to the target; returns how many of them open there. */

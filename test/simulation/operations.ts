@@ -24,10 +24,10 @@ export interface Scene {
   readonly signal: AbortSignal;
   readonly packTargetBytes: number;
   /** Opens a repository as the process of this operation. */
-  open(repository: SimulatedRepository): Promise<Repository>;
+  readonly open: (repository: SimulatedRepository) => Promise<Repository>;
   /** State of the application. */
   readonly files: { current: Files };
-  nextNumber(): number;
+  readonly nextNumber: () => number;
 }
 
 export const operations: Record<OperationKind, (scene: Scene) => Promise<void>> = {

@@ -25,7 +25,7 @@ export interface SampleRepository {
   readonly workers: Workers;
   /** Backs the files up as `/app/…`. */
   save(files: Record<string, string | Buffer>, tags?: readonly string[]): Promise<StoredSnapshot>;
-  indexed(): Promise<IndexedRepository>;
+  readonly indexed: () => Promise<IndexedRepository>;
   /** Path → content of all files of a snapshot. */
   restore(snapshot: Pick<Snapshot, 'tree'>): Promise<Record<string, string>>;
 }
