@@ -75,13 +75,11 @@ test('without any snapshot everything goes', async () => {
 test.each(['snapshots/', 'index/', 'data/'])(
   'a file of %s that is damaged or missing makes it delete nothing',
   async (prefix) => {
-    const { first } = await twoSnapshots();
+    const { first, second } = await twoSnapshots();
     await forget(first.id);
     // Of the packs one with a tree, which the walk reads; the data is only looked at when it is moved.
     const { index } = await sample.indexed();
-    const treePack = [...Array(index.size).keys()]
-      .map((record) => index.at(record))
-      .findLast(({ type }) => type === 'tree');
+    const treePack = index.find('tree', second.tree);
     const names = await namesIn(sample.store, prefix);
     const name = names.find((each) => prefix !== 'data/' || each.endsWith(treePack?.pack ?? '')) ?? '';
     const bytes = await sample.store.get(name);
