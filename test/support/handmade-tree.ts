@@ -1,4 +1,5 @@
 // Snapshots that no honest program writes: nodes are stored as they are given, names and all.
+import type { BlobIndex } from '../../src/repository/blob-index.ts';
 import { loadIndex } from '../../src/repository/load-index.ts';
 import { BlobWriter } from '../../src/repository/blob-writer.ts';
 import type { BlobId } from '../../src/repository/ids.ts';
@@ -21,14 +22,16 @@ export interface RawNode {
 export interface HandmadeSnapshot {
   readonly nodes: readonly RawNode[];
   readonly paths?: readonly string[] | undefined;
+  /** What the writer believes to be stored; an empty one makes it store all again. */
+  readonly index?: BlobIndex | undefined;
 }
 
 export async function saveHandmade(
   repository: Repository,
-  { nodes, paths = [] }: HandmadeSnapshot,
+  { nodes, paths = [], index: known }: HandmadeSnapshot,
   pool: Workers,
 ): Promise<StoredSnapshot> {
-  const index = await loadIndex(repository, noSignal);
+  const index = known ?? (await loadIndex(repository, noSignal));
   await using writer = new BlobWriter(repository, index, {
     ...{ pool, signal: noSignal, chunker: 'gear', compressionLevel: 1 },
     beforeIndex: () => Promise.resolve(),

@@ -1,7 +1,7 @@
 // Decides the restore of a tree of files: what would be written where, whether there is room, what is in the way.
 // Looks, touches nothing.
 import { statfs } from 'node:fs/promises';
-import { lstatSync, realpathSync, statSync, type Stats } from 'node:fs';
+import { accessSync, constants, lstatSync, realpathSync, statSync, type Stats } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { fsPath, nameFromBytes } from '../../base/byte-name.ts';
 import { errnoOf } from '../../base/errors.ts';
@@ -97,10 +97,25 @@ function existingFolder(path: string): string {
 
 function folderFinding(target: string): Finding | undefined {
   const nearest = existingFolder(target);
-  const found = statSync(fsPath(nearest), { throwIfNoEntry: false });
-  if (found?.isDirectory() === true) return undefined;
-  const message = `${nearest} is not a folder`;
-  return { aspect: 'target', outcome: 'failed', message, hint: 'Choose another target, or move it out of the way.' };
+  if (!isFolder(nearest)) {
+    const message = `${nearest} is not a folder`;
+    return { aspect: 'target', outcome: 'failed', message, hint: 'Choose another target, or move it out of the way.' };
+  }
+  try {
+    accessSync(fsPath(nearest), constants.W_OK | constants.X_OK);
+    return undefined;
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === undefined) throw error;
+    // Folders below the target may be open to us where the target itself is not.
+    if (nearest === target && errno !== 'EROFS') return undefined;
+    const message = `${nearest} can't be written: ${errno}`;
+    return { aspect: 'access', outcome: 'failed', message, hint: 'Choose another target, or run as a user who may.' };
+  }
+}
+
+function isFolder(path: string): boolean {
+  return statSync(fsPath(path), { throwIfNoEntry: false })?.isDirectory() === true;
 }
 
 async function spaceFinding(target: string, neededBytes: number): Promise<Finding> {
