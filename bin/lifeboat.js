@@ -1,14 +1,14 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --max-semi-space-size=4
 // Starts Lifeboat under Node 26: this process if it is new enough, else the Node that `npm ci` brought along.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { createRequire, enableCompileCache } from 'node:module';
+import * as moduleApi from 'node:module';
 import { arch, platform } from 'node:process';
 
 const here = import.meta.dirname;
 
 function bundledNode() {
-  const require = createRequire(import.meta.url);
+  const require = moduleApi.createRequire(import.meta.url);
   for (const name of [`node-${platform}-${arch}`, `node-bin-${platform}-${arch}`]) {
     try {
       return require.resolve(`${name}/bin/node`);
@@ -20,7 +20,7 @@ function bundledNode() {
 }
 
 if (Number(process.versions.node.split('.')[0]) >= 26) {
-  enableCompileCache?.();
+  moduleApi.enableCompileCache?.();
   const sources = new URL('../src/main.ts', import.meta.url);
   await import(existsSync(sources) ? sources.href : new URL('../dist/main.js', import.meta.url).href);
 } else {

@@ -1,6 +1,7 @@
 // Writes the pages of docs/reference that derive from declarations. A test holds each equal to what it derives from.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { errorKinds } from '../src/base/errors.ts';
+import { commandReference, loadAllCommands } from '../src/cli/reference.ts';
 import { globalOptions } from '../src/config/options.ts';
 import { configurationReference, errorsReference, optionsReference } from '../src/config/reference.ts';
 import { configurationJsonSchema } from '../src/config/schema.ts';
@@ -9,6 +10,7 @@ const folder = new URL('../docs/reference/', import.meta.url);
 const pages = {
   'options.md': optionsReference(globalOptions),
   'errors.md': errorsReference(errorKinds),
+  'cli.md': commandReference(await loadAllCommands()),
   'configuration.md': configurationReference(configurationJsonSchema()),
 };
 

@@ -18,7 +18,8 @@ export function chooseRepository(
       hint: "Name one with --repository or LIFEBOAT_REPOSITORY, or write a lifeboat.yaml with 'lifeboat init'.",
     });
   }
-  const known = repositories.find(({ name, location }) => name === named || location === named);
+  const place = named.includes('/') && !named.includes('://') ? resolve(environment.workingFolder, named) : named;
+  const known = repositories.find(({ name, location }) => name === named || location === place);
   return known ?? repositoryAt(named, repositories, environment);
 }
 

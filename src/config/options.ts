@@ -1,5 +1,6 @@
 // Every global option, declared once: flag, variable, key in lifeboat.yaml, help, default, secrecy. The command line's
 // help, the reference page and the values that commands receive derive from this table.
+import { durationForm, parseDuration } from '../base/duration.ts';
 import { AppError } from '../base/errors.ts';
 import type { RepositorySettings } from '../model/repository-settings.ts';
 import { parseByteRate } from '../model/scalar-schemas.ts';
@@ -129,6 +130,15 @@ export const globalOptions = {
     default: undefined,
     defaultWords: 'no limit',
     ...rate,
+  }),
+  retryLock: option<number>({
+    flag: '--retry-lock <duration>',
+    environment: 'LIFEBOAT_RETRY_LOCK',
+    help: 'wait this long for a lock that others hold',
+    default: 0,
+    defaultWords: 'do not wait',
+    expected: durationForm,
+    parse: parseDuration,
   }),
   json: option<boolean>({
     flag: '--json',

@@ -20,7 +20,7 @@ export async function repositoryPassword(
   });
 }
 
-async function readPassword(path: string): Promise<string> {
+export async function readPassword(path: string): Promise<string> {
   let text: string;
   try {
     text = await readFile(path, 'utf8');

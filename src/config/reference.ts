@@ -1,5 +1,6 @@
 // The generated pages of docs/reference: options, errors, keys of lifeboat.yaml. Pure: from the declarations to Markdown.
 import type { errorKinds } from '../base/errors.ts';
+import { markdownTable } from '../base/markdown-table.ts';
 import type { OptionDeclaration } from './options.ts';
 import type { SchemaNode } from './schema.ts';
 import { wordsFor } from './schema-walk.ts';
@@ -116,14 +117,4 @@ function code(text: string | undefined): string {
 
 function page(title: string, parts: readonly string[]): string {
   return `${[`# ${title}`, notice, ...parts].join('\n\n')}\n`;
-}
-
-/** Columns padded as the formatter does, so that generating and formatting agree. */
-function markdownTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const cells = [head, ...rows].map((row) => row.map((cell) => cell.replaceAll('|', '\\|')));
-  const widths = head.map((_, column) => Math.max(3, ...cells.map((row) => row[column]?.length ?? 0)));
-  const line = (row: readonly string[]) =>
-    `| ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |`;
-  const [first = [], ...others] = cells;
-  return [line(first), line(widths.map((width) => '-'.repeat(width))), ...others.map(line)].join('\n');
 }

@@ -4,6 +4,7 @@ import { asError } from '../base/errors.ts';
 import { Semaphore } from '../base/semaphore.ts';
 import type { BlobIndex } from './blob-index.ts';
 import { chunkMaxBytes, chunkMinBytes } from './chunker.ts';
+import { collectGarbage } from './collect-garbage.ts';
 import type { ChunkerName } from './create-chunker.ts';
 import { hashOf, type BlobId } from './ids.ts';
 import type { BlobType } from './pack-header.ts';
@@ -69,7 +70,7 @@ export class BlobWriter implements AsyncDisposable {
   constructor(repository: Repository, index: BlobIndex, options: BlobWriterOptions) {
     this.#options = options;
     this.#packs = new PackWriter(repository, index, options);
-    this.#slabs = new SlabPool(options.pool.threadsMax + 2, slabBytes);
+    this.#slabs = new SlabPool(options.pool.threadsMax + 1, slabBytes);
   }
 
   /** Whether a blob need not be saved again. */
@@ -318,6 +319,7 @@ export class BlobWriter implements AsyncDisposable {
       return { id, offsetBytes: offsetBytes - bytes.length, lengthBytes: bytes.length };
     });
     this.#track(this.#sealTrees(slab, blobs));
+    collectGarbage(); // The encoded trees of hundreds of folders were just dropped.
   }
 
   async #sealTrees(slab: Slab, blobs: readonly Chunk[]): Promise<void> {

@@ -1,7 +1,7 @@
 // Content-defined chunking: where a file is cut depends on its bytes alone, so that an insertion moves few cuts.
 // Two ways: restic's Rabin fingerprint, to deduplicate against what restic wrote, and a gear hash, several times faster.
 
-/** A file below the minimum is one chunk; an empty one has none. */
+/** A file below it is one chunk for every chunker; an empty file has none. */
 export const chunkMinBytes = 512 * 1024;
 export const chunkMaxBytes = 8 * 1024 * 1024;
 

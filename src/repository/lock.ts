@@ -43,6 +43,8 @@ export interface Lock extends AsyncDisposable {
   readonly signal: AbortSignal;
   /** Rejects with `LOCK_LOST` unless the lock file is still in the store. Called before what others must not see half done. */
   check(): Promise<void>;
+  /** Throws `LOCK_LOST` if others may call the lock stale by now, as after a suspend. Cheap: asks only the clock. */
+  checkTime(): void;
 }
 
 export interface LockOptions {
@@ -250,6 +252,11 @@ class HeldLock implements Lock {
       await this.check();
       return;
     }
+    this.checkTime();
+  }
+
+  checkTime(): void {
+    this.#lost.signal.throwIfAborted();
     if (this.#repository.clock.now() - this.#refreshedAtMs > refreshFailMs) this.#lose('it was not refreshed in time');
   }
 
@@ -287,7 +294,8 @@ class HeldLock implements Lock {
     await this.#refreshing;
     this.#outdated.add(this.#id);
     for (const id of this.#outdated) heldHere.delete(id);
-    await this.#removeOutdated();
+    // The outcome of the work must not hide behind this: a lock that stays is an orphan to this machine and stale to all.
+    await this.#removeOutdated().catch(() => undefined);
   }
 
   async #removeOutdated(signal?: AbortSignal): Promise<void> {

@@ -18,7 +18,9 @@ import { transferBlobs } from './transfer-blobs.ts';
 import { findUsedBlobs } from './used-blobs.ts';
 import { workersFor, type Workers } from './worker-pool.ts';
 
-export interface PruneRequest extends Partial<PruneOptions> {
+export interface PruneRequest extends Partial<Omit<PruneOptions, 'packTargetBytes'>> {
+  /** Tests make packs small. */
+  readonly packTargetBytes?: number | undefined;
   /** Only decide. */
   readonly isDryRun?: boolean | undefined;
   /** Threads with the repository's keys; its own if absent. */
@@ -79,12 +81,13 @@ async function decide({ repository, request, signal }: PruneRun): Promise<Decide
   }
   const isSound = (pack: PackId): boolean => sizes.get(pack) === survey.packs.get(pack)?.sizeBytes;
   const { packs, kept } = measurePacks(survey, used, isSound);
+  const { packTargetBytes: wanted } = request;
   const decision = decidePrune(
     { packs, unindexed, indexFiles: survey.files },
     {
       maxUnused: request.maxUnused ?? defaultMaxUnused,
       maxRepackBytes: request.maxRepackBytes,
-      packTargetBytes: request.packTargetBytes ?? packTargetBytes.tree,
+      packTargetBytes: wanted === undefined ? packTargetBytes : { data: wanted, tree: wanted },
     },
   );
   return { survey, kept, decision };

@@ -1,6 +1,7 @@
 // Decides what a prune does with each pack and index file. Pure: `--dry-run` prints the decision, `executePrune`
 // carries it out.
 import type { IndexId, PackId } from './ids.ts';
+import type { BlobType } from './pack-header.ts';
 import type { PackUse } from './pack-use.ts';
 import type { IndexSurvey } from './survey-indexes.ts';
 
@@ -9,7 +10,7 @@ export interface PruneOptions {
   readonly maxUnused: 'unlimited' | { readonly percent: number } | { readonly bytes: number };
   /** Of packs to rewrite; 0 only removes whole packs, for full disks. No limit if absent. */
   readonly maxRepackBytes?: number | undefined;
-  readonly packTargetBytes: number;
+  readonly packTargetBytes: Readonly<Record<BlobType, number>>;
 }
 
 export const defaultMaxUnused: PruneOptions['maxUnused'] = { percent: 5 };
@@ -116,8 +117,8 @@ function chooseRepacks(packs: readonly PackUse[], options: PruneOptions): PackUs
 }
 
 /** Packs of a type that are to become fewer, if there are enough of them. */
-function smallOf(packs: readonly PackUse[], type: PackUse['type'], { packTargetBytes }: PruneOptions): PackUse[] {
-  const small = packs.filter((pack) => pack.type === type && pack.sizeBytes < packTargetBytes / 4);
+function smallOf(packs: readonly PackUse[], type: BlobType, { packTargetBytes }: PruneOptions): PackUse[] {
+  const small = packs.filter((pack) => pack.type === type && pack.sizeBytes < packTargetBytes[type] / 4);
   return small.length < smallFilesMin ? [] : small;
 }
 

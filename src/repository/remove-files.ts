@@ -20,8 +20,10 @@ export async function removeFiles<Kind extends FileKind>(
   for (let from = 0; from < files.ids.length; from += removalsPerCheck) {
     await lock.check();
     const some = files.ids.slice(from, from + removalsPerCheck);
-    await forEachLimited(some, store.properties.connectionsMax, (id) =>
-      store.remove(fileName(files.kind, id), { signal }),
-    );
+    await forEachLimited(some, store.properties.connectionsMax, async (id) => {
+      // A process that was suspended in between must not go on as if nothing had happened.
+      lock.checkTime();
+      await store.remove(fileName(files.kind, id), { signal });
+    });
   }
 }

@@ -1,0 +1,291 @@
+// The composition root: from settings to stores, repositories and sources. The only file that names concrete drivers;
+// each is loaded when it is needed, so that a command pays for what it uses.
+import { relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { systemClock } from './base/clock.ts';
+import { AppError, isAppError } from './base/errors.ts';
+import { systemRandom } from './base/random.ts';
+import type { AnyCommand } from './cli/command.ts';
+import type { Access, CommandContext, OpenedRepository } from './cli/context.ts';
+import type { InitAnswers } from './cli/first-configuration.ts';
+import type { GivenFlags, ProgramParts } from './cli/program.ts';
+import { noProgress, type ProgressSink } from './cli/progress.ts';
+import { terminalPrompter } from './cli/prompter.ts';
+import { isInteractive, jsonProgress, plainProgress, terminalProgress, type Streams } from './cli/terminal.ts';
+import { chooseRepository } from './config/choose-repository.ts';
+import type { Environment } from './config/environment.ts';
+import { findConfiguration } from './config/find.ts';
+import { loadConfiguration, type Configuration } from './config/load.ts';
+import { defaultCacheFolder, globalOptions, resolveOptions, type GlobalOptions } from './config/options.ts';
+import { readPassword, repositoryPassword } from './config/password.ts';
+import { postgresOptions, redisAddress } from './config/server-options.ts';
+import { configurationTemplate } from './config/template.ts';
+import type { Component } from './model/component.ts';
+import type { RepositorySettings } from './model/repository-settings.ts';
+import { openRepository } from './repository/open-repository.ts';
+import type { Source } from './sources/source.ts';
+import { cachingStore } from './storage/caching.ts';
+import { limitingStore } from './storage/limiting.ts';
+import { parseLocation, type S3Location, type StoreLocation } from './storage/location.ts';
+import { readOnlyStore } from './storage/read-only.ts';
+import { retryingStore } from './storage/retrying.ts';
+import type { Store } from './storage/store.ts';
+
+export interface AppParts {
+  readonly version: string;
+  readonly environment: Environment;
+  readonly streams: Streams;
+  readonly signal: AbortSignal;
+}
+
+export function createContext(
+  parts: AppParts,
+  flags: GivenFlags,
+  command: Pick<AnyCommand, 'isLong' | 'writesBytes'>,
+): CommandContext {
+  const { environment, streams, signal } = parts;
+  const { values: options } = resolveOptions(globalOptions, { flags, environment });
+  let cacheFolder: string | undefined;
+  const loaded = once(async () => {
+    const configuration = await configurationFor(options, environment);
+    cacheFolder = configuration?.cacheFolder;
+    return configuration;
+  });
+  const passwords = new Map<string, Promise<string>>();
+  const context: CommandContext = {
+    clock: systemClock,
+    random: systemRandom,
+    signal,
+    programVersion: parts.version,
+    progress: progressFor(command, options, streams),
+    prompter: isInteractive(streams) && !options.json ? terminalPrompter(signal) : undefined,
+    stdout: streams.stdout,
+    workingFolder: environment.workingFolder,
+    launcherPath: fileURLToPath(new URL('../bin/lifeboat.js', import.meta.url)),
+    cacheFolder: options.cacheFolder ?? defaultCacheFolder(environment),
+    settings: {
+      lockWaitMs: options.retryLock,
+      isVerbose: options.verbose,
+      isJson: options.json,
+      showsBar: streams.stderr.isTTY && !options.json && !options.quiet,
+    },
+    named: { repository: options.repository, passwordFile: options.passwordFile },
+    configurationTemplate: (answers) => firstConfiguration(answers, environment),
+    runDemo: () => Promise.reject(noDemo()),
+    findConfiguration: loaded,
+    async chosenRepositories() {
+      const known = (await loaded())?.application.repositories ?? [];
+      if (options.repository === undefined && known.length > 1) return known;
+      return [chooseRepository(options.repository, known, environment)];
+    },
+    async repositoryAt(text, own) {
+      const settings = chooseRepository(text, (await loaded())?.application.repositories ?? [], environment);
+      if (own?.passwordFile !== undefined) passwords.set(keyOf(settings), context.readPasswordFile(own.passwordFile));
+      return settings;
+    },
+    openStore: (settings) => openStore(settings, optionsOf(settings).values),
+    async *reportBucket(settings) {
+      const location = locationOf(settings);
+      if (location.kind !== 's3') return;
+      const { reportBucket } = await import('./storage/s3/bucket-report.ts');
+      yield* reportBucket(location, { clock: systemClock, signal });
+    },
+    passwordOf(settings) {
+      let password = passwords.get(keyOf(settings));
+      if (password === undefined) {
+        passwords.set(keyOf(settings), (password = findPassword(settings, context, optionsOf(settings))));
+      }
+      return password;
+    },
+    openRepository: (settings, access) =>
+      openWithCache(settings, access, { context, options: optionsOf(settings).values, environment }),
+    sourceOf: (component) => createSource(component, environment),
+    readPasswordFile: (path) => readPassword(resolve(environment.workingFolder, path)),
+  };
+  /** The global options as they are for one repository, whose settings may say some of them. */
+  function optionsOf(repository: RepositorySettings): ResolvedOptions {
+    return resolveOptions(globalOptions, { flags, environment, configured: { repository, cacheFolder } });
+  }
+  return context;
+}
+
+type ResolvedOptions = ReturnType<typeof resolveOptions<typeof globalOptions>>;
+const keyOf = ({ name, location }: RepositorySettings): string => `${name}\0${location}`;
+
+/** What `main.ts` hands to the command line. */
+export function programParts(parts: AppParts, interruption: ProgramParts['interruption']): ProgramParts {
+  const { version, environment, streams } = parts;
+  return {
+    version,
+    globalOptions: Object.entries(globalOptions).map(([name, declaration]) => ({ name, ...declaration })),
+    streams,
+    clock: systemClock,
+    interruption,
+    readOutputOptions: (flags) => resolveOptions(globalOptions, { flags, environment }).values,
+    createContext: (flags, command) => createContext(parts, flags, command),
+  };
+}
+
+/** The seam for the demo: it will take its place here, with the context and the streams. */
+function noDemo(): AppError {
+  return new AppError('CONFIG_MISSING', 'there is no lifeboat.yaml here or above, and no demo in this version', {
+    hint: "Write a lifeboat.yaml with 'lifeboat init'.",
+  });
+}
+
+/** Editors find the schema by the path from the file to the package. */
+function firstConfiguration(answers: InitAnswers, { workingFolder }: Environment): string {
+  const schema = relative(workingFolder, fileURLToPath(new URL('../lifeboat.schema.json', import.meta.url)));
+  const name = answers.location.startsWith('s3://') ? 'remote' : 'local';
+  const repositories = [{ name, location: answers.location, passwordFile: answers.passwordFile }];
+  return configurationTemplate({ ...answers, schemaLocation: schema, repositories });
+}
+
+function once<Value>(make: () => Promise<Value>): () => Promise<Value> {
+  let made: Promise<Value> | undefined;
+  return () => (made ??= make());
+}
+
+function progressFor(
+  command: Pick<AnyCommand, 'isLong' | 'writesBytes'>,
+  options: GlobalOptions,
+  { stdout, stderr }: Streams,
+): ProgressSink {
+  if (options.json) return command.isLong === true ? jsonProgress(stdout, systemClock) : noProgress;
+  if (options.quiet || command.writesBytes === true) return noProgress;
+  return stderr.isTTY ? terminalProgress(stderr, systemClock) : plainProgress(stderr);
+}
+
+async function configurationFor(options: GlobalOptions, environment: Environment): Promise<Configuration | undefined> {
+  const path = await findConfiguration({ named: options.config, workingFolder: environment.workingFolder });
+  const isLocation = options.repository?.includes('/') === true;
+  try {
+    return await loadConfiguration({
+      path,
+      environment,
+      ...(isLocation && { repositoryLocation: options.repository }),
+    });
+  } catch (error) {
+    if (path === undefined && error instanceof AppError && error.code === 'CONFIG_MISSING') return undefined;
+    throw error;
+  }
+}
+
+async function findPassword(
+  settings: RepositorySettings,
+  { prompter, progress, workingFolder }: CommandContext,
+  { values, origins }: ResolvedOptions,
+): Promise<string> {
+  try {
+    return (await repositoryPassword(values, origins, workingFolder)).trim();
+  } catch (error) {
+    const isNoneNamed = values.password === undefined && values.passwordFile === undefined;
+    if (!isNoneNamed || prompter === undefined || !isAppError(error, 'PASSWORD_MISSING')) throw error;
+    progress.clear();
+    const answer = (await prompter.secret(`Password of ${settings.name}`)).trim();
+    if (answer === '') throw error;
+    return answer;
+  }
+}
+
+async function openStore(
+  settings: RepositorySettings,
+  { limitUpload: uploadBytesPerSecond, limitDownload: downloadBytesPerSecond }: GlobalOptions,
+): Promise<Store> {
+  const store = await openDriver(locationOf(settings));
+  const isLimited = uploadBytesPerSecond !== undefined || downloadBytesPerSecond !== undefined;
+  const limited = isLimited ? limitingStore(store, { uploadBytesPerSecond, downloadBytesPerSecond }) : store;
+  return limited.properties.isRemote ? retryingStore(limited) : limited;
+}
+
+async function openDriver(location: StoreLocation): Promise<Store> {
+  if (location.kind === 'local') return (await import('./storage/local/store.ts')).localStore(location.path);
+  return (await import('./storage/s3/store.ts')).s3Store(location);
+}
+
+/** What the address says comes before what the settings beside it say. */
+function locationOf({ location: address, s3 }: RepositorySettings): StoreLocation {
+  const location = parseLocation(address);
+  if (location.kind === 'local' || s3 === undefined) return location;
+  const { accessKeyId, secretAccessKey, sessionToken } = s3;
+  const credentials =
+    accessKeyId === undefined || secretAccessKey === undefined
+      ? undefined
+      : { accessKeyId, secretAccessKey, sessionToken };
+  const { client } = location;
+  return {
+    ...location,
+    client: {
+      ...client,
+      endpoint: client.endpoint ?? s3.endpoint,
+      region: client.region ?? s3.region,
+      usesPathStyle: client.usesPathStyle ?? (client.endpoint === undefined ? s3.pathStyle : undefined),
+      credentials,
+    },
+    serverEncryption: location.serverEncryption ?? (s3.sse === undefined ? undefined : { algorithm: s3.sse }),
+    bulkStorageClass: location.bulkStorageClass ?? s3.storageClass,
+    tagsBulkData: location.tagsBulkData ?? s3.tagBulkData,
+  } satisfies S3Location;
+}
+
+async function openWithCache(
+  settings: RepositorySettings,
+  access: Access,
+  parts: { readonly context: CommandContext; readonly options: GlobalOptions; readonly environment: Environment },
+): Promise<OpenedRepository> {
+  const { context, options, environment } = parts;
+  const password = await context.passwordOf(settings);
+  const base = await context.openStore(settings);
+  const store = access === 'read' ? readOnlyStore(base) : base;
+  try {
+    const { signal, clock, random } = context;
+    const repository = await openRepository(store, { password, signal, clock, random });
+    const usesCache = options.cache && access !== 'uncached' && store.properties.isRemote;
+    const cached = usesCache
+      ? cachingStore(store, {
+          folder: options.cacheFolder ?? defaultCacheFolder(environment),
+          repositoryId: repository.config.id,
+          isCacheable: (name) => name.startsWith('index/') || name.startsWith('snapshots/'),
+          onProblem: ({ message }) => context.progress.note(`working without the cache: ${message}`),
+        })
+      : store;
+    return {
+      settings,
+      repository: { ...repository, store: cached },
+      [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
+    };
+  } catch (error) {
+    await store[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+async function createSource(component: Component, environment: Environment): Promise<Source> {
+  if (component.type === 'files') return createFilesSource(component, environment);
+  if (component.type === 'postgres') {
+    const { postgresSource } = await import('./sources/postgres/postgres-source.ts');
+    return postgresSource({ ...postgresOptions(component, environment), clock: systemClock });
+  }
+  if (component.type === 'redis') {
+    const { redisSource } = await import('./sources/redis/redis-source.ts');
+    return redisSource({ ...redisAddress(component), clock: systemClock });
+  }
+  const { configSource } = await import('./sources/config/config-source.ts');
+  const { files, compose, gitFolder: repositoryFolder } = component;
+  return configSource({ files, compose, repositoryFolder });
+}
+
+async function createFilesSource(
+  {
+    excludes,
+    excludeCaches,
+    excludeLargerThanBytes,
+    oneFileSystem,
+    ...component
+  }: Extract<Component, { type: 'files' }>,
+  { workingFolder }: Environment,
+): Promise<Source> {
+  const { filesSource } = await import('./sources/files/files-source.ts');
+  const paths = component.paths.map((path) => resolve(workingFolder, path));
+  return filesSource({ paths, excludes, excludeCaches, excludeLargerThanBytes, oneFileSystem });
+}

@@ -1,0 +1,59 @@
+// All commands by name. Each is loaded when it is named; the order is that of the help.
+import type { AnyCommand } from './command.ts';
+
+interface SingleEntry {
+  readonly name: string;
+  readonly isHidden?: boolean;
+  load(): Promise<AnyCommand>;
+}
+
+interface GroupEntry {
+  readonly name: string;
+  readonly isHidden?: boolean;
+  readonly summary: string;
+  readonly commands: readonly SingleEntry[];
+}
+
+export type CommandEntry = SingleEntry | GroupEntry;
+
+export function isGroup(entry: CommandEntry): entry is GroupEntry {
+  return 'commands' in entry;
+}
+
+export const commandTable: readonly CommandEntry[] = [
+  { name: 'start', load: async () => (await import('./commands/start.ts')).startCommand },
+  { name: 'init', load: async () => (await import('./commands/init.ts')).initCommand },
+  { name: 'status', load: async () => (await import('./commands/status.ts')).statusCommand },
+  { name: 'check', load: async () => (await import('./commands/check.ts')).checkCommand },
+  { name: 'doctor', load: async () => (await import('./commands/doctor.ts')).doctorCommand },
+  { name: 'backup', load: async () => (await import('./commands/backup.ts')).backupCommand },
+  { name: 'snapshots', load: async () => (await import('./commands/snapshots.ts')).snapshotsCommand },
+  { name: 'ls', load: async () => (await import('./commands/ls.ts')).lsCommand },
+  { name: 'find', load: async () => (await import('./commands/find.ts')).findCommand },
+  { name: 'diff', load: async () => (await import('./commands/diff.ts')).diffCommand },
+  { name: 'tag', load: async () => (await import('./commands/tag.ts')).tagCommand },
+  { name: 'copy', load: async () => (await import('./commands/copy.ts')).copyCommand },
+  { name: 'dump', load: async () => (await import('./commands/dump.ts')).dumpCommand },
+  { name: 'restore', load: async () => (await import('./commands/restore.ts')).restoreCommand },
+  { name: 'prove', load: async () => (await import('./commands/prove.ts')).proveCommand },
+  { name: 'verify', load: async () => (await import('./commands/verify.ts')).verifyCommand },
+  { name: 'retention', load: async () => (await import('./commands/retention.ts')).retentionCommand },
+  {
+    name: 'repository',
+    summary: 'Create and look after repositories',
+    commands: [
+      { name: 'start', load: async () => (await import('./commands/start.ts')).startCommand },
+      { name: 'init', load: async () => (await import('./commands/repository-init.ts')).repositoryInitCommand },
+      { name: 'keys', load: async () => (await import('./commands/repository-keys.ts')).repositoryKeysCommand },
+      { name: 'verify', load: async () => (await import('./commands/verify.ts')).verifyCommand },
+      { name: 'stats', load: async () => (await import('./commands/repository-stats.ts')).repositoryStatsCommand },
+      { name: 'forget', load: async () => (await import('./commands/repository-forget.ts')).repositoryForgetCommand },
+      { name: 'prune', load: async () => (await import('./commands/repository-prune.ts')).repositoryPruneCommand },
+      {
+        name: 'rebuild-index',
+        load: async () => (await import('./commands/repository-rebuild-index.ts')).repositoryRebuildIndexCommand,
+      },
+      { name: 'unlock', load: async () => (await import('./commands/repository-unlock.ts')).repositoryUnlockCommand },
+    ],
+  },
+];

@@ -1,0 +1,201 @@
+// `backup`: components of the configuration, or paths of the command line, into the repositories meant for them.
+import { AppError, asError, isAppError } from '../../base/errors.ts';
+import type { Component } from '../../model/component.ts';
+import type { RepositorySettings } from '../../model/repository-settings.ts';
+import { backup, sourceFailure, type BackupResult } from '../../operations/backup/backup.ts';
+import { defineCommand } from '../command.ts';
+import { chooseComponents, componentOfPaths, requireConfiguration } from '../component-choice.ts';
+import type { CommandContext } from '../context.ts';
+import { failureOf } from '../failure.ts';
+import { choiceOption, listArgument, listOption, parsedOption, switchOption, textOption } from '../option.ts';
+import { expectedSizeBytes } from '../backup-estimate.ts';
+import { bytes, count, elapsedWords, shortId, wrap, type Style } from '../style.ts';
+
+export interface BackupOutcome {
+  readonly component: string;
+  readonly repository: string;
+  readonly elapsedMs: number;
+  readonly result?: BackupSummary;
+  readonly error?: {
+    readonly code: string;
+    readonly message: string;
+    readonly hint: string;
+    readonly exitCode: number;
+  };
+}
+
+type BackupSummary = Omit<BackupResult, 'snapshot'> & {
+  readonly snapshot: { readonly id: string; readonly time: string };
+};
+
+export interface BackupData {
+  readonly backups: readonly BackupOutcome[];
+}
+
+interface Work {
+  readonly component: Component;
+  readonly repository: RepositorySettings;
+  readonly host: string | undefined;
+}
+
+export const backupCommand = defineCommand({
+  summary: 'Back up components, or paths',
+  details:
+    'Without names all components of lifeboat.yaml are backed up, each to the repositories of its policy. With --path no lifeboat.yaml is needed. What cannot be read is left out and reported; the exit code is then 3.',
+  examples: [
+    'lifeboat backup                                  # all components',
+    'lifeboat backup database uploads --tag before-release',
+    'lifeboat backup --path ./data --repository /srv/repo',
+  ],
+  arguments: { names: listArgument('[component...]', 'components of lifeboat.yaml; all if absent') },
+  options: {
+    paths: listOption('--path <path>', 'folders and files to back up instead of components'),
+    name: textOption('--name <name>', "name of the component that --path makes (default: 'files')"),
+    excludes: listOption('--exclude <pattern>', 'with --path: leave out what fits the pattern'),
+    oneFileSystem: switchOption('--one-file-system', 'with --path: do not enter other file systems'),
+    host: textOption('--host <name>', 'with --path: name to keep the snapshots under (default: the host name)'),
+    description: textOption('--description <text>', 'a note that stays with the snapshot'),
+    tags: listOption('--tag <tag>', 'tags of the snapshot'),
+    isForced: switchOption('--force', 'read all files again, even those that seem unchanged'),
+    chunker: choiceOption('--chunker <name>', 'how files of a new component are cut', ['gear', 'rabin']),
+    compressionLevel: parsedOption('--compression-level <level>', 'zstd level; 0 stores data as it is', {
+      expected: 'a whole number from 0 to 19',
+      parse: (text) => (/^(?:\d|1\d)$/.test(text) ? Number(text) : undefined),
+    }),
+  },
+  isLong: true,
+  async run(context, input): Promise<BackupData> {
+    const works =
+      input.paths.length > 0 ? await worksOfPaths(context, input) : await worksOfComponents(context, input.names);
+    const backups: BackupOutcome[] = [];
+    for (const work of works) {
+      const startMs = context.clock.now();
+      const done = { component: work.component.name, repository: work.repository.name };
+      try {
+        const result = await performOne(context, work, input);
+        backups.push({ ...done, elapsedMs: context.clock.now() - startMs, result: summaryOf(result) });
+      } catch (error) {
+        context.signal.throwIfAborted();
+        // One that fails must not keep the others from being protected; alone it is simply the error.
+        if (works.length === 1 || !isAppError(error)) throw error;
+        const { code, message, hint, exitCode } = failureOf(error);
+        backups.push({ ...done, elapsedMs: context.clock.now() - startMs, error: { code, message, hint, exitCode } });
+      }
+    }
+    return { backups };
+  },
+  render({ backups }, style) {
+    return backups.map((outcome) => renderOutcome(outcome, backups.length > 1, style)).join('\n');
+  },
+  exitCode({ backups }) {
+    const failed = backups.find(({ error }) => error !== undefined);
+    if (failed?.error !== undefined) return failed.error.exitCode;
+    return backups.some(({ result }) => (result?.problems.length ?? 0) > 0) ? 3 : 0;
+  },
+});
+
+type Input = Parameters<typeof backupCommand.run>[1];
+
+async function worksOfPaths(context: CommandContext, input: Input): Promise<Work[]> {
+  if (input.names.length > 0) {
+    throw new AppError('USAGE', 'both components and --path are given', { hint: 'Give either, or run it twice.' });
+  }
+  const component = componentOfPaths(input.paths, input);
+  return (await context.chosenRepositories()).map((repository) => ({ component, repository, host: input.host }));
+}
+
+async function worksOfComponents(context: CommandContext, names: readonly string[]): Promise<Work[]> {
+  const { application } = await requireConfiguration(context);
+  const chosen = await context.chosenRepositories();
+  const isNamed = !application.repositories.some(({ name }) => chosen.length !== 1 || name !== chosen[0]?.name);
+  const works = chooseComponents(application, names).flatMap((component) => {
+    const targets = new Set(component.policy.targets.map(({ repository }) => repository));
+    const repositories = chosen.length === 1 || isNamed ? chosen : chosen.filter(({ name }) => targets.has(name));
+    return repositories.map((repository) => ({ component, repository, host: application.name }));
+  });
+  if (works.length > 0) return works;
+  throw new AppError('CONFIG_MISSING', `${application.name} has no components to back up`, {
+    hint: 'Add components to lifeboat.yaml, or give --path.',
+  });
+}
+
+async function performOne(context: CommandContext, work: Work, input: Input): Promise<BackupResult> {
+  const { component, host } = work;
+  const { signal, progress, programVersion, settings } = context;
+  const label = `backup ${component.name}`;
+  const source = await context.sourceOf(component);
+  await using opened = await context.openRepository(work.repository, 'write');
+  const estimate = settings.showsBar
+    ? expectedSizeBytes({ source, repository: opened.repository, host, component: component.name, signal })
+    : undefined;
+  const { description, tags, isForced, chunker } = input;
+  const compressionLevel = input.compressionLevel ?? levels[work.repository.compression];
+  try {
+    return await backup(opened.repository, source, {
+      component: component.name,
+      ...(host !== undefined && { host }),
+      description,
+      tags,
+      compressionLevel,
+      chunker,
+      isForced,
+      lockWaitMs: settings.lockWaitMs,
+      programVersion,
+      signal,
+      onProgress: ({ files, bytes: bytesDone, path }) =>
+        progress.update({
+          work: label,
+          bytesDone,
+          bytesTotal: estimate?.bytes,
+          itemsDone: files,
+          item: 'file',
+          detail: path,
+        }),
+    });
+  } catch (error) {
+    if (isAppError(error) || signal.aborted) throw error;
+    throw isWorldly(error) ? sourceFailure(component.name, error) : asError(error);
+  } finally {
+    estimate?.stop();
+  }
+}
+
+const levels = { auto: undefined, off: 0, max: 15 } as const;
+
+/** An error of the system or of a server's driver, not one of our own code. */
+function isWorldly(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && !(error instanceof TypeError);
+}
+
+function summaryOf({ snapshot, ...rest }: BackupResult): BackupSummary {
+  return { snapshot: { id: snapshot.id, time: snapshot.time }, ...rest };
+}
+
+const problemsShownMax = 20;
+
+function renderOutcome(outcome: BackupOutcome, isOneOfMany: boolean, style: Style): string {
+  const { component, repository, elapsedMs, result, error } = outcome;
+  const where = isOneOfMany ? ` to ${repository}` : '';
+  if (result === undefined) {
+    const lines = [
+      `${style.paint('red', 'failed')}  ${component}${where}: ${error?.message ?? ''}`,
+      `hint: ${error?.hint ?? ''}`,
+    ];
+    return lines.flatMap((line) => wrap(line, style.widthColumns)).join('\n');
+  }
+  const { files, totalBytes, addedBytes, storedBytes, problems, snapshot, fingerprintItems } = result;
+  const all = files.new + files.changed + files.unmodified;
+  const lines = [
+    `${style.paint('green', 'backed up')} ${component}${where} as snapshot ${style.paint('bold', shortId(snapshot.id))} in ${elapsedWords(elapsedMs)}`,
+    `  read    ${count(all, 'file')}, ${bytes(totalBytes)}: ${files.new} new, ${files.changed} changed, ${files.unmodified} as before`,
+    `  stored  ${bytes(storedBytes)} for ${bytes(addedBytes)} of new data`,
+  ];
+  if (fingerprintItems > 0) lines.push(`  fingerprint of ${count(fingerprintItems, 'item')}, for proofs`);
+  if (problems.length > 0)
+    lines.push(style.paint('yellow', `  ${count(problems.length, 'item')} left out or changed while read:`));
+  const shown = style.isVerbose ? problems : problems.slice(0, problemsShownMax);
+  lines.push(...shown.map(({ path, message }) => `    ${path}: ${message}`));
+  if (shown.length < problems.length)
+    lines.push(`    and ${problems.length - shown.length} more (--verbose shows all)`);
+  return lines.join('\n');
+}

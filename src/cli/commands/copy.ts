@@ -1,0 +1,103 @@
+// `copy`: brings snapshots from one repository into another, without reading the source again.
+import { AppError } from '../../base/errors.ts';
+import { componentOf } from '../../operations/restore/select-point.ts';
+import { copySnapshots, type CopyResult } from '../../repository/copy.ts';
+import type { Repository } from '../../repository/repository.ts';
+import { loadSnapshots, resolveSnapshotId, type StoredSnapshot } from '../../repository/snapshot.ts';
+import { defineCommand } from '../command.ts';
+import type { CommandContext } from '../context.ts';
+import { listArgument, textOption } from '../option.ts';
+import { bytes, count, elapsedWords, shortId } from '../style.ts';
+
+export interface CopyData extends CopyResult {
+  readonly from: string;
+  readonly to: string;
+  readonly elapsedMs: number;
+}
+
+export const copyCommand = defineCommand({
+  summary: 'Copy snapshots to another repository',
+  details:
+    "What the other repository has already is not sent again. Make it with 'lifeboat repository init --from', so that both cut files alike. With two repositories in lifeboat.yaml, the first is copied to the second.",
+  examples: [
+    'lifeboat copy --to offsite',
+    'lifeboat copy latest --component database --from local --to offsite',
+    'lifeboat copy --from /srv/repo --to s3://bucket/app --to-password-file ./other',
+  ],
+  arguments: { words: listArgument('[snapshot...]', 'latest, or first digits of ids; all if absent') },
+  options: {
+    from: textOption(
+      '--from <repository>',
+      'where to copy from (default: --repository, or the first of lifeboat.yaml)',
+    ),
+    to: textOption('--to <repository>', 'where to copy to (default: the second of lifeboat.yaml)'),
+    fromPasswordFile: textOption(
+      '--from-password-file <path>',
+      'file with the password of the first, if it is another one',
+    ),
+    toPasswordFile: textOption(
+      '--to-password-file <path>',
+      'file with the password of the second, if it is another one',
+    ),
+    component: textOption('--component <name>', 'only snapshots of this component'),
+  },
+  isLong: true,
+  async run(context, input): Promise<CopyData> {
+    const startMs = context.clock.now();
+    const { from, to } = await ends(context, input);
+    if (from.location === to.location) {
+      throw new AppError('USAGE', `both ends of the copy are ${from.location}`, { hint: 'Name another --to.' });
+    }
+    // The source gets a lock too, so that a prune there waits.
+    await using source = await context.openRepository(from, 'write');
+    await using target = await context.openRepository(to, 'write');
+    const snapshots = await chosenIds(source.repository, input, context);
+    const { signal, settings, progress } = context;
+    const result = await copySnapshots(source.repository, target.repository, {
+      snapshots,
+      signal,
+      lockWaitMs: settings.lockWaitMs,
+      onProgress: ({ doneBytes, totalBytes, trees }) =>
+        progress.update({
+          work: `copy to ${to.name}`,
+          bytesDone: doneBytes,
+          bytesTotal: totalBytes,
+          itemsDone: trees,
+          item: 'tree',
+        }),
+    });
+    return { from: from.name, to: to.name, elapsedMs: context.clock.now() - startMs, ...result };
+  },
+  render({ from, to, snapshots, blobs, blobBytes, elapsedMs }, style) {
+    const fresh = snapshots.filter(({ wasThere }) => !wasThere);
+    const lines = [
+      `copied ${count(fresh.length, 'snapshot')} from ${from} to ${to} in ${elapsedWords(elapsedMs)}: ${count(blobs, 'blob')}, ${bytes(blobBytes)}`,
+    ];
+    if (fresh.length < snapshots.length) lines.push(`  ${snapshots.length - fresh.length} were there already`);
+    if (style.isVerbose) lines.push(...fresh.map((each) => `  ${shortId(each.from)} is ${shortId(each.to)} there`));
+    return lines.join('\n');
+  },
+});
+
+type Input = Parameters<typeof copyCommand.run>[1];
+
+async function ends(context: CommandContext, { from, to, fromPasswordFile, toPasswordFile }: Input) {
+  const chosen = await context.chosenRepositories();
+  const source = from === undefined ? chosen[0] : await context.repositoryAt(from, { passwordFile: fromPasswordFile });
+  const others = chosen.filter(({ location }) => location !== source?.location);
+  const target = to === undefined ? others[0] : await context.repositoryAt(to, { passwordFile: toPasswordFile });
+  if (source !== undefined && target !== undefined) return { from: source, to: target };
+  throw new AppError('USAGE', 'no repository to copy to is named', { hint: 'Name it with --to.' });
+}
+
+async function chosenIds(repository: Repository, { words, component }: Input, { signal }: CommandContext) {
+  const all = await loadSnapshots(repository, signal);
+  const own = component === undefined ? all : all.filter((snapshot) => componentOf(snapshot) === component);
+  if (words.length === 0) return own.map(({ id }) => id);
+  const ids: StoredSnapshot['id'][] = [];
+  for (const word of words) {
+    const latest = word === 'latest' ? own.at(-1)?.id : undefined;
+    ids.push(latest ?? (await resolveSnapshotId(repository, word, signal)));
+  }
+  return ids;
+}

@@ -1,0 +1,134 @@
+// `prove`: restores recovery points into throw-away sandboxes and compares them with what was backed up. The outcome stays
+// in the repository as a sealed note.
+import { tmpdir } from 'node:os';
+import type { Proof } from '../../model/proof.ts';
+import type { Component } from '../../model/component.ts';
+import { prove } from '../../operations/prove/prove.ts';
+import { componentOf } from '../../operations/restore/select-point.ts';
+import { defineCommand } from '../command.ts';
+import { chooseComponents } from '../component-choice.ts';
+import type { CommandContext, OpenedRepository } from '../context.ts';
+import { optionalArgument, textOption } from '../option.ts';
+import { saveProof } from '../proofs.ts';
+import { componentLike, configuredComponent, openPoint, sharedLock } from '../recovery-point.ts';
+import { openFirst } from '../repository-choice.ts';
+import { snapshotWords } from '../snapshot-argument.ts';
+import { bytes, count, elapsedWords, shortId, wrap, type Paint, type Style } from '../style.ts';
+import { table } from '../table.ts';
+
+export interface ProveData {
+  readonly proofs: readonly Proof[];
+}
+
+export const proveCommand = defineCommand({
+  summary: 'Restore into a throw-away sandbox and compare, as proof that backups come back',
+  details:
+    'Databases are restored into a temporary server of the matching version and compared by the fingerprint taken at backup time, files into a temporary folder and compared one by one. One row lost, changed or added fails the proof. Exit code 20: failed, 21: inconclusive.',
+  examples: ['lifeboat prove', 'lifeboat prove database', 'lifeboat prove --from 46c536f7 --repository /srv/repo'],
+  arguments: { component: optionalArgument('[component]', 'component of lifeboat.yaml; all if absent') },
+  options: {
+    from: textOption('--from <snapshot>', `which recovery point: ${snapshotWords} (default: latest)`),
+    workFolder: textOption(
+      '--work-folder <path>',
+      "where files are restored to (default: the machine's temporary folder)",
+    ),
+  },
+  isLong: true,
+  async run(context, input): Promise<ProveData> {
+    await using opened = await openFirst(context, 'write');
+    await using lock = await sharedLock(opened.repository, context);
+    const signal = AbortSignal.any([context.signal, lock.signal]);
+    const proofs: Proof[] = [];
+    for (const component of await componentsToProve(context, input)) {
+      proofs.push(await proveOne(opened, { ...input, component }, { ...context, signal }));
+    }
+    return { proofs };
+  },
+  render: ({ proofs }, style) => proofs.map((proof) => renderProof(proof, style)).join('\n'),
+  exitCode({ proofs }) {
+    if (proofs.some(({ outcome }) => outcome === 'failed')) return 20;
+    return proofs.some(({ outcome }) => outcome === 'inconclusive') ? 21 : 0;
+  },
+});
+
+/** Names; undefined for whichever component the snapshot belongs to. */
+async function componentsToProve(
+  context: CommandContext,
+  { component, from }: { readonly component: string | undefined; readonly from: string | undefined },
+): Promise<readonly (string | undefined)[]> {
+  const configuration = await context.findConfiguration();
+  if (component !== undefined) {
+    if (configuration !== undefined) chooseComponents(configuration.application, [component]);
+    return [component];
+  }
+  if (configuration === undefined || from !== undefined) return [undefined];
+  return configuration.application.components.map(({ name }) => name);
+}
+
+async function proveOne(
+  { repository }: OpenedRepository,
+  wish: {
+    readonly component: string | undefined;
+    readonly from: string | undefined;
+    readonly workFolder: string | undefined;
+  },
+  context: CommandContext,
+): Promise<Proof> {
+  const { signal, clock, programVersion, progress } = context;
+  const request = { from: wish.from ?? 'latest', ...(wish.component !== undefined && { component: wish.component }) };
+  await using point = await openPoint(repository, request, signal);
+  const component: Component = (await configuredComponent(point.snapshot, context)) ?? componentLike(point.snapshot);
+  const name = componentOf(point.snapshot) ?? component.name;
+  progress.update({ work: `prove ${name}`, detail: `restoring snapshot ${shortId(point.snapshot.id)} into a sandbox` });
+  const proof = await prove(
+    {
+      ...point,
+      component: name,
+      source: await context.sourceOf(component),
+      checks: component.checks,
+      clock,
+      workFolder: wish.workFolder ?? tmpdir(),
+      program: `lifeboat ${programVersion}`,
+    },
+    signal,
+  );
+  await saveProof(repository, proof, signal);
+  return proof;
+}
+
+const paints: Readonly<Record<Proof['outcome'], Paint>> = { passed: 'green', failed: 'red', inconclusive: 'yellow' };
+const differencesShownMax = 20;
+
+function renderProof(proof: Proof, style: Style): string {
+  const { outcome, component, snapshot, message, sandbox, durationSeconds, restoredBytes, differences, checks } = proof;
+  const lines = [
+    `${style.paint(paints[outcome], outcome)}  ${component}, snapshot ${shortId(snapshot)}, in ${elapsedWords(durationSeconds * 1000)}`,
+    ...wrap(message, style.widthColumns - 2).map((line) => `  ${line}`),
+  ];
+  if (sandbox !== '')
+    lines.push(
+      ...wrap(`restored ${bytes(restoredBytes)} into ${sandbox}`, style.widthColumns - 2).map((line) => `  ${line}`),
+    );
+  for (const { check, outcome: ofCheck, value } of checks) {
+    lines.push(
+      ...wrap(`${style.paint(paints[ofCheck], ofCheck)}  ${check}: ${value}`, style.widthColumns - 2).map(
+        (line) => `  ${line}`,
+      ),
+    );
+  }
+  if (differences.length > 0) {
+    const columns = [
+      { title: 'Difference' },
+      { title: 'Item', shrinksTo: 16, keeps: 'end' as const },
+      { title: 'Expected', align: 'right' as const },
+      { title: 'Found', align: 'right' as const },
+    ];
+    const rows = differences
+      .slice(0, differencesShownMax)
+      .map(({ kind, name, rowsExpected, rowsFound }) => [kind, name, String(rowsExpected), String(rowsFound)]);
+    lines.push(table(columns, rows, style));
+    if (differences.length > differencesShownMax)
+      lines.push(`and ${count(differences.length - differencesShownMax, 'more difference')}`);
+  }
+  return lines.join('\n');
+}

@@ -1,0 +1,135 @@
+// `repository forget`: removes snapshots by id or by keep rules on the command line, as restic's forget does, and with our
+// own rule that the newest proven recovery point stays.
+import { AppError } from '../../base/errors.ts';
+import { retentionPolicySchema, type RetentionPolicy } from '../../model/retention.ts';
+import { componentOf } from '../../operations/restore/select-point.ts';
+import { forgetSnapshots } from '../../repository/forget.ts';
+import type { Repository } from '../../repository/repository.ts';
+import { loadSnapshot, resolveSnapshotId } from '../../repository/snapshot.ts';
+import { defineCommand } from '../command.ts';
+import { requireConsent } from '../confirmation.ts';
+import { listArgument, listOption, switchOption, textOption } from '../option.ts';
+import { openOne } from '../repository-choice.ts';
+import { decideRetentionOf, retentionTable, type RetainedSnapshot } from '../retention-run.ts';
+import { count } from '../style.ts';
+import { pruneWithProgress, renderPrune, type PruneSummary } from './repository-prune.ts';
+
+export interface ForgetData {
+  readonly isDryRun: boolean;
+  readonly snapshots: readonly RetainedSnapshot[];
+  readonly prune: PruneSummary | undefined;
+}
+
+const rules = ['last', 'hourly', 'daily', 'weekly', 'monthly', 'yearly'] as const;
+type Rule = (typeof rules)[number];
+const countOption = (rule: Rule) =>
+  textOption(
+    `--keep-${rule} <count>`,
+    rule === 'last' ? 'keep the newest, so many' : `keep the last of each ${periods[rule]}`,
+  );
+const periods = { hourly: 'hour', daily: 'day', weekly: 'week', monthly: 'month', yearly: 'year' } as const;
+
+export const repositoryForgetCommand = defineCommand({
+  summary: 'Remove snapshots by id or by keep rules',
+  details: 'The data they alone needed goes with --prune, or with the next prune.',
+  examples: [
+    'lifeboat repository forget 46c536f7 --yes',
+    'lifeboat repository forget --keep-daily 7 --keep-weekly 4 --dry-run',
+    'lifeboat repository forget --keep-within 30d --component uploads --prune --yes',
+  ],
+  arguments: { ids: listArgument('[snapshot...]', 'first digits of ids') },
+  options: {
+    last: countOption('last'),
+    hourly: countOption('hourly'),
+    daily: countOption('daily'),
+    weekly: countOption('weekly'),
+    monthly: countOption('monthly'),
+    yearly: countOption('yearly'),
+    within: textOption('--keep-within <span>', 'keep all within this span, such as 30d or 1y6m'),
+    tags: listOption('--keep-tag <tag>', 'keep those that carry one of these tags'),
+    component: textOption('--component <name>', 'only snapshots of this component'),
+    host: textOption('--host <name>', 'only snapshots of this application or host'),
+    forgetProven: switchOption('--forget-proven', 'let the rules remove even the newest proven snapshot'),
+    prunes: switchOption('--prune', 'free the space at once'),
+    isDryRun: switchOption('--dry-run', 'show what would be removed, and do nothing'),
+    isConfirmed: switchOption('--yes', 'remove without asking'),
+  },
+  isLong: true,
+  async run(context, input): Promise<ForgetData> {
+    const { signal, settings } = context;
+    const policy = policyOf(input);
+    if (input.ids.length > 0 === (policy !== undefined)) {
+      throw new AppError('USAGE', 'give either snapshots or keep rules', {
+        hint: 'Name ids, or rules such as --keep-daily 7.',
+      });
+    }
+    await using opened = await openOne(context, input.isDryRun ? 'read' : 'write');
+    const { repository } = opened;
+    const { component: only, host, forgetProven, isDryRun } = input;
+    const snapshots =
+      policy === undefined
+        ? await named(repository, input.ids, signal)
+        : await decideRetentionOf(
+            repository,
+            { host, forgetProven, policyOf: (name) => (only === undefined || name === only ? policy : undefined) },
+            context,
+          );
+    const removed = snapshots.filter(({ keep }) => !keep).map(({ id }) => id);
+    if (isDryRun || removed.length === 0) return { isDryRun, snapshots, prune: undefined };
+    await requireConsent(context, `remove ${count(removed.length, 'snapshot')}`, input.isConfirmed);
+    await forgetSnapshots(repository, removed, { signal, lockWaitMs: settings.lockWaitMs });
+    const prune = input.prunes ? await pruneWithProgress(repository, context, { isDryRun: false }) : undefined;
+    return { isDryRun, snapshots, prune };
+  },
+  render({ isDryRun, snapshots, prune }, style) {
+    const removed = snapshots.filter(({ keep }) => !keep).length;
+    const lines = snapshots.length === 0 ? ['no snapshots fit'] : [retentionTable(snapshots, style)];
+    lines.push(
+      `${isDryRun ? 'would remove' : 'removed'} ${count(removed, 'snapshot')}, ${snapshots.length - removed} stay`,
+    );
+    if (prune !== undefined) lines.push(renderPrune(prune));
+    return lines.join('\n');
+  },
+});
+
+type Input = Parameters<typeof repositoryForgetCommand.run>[1];
+
+function policyOf(input: Input): RetentionPolicy | undefined {
+  const counts = rules.flatMap((rule) => {
+    const text = input[rule];
+    if (text === undefined) return [];
+    if (text !== 'unlimited' && !/^\d{1,9}$/.test(text)) {
+      throw new AppError('USAGE', `--keep-${rule}: found '${text}', expected a whole number or 'unlimited'`, {
+        hint: "Give a whole number, or 'unlimited'.",
+      });
+    }
+    return [[`keep${rule[0]?.toUpperCase()}${rule.slice(1)}`, text === 'unlimited' ? text : Number(text)] as const];
+  });
+  const { within, tags } = input;
+  if (counts.length === 0 && within === undefined && tags.length === 0) return undefined;
+  const parsed = retentionPolicySchema.safeParse({
+    ...Object.fromEntries(counts),
+    ...(within !== undefined && { keepWithin: within }),
+    ...(tags.length > 0 && { keepTags: tags }),
+  });
+  if (parsed.success) return parsed.data;
+  const message = parsed.error.issues.map((issue) => issue.message).join('; ');
+  throw new AppError('USAGE', `--keep-within: found '${within ?? ''}', ${message}`, {
+    hint: 'Correct the keep rules.',
+  });
+}
+
+/** Those named, all to be removed: who names an id means it. */
+async function named(
+  repository: Repository,
+  words: readonly string[],
+  signal: AbortSignal,
+): Promise<RetainedSnapshot[]> {
+  const found = new Map<string, RetainedSnapshot>();
+  for (const word of words) {
+    const snapshot = await loadSnapshot(repository, await resolveSnapshotId(repository, word, signal), signal);
+    const { id, time } = snapshot;
+    found.set(id, { id, time, component: componentOf(snapshot), keep: false, reasons: ['named'] });
+  }
+  return [...found.values()];
+}

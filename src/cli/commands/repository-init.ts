@@ -1,0 +1,72 @@
+// `repository init`: creates a repository, empty or with the chunker parameters of another one, so that a copy between
+// the two transfers nothing twice.
+import { initRepository } from '../../repository/open-repository.ts';
+import { defineCommand } from '../command.ts';
+import type { CommandContext } from '../context.ts';
+import { choiceOption, textOption } from '../option.ts';
+import { chooseOne } from '../repository-choice.ts';
+import { shortId } from '../style.ts';
+
+export interface CreatedRepository {
+  readonly id: string;
+  readonly location: string;
+  readonly chunker: string;
+  /** Whose chunker parameters it has. */
+  readonly from: string | undefined;
+}
+
+export const repositoryInitCommand = defineCommand({
+  summary: 'Create a repository',
+  details:
+    'The password protects all that will be stored: without it nobody can restore anything. It comes from LIFEBOAT_PASSWORD, from --password-file, from lifeboat.yaml, or is asked for.',
+  examples: [
+    'lifeboat repository init --repository /srv/repo --password-file ./password',
+    'lifeboat repository init --repository s3://bucket/app --from /srv/repo',
+  ],
+  arguments: {},
+  options: {
+    from: textOption(
+      '--from <location>',
+      'take the chunker parameters of this repository (copies then store nothing twice)',
+    ),
+    fromPasswordFile: textOption(
+      '--from-password-file <path>',
+      'file with the password of that repository, if it is another one',
+    ),
+    chunker: choiceOption(
+      '--chunker <name>',
+      "how files are cut: 'gear' is faster, 'rabin' deduplicates against restic",
+      ['gear', 'rabin'],
+    ),
+  },
+  async run(context, { from, fromPasswordFile, chunker }): Promise<CreatedRepository> {
+    const settings = await chooseOne(context, 'write');
+    const origin = from === undefined ? undefined : await originOf(context, from, fromPasswordFile);
+    const password = await context.passwordOf(settings);
+    await using store = await context.openStore(settings);
+    const { clock, random, signal } = context;
+    const { config } = await initRepository(store, {
+      password,
+      clock,
+      random,
+      signal,
+      chunkerDefault: chunker ?? origin?.chunkerDefault ?? 'gear',
+      chunker: origin?.chunker,
+    });
+    return { id: config.id, location: store.properties.location, chunker: config.chunkerDefault, from };
+  },
+  render({ id, location, chunker, from }) {
+    const origin = from === undefined ? '' : ` with the parameters of ${from}`;
+    return [
+      `created repository ${shortId(id)} at ${location}${origin} (chunker ${chunker})`,
+      'Keep the password in a second place: without it the backups cannot be read by anybody.',
+    ].join('\n');
+  },
+});
+
+async function originOf(context: CommandContext, location: string, passwordFile: string | undefined) {
+  const settings = await context.repositoryAt(location, { passwordFile });
+  await using opened = await context.openRepository(settings, 'read');
+  const { chunker, chunkerDefault } = opened.repository.config;
+  return { chunker, chunkerDefault };
+}

@@ -1,0 +1,49 @@
+// `repository unlock`: removes locks that dead processes left behind.
+import { unlock } from '../../repository/lock.ts';
+import { defineCommand } from '../command.ts';
+import { switchOption } from '../option.ts';
+import { openOne } from '../repository-choice.ts';
+import { ageWords, count } from '../style.ts';
+import { table } from '../table.ts';
+
+export interface RemovedLocks {
+  readonly removed: readonly {
+    readonly id: string;
+    readonly time: string;
+    readonly exclusive: boolean;
+    readonly hostname: string;
+    readonly username: string;
+    readonly pid: number;
+    readonly isStale: boolean;
+  }[];
+}
+
+export const repositoryUnlockCommand = defineCommand({
+  summary: 'Remove stale locks',
+  details:
+    'A lock is stale when its process is gone from this machine, or when it was not refreshed for 30 minutes. --all removes live ones too: only when you are sure that nothing works on the repository.',
+  examples: ['lifeboat repository unlock', 'lifeboat repository unlock --all --repository s3://bucket/app'],
+  arguments: {},
+  options: { all: switchOption('--all', 'remove all locks, even live ones') },
+  async run(context, { all }): Promise<RemovedLocks> {
+    await using opened = await openOne(context, 'write');
+    const removed = await unlock(opened.repository, { removeAll: all, signal: context.signal });
+    return { removed };
+  },
+  render({ removed }, style) {
+    if (removed.length === 0) return 'no stale locks';
+    const columns = [
+      { title: 'Owner', shrinksTo: 16 },
+      { title: 'Process', align: 'right' as const },
+      { title: 'Kind' },
+      { title: 'Since' },
+    ];
+    const rows = removed.map(({ username, hostname, pid, exclusive, time }) => [
+      `${username}@${hostname}`,
+      String(pid),
+      exclusive ? 'exclusive' : 'shared',
+      ageWords(time, style),
+    ]);
+    return `removed ${count(removed.length, 'lock')}\n${table(columns, rows, style)}`;
+  },
+});

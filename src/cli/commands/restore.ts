@@ -1,0 +1,145 @@
+// `restore`: brings a recovery point back, beside or in place. Decides first, shows it, asks where data would be replaced.
+import type { Finding } from '../../model/finding.ts';
+import { decideRestore, type DecidedRestore, type RestoreReport } from '../../operations/restore/restore.ts';
+import { componentOf } from '../../operations/restore/select-point.ts';
+import { defineCommand } from '../command.ts';
+import { requireConsent } from '../confirmation.ts';
+import type { CommandContext } from '../context.ts';
+import { listOption, requiredArgument, switchOption, textOption } from '../option.ts';
+import {
+  componentLike,
+  configuredComponent,
+  noLock,
+  openPoint,
+  sharedLock,
+  type OpenPoint,
+} from '../recovery-point.ts';
+import { openFirst } from '../repository-choice.ts';
+import { snapshotWords } from '../snapshot-argument.ts';
+import {
+  bytes,
+  count,
+  elapsedWords,
+  findingLines,
+  plainStyle,
+  shortId,
+  shortTime,
+  wrap,
+  type Style,
+} from '../style.ts';
+
+export interface RestoreData {
+  readonly snapshot: { readonly id: string; readonly time: string; readonly component: string | undefined };
+  readonly target: string;
+  readonly replaces: string | undefined;
+  readonly steps: readonly string[];
+  readonly findings: readonly Finding[];
+  readonly totalBytes: number | undefined;
+  /** Absent after a dry run. */
+  readonly report: RestoreReport | undefined;
+  readonly elapsedMs: number;
+}
+
+const options = {
+  from: textOption('--from <snapshot>', `which recovery point of the component: ${snapshotWords} (default: latest)`),
+  to: textOption('--to <target>', 'folder, server URL or database name; where the data came from if absent'),
+  include: listOption('--include <path>', 'only these paths, patterns or databases'),
+  exclude: listOption('--exclude <path>', 'all but these paths or patterns'),
+  base: textOption('--base <folder>', 'folder of the snapshot that becomes the target folder itself'),
+  isDelta: switchOption('--delta', 'rewrite only the blocks that differ inside files that exist'),
+  isDryRun: switchOption('--dry-run', 'show what would be done, and do nothing'),
+  isConfirmed: switchOption('--yes', 'replace what exists without asking'),
+};
+
+export const restoreCommand = defineCommand({
+  summary: 'Bring data back',
+  details:
+    'Names a component of lifeboat.yaml, or a snapshot. Without --to the data goes back to where it came from: files in place, databases beside the old ones, which are then swapped and kept. What would be replaced must be confirmed.',
+  examples: [
+    'lifeboat restore uploads --to ./restored',
+    'lifeboat restore database --from latest-proven --dry-run',
+    'lifeboat restore uploads --from before:2026-11-20 --include /srv/uploads/2026',
+    'lifeboat restore latest --to ./restored --repository /srv/repo',
+  ],
+  arguments: { what: requiredArgument('<component|snapshot>', `a component, or ${snapshotWords}`) },
+  options,
+  isLong: true,
+  async run(context, input): Promise<RestoreData> {
+    const startMs = context.clock.now();
+    await using opened = await openFirst(context, input.isDryRun ? 'read' : 'write');
+    await using lock = input.isDryRun ? noLock() : await sharedLock(opened.repository, context);
+    const signal = AbortSignal.any([context.signal, lock.signal]);
+    await using point = await openPoint(opened.repository, await requestOf(context, input), signal);
+    const decision = await decide(point, { ...context, signal }, input);
+    const data = dataOf(point, decision);
+    if (input.isDryRun) return { ...data, report: undefined, elapsedMs: context.clock.now() - startMs };
+    if (decision.replaces !== undefined) {
+      if (!input.isConfirmed) context.progress.note(decisionLines(data, plain()).join('\n'));
+      await requireConsent(context, `replace ${decision.replaces}`, input.isConfirmed);
+    }
+    const report = await decision.execute(({ step, bytes: bytesDone }) =>
+      context.progress.update({ work: step, bytesDone, bytesTotal: decision.totalBytes }),
+    );
+    return { ...data, report, elapsedMs: context.clock.now() - startMs };
+  },
+  render(data, style) {
+    const { report, elapsedMs } = data;
+    if (report === undefined) return [...decisionLines(data, style), 'nothing was done: --dry-run'].join('\n');
+    const lines = [
+      `${style.paint('green', 'restored')} snapshot ${shortId(data.snapshot.id)} to ${data.target} in ${elapsedWords(elapsedMs)}`,
+      ...report.restored.flatMap((line) => wrap(line, style.widthColumns - 2)).map((line) => `  ${line}`),
+    ];
+    if (report.kept !== undefined)
+      lines.push(...wrap(`kept: ${report.kept}`, style.widthColumns - 2).map((line) => `  ${line}`));
+    if (report.problems.length > 0) {
+      lines.push(style.paint('yellow', `  ${count(report.problems.length, 'item')} did not come back as they were:`));
+      lines.push(...report.problems.slice(0, 20).map(({ path, message }) => `    ${path}: ${message}`));
+      if (report.problems.length > 20) lines.push(`    and ${report.problems.length - 20} more (--json lists all)`);
+    }
+    return lines.join('\n');
+  },
+  exitCode({ report, findings }) {
+    if (report === undefined) return findings.some(({ outcome }) => outcome === 'failed') ? 1 : 0;
+    return report.problems.length > 0 ? 3 : 0;
+  },
+});
+
+type Input = Parameters<typeof restoreCommand.run>[1];
+
+/** A component's name wins over the digits of an id; `./…` never is one. */
+async function requestOf(context: CommandContext, { what, from }: Pick<Input, 'what' | 'from'>) {
+  const components = (await context.findConfiguration())?.application.components ?? [];
+  if (components.some(({ name }) => name === what)) return { component: what, from: from ?? 'latest' };
+  return from === undefined ? { from: what } : { component: what, from };
+}
+
+async function decide(point: OpenPoint, context: CommandContext, input: Input): Promise<DecidedRestore> {
+  const component = await configuredComponent(point.snapshot, context);
+  // A guessed server must never be the target: without a configuration the target has to be named.
+  const known = component ?? (input.to === undefined ? undefined : componentLike(point.snapshot));
+  const source = known === undefined ? undefined : await context.sourceOf(known);
+  const { to, base, include, exclude, isDelta } = input;
+  return decideRestore({ ...point, source, to, base, include, exclude, isDelta }, context.signal);
+}
+
+function dataOf({ snapshot }: OpenPoint, decision: DecidedRestore): Omit<RestoreData, 'report' | 'elapsedMs'> {
+  const { target, replaces, steps, findings, totalBytes } = decision;
+  const { id, time } = snapshot;
+  return { snapshot: { id, time, component: componentOf(snapshot) }, target, replaces, steps, findings, totalBytes };
+}
+
+/** For the question, which goes to the terminal before the result does. */
+const plain = (): Style => plainStyle({ timeZone: Temporal.Now.timeZoneId() });
+
+function decisionLines(data: Omit<RestoreData, 'report' | 'elapsedMs'>, style: Style): string[] {
+  const { snapshot, target, replaces, steps, findings, totalBytes } = data;
+  const whose = snapshot.component === undefined ? '' : ` of ${snapshot.component}`;
+  const size = totalBytes === undefined ? '' : `, ${bytes(totalBytes)}`;
+  return [
+    `snapshot ${shortId(snapshot.id)}${whose} from ${shortTime(snapshot.time, style)}${size}`,
+    `target   ${target}`,
+    `replaces ${replaces ?? 'nothing'}`,
+    ...steps.flatMap((step, at) => wrap(`${at + 1}. ${step}`, style.widthColumns - 2)).map((line) => `  ${line}`),
+    ...findingLines(findings, style),
+  ];
+}

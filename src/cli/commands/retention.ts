@@ -1,0 +1,90 @@
+// `retention`: removes what the policies no longer keep, and frees its space. The newest proven recovery point of a
+// component always stays.
+import type { RepositorySettings } from '../../model/repository-settings.ts';
+import { forgetSnapshots } from '../../repository/forget.ts';
+import { defineCommand } from '../command.ts';
+import { requireConfiguration } from '../component-choice.ts';
+import { requireConsent } from '../confirmation.ts';
+import type { CommandContext } from '../context.ts';
+import { switchOption } from '../option.ts';
+import { decideRetentionOf, policyIn, retentionTable, type RetainedSnapshot } from '../retention-run.ts';
+import { count, type Style } from '../style.ts';
+import { pruneWithProgress, renderPrune, type PruneSummary } from './repository-prune.ts';
+
+interface RepositoryRetention {
+  readonly repository: string;
+  readonly snapshots: readonly RetainedSnapshot[];
+  readonly prune: PruneSummary | undefined;
+}
+
+export interface RetentionData {
+  readonly isDryRun: boolean;
+  readonly repositories: readonly RepositoryRetention[];
+}
+
+export const retentionCommand = defineCommand({
+  summary: 'Remove what the policies no longer keep',
+  details:
+    'Decides by the retention of each component and repository in lifeboat.yaml, shows what stays and why, removes the rest after confirmation, and frees the space. Whatever the policy says, the newest snapshot that was really restored by a proof stays; --forget-proven says otherwise.',
+  examples: ['lifeboat retention --dry-run', 'lifeboat retention --yes'],
+  arguments: {},
+  options: {
+    isDryRun: switchOption('--dry-run', 'show what would be removed, and do nothing'),
+    isConfirmed: switchOption('--yes', 'remove without asking'),
+    forgetProven: switchOption('--forget-proven', 'let the policy remove even the newest proven snapshot'),
+    keepsSpace: switchOption('--no-prune', 'remove snapshots only; free the space later'),
+  },
+  isLong: true,
+  async run(context, { isDryRun, isConfirmed, forgetProven, keepsSpace }): Promise<RetentionData> {
+    const repositories: RepositoryRetention[] = [];
+    for (const settings of await context.chosenRepositories()) {
+      repositories.push(await runOne(settings, context, { isDryRun, isConfirmed, forgetProven, keepsSpace }));
+    }
+    return { isDryRun, repositories };
+  },
+  render: renderRetention,
+});
+
+interface RunOptions {
+  readonly isDryRun: boolean;
+  readonly isConfirmed: boolean;
+  readonly forgetProven: boolean;
+  readonly keepsSpace: boolean;
+}
+
+async function runOne(
+  settings: RepositorySettings,
+  context: CommandContext,
+  { isDryRun, isConfirmed, forgetProven, keepsSpace }: RunOptions,
+): Promise<RepositoryRetention> {
+  const { application } = await requireConfiguration(context);
+  const { signal } = context;
+  await using opened = await context.openRepository(settings, isDryRun ? 'read' : 'write');
+  const { repository } = opened;
+  const request = {
+    host: application.name,
+    forgetProven,
+    policyOf: policyIn(application, settings.name),
+  };
+  const snapshots = await decideRetentionOf(repository, request, context);
+  const removed = snapshots.filter(({ keep }) => !keep).map(({ id }) => id);
+  if (isDryRun || removed.length === 0) return { repository: settings.name, snapshots, prune: undefined };
+  await requireConsent(context, `remove ${count(removed.length, 'snapshot')} from ${settings.name}`, isConfirmed);
+  await forgetSnapshots(repository, removed, { signal, lockWaitMs: context.settings.lockWaitMs });
+  const prune = keepsSpace ? undefined : await pruneWithProgress(repository, context, { isDryRun: false });
+  return { repository: settings.name, snapshots, prune };
+}
+
+export function renderRetention({ isDryRun, repositories }: RetentionData, style: Style): string {
+  return repositories
+    .map(({ repository, snapshots, prune }) => {
+      const removed = snapshots.filter(({ keep }) => !keep).length;
+      const verb = isDryRun ? 'would remove' : 'removed';
+      const lines = [style.paint('bold', `repository ${repository}`)];
+      if (snapshots.length > 0) lines.push(retentionTable(snapshots, style));
+      lines.push(`${verb} ${count(removed, 'snapshot')}, ${snapshots.length - removed} stay`);
+      if (prune !== undefined) lines.push(renderPrune(prune));
+      return lines.join('\n');
+    })
+    .join('\n\n');
+}

@@ -1,0 +1,113 @@
+// `snapshots`: lists what there is to restore, newest last.
+import type { StoredSnapshot } from '../../repository/snapshot.ts';
+import { loadSnapshots } from '../../repository/snapshot.ts';
+import { defineCommand } from '../command.ts';
+import { listOption, parsedOption, textOption } from '../option.ts';
+import { componentOf } from '../../operations/restore/select-point.ts';
+import { summaryNumber } from '../snapshot-summary.ts';
+import { bytes, count, shortId, shortTime } from '../style.ts';
+import { table } from '../table.ts';
+
+interface ListedSnapshot {
+  readonly id: string;
+  readonly time: string;
+  readonly component: string | undefined;
+  readonly host: string;
+  readonly paths: readonly string[];
+  readonly tags: readonly string[];
+  readonly description: string | undefined;
+  readonly sizeBytes: number | undefined;
+  readonly storedBytes: number | undefined;
+  readonly tree: string;
+}
+
+export interface SnapshotList {
+  readonly repositories: readonly {
+    readonly name: string;
+    readonly location: string;
+    readonly snapshots: readonly ListedSnapshot[];
+  }[];
+}
+
+export const snapshotsCommand = defineCommand({
+  summary: 'List snapshots, newest last',
+  examples: [
+    'lifeboat snapshots',
+    'lifeboat snapshots --component database --last 5',
+    'lifeboat snapshots --repository /srv/repo --password-file ./password',
+  ],
+  arguments: {},
+  options: {
+    component: textOption('--component <name>', 'only those of this component'),
+    host: textOption('--host <name>', 'only those of this application or host'),
+    tags: listOption('--tag <tag>', 'only those that carry all these tags'),
+    last: parsedOption('--last <count>', 'only the newest', {
+      expected: 'a whole number above 0',
+      parse: (text) => (/^[1-9]\d{0,8}$/.test(text) ? Number(text) : undefined),
+    }),
+  },
+  async run(context, { component, host, tags, last }): Promise<SnapshotList> {
+    const repositories = [];
+    for (const settings of await context.chosenRepositories()) {
+      await using opened = await context.openRepository(settings, 'read');
+      const all = await loadSnapshots(opened.repository, context.signal);
+      const fitting = all.filter(
+        (snapshot) =>
+          (component === undefined || componentOf(snapshot) === component) &&
+          (host === undefined || snapshot.hostname === host) &&
+          tags.every((tag) => snapshot.tags.includes(tag)),
+      );
+      repositories.push({
+        name: settings.name,
+        location: opened.repository.store.properties.location,
+        snapshots: fitting.slice(last === undefined ? 0 : -last).map(listed),
+      });
+    }
+    return { repositories };
+  },
+  render({ repositories }, style) {
+    return repositories
+      .map(({ name, snapshots }) => {
+        const title = repositories.length > 1 ? `${style.paint('bold', `repository ${name}`)}\n` : '';
+        if (snapshots.length === 0) return `${title}no snapshots`;
+        const rows = snapshots.map(({ id, time, component, sizeBytes, tags, paths, description }) => [
+          shortId(id),
+          shortTime(time, style),
+          component ?? '',
+          sizeBytes === undefined ? '' : bytes(sizeBytes),
+          whatOf({ tags, paths, description }),
+        ]);
+        const columns = [
+          { title: 'ID' },
+          { title: 'Time' },
+          { title: 'Component', shrinksTo: 10 },
+          { title: 'Size', align: 'right' as const },
+          { title: 'What', shrinksTo: 12 },
+        ];
+        return `${title}${table(columns, rows, style)}\n${count(snapshots.length, 'snapshot')}`;
+      })
+      .join('\n\n');
+  },
+});
+
+function whatOf({ description, tags, paths }: Pick<ListedSnapshot, 'description' | 'tags' | 'paths'>): string {
+  const ownTags = tags.filter((tag) => !tag.startsWith('component='));
+  const labels = ownTags.length === 0 ? '' : ` [${ownTags.join(', ')}]`;
+  return `${description ?? paths.join(', ')}${labels}`;
+}
+
+function listed(snapshot: StoredSnapshot): ListedSnapshot {
+  const { id, time, hostname: host, paths, tags, description, tree } = snapshot;
+  return {
+    id,
+    time,
+    component: componentOf(snapshot),
+    host,
+    paths,
+    tags,
+    description,
+    sizeBytes: summaryNumber(snapshot, 'total_bytes_processed'),
+    storedBytes: summaryNumber(snapshot, 'data_added_packed'),
+    tree,
+  };
+}

@@ -1,0 +1,57 @@
+// `start` (npm start): what a newcomer runs first. Where a lifeboat.yaml lies: how things stand and what to do next. Where
+// none does: the demo.
+import { defineCommand } from '../command.ts';
+import { wrap } from '../style.ts';
+import { renderStatus, statusCommand, type ComponentStatus, type StatusData } from './status.ts';
+
+export interface StartData {
+  readonly status: StatusData;
+  readonly nextSteps: readonly { readonly command: string; readonly why: string }[];
+}
+
+export const startCommand = defineCommand({
+  summary: 'Show how things stand and what to do next; without a lifeboat.yaml, the demo',
+  examples: ['npm start', 'lifeboat start'],
+  arguments: {},
+  options: {},
+  async run(context): Promise<StartData | undefined> {
+    const configuration = await context.findConfiguration();
+    if (configuration?.path === undefined) {
+      await context.runDemo();
+      return undefined;
+    }
+    const status = await statusCommand.run(context, { names: [] });
+    return { status, nextSteps: nextSteps(status) };
+  },
+  render(data, style) {
+    if (data === undefined) return '';
+    const steps = data.nextSteps.flatMap(({ command, why }) => [
+      `  ${style.paint('bold', command)}`,
+      ...wrap(why, style.widthColumns - 6).map((line) => `      ${line}`),
+    ]);
+    return [renderStatus(data.status, style), '', 'Next:', ...steps].join('\n');
+  },
+});
+
+/** The most urgent first. */
+export function nextSteps({ components, repositories }: StatusData): StartData['nextSteps'] {
+  const steps: { command: string; why: string }[] = [];
+  for (const { name, problem } of repositories) {
+    if (problem === undefined) continue;
+    steps.push({ command: 'lifeboat check', why: `the repository ${name} can't be read: ${problem}` });
+  }
+  const names = (fits: (component: ComponentStatus) => boolean): string =>
+    components
+      .filter(fits)
+      .map(({ name }) => name)
+      .join(', ');
+  const unsaved = names(({ newest }) => newest === undefined);
+  if (unsaved !== '') steps.push({ command: 'lifeboat backup', why: `no backup yet: ${unsaved}` });
+  const late = names(({ newest, rpo }) => newest !== undefined && rpo === 'breached');
+  if (late !== '') steps.push({ command: 'lifeboat backup', why: `older than its RPO allows: ${late}` });
+  const unproven = names(({ newest, proof }) => newest !== undefined && proof?.outcome !== 'passed');
+  if (unproven !== '') steps.push({ command: 'lifeboat prove', why: `never seen to come back: ${unproven}` });
+  if (steps.length === 0)
+    steps.push({ command: 'lifeboat status', why: 'all is backed up and proven; look now and then' });
+  return steps;
+}

@@ -1,0 +1,115 @@
+import { describe, expect, test } from 'vitest';
+import { plainStyle } from '../style.ts';
+import { nextSteps } from './start.ts';
+import { renderStatus, rpoState, statusCommand, type StatusData } from './status.ts';
+
+const hourMs = 3_600_000;
+const nowMs = Date.parse('2026-11-20T12:00:00Z');
+const style = plainStyle({ nowMs });
+
+const good: StatusData = {
+  application: 'shop',
+  components: [
+    {
+      name: 'database',
+      tier: 'P0',
+      snapshots: 14,
+      newest: { id: 'a'.repeat(64), time: '2026-11-20T09:48:00Z', repository: 'local' },
+      ageMs: 2.2 * hourMs,
+      rpoMs: 24 * hourMs,
+      rpo: 'met',
+      sizeBytes: 1_500_000_000,
+      proof: { outcome: 'passed', time: '2026-11-19T12:00:00Z', message: '12 items came back' },
+    },
+  ],
+  repositories: [{ name: 'local', location: '/srv/backups', snapshots: 14, storedBytes: 1e9, problem: undefined }],
+};
+const [database] = good.components;
+if (database === undefined) throw new Error('the sample lacks its component');
+const late: StatusData = {
+  ...good,
+  components: [
+    { ...database, rpo: 'breached', proof: undefined },
+    {
+      ...database,
+      name: 'a-component-with-quite-a-long-name',
+      newest: undefined,
+      ageMs: undefined,
+      rpo: 'unknown',
+      snapshots: 0,
+    },
+  ],
+  repositories: [
+    {
+      name: 'offsite',
+      location: 's3://bucket/app',
+      snapshots: undefined,
+      storedBytes: undefined,
+      problem: 'no answer',
+    },
+  ],
+};
+
+describe('rpoState', () => {
+  test('is unknown, not breached, while a repository that may hold something newer was not read', () => {
+    expect(rpoState({ ageMs: 2 * hourMs, rpoMs: hourMs, isComplete: false })).toBe('unknown');
+    expect(rpoState({ ageMs: 2 * hourMs, rpoMs: hourMs, isComplete: true })).toBe('breached');
+    expect(rpoState({ ageMs: undefined, rpoMs: hourMs, isComplete: true })).toBe('breached');
+  });
+
+  test('is met by what was seen, whatever was not', () => {
+    expect(rpoState({ ageMs: hourMs, rpoMs: hourMs, isComplete: false })).toBe('met');
+  });
+
+  test('is none where nothing was promised', () => {
+    expect(rpoState({ ageMs: undefined, rpoMs: undefined, isComplete: true })).toBe('none');
+  });
+});
+
+describe('status', () => {
+  test('shows the newest backup, the promise and the proof of each component', () => {
+    expect(renderStatus(good, style)).toMatchInlineSnapshot(`
+      "shop
+
+      Component  Newest      RPO     Proven            Size  Snapshots
+      database   2h 12m ago  met 1d  passed 1d ago  1.4 GiB         14
+
+      repository local: 14 snapshots at /srv/backups"
+    `);
+  });
+
+  test('shows what is unknown as unknown, within 80 columns', () => {
+    const text = renderStatus(late, style);
+    expect(text).toMatchInlineSnapshot(`
+      "shop
+
+      Component             Newest      RPO          Proven            Size  Snapshots
+      database              2h 12m ago  breached 1d  never          1.4 GiB         14
+      a-component-with-qu…  none        unknown 1d   passed 1d ago  1.4 GiB          0
+
+      repository offsite: unknown: no answer"
+    `);
+    for (const line of text.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
+  });
+
+  test('exits with 30 for a breach, with 21 for what is unknown, else with 0', () => {
+    expect(statusCommand.exitCode?.(good)).toBe(0);
+    expect(statusCommand.exitCode?.(late)).toBe(30);
+    expect(statusCommand.exitCode?.({ ...good, repositories: late.repositories })).toBe(21);
+  });
+});
+
+describe('the next steps', () => {
+  test('begin with what is most urgent', () => {
+    expect(nextSteps(late).map(({ command }) => command)).toEqual([
+      'lifeboat check',
+      'lifeboat backup',
+      'lifeboat backup',
+      'lifeboat prove',
+    ]);
+  });
+
+  test('ask for nothing where all is backed up and proven', () => {
+    expect(nextSteps(good).map(({ command }) => command)).toEqual(['lifeboat status']);
+  });
+});

@@ -1,0 +1,212 @@
+// `status`: can we recover now, to when, and when was that proven? Read from the repositories themselves; what could not be
+// read is unknown, never assumed.
+import { formatDuration } from '../../base/duration.ts';
+import { isAppError } from '../../base/errors.ts';
+import { newestProofs, type Proof } from '../../model/proof.ts';
+import { componentOf } from '../../operations/restore/select-point.ts';
+import { loadSnapshots, type StoredSnapshot } from '../../repository/snapshot.ts';
+import { defineCommand } from '../command.ts';
+import type { CommandContext } from '../context.ts';
+import { listArgument } from '../option.ts';
+import { loadProofs } from '../proofs.ts';
+import { summaryNumber } from '../snapshot-summary.ts';
+import { ageWords, bytes, count, wrap, type Paint, type Style } from '../style.ts';
+import { table } from '../table.ts';
+
+/** `none`: no RPO was promised. */
+export type RpoState = 'met' | 'breached' | 'unknown' | 'none';
+
+export interface ComponentStatus {
+  readonly name: string;
+  readonly tier: string | undefined;
+  readonly snapshots: number;
+  readonly newest: { readonly id: string; readonly time: string; readonly repository: string } | undefined;
+  readonly ageMs: number | undefined;
+  readonly rpoMs: number | undefined;
+  readonly rpo: RpoState;
+  readonly sizeBytes: number | undefined;
+  readonly proof: Pick<Proof, 'outcome' | 'time' | 'message'> | undefined;
+}
+
+export interface RepositoryStatus {
+  readonly name: string;
+  readonly location: string;
+  readonly snapshots: number | undefined;
+  readonly storedBytes: number | undefined;
+  readonly problem: string | undefined;
+}
+
+export interface StatusData {
+  readonly application: string | undefined;
+  readonly components: readonly ComponentStatus[];
+  readonly repositories: readonly RepositoryStatus[];
+}
+
+export const statusCommand = defineCommand({
+  summary: 'Show what could be recovered now, and when that was proven',
+  details:
+    'Per component the newest snapshot, its age against the RPO, and the newest proof. Exit code 30: an RPO is breached, 21: something is unknown because a repository could not be read.',
+  examples: ['lifeboat status', 'lifeboat status database --json'],
+  arguments: { names: listArgument('[component...]', 'components; all if absent') },
+  options: {},
+  async run(context, { names }): Promise<StatusData> {
+    const configuration = await context.findConfiguration();
+    const application = configuration?.application;
+    const read = await Promise.all(
+      (await context.chosenRepositories()).map((settings) => readRepository(settings, context)),
+    );
+    const found = new Set(read.flatMap(({ snapshots }) => snapshots.map(({ component }) => component)));
+    const known = application?.components ?? [];
+    const others = application === undefined ? [...found].toSorted().map((name) => ({ name })) : [];
+    const subjects: Subject[] = [
+      ...known.map(({ name, tier, objectives }) => ({ name, tier, rpoMs: objectives?.rpoMs })),
+      ...others,
+    ];
+    const chosen = names.length === 0 ? subjects : subjects.filter(({ name }) => names.includes(name));
+    return {
+      application: application?.name,
+      components: chosen.map((subject) =>
+        statusOf(subject, { read, host: application?.name, nowMs: context.clock.now() }),
+      ),
+      repositories: read.map(({ status }) => status),
+    };
+  },
+  render: renderStatus,
+  exitCode({ components, repositories }) {
+    if (components.some(({ rpo }) => rpo === 'breached')) return 30;
+    const isUnknown =
+      components.some(({ rpo }) => rpo === 'unknown') || repositories.some(({ problem }) => problem !== undefined);
+    return isUnknown ? 21 : 0;
+  },
+});
+
+interface Subject {
+  readonly name: string;
+  readonly tier?: string | undefined;
+  readonly rpoMs?: number | undefined;
+}
+
+interface ReadRepository {
+  readonly status: RepositoryStatus;
+  readonly snapshots: readonly {
+    readonly component: string;
+    readonly repository: string;
+    readonly snapshot: StoredSnapshot;
+  }[];
+  readonly proofs: ReadonlyMap<string, Proof>;
+}
+
+async function readRepository(
+  settings: Parameters<CommandContext['openRepository']>[0],
+  context: CommandContext,
+): Promise<ReadRepository> {
+  const { name, location } = settings;
+  try {
+    await using opened = await context.openRepository(settings, 'read');
+    const all = await loadSnapshots(opened.repository, context.signal);
+    const proofs = newestProofs(await loadProofs(opened.repository, context.signal));
+    const storedBytes = all.reduce((sum, each) => sum + (summaryNumber(each, 'data_added_packed') ?? 0), 0);
+    const snapshots = all.map((snapshot) => ({
+      component: componentOf(snapshot) ?? snapshot.hostname,
+      repository: name,
+      snapshot,
+    }));
+    return { status: { name, location, snapshots: all.length, storedBytes, problem: undefined }, snapshots, proofs };
+  } catch (error) {
+    context.signal.throwIfAborted();
+    if (!isAppError(error)) throw error;
+    const status = { name, location, snapshots: undefined, storedBytes: undefined, problem: error.message };
+    return { status, snapshots: [], proofs: new Map() };
+  }
+}
+
+function statusOf(
+  { name, tier, rpoMs }: Subject,
+  {
+    read,
+    host,
+    nowMs,
+  }: { readonly read: readonly ReadRepository[]; readonly host: string | undefined; readonly nowMs: number },
+): ComponentStatus {
+  const own = read
+    .flatMap(({ snapshots }) => snapshots)
+    .filter(({ component, snapshot }) => component === name && (host === undefined || snapshot.hostname === host))
+    .toSorted((left, right) => timeOf(left.snapshot) - timeOf(right.snapshot));
+  const newest = own.at(-1);
+  const ageMs = newest === undefined ? undefined : Math.max(0, nowMs - timeOf(newest.snapshot));
+  const isComplete = read.every(({ status }) => status.problem === undefined);
+  const proofs = own.flatMap(({ snapshot }) => read.flatMap((each) => each.proofs.get(snapshot.tree) ?? []));
+  const proof = proofs.toSorted((left, right) => Date.parse(left.time) - Date.parse(right.time)).at(-1);
+  return {
+    name,
+    tier,
+    snapshots: own.length,
+    newest: newest && { id: newest.snapshot.id, time: newest.snapshot.time, repository: newest.repository },
+    ageMs,
+    rpoMs,
+    rpo: rpoState({ ageMs, rpoMs, isComplete }),
+    sizeBytes: newest && summaryNumber(newest.snapshot, 'total_bytes_processed'),
+    proof: proof && { outcome: proof.outcome, time: proof.time, message: proof.message },
+  };
+}
+
+const timeOf = ({ time }: StoredSnapshot): number => Temporal.Instant.from(time).epochMilliseconds;
+
+/** A newer snapshot may lie in a repository that could not be read, so its silence never breaches an RPO. */
+export function rpoState(known: {
+  readonly ageMs: number | undefined;
+  readonly rpoMs: number | undefined;
+  readonly isComplete: boolean;
+}): RpoState {
+  const { ageMs, rpoMs, isComplete } = known;
+  if (rpoMs === undefined) return 'none';
+  if (ageMs !== undefined && ageMs <= rpoMs) return 'met';
+  return isComplete ? 'breached' : 'unknown';
+}
+
+const rpoPaints: Readonly<Record<RpoState, Paint>> = { met: 'green', breached: 'red', unknown: 'yellow', none: 'dim' };
+const proofPaints: Readonly<Record<Proof['outcome'], Paint>> = {
+  passed: 'green',
+  failed: 'red',
+  inconclusive: 'yellow',
+};
+
+export function renderStatus({ application, components, repositories }: StatusData, style: Style): string {
+  const parts: string[] = [];
+  if (application !== undefined) parts.push(style.paint('bold', application));
+  const columns = [
+    { title: 'Component', shrinksTo: 10 },
+    { title: 'Newest', shrinksTo: 10 },
+    { title: 'RPO', shrinksTo: 8 },
+    { title: 'Proven', shrinksTo: 8 },
+    { title: 'Size', align: 'right' as const },
+    { title: 'Snapshots', align: 'right' as const },
+  ];
+  const rows = components.map((component) => [
+    component.name,
+    component.newest === undefined ? 'none' : ageWords(component.newest.time, style),
+    rpoWords(component, style),
+    proofWords(component, style),
+    bytes(component.sizeBytes),
+    String(component.snapshots),
+  ]);
+  parts.push(components.length === 0 ? 'no components, and no snapshots' : table(columns, rows, style));
+  parts.push(repositories.flatMap((repository) => repositoryLines(repository, style)).join('\n'));
+  return parts.join('\n\n');
+}
+
+function rpoWords({ rpo, rpoMs }: ComponentStatus, style: Style): string {
+  const limit = rpoMs === undefined ? '' : ` ${formatDuration(rpoMs)}`;
+  return rpo === 'none' ? style.paint('dim', 'not set') : style.paint(rpoPaints[rpo], `${rpo}${limit}`);
+}
+
+function proofWords({ proof }: ComponentStatus, style: Style): string {
+  if (proof === undefined) return style.paint('yellow', 'never');
+  return style.paint(proofPaints[proof.outcome], `${proof.outcome} ${ageWords(proof.time, style)}`);
+}
+
+function repositoryLines({ name, location, snapshots, problem }: RepositoryStatus, style: Style): string[] {
+  if (problem !== undefined)
+    return wrap(`repository ${name}: ${style.paint('yellow', 'unknown')}: ${problem}`, style.widthColumns);
+  return wrap(`repository ${name}: ${count(snapshots ?? 0, 'snapshot')} at ${location}`, style.widthColumns);
+}

@@ -1,0 +1,121 @@
+// `verify` and `repository verify`: is what is stored intact? Structure always, data on request, all of it or a sample that
+// covers everything in so many runs.
+import type { RepositorySettings } from '../../model/repository-settings.ts';
+import { verifyRepository, type VerifyResult } from '../../repository/verify.ts';
+import { defineCommand } from '../command.ts';
+import type { CommandContext } from '../context.ts';
+import { parsedOption, switchOption } from '../option.ts';
+import { bytes, count, elapsedWords, wrap, type Style } from '../style.ts';
+
+interface RepositoryVerification extends VerifyResult {
+  readonly repository: string;
+  readonly level: 'structure' | 'data';
+  readonly elapsedMs: number;
+}
+
+export interface VerifyData {
+  readonly repositories: readonly RepositoryVerification[];
+}
+
+interface Sample {
+  readonly part: number;
+  readonly of: number;
+}
+
+export const verifyCommand = defineCommand({
+  summary: 'Verify that what is stored is intact',
+  details:
+    "Checks that every file is there and has its size, and that every snapshot has all it needs; with --read-data every byte is read, opened and compared with its hash. --sample 1/7, 2/7 … 7/7 read everything in seven runs. Exit code 20: something is damaged. Whether data comes back is told by 'prove'.",
+  examples: [
+    'lifeboat verify',
+    'lifeboat verify --read-data',
+    'lifeboat verify --sample 1/7 --repository s3://bucket/app',
+  ],
+  arguments: {},
+  options: {
+    readsData: switchOption('--read-data', 'read and check all stored data'),
+    sample: parsedOption<Sample>('--sample <part>', 'read and check a part of the data, such as 1/7', {
+      expected: 'a part such as 1/7',
+      parse: parseSample,
+    }),
+  },
+  isLong: true,
+  async run(context, { readsData, sample }): Promise<VerifyData> {
+    const level = readsData || sample !== undefined ? 'data' : 'structure';
+    const repositories: RepositoryVerification[] = [];
+    for (const settings of await context.chosenRepositories()) {
+      repositories.push(await verifyOne(settings, context, { level, sample: readsData ? undefined : sample }));
+    }
+    return { repositories };
+  },
+  render: ({ repositories }, style) => repositories.map((each) => renderVerification(each, style)).join('\n\n'),
+  exitCode: ({ repositories }) => (repositories.some(({ errors }) => errors > 0) ? 20 : 0),
+});
+
+/** `2/7`: both numbers, the first within the second. */
+export function parseSample(text: string): Sample | undefined {
+  const [, part = '0', of = '0'] = /^(\d{1,6})\/(\d{1,6})$/.exec(text) ?? [];
+  const sample = { part: Number(part), of: Number(of) };
+  return sample.part >= 1 && sample.part <= sample.of ? sample : undefined;
+}
+
+async function verifyOne(
+  settings: RepositorySettings,
+  context: CommandContext,
+  { level, sample }: { readonly level: 'structure' | 'data'; readonly sample: Sample | undefined },
+): Promise<RepositoryVerification> {
+  const { signal, clock, progress } = context;
+  const startMs = clock.now();
+  await using opened = await context.openRepository(settings, 'uncached');
+  const work = `verify ${settings.name}`;
+  const result = await verifyRepository(opened.repository, {
+    level,
+    sample,
+    signal,
+    lockWaitMs: context.settings.lockWaitMs,
+    onProgress({ trees, packsRead, packsToRead, bytesRead }) {
+      const isReading = packsToRead > 0;
+      progress.update(
+        isReading
+          ? { work, itemsDone: packsRead, itemsTotal: packsToRead, item: 'pack', bytesDone: bytesRead }
+          : { work, itemsDone: trees, item: 'tree' },
+      );
+    },
+  });
+  return { repository: settings.name, level, elapsedMs: clock.now() - startMs, ...result };
+}
+
+const findingsShownMax = 50;
+
+function renderVerification(
+  { repository, level, elapsedMs, findings, errors, notes, counts }: RepositoryVerification,
+  style: Style,
+): string {
+  const verdict =
+    errors === 0 ? style.paint('green', 'intact') : style.paint('red', `DAMAGED: ${count(errors, 'error')}`);
+  const read =
+    level === 'structure'
+      ? 'structure only; --read-data checks the data too'
+      : `read ${bytes(counts.bytesRead)} in ${counts.packsRead} of ${count(counts.packs, 'pack')}`;
+  const lines = [
+    `repository ${repository}: ${verdict}, in ${elapsedWords(elapsedMs)}`,
+    `  ${count(counts.snapshots, 'snapshot')}, ${count(counts.trees, 'tree')}, ${count(counts.packs, 'pack')}, ${count(counts.blobs, 'blob')}`,
+    `  ${read}`,
+  ];
+  const shown = findings.filter(({ severity }) => severity === 'error' || style.isVerbose).slice(0, findingsShownMax);
+  for (const { where, message, severity } of shown) {
+    const mark = severity === 'error' ? style.paint('red', 'error') : style.paint('dim', 'note');
+    lines.push(...wrap(`${mark} ${where}: ${message}`, style.widthColumns - 2).map((line) => `  ${line}`));
+  }
+  if (errors > findingsShownMax) lines.push(`  and more: --json lists them`);
+  if (notes > 0 && !style.isVerbose) lines.push(`  ${count(notes, 'note')} that cost no data (--verbose shows them)`);
+  if (errors > 0) {
+    lines.push(
+      ...wrap(
+        "hint: Copy the files named back from another repository; 'lifeboat repository rebuild-index' repairs a lost index.",
+        style.widthColumns,
+      ),
+    );
+  }
+  return lines.join('\n');
+}

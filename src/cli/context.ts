@@ -1,0 +1,83 @@
+// What every command is given: the application, its repositories and sources, time, and ways to tell and to ask. The
+// composition root makes it; tests may make one of memory stores and fixed clocks.
+import type { Writable } from 'node:stream';
+import type { Clock } from '../base/clock.ts';
+import type { Random } from '../base/random.ts';
+import type { Application } from '../model/application.ts';
+import type { Component } from '../model/component.ts';
+import type { Finding } from '../model/finding.ts';
+import type { RepositorySettings } from '../model/repository-settings.ts';
+import type { Repository } from '../repository/repository.ts';
+import type { Source } from '../sources/source.ts';
+import type { Store } from '../storage/store.ts';
+import type { InitAnswers } from './first-configuration.ts';
+import type { ProgressSink } from './progress.ts';
+import type { Prompter } from './prompter.ts';
+
+export interface CommandContext {
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Aborts on Ctrl-C; its reason is an `AppError`. */
+  readonly signal: AbortSignal;
+  readonly programVersion: string;
+  readonly progress: ProgressSink;
+  /** Absent where nobody can answer: input or output is no terminal, or a program reads it. */
+  readonly prompter: Prompter | undefined;
+  /** For commands that write bytes. */
+  readonly stdout: Writable;
+  readonly workingFolder: string;
+  /** What a script or a timer starts. */
+  readonly launcherPath: string;
+  readonly cacheFolder: string;
+  /** As given by flags or variables, before any configuration is looked at. */
+  readonly named: { readonly repository: string | undefined; readonly passwordFile: string | undefined };
+  readonly settings: ContextSettings;
+
+  /** lifeboat.yaml, or what the classic environment variables say in its place; undefined without either. */
+  findConfiguration(): Promise<LoadedConfiguration | undefined>;
+  /** The text of a first lifeboat.yaml. */
+  configurationTemplate(answers: InitAnswers): string;
+  /** Shows on throw-away servers what Lifeboat does. Rejects if this installation brings no demo. */
+  runDemo(): Promise<void>;
+  /** Those of `--repository`, else all of the configuration. Rejects with `CONFIG_MISSING` if there are none. */
+  chosenRepositories(): Promise<readonly RepositorySettings[]>;
+  /** A repository by its name in the configuration, or by its location. */
+  repositoryAt(location: string, own?: { readonly passwordFile?: string | undefined }): Promise<RepositorySettings>;
+  /** The place itself, without a key: for creating a repository and for looking whether it answers. */
+  openStore(settings: RepositorySettings): Promise<Store>;
+  /** What a bucket looks like from here; nothing for other places. */
+  reportBucket(settings: RepositorySettings): AsyncIterable<Finding>;
+  /** The password from wherever it may come; rejects with `PASSWORD_MISSING`. */
+  passwordOf(settings: RepositorySettings): Promise<string>;
+  openRepository(settings: RepositorySettings, access: Access): Promise<OpenedRepository>;
+  sourceOf(component: Component): Promise<Source>;
+  /** The text of a file that holds one password: its first line, without white space at its ends. */
+  readPasswordFile(path: string): Promise<string>;
+}
+
+/**
+ * `read` refuses to write, so that it works with a right to read only and leaves no lock behind. `uncached` may write and
+ * reads what the store really holds, not a copy of it.
+ */
+export type Access = 'read' | 'write' | 'uncached';
+
+export interface ContextSettings {
+  /** How long to wait for a lock of others. */
+  readonly lockWaitMs: number;
+  readonly isVerbose: boolean;
+  readonly isJson: boolean;
+  /** The bar is seen by somebody, so a total is worth looking for. */
+  readonly showsBar: boolean;
+}
+
+export interface LoadedConfiguration {
+  readonly application: Application;
+  /** Absent if the environment variables alone gave it. */
+  readonly path: string | undefined;
+  readonly warnings: readonly Finding[];
+}
+
+export interface OpenedRepository extends AsyncDisposable {
+  readonly settings: RepositorySettings;
+  readonly repository: Repository;
+}

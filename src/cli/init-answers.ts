@@ -1,0 +1,144 @@
+// What `init` needs to know for a first lifeboat.yaml: from flags where given, asked where somebody can answer, else guessed
+// from what lies in the folder.
+import { access } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import type { CommandContext } from './context.ts';
+import type { InitAnswers, InitComponent } from './first-configuration.ts';
+import type { Prompter } from './prompter.ts';
+
+export interface InitFlags {
+  readonly application: string | undefined;
+  readonly environment: string | undefined;
+  readonly location: string | undefined;
+  readonly passwordFile: string | undefined;
+  readonly createsPasswordFile: boolean;
+  readonly createsRepository: boolean;
+  readonly files: readonly string[];
+  readonly postgres: string | undefined;
+  readonly redis: string | undefined;
+  readonly configFiles: readonly string[];
+  readonly cron: string | undefined;
+}
+
+const nameForm = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+const defaults = { environment: 'production', location: './backups', cron: '0 2 * * *' } as const;
+
+export function safeName(text: string): string {
+  const safe = text.replaceAll(/[^A-Za-z0-9._-]+/g, '-').replace(/^[^A-Za-z0-9]+/, '');
+  return safe.slice(0, 64) || 'application';
+}
+
+/** Answers without asking: what was not given is what suits most. */
+export async function answersFromFlags(flags: InitFlags, { workingFolder }: CommandContext): Promise<InitAnswers> {
+  const given = componentsOf(flags);
+  return {
+    application: flags.application ?? safeName(basename(workingFolder)),
+    environment: flags.environment ?? defaults.environment,
+    location: flags.location ?? defaults.location,
+    passwordFile: flags.passwordFile,
+    createsPasswordFile: flags.createsPasswordFile,
+    createsRepository: flags.createsRepository,
+    components: given.length > 0 ? given : await componentsFound(workingFolder),
+    cron: flags.cron ?? defaults.cron,
+    timeZone: Temporal.Now.timeZoneId(),
+  };
+}
+
+/** Asks for all that no flag gave. */
+export async function askAnswers(flags: InitFlags, prompter: Prompter, context: CommandContext): Promise<InitAnswers> {
+  const guessed = await answersFromFlags(flags, context);
+  const application =
+    flags.application ?? (await prompter.text('Name of the application', nameQuestion(guessed.application)));
+  const environment =
+    flags.environment ?? (await prompter.text('Which environment is this', nameQuestion(guessed.environment)));
+  const location =
+    flags.location ??
+    (await prompter.text('Where should backups go (a folder, or s3://bucket/prefix)', {
+      suggestion: guessed.location,
+    }));
+  const components =
+    componentsOf(flags).length > 0 ? guessed.components : await askComponents(prompter, guessed.components);
+  const passwordFile =
+    flags.passwordFile ??
+    orNothing(
+      await prompter.text('File for the password of the repository (empty: LIFEBOAT_PASSWORD is used)', {
+        suggestion: './lifeboat.password',
+      }),
+    );
+  const createsPasswordFile =
+    flags.createsPasswordFile ||
+    (passwordFile !== undefined && (await prompter.confirm('Make that file now, with a random password', true)));
+  const createsRepository = flags.createsRepository || (await prompter.confirm('Create the repository now', true));
+  return {
+    ...guessed,
+    application,
+    environment,
+    location,
+    components,
+    passwordFile,
+    createsPasswordFile,
+    createsRepository,
+  };
+}
+
+function nameQuestion(suggestion: string) {
+  const wrong = 'letters, digits, . _ and -, with a letter or digit in front';
+  return { suggestion, validate: (answer: string) => (nameForm.test(answer) ? undefined : wrong) };
+}
+
+async function askComponents(prompter: Prompter, found: readonly InitComponent[]): Promise<InitComponent[]> {
+  const pathsOf = (type: 'files' | 'config'): string =>
+    found
+      .flatMap((component) => (component.type === 'files' && type === 'files' ? component.paths : []))
+      .concat(found.flatMap((component) => (component.type === 'config' && type === 'config' ? component.files : [])))
+      .join(', ');
+  const postgres = orNothing(await prompter.text('Host of PostgreSQL (empty: none)'));
+  const redis = orNothing(await prompter.text('Host of Redis (empty: none)'));
+  const files = listOf(
+    await prompter.text('Folders with files, such as uploads (empty: none)', { suggestion: pathsOf('files') }),
+  );
+  const configFiles = listOf(
+    await prompter.text('Configuration files, such as .env (empty: none)', { suggestion: pathsOf('config') }),
+  );
+  return componentsOf({ postgres, redis, files, configFiles });
+}
+
+const orNothing = (answer: string): string | undefined => (answer.trim() === '' ? undefined : answer.trim());
+const listOf = (answer: string): string[] =>
+  answer
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '');
+
+function componentsOf(flags: Pick<InitFlags, 'postgres' | 'redis' | 'files' | 'configFiles'>): InitComponent[] {
+  const { postgres, redis, files, configFiles } = flags;
+  return [
+    ...(postgres === undefined ? [] : [{ name: 'database', type: 'postgres' as const, host: postgres }]),
+    ...(redis === undefined ? [] : [{ name: 'cache', type: 'redis' as const, host: redis }]),
+    ...(files.length === 0 ? [] : [{ name: 'files', type: 'files' as const, paths: files }]),
+    ...(configFiles.length === 0 ? [] : [{ name: 'configuration', type: 'config' as const, files: configFiles }]),
+  ];
+}
+
+const usualFolders = ['uploads', 'media', 'storage', 'data'];
+const usualFiles = ['.env', 'docker-compose.yml', 'docker-compose.yaml', 'compose.yml', 'compose.yaml'];
+
+async function componentsFound(folder: string): Promise<InitComponent[]> {
+  const existing = async (names: readonly string[]): Promise<string[]> => {
+    const found: string[] = [];
+    for (const name of names) {
+      const isThere = await access(join(folder, name)).then(
+        () => true,
+        () => false,
+      );
+      if (isThere) found.push(`./${name}`);
+    }
+    return found;
+  };
+  return componentsOf({
+    postgres: undefined,
+    redis: undefined,
+    files: await existing(usualFolders),
+    configFiles: await existing(usualFiles),
+  });
+}

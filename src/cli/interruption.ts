@@ -1,0 +1,35 @@
+// Ctrl-C and a polite kill: the first asks the work to stop where nothing is half done, the second ends at once.
+import { AppError } from '../base/errors.ts';
+
+export const interruptedExitCode = 130;
+/** What a shell shows for a program whose reader went away. */
+export const brokenPipeExitCode = 141;
+
+const signalNames = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+export interface Interruption extends Disposable {
+  readonly signal: AbortSignal;
+  /** Stops the work for a reason of our own. */
+  stop(reason: AppError): void;
+}
+
+export function watchInterruption(target: NodeJS.Process): Interruption {
+  const controller = new AbortController();
+  const onSignal = (name: NodeJS.Signals): void => {
+    // The second time: whoever sends it does not want to wait. Crash safety takes care of the rest.
+    if (controller.signal.aborted) target.exit(interruptedExitCode);
+    controller.abort(
+      new AppError('INTERRUPTED', `interrupted by ${name}: what was stored stays stored`, {
+        hint: 'Run the command again: it goes on from what was stored.',
+      }),
+    );
+  };
+  for (const name of signalNames) target.on(name, onSignal);
+  return {
+    signal: controller.signal,
+    stop: (reason) => controller.abort(reason),
+    [Symbol.dispose]: () => {
+      for (const name of signalNames) target.off(name, onSignal);
+    },
+  };
+}

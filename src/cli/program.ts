@@ -1,0 +1,253 @@
+// The command line as a whole: which command is meant, its input, its output, its exit code. Commands are loaded when
+// they are named, so that small ones stay quick.
+import { Command as Commander, CommanderError, Option } from 'commander';
+import { AppError } from '../base/errors.ts';
+import type { Clock } from '../base/clock.ts';
+import type { AnyCommand } from './command.ts';
+import { commandTable, isGroup, type CommandEntry } from './command-table.ts';
+import type { CommandContext } from './context.ts';
+import { failureJson, failureOf, failureOrInterruption, failureText } from './failure.ts';
+import { formatHelp, globalHeading } from './help.ts';
+import { brokenPipeExitCode, type Interruption } from './interruption.ts';
+import type { ArgumentSpec } from './option.ts';
+import { styleFor, toJson, widthOf, type Streams } from './terminal.ts';
+
+/** A global option as the parser and the help need it. */
+export interface GlobalOption {
+  readonly name: string;
+  /** Absent for what must not stand on a command line. */
+  readonly flag?: string | undefined;
+  readonly help: string;
+}
+
+export type GivenFlags = Readonly<Record<string, string | boolean | undefined>>;
+
+export interface ProgramParts {
+  readonly version: string;
+  readonly globalOptions: readonly GlobalOption[];
+  readonly streams: Streams;
+  readonly clock: Clock;
+  readonly interruption: Interruption;
+  /** What flags and environment together decide about output. */
+  readOutputOptions(flags: GivenFlags): OutputOptions;
+  createContext(flags: GivenFlags, command: Pick<AnyCommand, 'isLong' | 'writesBytes'>): CommandContext;
+}
+
+export interface OutputOptions {
+  readonly json: boolean;
+  readonly verbose: boolean;
+}
+
+const usageExitCode = 2;
+const closingHelp = `
+Run 'lifeboat <command> --help' for the options and examples of a command,
+and 'lifeboat completion bash|zsh|fish' for a script that completes them.`;
+
+/** Runs one command line; resolves to the exit code. Never rejects. */
+export async function runProgram(args: readonly string[], parts: ProgramParts): Promise<number> {
+  const isCompleting = args[0] === 'completion' || args[0] === 'complete';
+  const run: Run = { parts, flags: {}, exitCode: 0, isCompleting, examples: new Map() };
+  watchBrokenPipe(parts);
+  try {
+    const program = await buildProgram(run, namesToLoad(args));
+    if (isCompleting) await addCompletion(program);
+    await program.parseAsync(args, { from: 'user' });
+    return run.exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError && error.exitCode === 0) return 0;
+    if (error instanceof CommanderError && error.code === 'commander.help') return usageExitCode;
+    return report(error instanceof CommanderError ? usageError(error) : error, args, run);
+  }
+}
+
+interface Run {
+  readonly parts: ProgramParts;
+  flags: GivenFlags;
+  command?: AnyCommand;
+  exitCode: number;
+  /** A shell shows descriptions in one line. */
+  readonly isCompleting: boolean;
+  /** For the help. */
+  readonly examples: Map<Commander, readonly string[]>;
+}
+
+/** Undefined for all: the help lists every summary. */
+export function namesToLoad(args: readonly string[]): ReadonlySet<string> | undefined {
+  const named = new Set(args);
+  const isHelp = ['-h', '--help', 'help', 'complete', 'completion'].some((word) => named.has(word));
+  return isHelp || !commandTable.some(({ name }) => named.has(name)) ? undefined : named;
+}
+
+export async function buildProgram(run: Run, names: ReadonlySet<string> | undefined): Promise<Commander> {
+  const { parts } = run;
+  const program = new Commander('lifeboat')
+    .description('Backup and disaster recovery as code, with proof.')
+    .usage('<command> [options]')
+    .version(parts.version, '-V, --version', 'print the version')
+    .helpCommand(false)
+    .exitOverride()
+    .showSuggestionAfterError()
+    .configureOutput({
+      writeOut: (text) => void parts.streams.stdout.write(text),
+      // Of a command that lacks its sub-command.
+      writeErr: (text) => void parts.streams.stderr.write(text),
+      outputError: () => undefined, // Usage errors are reported like all others.
+      getOutHelpWidth: () => Math.min(widthOf(parts.streams.stdout), 100),
+    })
+    .configureHelp({ formatHelp: (command, helper) => formatHelp(command, helper, run.examples.get(command) ?? []) })
+    .addHelpText('after', closingHelp);
+  await addCommands(program, commandTable, { run, names });
+  addGlobalOptions(program, parts.globalOptions);
+  return program;
+}
+
+/** `completion bash|zsh|fish` prints a script, which asks `complete` for each word. */
+async function addCompletion(program: Commander): Promise<void> {
+  const { default: complete } = await import('@bomb.sh/tab/commander');
+  complete(program, { completionCommandName: 'completion' });
+}
+
+async function addCommands(
+  parent: Commander,
+  entries: readonly CommandEntry[],
+  options: { readonly run: Run; readonly names: ReadonlySet<string> | undefined },
+): Promise<void> {
+  for (const entry of entries) {
+    const child = parent.command(entry.name, entry.isHidden === true ? { hidden: true } : {});
+    if (options.names !== undefined && !options.names.has(entry.name)) continue;
+    if (isGroup(entry)) {
+      child.description(entry.summary).helpCommand(false);
+      // Members are few; which one is meant may come after any option.
+      await addCommands(child, entry.commands, { ...options, names: undefined });
+    } else {
+      addCommand(child, await entry.load(), options.run);
+    }
+    addGlobalOptions(child, options.run.parts.globalOptions);
+  }
+}
+
+function addGlobalOptions(command: Commander, options: readonly GlobalOption[]): void {
+  for (const { flag, help } of options) {
+    if (flag !== undefined) command.addOption(new Option(flag, help).helpGroup(globalHeading));
+  }
+}
+
+function addCommand(child: Commander, command: AnyCommand, run: Run): void {
+  child.summary(command.summary).description(run.isCompleting ? command.summary : descriptionOf(command));
+  for (const { form, help } of Object.values(command.arguments)) child.argument(form, help);
+  for (const { flag, help, choices, isRepeatable } of Object.values(command.options)) {
+    const option = new Option(flag, help);
+    if (choices !== undefined) option.choices([...choices]);
+    if (isRepeatable === true) option.argParser(append);
+    child.addOption(option);
+  }
+  run.examples.set(child, command.examples);
+  child.action(async () => {
+    run.flags = givenFlags(child, run.parts.globalOptions);
+    run.command = command;
+    run.exitCode = await perform(command, inputOf(child, command), run);
+  });
+}
+
+function append(text: string, list: readonly string[] | undefined): readonly string[] {
+  return [...(list ?? []), text];
+}
+
+function descriptionOf({ summary, details }: AnyCommand): string {
+  return details === undefined ? `${summary}.` : `${summary}.\n\n${details}`;
+}
+
+/** Only what was given: what was not may come from the environment or the configuration. */
+function givenFlags(command: Commander, options: readonly GlobalOption[]): GivenFlags {
+  const flags: Record<string, string | boolean | undefined> = {};
+  for (let at: Commander | null = command; at !== null; at = at.parent) {
+    for (const { name, flag } of options) {
+      if (flag === undefined || flags[name] !== undefined) continue;
+      const key = new Option(flag).attributeName();
+      if (at.getOptionValueSource(key) === 'cli') flags[name] = at.getOptionValue(key) as string | boolean;
+    }
+  }
+  return flags;
+}
+
+function inputOf(child: Commander, command: AnyCommand): Record<string, unknown> {
+  const input: Record<string, unknown> = {};
+  Object.entries<ArgumentSpec<unknown>>(command.arguments).forEach(([name, spec], at) => {
+    input[name] = spec.read(child.processedArgs[at]);
+  });
+  for (const [name, spec] of Object.entries(command.options)) {
+    input[name] = spec.read(child.getOptionValue(new Option(spec.flag).attributeName()));
+  }
+  return input;
+}
+
+async function perform(command: AnyCommand, input: Record<string, unknown>, run: Run): Promise<number> {
+  const { parts, flags } = run;
+  const { stdout } = parts.streams;
+  const output = parts.readOutputOptions(flags);
+  const context = parts.createContext(flags, command);
+  let data: unknown;
+  try {
+    data = await command.run(context, input);
+  } finally {
+    context.progress.clear();
+  }
+  if (output.json && command.writesBytes !== true) {
+    const isLines = command.isLong === true;
+    const document = isLines ? { message_type: 'summary', ...(data as object) } : data;
+    stdout.write(`${toJson(document, isLines ? undefined : 2)}\n`);
+  } else {
+    const text = command.render(data, styleFor(stdout, { clock: parts.clock, isVerbose: output.verbose }));
+    if (text !== '') stdout.write(`${text}\n`);
+  }
+  return command.exitCode?.(data) ?? 0;
+}
+
+function report(thrown: unknown, args: readonly string[], run: Run): number {
+  const { parts } = run;
+  const { stdout, stderr } = parts.streams;
+  const failure = failureOf(failureOrInterruption(thrown, parts.interruption.signal));
+  const output = outputOptionsFor(args, run);
+  if (output.json) {
+    const stream = run.command?.writesBytes === true ? stderr : stdout;
+    stream.write(`${failureJson(failure, output.verbose)}\n`);
+  } else {
+    stderr.write(`${failureText(failure, styleFor(stderr, { clock: parts.clock, isVerbose: output.verbose }))}\n`);
+  }
+  return failure.exitCode;
+}
+
+/** Where the command line could not be read, or the environment is what is wrong, the words themselves must do. */
+function outputOptionsFor(args: readonly string[], { parts, flags, command }: Run): OutputOptions {
+  const plain = { json: args.includes('--json'), verbose: args.includes('--verbose') || args.includes('-v') };
+  try {
+    return parts.readOutputOptions(command === undefined ? plain : flags);
+  } catch (error) {
+    if (error instanceof AppError) return plain;
+    throw error;
+  }
+}
+
+/** commander's message in our form: `unknown option '--jsn'`, and what was meant in the hint. */
+function usageError(error: CommanderError): AppError {
+  const [first = '', ...rest] = error.message.replace(/^error: /, '').split('\n');
+  const suggestion = rest.map((line) => line.replaceAll(/[()]/g, '').trim()).find((line) => line.startsWith('Did you'));
+  const help = "Run 'lifeboat --help' for the commands, or 'lifeboat <command> --help' for the options of one.";
+  return new AppError('USAGE', first, {
+    hint: suggestion === undefined ? help : `${suggestion} ${help}`,
+    cause: error,
+  });
+}
+
+/** `lifeboat ls | head`: when the reader is gone there is nobody left to tell. */
+function watchBrokenPipe({ streams, interruption }: ProgramParts): void {
+  for (const stream of [streams.stdout, streams.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+      process.exitCode = brokenPipeExitCode;
+      interruption.stop(
+        new AppError('INTERRUPTED', 'the reader of the output went away', { hint: 'Run the command again.' }),
+      );
+    });
+  }
+}

@@ -1,0 +1,26 @@
+import { readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { commandReference, loadAllCommands } from './reference.ts';
+
+const page = new URL('../../docs/reference/cli.md', import.meta.url);
+
+test("docs/reference/cli.md says what the commands say; run 'node scripts/generate-docs.ts' where it does not", async () => {
+  expect(readFileSync(page, 'utf8')).toBe(commandReference(await loadAllCommands()));
+});
+
+test('every command has a summary without a period, and examples that call it by its name', async () => {
+  for (const { name, command } of await loadAllCommands()) {
+    expect(command.summary, name).not.toMatch(/\.$/);
+    expect(command.examples.length, name).toBeGreaterThan(0);
+    const calls = command.examples.filter(
+      (line) => /^(?:lifeboat|npm) /.test(line) && line.includes(name.split(' ').at(-1) ?? name),
+    );
+    expect(calls.length, name).toBeGreaterThan(0);
+  }
+});
+
+test('no example is too long for a terminal of 80 columns', async () => {
+  for (const { command } of await loadAllCommands()) {
+    for (const line of command.examples) expect(line.length, line).toBeLessThanOrEqual(78);
+  }
+});

@@ -1,0 +1,123 @@
+// How a repository stands, one finding per aspect: what `check` shows, and what `doctor` begins with.
+import { statfs } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { formatByteSize } from '../base/byte-size.ts';
+import { errnoOf, isAppError } from '../base/errors.ts';
+import type { Finding } from '../model/finding.ts';
+import type { RepositorySettings } from '../model/repository-settings.ts';
+import { acquireLock, readLocks } from '../repository/lock.ts';
+import type { Repository } from '../repository/repository.ts';
+import { loadSnapshots } from '../repository/snapshot.ts';
+import { parseLocation } from '../storage/location.ts';
+import type { CommandContext } from './context.ts';
+import { ageWords, count, plainStyle, shortId, shortTime } from './style.ts';
+
+export async function* checkRepository(settings: RepositorySettings, context: CommandContext): AsyncGenerator<Finding> {
+  const location = parseLocation(settings.location);
+  if (location.kind === 'local') yield await spaceFinding('disk space', resolve(context.workingFolder, location.path));
+  else yield* context.reportBucket(settings);
+  const opened = await openFinding(settings, context);
+  yield opened.finding;
+  if (opened.isOpen) {
+    yield await writeFinding(settings, context);
+    await using reading = await context.openRepository(settings, 'read');
+    yield await lockFinding(reading.repository, context);
+    yield await snapshotFinding(reading.repository, context);
+  }
+}
+
+/** From an error of the world to a finding; what is none is a defect and goes on. */
+export function findingOf(aspect: string, error: unknown): Finding {
+  if (!isAppError(error)) throw error;
+  return { aspect, outcome: 'failed', message: error.message, hint: error.hint };
+}
+
+async function openFinding(
+  settings: RepositorySettings,
+  context: CommandContext,
+): Promise<{ readonly finding: Finding; readonly isOpen: boolean }> {
+  const aspect = 'repository';
+  try {
+    await using opened = await context.openRepository(settings, 'read');
+    const { config, store } = opened.repository;
+    const message = `${shortId(config.id)} at ${store.properties.location} opens (chunker ${config.chunkerDefault})`;
+    return { isOpen: true, finding: { aspect, outcome: 'passed', message } };
+  } catch (error) {
+    context.signal.throwIfAborted();
+    return { isOpen: false, finding: findingOf(aspect, error) };
+  }
+}
+
+/** Takes and gives back a lock: that needs the rights to write and to remove. */
+async function writeFinding(settings: RepositorySettings, context: CommandContext): Promise<Finding> {
+  const aspect = 'write access';
+  try {
+    await using opened = await context.openRepository(settings, 'write');
+    await using lock = await acquireLock(opened.repository, { isExclusive: false, signal: context.signal });
+    await lock.check();
+    return { aspect, outcome: 'passed', message: 'files can be written and removed' };
+  } catch (error) {
+    context.signal.throwIfAborted();
+    return findingOf(aspect, error);
+  }
+}
+
+async function lockFinding(repository: Repository, { signal, clock }: CommandContext): Promise<Finding> {
+  const aspect = 'locks';
+  const locks = await readLocks(repository, signal);
+  const stale = locks.filter(({ isStale }) => isStale);
+  const [first] = stale;
+  if (first !== undefined) {
+    const since = ageWords(first.time, plainStyle({ nowMs: clock.now() }));
+    return {
+      aspect,
+      outcome: 'warning',
+      message: `${count(stale.length, 'stale lock')}, the first of process ${first.pid} of ${first.hostname}, ${since}`,
+      hint: "Make sure that no process works there, then run 'lifeboat repository unlock'.",
+    };
+  }
+  const message = locks.length === 0 ? 'none' : `${count(locks.length, 'lock')} of running processes`;
+  return { aspect, outcome: 'passed', message };
+}
+
+/** A snapshot from the future says that some clock is, or was, wrong: ages and retention go by these times. */
+async function snapshotFinding(repository: Repository, { signal, clock }: CommandContext): Promise<Finding> {
+  const aspect = 'snapshots';
+  const snapshots = await loadSnapshots(repository, signal);
+  const newest = snapshots.at(-1);
+  if (newest === undefined) {
+    return { aspect, outcome: 'warning', message: 'none yet', hint: "Take the first with 'lifeboat backup'." };
+  }
+  const style = plainStyle({ nowMs: clock.now(), timeZone: Temporal.Now.timeZoneId() });
+  if (Temporal.Instant.from(newest.time).epochMilliseconds > clock.now() + 60_000) {
+    const message = `the newest is of ${shortTime(newest.time, style)}, which is in the future`;
+    return {
+      aspect,
+      outcome: 'warning',
+      message,
+      hint: 'Correct the clock of this machine, or of the one that wrote it.',
+    };
+  }
+  return { aspect, outcome: 'passed', message: `${snapshots.length}, the newest ${ageWords(newest.time, style)}` };
+}
+
+const spaceLowBytes = 1024 ** 3;
+
+/** Free space where a folder is, or would be. */
+export async function spaceFinding(aspect: string, folder: string): Promise<Finding> {
+  for (let place = folder; ; place = dirname(place)) {
+    try {
+      const { bavail, blocks, bsize } = await statfs(place);
+      const freeBytes = bavail * bsize;
+      const message = `${formatByteSize(freeBytes)} free of ${formatByteSize(blocks * bsize)} at ${place}`;
+      const isLow = freeBytes < spaceLowBytes && freeBytes < blocks * bsize * 0.05;
+      const hint = "See what a retention run would free: 'lifeboat retention --dry-run'.";
+      return isLow ? { aspect, outcome: 'warning', message, hint } : { aspect, outcome: 'passed', message };
+    } catch (error) {
+      const errno = errnoOf(error);
+      if (errno === 'ENOENT' && dirname(place) !== place) continue;
+      const hint = 'Let this user enter the folder.';
+      return { aspect, outcome: 'inconclusive', message: `can't look at ${place}: ${errno ?? 'error'}`, hint };
+    }
+  }
+}

@@ -1,0 +1,79 @@
+// From policies to what stays and what goes: the decision that `retention`, `repository forget` and `doctor` share.
+import type { Application } from '../model/application.ts';
+import { decideRetention, type RetentionDecision, type RetentionPolicy } from '../model/retention.ts';
+import { groupSnapshots } from '../model/snapshot-groups.ts';
+import { componentOf } from '../operations/restore/select-point.ts';
+import { loadSnapshots, type StoredSnapshot } from '../repository/snapshot.ts';
+import type { Repository } from '../repository/repository.ts';
+import type { CommandContext } from './context.ts';
+import { provenTrees } from './proofs.ts';
+import { shortId, shortTime, type Style } from './style.ts';
+import { table } from './table.ts';
+
+export interface RetainedSnapshot {
+  readonly id: StoredSnapshot['id'];
+  readonly time: string;
+  readonly component: string | undefined;
+  readonly keep: boolean;
+  readonly reasons: readonly string[];
+}
+
+export interface RetentionRequest {
+  /** The policy of a component's snapshots; undefined leaves them alone. */
+  policyOf(component: string | undefined): RetentionPolicy | undefined;
+  readonly host?: string | undefined;
+  readonly forgetProven: boolean;
+}
+
+/** A component that the configuration no longer names has no policy: its snapshots stay until someone removes them. */
+export function policyIn(application: Application, repository: string): RetentionRequest['policyOf'] {
+  return (name) =>
+    application.components
+      .find((component) => component.name === name)
+      ?.policy.targets.find((target) => target.repository === repository)?.retention;
+}
+
+/** Groups are those of restic: same host, same paths. Newest first in each. */
+export async function decideRetentionOf(
+  repository: Repository,
+  request: RetentionRequest,
+  { clock, signal }: Pick<CommandContext, 'clock' | 'signal'>,
+): Promise<RetainedSnapshot[]> {
+  const all = await loadSnapshots(repository, signal);
+  const snapshots = all.filter(({ hostname }) => request.host === undefined || hostname === request.host);
+  const trees = await provenTrees(repository, signal);
+  const provenIds = new Set(snapshots.filter(({ tree }) => trees.has(tree)).map(({ id }) => id as string));
+  const decisions: RetentionDecision<StoredSnapshot>[] = [];
+  for (const component of new Set(snapshots.map(componentOf))) {
+    const policy = request.policyOf(component);
+    if (policy === undefined) continue;
+    const own = snapshots.filter((snapshot) => componentOf(snapshot) === component);
+    const context = { now: clock.now(), provenIds, verifiedIds: new Set<string>(), forgetProven: request.forgetProven };
+    for (const group of groupSnapshots(own)) decisions.push(...decideRetention(group.snapshots, policy, context));
+  }
+  return decisions.map(({ snapshot, keep, reasons }) => ({
+    id: snapshot.id,
+    time: snapshot.time,
+    component: componentOf(snapshot),
+    keep,
+    reasons,
+  }));
+}
+
+export function retentionTable(snapshots: readonly RetainedSnapshot[], style: Style): string {
+  const columns = [
+    { title: '' },
+    { title: 'ID' },
+    { title: 'Time' },
+    { title: 'Component', shrinksTo: 10 },
+    { title: 'Why', shrinksTo: 14 },
+  ];
+  const rows = snapshots.map(({ id, time, component, keep, reasons }) => [
+    keep ? style.paint('green', 'keep') : style.paint('red', 'remove'),
+    shortId(id),
+    shortTime(time, style),
+    component ?? '',
+    reasons.join(', '),
+  ]);
+  return table(columns, rows, style);
+}

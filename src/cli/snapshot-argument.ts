@@ -1,0 +1,27 @@
+// Opens a repository for reading one snapshot: what `ls`, `dump`, `find` and `diff` begin with.
+import { selectPoint, type PointRequest } from '../operations/restore/select-point.ts';
+import type { IndexedRepository } from '../repository/blob-reader.ts';
+import { loadIndex } from '../repository/load-index.ts';
+import { loadSnapshots, type StoredSnapshot } from '../repository/snapshot.ts';
+import { provenTrees } from './proofs.ts';
+import type { CommandContext, OpenedRepository } from './context.ts';
+
+/** Help for every argument that names a snapshot. */
+export const snapshotWords = 'latest, latest-proven, before:<time>, or the first digits of an id';
+
+export interface ReadableSnapshot {
+  readonly snapshot: StoredSnapshot;
+  readonly indexed: IndexedRepository;
+}
+
+/** The snapshot and an index to read it with. Snapshots first: the index then surely has what they need. */
+export async function openSnapshot(
+  { repository }: OpenedRepository,
+  request: PointRequest,
+  { signal }: Pick<CommandContext, 'signal'>,
+): Promise<ReadableSnapshot> {
+  const snapshots = await loadSnapshots(repository, signal);
+  const proven = request.from === 'latest-proven' ? await provenTrees(repository, signal) : new Set<string>();
+  const snapshot = selectPoint(snapshots, request, (tree) => proven.has(tree));
+  return { snapshot, indexed: { repository, index: await loadIndex(repository, signal) } };
+}

@@ -1,0 +1,62 @@
+import { describe, expect, test } from 'vitest';
+import { plainStyle } from './style.ts';
+import { table } from './table.ts';
+
+const columns = [
+  { title: 'ID' },
+  { title: 'Size', align: 'right' as const },
+  { title: 'Path', shrinksTo: 10, keeps: 'end' as const },
+  { title: 'Note', shrinksTo: 6 },
+];
+
+describe('table', () => {
+  test('makes columns as wide as their content, numbers to the right, nothing behind the last', () => {
+    const text = table(
+      columns,
+      [
+        ['a1', '1 KiB', '/srv/a', ''],
+        ['b2', '12 KiB', '/srv/uploads', 'x'],
+      ],
+      plainStyle(),
+    );
+    expect(text).toMatchInlineSnapshot(`
+      "ID    Size  Path          Note
+      a1   1 KiB  /srv/a
+      b2  12 KiB  /srv/uploads  x"
+    `);
+  });
+
+  test.each([40, 60, 80])(
+    'never has a line of more than %i columns, and keeps the telling end of what it cuts',
+    (widthColumns) => {
+      const rows = [['0123abcd', '1.5 GiB', `/srv/${'deep/'.repeat(20)}report.pdf`, 'a long note '.repeat(5)]];
+      const lines = table(columns, rows, plainStyle({ widthColumns })).split('\n');
+      expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(widthColumns);
+      expect(lines[1]).toMatch(/….*port\.pdf/);
+    },
+  );
+
+  test('counts colours as nothing, so that columns stay straight', () => {
+    const red = (text: string): string => `\u001B[31m${text}\u001B[39m`;
+    const text = table(
+      [{ title: 'State' }, { title: 'Name' }],
+      [
+        [red('bad'), 'x'],
+        ['passed', 'y'],
+      ],
+      plainStyle(),
+    );
+    expect(text.replaceAll(/\u001B\[\d+m/g, '')).toMatchInlineSnapshot(`
+      "State   Name
+      bad     x
+      passed  y"
+    `);
+  });
+
+  test('lets no control character of a name reach the terminal', () => {
+    const text = table([{ title: 'Path' }], [['a\u001B[2Jb\u001B]0;title\u0007c\nd\re']], plainStyle());
+    expect(text.split('\n')).toHaveLength(2);
+    // oxlint-disable-next-line no-control-regex -- they are what must not be there
+    expect(text).not.toMatch(/[\u0000-\u0009\u000B-\u001F\u007F]/);
+  });
+});

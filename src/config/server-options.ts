@@ -1,0 +1,79 @@
+// From a component's settings (a URL, or host, port and user) to what the sources of servers take.
+import { tmpdir } from 'node:os';
+import { delimiter } from 'node:path';
+import { AppError } from '../base/errors.ts';
+import type { Component } from '../model/component.ts';
+import { variable, type Environment } from './environment.ts';
+
+type PostgresComponent = Extract<Component, { type: 'postgres' }>;
+type RedisComponent = Extract<Component, { type: 'redis' }>;
+
+const lockWaitMaxMs = 30_000;
+
+export function postgresOptions(component: PostgresComponent, environment: Environment) {
+  const url = serverUrl(component);
+  const database = url === undefined ? '' : decodeURIComponent(url.pathname.slice(1));
+  return {
+    ...addressOf(component, url),
+    user: textOf(url?.username) ?? component.user ?? 'postgres',
+    ssl: sslOf(component, url, environment),
+    databases: component.databases ?? (database === '' ? [] : [database]),
+    lockWaitMaxMs,
+    programFolders: (variable(environment, 'PATH') ?? '').split(delimiter).filter((folder) => folder !== ''),
+    sandboxFolder: tmpdir(),
+  };
+}
+
+export function redisAddress(component: RedisComponent) {
+  const url = serverUrl(component);
+  if (url?.protocol === 'unix:') return { host: '', port: 0, socketPath: url.pathname, password: component.password };
+  return { ...addressOf(component, url), username: textOf(url?.username) ?? component.username };
+}
+
+const portsDefault = { postgres: 5432, redis: 6379 } as const;
+
+function addressOf(component: PostgresComponent | RedisComponent, url: URL | undefined) {
+  // A socket's folder can't stand where a host name stands, so it may come as a parameter.
+  const hostOfUrl = url?.searchParams.get('host') ?? textOf(url?.hostname)?.replace(/^\[(.*)\]$/, '$1');
+  const port = textOf(url?.port);
+  return {
+    host: hostOfUrl ?? component.host ?? 'localhost',
+    port: port === undefined ? (component.port ?? portsDefault[component.type]) : Number(port),
+    password: textOf(url?.password) ?? component.password,
+  };
+}
+
+function textOf(part: string | undefined): string | undefined {
+  return part === undefined || part === '' ? undefined : decodeURIComponent(part);
+}
+
+function sslOf({ name, sslmode }: PostgresComponent, url: URL | undefined, environment: Environment) {
+  const mode = url?.searchParams.get('sslmode') ?? sslmode;
+  switch (mode) {
+    case 'disable':
+    case 'prefer':
+    case 'require':
+      return { mode } as const;
+    case 'allow':
+      return { mode: 'prefer' } as const;
+    case 'verify-ca':
+    case 'verify-full': {
+      const named = url?.searchParams.get('sslrootcert') ?? variable(environment, 'PGSSLROOTCERT');
+      return { mode, rootCertificateFile: named ?? `${environment.homeFolder}/.postgresql/root.crt` } as const;
+    }
+    default:
+      throw new AppError('CONFIG_INVALID', `the url of component ${name} has the unknown sslmode '${mode}'`, {
+        hint: 'Use disable, prefer, require, verify-ca or verify-full.',
+      });
+  }
+}
+
+function serverUrl({ name, url: text }: PostgresComponent | RedisComponent): URL | undefined {
+  if (text === undefined) return undefined;
+  const url = URL.parse(text);
+  if (url !== null) return url;
+  // Its password must not be repeated.
+  throw new AppError('CONFIG_INVALID', `the url of component ${name} is not a valid URL (not shown)`, {
+    hint: "Write it as 'scheme://user@host:port/database', with special characters percent-encoded.",
+  });
+}

@@ -1,0 +1,22 @@
+// The entry: from the process (arguments, environment, streams, signals) to an exit code.
+import { readFileSync } from 'node:fs';
+
+const packageFile = readFileSync(new URL('../package.json', import.meta.url), 'utf8');
+const { version } = JSON.parse(packageFile) as { readonly version: string };
+const args = process.argv.slice(2);
+
+if (args.length === 1 && (args[0] === '--version' || args[0] === '-V')) {
+  // Asked for by scripts and monitors, often: worth no more than reading one file.
+  process.stdout.write(`${version}\n`);
+} else {
+  const { runProgram } = await import('./cli/program.ts');
+  const { programParts } = await import('./app.ts');
+  const { watchInterruption } = await import('./cli/interruption.ts');
+  const { readEnvironment } = await import('./config/environment.ts');
+  using interruption = watchInterruption(process);
+  const { stdin, stdout, stderr } = process;
+  const { signal } = interruption;
+  const parts = { version, environment: readEnvironment(), streams: { stdin, stdout, stderr }, signal };
+  const exitCode = await runProgram(args, programParts(parts, interruption));
+  process.exitCode ??= exitCode;
+}

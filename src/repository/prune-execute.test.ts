@@ -1,0 +1,202 @@
+import { beforeEach, expect, test } from 'vitest';
+import {
+  namesIn,
+  noise,
+  sampleRepository,
+  smallPackBytes,
+  type SampleRepository,
+} from '../../test/support/sample-repository.ts';
+import { noSignal } from '../../test/support/repository.ts';
+import { faultyStore } from '../storage/faulty.ts';
+import type { BlobIndex, BlobLocation } from './blob-index.ts';
+import { loadIndex } from './load-index.ts';
+import { forgetSnapshots } from './forget.ts';
+import type { SnapshotId } from './ids.ts';
+import { placeEntries, encodeIndex } from './index-file.ts';
+import { encodeHeader } from './pack-header.ts';
+import { hashOf, type PackId } from './ids.ts';
+import { prune, type PruneRequest } from './prune-execute.ts';
+import { saveJson } from './repository.ts';
+import { seal } from './seal.ts';
+import { verifyRepository } from './verify.ts';
+
+let sample: SampleRepository;
+const forget = (...ids: SnapshotId[]): Promise<void> => forgetSnapshots(sample.repository, ids, { signal: noSignal });
+const pruneAll = (request: Partial<PruneRequest> = {}) =>
+  prune(sample.repository, {
+    maxUnused: { bytes: 0 },
+    packTargetBytes: smallPackBytes,
+    pool: sample.workers,
+    signal: noSignal,
+    ...request,
+  });
+const verify = () => verifyRepository(sample.repository, { level: 'data', pool: sample.workers, signal: noSignal });
+
+beforeEach(async () => {
+  sample = await sampleRepository();
+});
+
+const recordsIn = (index: BlobIndex): BlobLocation[] =>
+  Array.from({ length: index.size }, (_, record) => index.at(record));
+
+/** Two snapshots that share some files. */
+async function twoSnapshots() {
+  const shared = { same: noise(1, 1500), also: noise(2, 1500) };
+  const first = await sample.save({ ...shared, old: noise(3, 1500), older: noise(4, 1500) });
+  const second = await sample.save({ ...shared, new: noise(5, 1500) });
+  return { first, second, kept: { ...shared, new: noise(5, 1500) } };
+}
+
+test('a prune after a forget frees what only the forgotten snapshot needed, and nothing else', async () => {
+  const { first, second, kept } = await twoSnapshots();
+  await forget(first.id);
+  const before = await namesIn(sample.store);
+  const decision = await pruneAll();
+  expect(decision.bytes.freed).toBeGreaterThan(2500);
+  expect(await namesIn(sample.store)).not.toEqual(before);
+  expect(await sample.restore(second)).toEqual(kept);
+  expect((await verify()).findings).toEqual([]);
+  expect((await pruneAll({ isDryRun: true })).bytes).toMatchObject({ unused: 0, unindexed: 0 });
+});
+
+test('a dry run decides the same and changes nothing', async () => {
+  const { first } = await twoSnapshots();
+  await forget(first.id);
+  const before = await namesIn(sample.store);
+  const announced = await pruneAll({ isDryRun: true });
+  expect(await namesIn(sample.store)).toEqual(before);
+  expect(await pruneAll()).toEqual(announced);
+});
+
+test('without any snapshot everything goes', async () => {
+  const { first, second } = await twoSnapshots();
+  await forget(first.id, second.id);
+  await pruneAll();
+  expect(await namesIn(sample.store, 'data/')).toEqual([]);
+  expect(await namesIn(sample.store, 'index/')).toEqual([]);
+});
+
+test.each(['snapshots/', 'index/', 'data/'])(
+  'a file of %s that is damaged or missing makes it delete nothing',
+  async (prefix) => {
+    const { first } = await twoSnapshots();
+    await forget(first.id);
+    // Of the packs one with a tree, which the walk reads; the data is only looked at when it is moved.
+    const { index } = await sample.indexed();
+    const treePack = [...Array(index.size).keys()]
+      .map((record) => index.at(record))
+      .findLast(({ type }) => type === 'tree');
+    const names = await namesIn(sample.store, prefix);
+    const name = names.find((each) => prefix !== 'data/' || each.endsWith(treePack?.pack ?? '')) ?? '';
+    const bytes = await sample.store.get(name);
+    const broken = Buffer.from(bytes);
+    broken[20] = (broken[20] ?? 0) ^ 1;
+    await sample.store.put(name, [broken]);
+    const before = await namesIn(sample.store);
+    await expect(pruneAll()).rejects.toMatchObject({ code: 'REPOSITORY_DAMAGED' });
+    expect(await namesIn(sample.store)).toEqual(before);
+    if (prefix !== 'data/') return;
+    await sample.store.remove(name);
+    await expect(pruneAll()).rejects.toMatchObject({ code: 'REPOSITORY_DAMAGED' });
+    expect(await namesIn(sample.store)).toEqual(before.filter((each) => each !== name));
+  },
+);
+
+test('a damaged blob is never written again: the prune stops before it deletes', async () => {
+  const { first, second } = await twoSnapshots();
+  await forget(first.id);
+  const { repack } = await pruneAll({ isDryRun: true });
+  const { index } = await sample.indexed();
+  const pack = repack.find((each) => recordsIn(index).some((place) => place.pack === each && place.type === 'data'));
+  const name = (await namesIn(sample.store, 'data/')).find((each) => each.endsWith(pack ?? 'none')) ?? '';
+  const bytes = Buffer.from(await sample.store.get(name));
+  // Every blob of the pack.
+  for (let at = 5; at < bytes.length - 300; at += 100) bytes[at] = (bytes[at] ?? 0) ^ 1;
+  await sample.store.put(name, [bytes]);
+  const before = await namesIn(sample.store, 'data/');
+  await expect(pruneAll()).rejects.toThrow(name);
+  expect(await namesIn(sample.store, 'data/')).toEqual(expect.arrayContaining(before));
+  expect(await sample.restore(second).catch((error: unknown) => error)).toMatchObject({ code: 'REPOSITORY_DAMAGED' });
+});
+
+/** Writes a pack with copies of blobs that are there already, and lists it. */
+async function duplicate(damage: boolean): Promise<PackId> {
+  const { repository, store } = sample;
+  const { index } = await sample.indexed();
+  const places = recordsIn(index).filter(({ type }) => type === 'data');
+  const sealed: Buffer[] = [];
+  for (const { pack, offsetBytes: offset, lengthBytes: length } of places) {
+    const bytes = await store.get(`data/${pack.slice(0, 2)}/${pack}`, { offset, length });
+    if (damage) bytes[17] = (bytes[17] ?? 0) ^ 1;
+    sealed.push(bytes);
+  }
+  const header = seal(repository.keys, encodeHeader(places));
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(header.length);
+  const bytes = Buffer.concat([...sealed, header, length]);
+  const id = hashOf(bytes) as PackId;
+  await store.put(`data/${id.slice(0, 2)}/${id}`, [bytes]);
+  const json = encodeIndex([{ id, entries: placeEntries(places) }]);
+  await saveJson(repository, { kind: 'index', json }, noSignal);
+  return id;
+}
+
+test.each([false, true])('of blobs stored twice one copy stays; one of them damaged: %s', async (isDamaged) => {
+  const { second, kept, first } = await twoSnapshots();
+  await duplicate(isDamaged);
+  await forget(first.id);
+  await pruneAll();
+  const { index } = await sample.indexed();
+  const ids = [...Array(index.size).keys()].map((record) => index.at(record).id);
+  expect(new Set(ids).size).toBe(ids.length);
+  if (!isDamaged) {
+    expect(await sample.restore(second)).toEqual(kept);
+    expect((await verify()).errors).toBe(0);
+  }
+});
+
+test('packs that no index lists are removed', async () => {
+  const { second, kept } = await twoSnapshots();
+  const orphan = `data/ab/ab${'0'.repeat(62)}`;
+  await sample.store.put(orphan, [Buffer.from('left by a writer that died')]);
+  const decision = await pruneAll();
+  expect(decision.removeUnindexed).toEqual([{ pack: `ab${'0'.repeat(62)}`, sizeBytes: 26 }]);
+  expect(await namesIn(sample.store)).not.toContain(orphan);
+  expect(await sample.restore(second)).toEqual(kept);
+});
+
+test('a prune that dies at any call leaves everything restorable, and the next one finishes the work', async () => {
+  const { first, second, kept } = await twoSnapshots();
+  await forget(first.id);
+  // The last call removes the lock.
+  const calls = await countCalls();
+  expect(calls).toBeGreaterThan(20);
+  for (let callsBeforeCrash = 1; callsBeforeCrash < calls - 1; callsBeforeCrash += 1) {
+    const disk = sample.store.clone();
+    const repository = { ...sample.repository, store: faultyStore(disk, { random: () => 0.5, callsBeforeCrash }) };
+    const request = {
+      maxUnused: { bytes: 0 },
+      packTargetBytes: smallPackBytes,
+      pool: sample.workers,
+      signal: noSignal,
+    };
+    await expect(prune(repository, request)).rejects.toThrow('dead');
+    const after = { ...sample.repository, store: disk };
+    await prune(after, request);
+    const { errors, notes } = await verifyRepository(after, { level: 'data', pool: sample.workers, signal: noSignal });
+    expect({ errors, notes, callsBeforeCrash }).toEqual({ errors: 0, notes: 0, callsBeforeCrash });
+    const { size } = await loadIndex(after, noSignal);
+    expect(size).toBeGreaterThan(3);
+  }
+  await pruneAll();
+  expect(await sample.restore(second)).toEqual(kept);
+});
+
+async function countCalls(): Promise<number> {
+  const store = faultyStore(sample.store.clone(), { random: () => 0.5 });
+  await prune(
+    { ...sample.repository, store },
+    { maxUnused: { bytes: 0 }, packTargetBytes: smallPackBytes, pool: sample.workers, signal: noSignal },
+  );
+  return store.callCount;
+}
