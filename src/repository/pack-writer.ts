@@ -17,6 +17,8 @@ export const packTargetBytes: Readonly<Record<BlobType, number>> = { data: 16 * 
 const packOverhangBytes = chunkMaxBytes + 64 * 1024;
 /** An index file is written at least this often, so that an interrupted backup finds its work again. */
 const indexIntervalMs = 10 * 60_000;
+/** After an interruption nobody wants to wait long. */
+const lastIndexMaxMs = 15_000;
 /** Packs under way to the store at once; each is held in memory until it is there. */
 const uploadsMax = 2;
 
@@ -107,10 +109,24 @@ export class PackWriter implements AsyncDisposable {
     this.#throwFailure();
   }
 
-  /** After a failure: waits until nothing more goes to the store, so that the lock can be let go. */
+  /**
+   * After a failure: waits until nothing more goes to the store, so that the lock can be let go, and lists what was
+   * stored, so that the next run finds it. If that fails too, only time is lost: the failure itself is what is told.
+   */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#failure ??= new Error('the pack writer was closed');
     await Promise.allSettled([...this.#underway, this.#indexing]);
+    await this.#listStored().catch(() => undefined);
+  }
+
+  async #listStored(): Promise<void> {
+    while (this.#unlisted.length > 0) {
+      const packs = takePacks(this.#unlisted, indexBlobsMax);
+      await this.#options.beforeIndex();
+      const signal = AbortSignal.timeout(lastIndexMaxMs);
+      await saveJson(this.#repository, { kind: 'index', json: encodeIndex(packs) }, signal);
+      this.#unlisted = this.#unlisted.slice(packs.length);
+    }
   }
 
   async #close(type: BlobType): Promise<void> {

@@ -1,6 +1,6 @@
 // One backup of one component into one repository: source session → trees and packs → index → snapshot.
 import { hostname, userInfo } from 'node:os';
-import { AppError, messageOf } from '../../base/errors.ts';
+import { AppError, firstFailure, messageOf } from '../../base/errors.ts';
 import type { JsonObject } from '../../base/json.ts';
 import { BlobWriter, type SavedFile } from '../../repository/blob-writer.ts';
 import type { IndexedRepository } from '../../repository/blob-reader.ts';
@@ -66,6 +66,14 @@ export const ownFolder = '/.lifeboat';
 
 /** Backs up. What was stored stays stored if this rejects or is aborted; a snapshot appears only at the very end. */
 export async function backup(repository: Repository, source: Source, options: BackupOptions): Promise<BackupResult> {
+  try {
+    return await backupLocked(repository, source, options);
+  } catch (error) {
+    throw firstFailure(error);
+  }
+}
+
+async function backupLocked(repository: Repository, source: Source, options: BackupOptions): Promise<BackupResult> {
   const startedNs = BigInt(repository.clock.now()) * 1_000_000n;
   await using lock = await acquireLock(repository, {
     isExclusive: false,

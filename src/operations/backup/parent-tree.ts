@@ -60,7 +60,16 @@ export function isUnchanged(
     parent.content !== undefined &&
     parent.sizeBytes === metadata.sizeBytes &&
     parent.inode === metadata.inode &&
-    parseTime(parent.mtime) === metadata.mtimeNs &&
-    parseTime(parent.ctime) === metadata.ctimeNs
+    isTime(parent.mtime, metadata.mtimeNs) &&
+    isTime(parent.ctime, metadata.ctimeNs)
   );
+}
+
+/** A parent may come from anywhere: what it calls a time may be none. */
+function isTime(text: string, timeNs: bigint): boolean {
+  try {
+    return parseTime(text) === timeNs;
+  } catch {
+    return false;
+  }
 }
