@@ -46,6 +46,8 @@ export class PackWriter implements AsyncDisposable {
   readonly #freeBuffers: Buffer[] = [];
   /** Blobs that are in no index yet: in an open pack, or under way. */
   readonly #pending = new Set<string>();
+  /** Trees this writer stored since those in the repository are not trusted. */
+  #treesAnew: Set<string> | undefined;
   readonly #uploads: Semaphore;
   readonly #underway = new Set<Promise<void>>();
   #unlisted: IndexedPack[] = [];
@@ -68,7 +70,14 @@ export class PackWriter implements AsyncDisposable {
 
   /** Whether a blob is stored or will be before `finish` resolves. */
   isKnown(type: BlobType, id: BlobId): boolean {
-    return this.#pending.has(`${type}${id}`) || this.#index.has(type, id);
+    const key = `${type}${id}`;
+    if (this.#pending.has(key)) return true;
+    return this.#index.has(type, id) && (type === 'data' || this.#treesAnew?.has(key) !== false);
+  }
+
+  /** A stored tree can't be read, and nobody knows which below it can: from now on all that come are stored again. */
+  distrustTrees(): void {
+    this.#treesAnew ??= new Set();
   }
 
   /** Says that this writer will get the blob; false if it is known already. */
@@ -161,7 +170,10 @@ export class PackWriter implements AsyncDisposable {
     this.storedBytes += packSizeOf(pack.entries);
     const entries = placeEntries(pack.entries);
     this.#index.addPack(id, entries);
-    for (const entry of entries) this.#pending.delete(`${entry.type}${entry.id}`);
+    for (const { type: kind, id: blob } of entries) {
+      this.#pending.delete(`${kind}${blob}`);
+      if (kind === 'tree') this.#treesAnew?.add(`${kind}${blob}`);
+    }
     this.#unlisted.push({ id, entries });
     this.#unlistedBlobs += entries.length;
     const isDue = this.#repository.clock.now() - this.#indexedAtMs > indexIntervalMs;

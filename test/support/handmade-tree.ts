@@ -22,13 +22,14 @@ export interface RawNode {
 export interface HandmadeSnapshot {
   readonly nodes: readonly RawNode[];
   readonly paths?: readonly string[] | undefined;
+  readonly time?: string | undefined;
   /** What the writer believes to be stored; an empty one makes it store all again. */
   readonly index?: BlobIndex | undefined;
 }
 
 export async function saveHandmade(
   repository: Repository,
-  { nodes, paths = [], index: known }: HandmadeSnapshot,
+  { nodes, paths = [], time = '2026-11-20T10:00:00Z', index: known }: HandmadeSnapshot,
   pool: Workers,
 ): Promise<StoredSnapshot> {
   const index = known ?? (await loadIndex(repository, noSignal));
@@ -40,7 +41,7 @@ export async function saveHandmade(
   await writer.finish();
   const snapshot = {
     ...{ tree, paths, tags: [], excludes: [], hostname: 'hostile', username: 'mallory', uid: 0, gid: 0 },
-    ...{ time: '2026-11-20T10:00:00Z', program_version: 'none', lifeboat: { component: 'files', source: 'files' } },
+    ...{ time, program_version: 'none', lifeboat: { component: 'files', source: 'files' } },
   };
   return saveSnapshot(repository, snapshot, noSignal);
 }

@@ -133,7 +133,10 @@ class BackupRun {
     const parent = findParent(snapshots, { host, paths: this.#paths });
     const chunker = options.chunker ?? this.#inheritedChunker(parent);
     await using writer = this.#createWriter(chunker);
-    const parentTree = new ParentTree(indexed, this.#parts.signal);
+    const parentTree = new ParentTree(indexed, {
+      signal: this.#parts.signal,
+      onUnreadable: () => writer.distrustTrees(),
+    });
     await parentTree.enterRoot(parent?.tree);
     const builder = new TreeBuilder(writer, { events: parentTree, timeNs: startedNs });
     for await (const entry of session.entries(this.#parts.signal)) {
