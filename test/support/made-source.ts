@@ -1,13 +1,15 @@
 // Sources that a test makes up: entries from nowhere, or real ones between whose discovery and reading the disk changes.
+import type { Fingerprint } from '../../src/model/fingerprint.ts';
 import type { Entry, Source } from '../../src/sources/source.ts';
 
 export interface MadeSource {
   readonly paths?: readonly string[];
   entries(signal: AbortSignal): AsyncIterable<Entry> | Iterable<Entry>;
+  readonly fingerprint?: Fingerprint | undefined;
   close?(): Promise<void>;
 }
 
-export function madeSource({ paths = ['/made'], entries, close }: MadeSource): Source {
+export function madeSource({ paths = ['/made'], entries, fingerprint, close }: MadeSource): Source {
   return {
     kind: 'made',
     restore: { kind: 'tree' },
@@ -19,7 +21,7 @@ export function madeSource({ paths = ['/made'], entries, close }: MadeSource): S
           yield* entries(signal);
         },
         facts: () => Promise.resolve({}),
-        fingerprint: () => Promise.resolve(undefined),
+        fingerprint: () => Promise.resolve(fingerprint),
         [Symbol.asyncDispose]: () => close?.() ?? Promise.resolve(),
       }),
   };
