@@ -1,7 +1,7 @@
 // A repository in a bucket gives back what one on disk does: with the cache that remote stores get, and without.
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { AppError } from '../../src/base/errors.ts';
 import { seededRandom, systemRandom } from '../../src/base/random.ts';
 import { initRepository, openRepository } from '../../src/repository/open-repository.ts';
@@ -77,7 +77,8 @@ await describeWithS3('a repository in a bucket', () => {
   };
 
   test('comes back as from a disk', async () => {
-    await expectRestored(repository);
+    expect((await restoreTo(repository, { pool, target, base: data })).problems).toEqual([]);
+    expect(listFolder(target).slice(1)).toEqual(listFolder(data).slice(1));
     rmSync(target, { recursive: true });
   });
 

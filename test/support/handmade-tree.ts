@@ -34,16 +34,28 @@ export async function saveHandmade(
 ): Promise<StoredSnapshot> {
   const index = known ?? (await loadIndex(repository, noSignal));
   await using writer = new BlobWriter(repository, index, {
-    ...{ pool, signal: noSignal, chunker: 'gear', compressionLevel: 1 },
+    pool,
+    signal: noSignal,
+    chunker: 'gear',
+    compressionLevel: 1,
     beforeIndex: () => Promise.resolve(),
   });
   const tree = await saveNodes(writer, nodes);
   await writer.finish();
   const snapshot = {
-    ...{ tree, paths, tags: [], excludes: [], hostname: 'hostile', username: 'mallory', uid: 0, gid: 0 },
-    ...{ time, program_version: 'none', lifeboat: { component: 'files', source: 'files' } },
+    tree,
+    paths,
+    tags: [],
+    excludes: [],
+    hostname: 'hostile',
+    username: 'mallory',
+    uid: 0,
+    gid: 0,
+    time,
+    program_version: 'none',
+    lifeboat: { component: 'files', source: 'files' },
   };
-  return saveSnapshot(repository, snapshot, noSignal);
+  return await saveSnapshot(repository, snapshot, noSignal);
 }
 
 async function saveNodes(writer: BlobWriter, nodes: readonly RawNode[]): Promise<BlobId> {

@@ -9,20 +9,22 @@ export interface MadeSource {
   close?(): Promise<void>;
 }
 
-export function madeSource({ paths = ['/made'], entries, fingerprint, close }: MadeSource): Source {
+export function madeSource(made: MadeSource): Source {
+  const { paths = ['/made'], fingerprint } = made;
   return {
     kind: 'made',
     restore: { kind: 'tree' },
     async *check() {},
     open: () =>
       Promise.resolve({
-        ...{ paths, problems: [] },
+        paths,
+        problems: [],
         async *entries(signal: AbortSignal) {
-          yield* entries(signal);
+          yield* made.entries(signal);
         },
         facts: () => Promise.resolve({}),
         fingerprint: () => Promise.resolve(fingerprint),
-        [Symbol.asyncDispose]: () => close?.() ?? Promise.resolve(),
+        [Symbol.asyncDispose]: () => made.close?.() ?? Promise.resolve(),
       }),
   };
 }
@@ -34,7 +36,8 @@ export function disturbedSource(inner: Source, act: (entry: Entry) => Promise<vo
     async open(signal) {
       const session = await inner.open(signal);
       return {
-        ...{ paths: session.paths, problems: session.problems },
+        paths: session.paths,
+        problems: session.problems,
         async *entries(each: AbortSignal) {
           for await (const entry of session.entries(each)) {
             await act(entry);

@@ -47,14 +47,14 @@ export class ParentTree {
   /** A damaged parent costs time, never the backup: what can't be read counts as changed. */
   async #load(tree: BlobId | undefined): Promise<Folder> {
     if (tree === undefined || !this.#indexed.index.has('tree', tree)) return nothing;
-    const { signal, onUnreadable } = this.#options;
+    const { signal } = this.#options;
     try {
       const nodes = await readTree(this.#indexed, tree, signal);
       return new Map(nodes.map((node) => [node.name, node]));
     } catch (error) {
       signal.throwIfAborted();
       if (!isAppError(error)) throw error;
-      onUnreadable();
+      this.#options.onUnreadable();
       return nothing;
     }
   }

@@ -50,7 +50,8 @@ describe('a file of which only changed ranges come', () => {
       async *check() {},
       open: () =>
         Promise.resolve({
-          ...{ paths: ['/file'], problems: [] },
+          paths: ['/file'],
+          problems: [],
           // eslint-disable-next-line typescript/require-await -- As above.
           async *entries() {
             yield entry;
@@ -64,7 +65,9 @@ describe('a file of which only changed ranges come', () => {
   }
 
   const whole = (bytes: Buffer): Entry => ({
-    ...{ kind: 'whole', path: '/file', metadata: metadata(bytes.length) },
+    kind: 'whole',
+    path: '/file',
+    metadata: metadata(bytes.length),
     content: {
       from: 'stream',
       // eslint-disable-next-line typescript/require-await -- As above.
@@ -83,7 +86,9 @@ describe('a file of which only changed ranges come', () => {
 
   function patched(sizeBytes: number, ranges: readonly Range[]): PatchedEntry {
     return {
-      ...{ kind: 'patched', path: '/file', metadata: metadata(sizeBytes) },
+      kind: 'patched',
+      path: '/file',
+      metadata: metadata(sizeBytes),
       // eslint-disable-next-line typescript/require-await -- As above.
       async *ranges() {
         yield* ranges;

@@ -18,7 +18,12 @@ export async function proveTree(request: ProveRequest, folder: string, signal: A
   for (const check of request.checks)
     checks.push(await runCheck(check, async () => sizeOf(check, { folder, paths: snapshot.paths })));
   return {
-    ...{ sandbox: `folder ${folder}`, restoredBytes, compared, rows: compared, differences, checks },
+    sandbox: `folder ${folder}`,
+    restoredBytes,
+    compared,
+    rows: compared,
+    differences,
+    checks,
     ...(skipped > 0 && { incomparable: `${skipped} device nodes were not looked at: only root can make them` }),
   };
 }
