@@ -6,8 +6,9 @@ import { systemClock } from './base/clock.ts';
 import { AppError, isAppError } from './base/errors.ts';
 import { systemRandom } from './base/random.ts';
 import type { AnyCommand } from './cli/command.ts';
-import type { Access, CommandContext, OpenedRepository } from './cli/context.ts';
+import type { Access, CommandContext, DemoOutcome, OpenedRepository, PasswordUse } from './cli/context.ts';
 import type { InitAnswers } from './cli/first-configuration.ts';
+import { newPassword } from './cli/new-password.ts';
 import type { GivenFlags, ProgramParts } from './cli/program.ts';
 import { noProgress, type ProgressSink } from './cli/progress.ts';
 import { terminalPrompter } from './cli/prompter.ts';
@@ -65,13 +66,11 @@ export function createContext(
     cacheFolder: options.cacheFolder ?? defaultCacheFolder(environment),
     settings: {
       lockWaitMs: options.retryLock,
-      isVerbose: options.verbose,
       isJson: options.json,
       showsBar: streams.stderr.isTTY && !options.json && !options.quiet,
     },
     named: { repository: options.repository, passwordFile: options.passwordFile },
     configurationTemplate: (answers) => firstConfiguration(answers, environment),
-    runDemo: () => Promise.reject(noDemo()),
     findConfiguration: loaded,
     async chosenRepositories() {
       const known = (await loaded())?.application.repositories ?? [];
@@ -90,16 +89,17 @@ export function createContext(
       const { reportBucket } = await import('./storage/s3/bucket-report.ts');
       yield* reportBucket(location, { clock: systemClock, signal });
     },
-    passwordOf(settings) {
+    passwordOf(settings, use = 'open') {
       let password = passwords.get(keyOf(settings));
       if (password === undefined) {
-        passwords.set(keyOf(settings), (password = findPassword(settings, context, optionsOf(settings))));
+        passwords.set(keyOf(settings), (password = findPassword(settings, context, { ...optionsOf(settings), use })));
       }
       return password;
     },
     openRepository: (settings, access) =>
       openWithCache(settings, access, { context, options: optionsOf(settings).values, environment }),
     sourceOf: (component) => createSource(component, environment),
+    runDemo: () => runDemo(context, parts, { options, command }),
     readPasswordFile: (path) => readPassword(resolve(environment.workingFolder, path)),
   };
   /** The global options as they are for one repository, whose settings may say some of them. */
@@ -107,6 +107,22 @@ export function createContext(
     return resolveOptions(globalOptions, { flags, environment, configured: { repository, cacheFolder } });
   }
   return context;
+}
+
+/** The demonstration runs commands in a folder of its own, with the output options given and nothing else. */
+async function runDemo(
+  context: CommandContext,
+  parts: AppParts,
+  given: { readonly options: GlobalOptions; readonly command: Parameters<typeof createContext>[2] },
+): Promise<DemoOutcome> {
+  const { demonstrate } = await import('./demo/demonstration.ts');
+  const { demoParts } = await import('./demo-parts.ts');
+  const { json, quiet, verbose } = given.options;
+  const contextIn = (folder: string, environment: Environment): CommandContext => {
+    const flags = { json, quiet, verbose, config: resolve(folder, 'lifeboat.yaml') };
+    return createContext({ ...parts, environment }, flags, given.command);
+  };
+  return demonstrate(context, demoParts(parts.environment, contextIn));
 }
 
 type ResolvedOptions = ReturnType<typeof resolveOptions<typeof globalOptions>>;
@@ -124,13 +140,6 @@ export function programParts(parts: AppParts, interruption: ProgramParts['interr
     readOutputOptions: (flags) => resolveOptions(globalOptions, { flags, environment }).values,
     createContext: (flags, command) => createContext(parts, flags, command),
   };
-}
-
-/** The seam for the demo: it will take its place here, with the context and the streams. */
-function noDemo(): AppError {
-  return new AppError('CONFIG_MISSING', 'there is no lifeboat.yaml here or above, and no demo in this version', {
-    hint: "Write a lifeboat.yaml with 'lifeboat init'.",
-  });
 }
 
 /** Editors find the schema by the path from the file to the package. */
@@ -173,14 +182,16 @@ async function configurationFor(options: GlobalOptions, environment: Environment
 
 async function findPassword(
   settings: RepositorySettings,
-  { prompter, progress, workingFolder }: CommandContext,
-  { values, origins }: ResolvedOptions,
+  context: CommandContext,
+  { values, origins, use }: ResolvedOptions & { readonly use: PasswordUse },
 ): Promise<string> {
+  const { prompter, progress, workingFolder } = context;
   try {
     return (await repositoryPassword(values, origins, workingFolder)).trim();
   } catch (error) {
     const isNoneNamed = values.password === undefined && values.passwordFile === undefined;
     if (!isNoneNamed || prompter === undefined || !isAppError(error, 'PASSWORD_MISSING')) throw error;
+    if (use === 'new') return newPassword(context, undefined);
     progress.clear();
     const answer = (await prompter.secret(`Password of ${settings.name}`)).trim();
     if (answer === '') throw error;

@@ -116,6 +116,7 @@ class BackupRun {
   readonly #files = { new: 0, changed: 0, unmodified: 0 };
   readonly #folders = { new: 0, changed: 0, unmodified: 0 };
   #bytes = 0;
+  #path = '';
 
   constructor(parts: RunParts) {
     this.#parts = parts;
@@ -179,6 +180,8 @@ class BackupRun {
       packTargetBytes: options.packTargetBytes,
       onRead: (bytes) => {
         this.#bytes += bytes;
+        // Also within a file: a dump is one file that may take an hour.
+        this.#report();
       },
     });
   }
@@ -199,9 +202,14 @@ class BackupRun {
       builder.add(nodeOf(name, entry.metadata, {}));
       return;
     }
+    this.#path = entry.path;
     await this.#addFile(entry, { name, parent, writer, builder });
+    this.#report();
+  }
+
+  #report(): void {
     const files = this.#files.new + this.#files.changed + this.#files.unmodified;
-    this.#parts.options.onProgress?.({ files, bytes: this.#bytes, path: entry.path });
+    this.#parts.options.onProgress?.({ files, bytes: this.#bytes, path: this.#path });
   }
 
   async #addFile(
