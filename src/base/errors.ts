@@ -173,7 +173,7 @@ export const errorKinds = {
     exitCode: 1,
     httpStatus: 507,
     retry: 'later',
-    meaning: 'The restore target has too little space; nothing was written.',
+    meaning: 'The restore target has too little space; no incomplete file was left there.',
   },
   RESTORE_FAILED: {
     exitCode: 1,

@@ -158,7 +158,7 @@ describe('a restore', () => {
     mkdirSync(join(target, data), { recursive: true });
     for (let number = 0; number < 20; number += 1) writeFileSync(join(target, data, `file-${number}`), 'old');
     for (let round = 0; round < 2; round += 1) {
-      const child = fork(join(import.meta.dirname, '../support/restore-child.ts'), [folder, target]);
+      const child = fork(new URL('../support/restore-child.ts', import.meta.url), [folder, target]);
       let left = 1 + Math.floor(seeded() * 12);
       child.on('message', () => {
         left -= 1;
