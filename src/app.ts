@@ -24,6 +24,7 @@ import { configurationTemplate } from './config/template.ts';
 import type { Component } from './model/component.ts';
 import type { RepositorySettings } from './model/repository-settings.ts';
 import { openRepository } from './repository/open-repository.ts';
+import type { Repository } from './repository/repository.ts';
 import type { Source } from './sources/source.ts';
 import { cachingStore } from './storage/caching.ts';
 import { limitingStore } from './storage/limiting.ts';
@@ -53,6 +54,7 @@ export function createContext(
     return configuration;
   });
   const passwords = new Map<string, Promise<string>>();
+  const unlocked = new Map<string, Unlocked>();
   const context: CommandContext = {
     clock: systemClock,
     random: systemRandom,
@@ -97,7 +99,7 @@ export function createContext(
       return password;
     },
     openRepository: (settings, access) =>
-      openWithCache(settings, access, { context, options: optionsOf(settings).values, environment }),
+      openWithCache(settings, access, { context, options: optionsOf(settings).values, environment, unlocked }),
     sourceOf: (component) => createSource(component, environment),
     runDemo: () => runDemo(context, parts, { options, command }),
     readPasswordFile: (path) => readPassword(resolve(environment.workingFolder, path)),
@@ -124,6 +126,9 @@ async function runDemo(
   };
   return demonstrate(context, demoParts(parts.environment, contextIn));
 }
+
+/** What a password opened. Deriving a key takes half a second on purpose: once for each repository is enough. */
+type Unlocked = Pick<Repository, 'keys' | 'keyId' | 'config'>;
 
 type ResolvedOptions = ReturnType<typeof resolveOptions<typeof globalOptions>>;
 const keyOf = ({ name, location }: RepositorySettings): string => `${name}\0${location}`;
@@ -242,15 +247,26 @@ function locationOf({ location: address, s3 }: RepositorySettings): StoreLocatio
 async function openWithCache(
   settings: RepositorySettings,
   access: Access,
-  parts: { readonly context: CommandContext; readonly options: GlobalOptions; readonly environment: Environment },
+  parts: {
+    readonly context: CommandContext;
+    readonly options: GlobalOptions;
+    readonly environment: Environment;
+    readonly unlocked: Map<string, Unlocked>;
+  },
 ): Promise<OpenedRepository> {
-  const { context, options, environment } = parts;
+  const { context, options, environment, unlocked } = parts;
   const password = await context.passwordOf(settings);
   const base = await context.openStore(settings);
   const store = access === 'read' ? readOnlyStore(base) : base;
   try {
     const { signal, clock, random } = context;
-    const repository = await openRepository(store, { password, signal, clock, random });
+    const known = unlocked.get(keyOf(settings));
+    const repository: Repository =
+      known === undefined
+        ? await openRepository(store, { password, signal, clock, random })
+        : { ...known, store, clock, random };
+    const { keys, keyId, config } = repository;
+    unlocked.set(keyOf(settings), { keys, keyId, config });
     const treePacks = new Set<string>();
     const usesCache = options.cache && access !== 'uncached' && store.properties.isRemote;
     const cached = usesCache
