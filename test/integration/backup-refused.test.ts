@@ -146,7 +146,6 @@ describe('a backup', () => {
       ['keys', 'cut', () => Buffer.alloc(0)],
       ['index', 'flipped', flip],
       ['index', 'cut', () => Buffer.alloc(0)],
-      ['snapshots', 'flipped', flip],
     ] as [string, string, (bytes: Buffer) => Buffer][])('whose %s is %s names the file', async (kind, _how, damage) => {
       const [name] = kind === 'config' ? [''] : readdirSync(join(root(), kind));
       const file = join(kind, name ?? '');
@@ -156,6 +155,14 @@ describe('a backup', () => {
         exitCode: 20,
         message: expect.stringContaining(file.replace(/\/$/, '')) as string,
       });
+    });
+
+    test('that has a damaged snapshot goes ahead all the same, and names it', async () => {
+      const [name = ''] = readdirSync(join(root(), 'snapshots'));
+      overwrite(join(root(), 'snapshots', name), flip);
+      const { problems, parent } = await openAndBackUp();
+      expect(problems).toMatchObject([{ path: `snapshots/${name}` }]);
+      expect(parent).toBeUndefined();
     });
 
     test('whose parent snapshot has trees that are lost reads all again and stores them again', async () => {
