@@ -17,11 +17,10 @@ export const packTargetBytes: Readonly<Record<BlobType, number>> = { data: 16 * 
 const packOverhangBytes = chunkMaxBytes + 64 * 1024;
 /** An index file is written at least this often, so that an interrupted backup finds its work again. */
 const indexIntervalMs = 10 * 60_000;
+/** After an interruption nobody wants to wait long. */
+const lastIndexMaxMs = 15_000;
 /** Packs under way to the store at once; each is held in memory until it is there. */
 const uploadsMax = 2;
-
-/** How long an interrupted run tries to keep its work. */
-const salvageMaxMs = 10_000;
 
 interface OpenPack {
   bytes: Buffer;
@@ -47,6 +46,8 @@ export class PackWriter implements AsyncDisposable {
   readonly #freeBuffers: Buffer[] = [];
   /** Blobs that are in no index yet: in an open pack, or under way. */
   readonly #pending = new Set<string>();
+  /** Trees this writer stored since those in the repository are not trusted. */
+  #treesAnew: Set<string> | undefined;
   readonly #uploads: Semaphore;
   readonly #underway = new Set<Promise<void>>();
   #unlisted: IndexedPack[] = [];
@@ -69,7 +70,14 @@ export class PackWriter implements AsyncDisposable {
 
   /** Whether a blob is stored or will be before `finish` resolves. */
   isKnown(type: BlobType, id: BlobId): boolean {
-    return this.#pending.has(`${type}${id}`) || this.#index.has(type, id);
+    const key = `${type}${id}`;
+    if (this.#pending.has(key)) return true;
+    return this.#index.has(type, id) && (type === 'data' || this.#treesAnew?.has(key) !== false);
+  }
+
+  /** A stored tree can't be read, and nobody knows which below it can: from now on all that come are stored again. */
+  distrustTrees(): void {
+    this.#treesAnew ??= new Set();
   }
 
   /** Says that this writer will get the blob; false if it is known already. */
@@ -112,19 +120,22 @@ export class PackWriter implements AsyncDisposable {
   }
 
   /**
-   * After a failure or an interruption: waits until nothing more goes to the store, then lists the packs that are there,
-   * so that the next run does not store them again. The lock can be let go when this resolves.
+   * After a failure: waits until nothing more goes to the store, so that the lock can be let go, and lists what was
+   * stored, so that the next run finds it. If that fails too, only time is lost: the failure itself is what is told.
    */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#failure ??= new Error('the pack writer was closed');
     await Promise.allSettled([...this.#underway, this.#indexing]);
-    if (this.#unlisted.length === 0) return;
-    try {
+    await this.#listStored().catch(() => undefined);
+  }
+
+  async #listStored(): Promise<void> {
+    while (this.#unlisted.length > 0) {
+      const packs = takePacks(this.#unlisted, indexBlobsMax);
       await this.#options.beforeIndex();
-      const json = encodeIndex(takePacks(this.#unlisted, indexBlobsMax));
-      await saveJson(this.#repository, { kind: 'index', json }, AbortSignal.timeout(salvageMaxMs));
-    } catch {
-      // What led here is the error to tell. Packs that stay unlisted cost their space until the next prune.
+      const signal = AbortSignal.timeout(lastIndexMaxMs);
+      await saveJson(this.#repository, { kind: 'index', json: encodeIndex(packs) }, signal);
+      this.#unlisted = this.#unlisted.slice(packs.length);
     }
   }
 
@@ -162,7 +173,10 @@ export class PackWriter implements AsyncDisposable {
     this.storedBytes += packSizeOf(pack.entries);
     const entries = placeEntries(pack.entries);
     this.#index.addPack(id, entries);
-    for (const entry of entries) this.#pending.delete(`${entry.type}${entry.id}`);
+    for (const { type: kind, id: blob } of entries) {
+      this.#pending.delete(`${kind}${blob}`);
+      if (kind === 'tree') this.#treesAnew?.add(`${kind}${blob}`);
+    }
     this.#unlisted.push({ id, entries });
     this.#unlistedBlobs += entries.length;
     const isDue = this.#repository.clock.now() - this.#indexedAtMs > indexIntervalMs;

@@ -1,6 +1,6 @@
 // One backup of one component into one repository: source session → trees and packs → index → snapshot.
 import { hostname, userInfo } from 'node:os';
-import { AppError, messageOf } from '../../base/errors.ts';
+import { AppError, firstFailure, messageOf } from '../../base/errors.ts';
 import type { JsonObject } from '../../base/json.ts';
 import { BlobWriter, type SavedFile } from '../../repository/blob-writer.ts';
 import type { IndexedRepository } from '../../repository/blob-reader.ts';
@@ -67,6 +67,14 @@ export const ownFolder = '/.lifeboat';
 
 /** Backs up. What was stored stays stored if this rejects or is aborted; a snapshot appears only at the very end. */
 export async function backup(repository: Repository, source: Source, options: BackupOptions): Promise<BackupResult> {
+  try {
+    return await backupLocked(repository, source, options);
+  } catch (error) {
+    throw firstFailure(error);
+  }
+}
+
+async function backupLocked(repository: Repository, source: Source, options: BackupOptions): Promise<BackupResult> {
   const startedNs = BigInt(repository.clock.now()) * 1_000_000n;
   await using lock = await acquireLock(repository, {
     isExclusive: false,
@@ -132,7 +140,10 @@ class BackupRun {
     const parent = findParent(snapshots, { host, paths: this.#paths });
     const chunker = options.chunker ?? this.#inheritedChunker(parent);
     await using writer = this.#createWriter(chunker);
-    const parentTree = new ParentTree(indexed, this.#parts.signal);
+    const parentTree = new ParentTree(indexed, {
+      signal: this.#parts.signal,
+      onUnreadable: () => writer.distrustTrees(),
+    });
     await parentTree.enterRoot(parent?.tree);
     const builder = new TreeBuilder(writer, { events: parentTree, timeNs: startedNs });
     for await (const entry of session.entries(this.#parts.signal)) {
