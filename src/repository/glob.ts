@@ -11,7 +11,8 @@ export function compileGlob(pattern: string, options: { readonly ignoreCase?: bo
   return (path) => form.test(isWholePath ? path : path.slice(path.lastIndexOf('/') + 1));
 }
 
-const special = /[\\^$.*+?()[\]{}|/-]/g;
+/** No more than these: an escaped hyphen is an error in an expression for Unicode. */
+const special = /[\\^$.*+?()[\]{}|/]/g;
 const tokens = /\*\*\/|\*\*|\*|\?|\[(!|\^)?(\]?[^\]]*)\]|\\(.)|([^*?[\\]+|.)/gsu;
 
 function sourceOf(pattern: string): string {
@@ -22,7 +23,7 @@ function sourceOf(pattern: string): string {
     else if (token === '*') source += '[^/]*';
     else if (token === '?') source += '[^/]';
     else if (set !== undefined && set !== '')
-      source += `[${negation === undefined ? '' : '^'}${set.replaceAll(/[\\\][^&~]/g, String.raw`\$&`)}]`;
+      source += `[${negation === undefined ? '' : '^'}${set.replaceAll(/[\\\][^]/g, String.raw`\$&`)}]`;
     else source += (escaped ?? text ?? token).replaceAll(special, String.raw`\$&`);
   }
   return source;
