@@ -240,18 +240,19 @@ async function openWithCache(
   try {
     const { signal, clock, random } = context;
     const repository = await openRepository(store, { password, signal, clock, random });
+    const treePacks = new Set<string>();
     const usesCache = options.cache && access !== 'uncached' && store.properties.isRemote;
     const cached = usesCache
       ? cachingStore(store, {
           folder: options.cacheFolder ?? defaultCacheFolder(environment),
           repositoryId: repository.config.id,
-          isCacheable: (name) => name.startsWith('index/') || name.startsWith('snapshots/'),
+          isCacheable: (name) => name.startsWith('index/') || name.startsWith('snapshots/') || treePacks.has(name),
           onProblem: ({ message }) => context.progress.note(`working without the cache: ${message}`),
         })
       : store;
     return {
       settings,
-      repository: { ...repository, store: cached },
+      repository: { ...repository, store: cached, treePacks },
       [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
     };
   } catch (error) {

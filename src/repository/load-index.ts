@@ -22,7 +22,10 @@ export async function loadIndexFile(repository: Repository, id: IndexId, signal:
 export async function loadIndex(repository: Repository, signal: AbortSignal): Promise<BlobIndex> {
   const index = new BlobIndex();
   await forEachLimited(await listIds(repository, 'index', signal), filesAtOnce, async (id) => {
-    for (const pack of await loadIndexFile(repository, id, signal)) index.addPack(pack.id, pack.entries);
+    for (const pack of await loadIndexFile(repository, id, signal)) {
+      if (pack.entries[0]?.type === 'tree') repository.treePacks?.add(fileName('data', pack.id));
+      index.addPack(pack.id, pack.entries);
+    }
   });
   return index;
 }

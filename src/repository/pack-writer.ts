@@ -141,7 +141,9 @@ export class PackWriter implements AsyncDisposable {
     const id = hash.digest('hex') as PackId;
     const { signal } = this.#options;
     this.#throwFailure();
-    await this.#repository.store.put(fileName('data', id), parts, { signal, isBulkData: type === 'data' });
+    const name = fileName('data', id);
+    if (type === 'tree') this.#repository.treePacks?.add(name);
+    await this.#repository.store.put(name, parts, { signal, isBulkData: type === 'data' });
     this.storedBytes += packSizeOf(pack.entries);
     const entries = placeEntries(pack.entries);
     this.#index.addPack(id, entries);

@@ -27,6 +27,8 @@ export interface Repository {
   readonly clock: Clock;
   readonly random: Random;
   readonly lockSettings?: LockSettings | undefined;
+  /** Filled with the names of packs that hold trees as they become known: a cache keeps copies of them. */
+  readonly treePacks?: Set<string> | undefined;
 }
 
 /** Files whose content is sealed JSON. */
