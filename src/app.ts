@@ -6,7 +6,7 @@ import { systemClock } from './base/clock.ts';
 import { AppError, isAppError } from './base/errors.ts';
 import { systemRandom } from './base/random.ts';
 import type { AnyCommand } from './cli/command.ts';
-import type { Access, CommandContext, OpenedRepository } from './cli/context.ts';
+import type { Access, CommandContext, DemoOutcome, OpenedRepository } from './cli/context.ts';
 import type { InitAnswers } from './cli/first-configuration.ts';
 import type { GivenFlags, ProgramParts } from './cli/program.ts';
 import { noProgress, type ProgressSink } from './cli/progress.ts';
@@ -71,7 +71,6 @@ export function createContext(
     },
     named: { repository: options.repository, passwordFile: options.passwordFile },
     configurationTemplate: (answers) => firstConfiguration(answers, environment),
-    runDemo: () => Promise.reject(noDemo()),
     findConfiguration: loaded,
     async chosenRepositories() {
       const known = (await loaded())?.application.repositories ?? [];
@@ -100,6 +99,7 @@ export function createContext(
     openRepository: (settings, access) =>
       openWithCache(settings, access, { context, options: optionsOf(settings).values, environment }),
     sourceOf: (component) => createSource(component, environment),
+    runDemo: () => runDemo(context, parts, { options, command }),
     readPasswordFile: (path) => readPassword(resolve(environment.workingFolder, path)),
   };
   /** The global options as they are for one repository, whose settings may say some of them. */
@@ -107,6 +107,22 @@ export function createContext(
     return resolveOptions(globalOptions, { flags, environment, configured: { repository, cacheFolder } });
   }
   return context;
+}
+
+/** The demonstration runs commands in a folder of its own, with the output options given and nothing else. */
+async function runDemo(
+  context: CommandContext,
+  parts: AppParts,
+  given: { readonly options: GlobalOptions; readonly command: Parameters<typeof createContext>[2] },
+): Promise<DemoOutcome> {
+  const { demonstrate } = await import('./demo/demonstration.ts');
+  const { demoParts } = await import('./demo-parts.ts');
+  const { json, quiet, verbose } = given.options;
+  const contextIn = (folder: string, environment: Environment): CommandContext => {
+    const flags = { json, quiet, verbose, config: resolve(folder, 'lifeboat.yaml') };
+    return createContext({ ...parts, environment }, flags, given.command);
+  };
+  return demonstrate(context, demoParts(parts.environment, contextIn));
 }
 
 type ResolvedOptions = ReturnType<typeof resolveOptions<typeof globalOptions>>;
@@ -124,13 +140,6 @@ export function programParts(parts: AppParts, interruption: ProgramParts['interr
     readOutputOptions: (flags) => resolveOptions(globalOptions, { flags, environment }).values,
     createContext: (flags, command) => createContext(parts, flags, command),
   };
-}
-
-/** The seam for the demo: it will take its place here, with the context and the streams. */
-function noDemo(): AppError {
-  return new AppError('CONFIG_MISSING', 'there is no lifeboat.yaml here or above, and no demo in this version', {
-    hint: "Write a lifeboat.yaml with 'lifeboat init'.",
-  });
 }
 
 /** Editors find the schema by the path from the file to the package. */

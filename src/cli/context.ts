@@ -13,6 +13,7 @@ import type { Store } from '../storage/store.ts';
 import type { InitAnswers } from './first-configuration.ts';
 import type { ProgressSink } from './progress.ts';
 import type { Prompter } from './prompter.ts';
+import type { Style } from './style.ts';
 
 export interface CommandContext {
   readonly clock: Clock;
@@ -37,8 +38,8 @@ export interface CommandContext {
   findConfiguration(): Promise<LoadedConfiguration | undefined>;
   /** The text of a first lifeboat.yaml. */
   configurationTemplate(answers: InitAnswers): string;
-  /** Shows on throw-away servers what Lifeboat does. Rejects if this installation brings no demo. */
-  runDemo(): Promise<void>;
+  /** Shows on throw-away servers what Lifeboat does. The demo stands above the commands, which it runs. */
+  runDemo(): Promise<DemoOutcome>;
   /** Those of `--repository`, else all of the configuration. Rejects with `CONFIG_MISSING` if there are none. */
   chosenRepositories(): Promise<readonly RepositorySettings[]>;
   /** A repository by its name in the configuration, or by its location. */
@@ -68,6 +69,12 @@ export interface ContextSettings {
   readonly isJson: boolean;
   /** The bar is seen by somebody, so a total is worth looking for. */
   readonly showsBar: boolean;
+}
+
+export interface DemoOutcome {
+  readonly report: object;
+  readonly exitCode: number;
+  render(style: Style): string;
 }
 
 export interface LoadedConfiguration {

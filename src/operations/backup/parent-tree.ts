@@ -1,6 +1,6 @@
 // The parent snapshot beside the walk of the source: which files are as they were, so that they need not be read.
 import type { FileMetadata } from '../../base/file-type.ts';
-import { readTree, type IndexedRepository } from '../../repository/blob-reader.ts';
+import { readingAhead, readTree, type IndexedRepository } from '../../repository/blob-reader.ts';
 import { parseTime } from '../../repository/go-text.ts';
 import type { BlobId } from '../../repository/ids.ts';
 import type { TreeNode } from '../../repository/tree.ts';
@@ -15,7 +15,7 @@ export class ParentTree {
   readonly #folders: Folder[] = [];
 
   constructor(indexed: IndexedRepository, signal: AbortSignal) {
-    this.#indexed = indexed;
+    this.#indexed = readingAhead(indexed);
     this.#signal = signal;
   }
 
