@@ -49,7 +49,7 @@ export interface CommandContext {
   /** What a bucket looks like from here; nothing for other places. */
   reportBucket(settings: RepositorySettings): AsyncIterable<Finding>;
   /** The password from wherever it may come; rejects with `PASSWORD_MISSING`. */
-  passwordOf(settings: RepositorySettings): Promise<string>;
+  passwordOf(settings: RepositorySettings, use?: PasswordUse): Promise<string>;
   openRepository(settings: RepositorySettings, access: Access): Promise<OpenedRepository>;
   sourceOf(component: Component): Promise<Source>;
   /** The text of a file that holds one password: its first line, without white space at its ends. */
@@ -62,10 +62,12 @@ export interface CommandContext {
  */
 export type Access = 'read' | 'write' | 'uncached';
 
+/** A `new` password that has to be asked for is asked for twice: a slip would lock everybody out for ever. */
+export type PasswordUse = 'open' | 'new';
+
 export interface ContextSettings {
   /** How long to wait for a lock of others. */
   readonly lockWaitMs: number;
-  readonly isVerbose: boolean;
   readonly isJson: boolean;
   /** The bar is seen by somebody, so a total is worth looking for. */
   readonly showsBar: boolean;

@@ -12,7 +12,6 @@ import { startServers, type DemoServers } from './servers.ts';
 import { Shop } from './shop.ts';
 import { createRepository, folderSize, runStory, storySteps } from './story.ts';
 import { suggestedCommands } from './suggestions.ts';
-import { unlock } from './unlocked.ts';
 
 export async function demonstrate(context: CommandContext, parts: DemoParts): Promise<DemoOutcome> {
   const startMs = context.clock.now();
@@ -53,8 +52,7 @@ async function tell(folder: DemoFolder, context: CommandContext, parts: DemoPart
   const shop = new Shop(folder.shop, servers, parts.scale);
   const inside = await contextOf(folder, { context, parts, servers });
   await createRepository(inside);
-  await using unlocked = await unlock(inside);
-  const story = await runStory(shop, unlocked.context, narrator(inside, storySteps));
+  const story = await runStory(shop, inside, narrator(inside, storySteps));
   return {
     ...story,
     servers: { postgres: servers.database?.version, redis: servers.cache?.version },

@@ -98,8 +98,7 @@ describe('renderReport', () => {
 
       Ratio: data that both backups read, to what the repository keeps of it,
       encrypted. In all 133.5 MiB are kept in 34.3 MiB on disk. The second backup
-      found 1000 B new in 66.8 MiB and stored 0 B. Times are without unlocking the
-      repository, which is done once.
+      found 1000 B new in 66.8 MiB and stored 0 B.
 
       Left out: Redis: there is no program redis-server
       hint: Install the package redis-server.

@@ -141,8 +141,7 @@ function totals({ backups, repository }: DemoReport, style: Style): string {
   const text =
     `Ratio: data that both backups read, to what the repository keeps of it, encrypted. In all ${bytes(dataBytes)} are kept in ` +
     `${bytes(repository.sizeBytes)} on disk. The second backup found ${bytes(sumOf(backups.second, 'addedBytes'))} new in ` +
-    `${bytes(sumOf(backups.second, 'totalBytes'))} and stored ${bytes(sumOf(backups.second, 'storedBytes'))}. ` +
-    'Times are without unlocking the repository, which is done once.';
+    `${bytes(sumOf(backups.second, 'totalBytes'))} and stored ${bytes(sumOf(backups.second, 'storedBytes'))}.`;
   return wrap(text, style.widthColumns).join('\n');
 }
 

@@ -94,7 +94,8 @@ export class PackWriter implements AsyncDisposable {
   }
 
   #newPack(): OpenPack {
-    const capacityBytes = Math.max(this.#targetBytes.data, this.#targetBytes.tree) + packOverhangBytes;
+    const targetBytes = Math.max(this.#targetBytes.data, this.#targetBytes.tree);
+    const capacityBytes = targetBytes + Math.min(targetBytes, packOverhangBytes);
     return { bytes: this.#freeBuffers.pop() ?? Buffer.allocUnsafeSlow(capacityBytes), entries: [], sizeBytes: 0 };
   }
 

@@ -42,7 +42,7 @@ export const repositoryInitCommand = defineCommand({
   async run(context, { from, fromPasswordFile, chunker }): Promise<CreatedRepository> {
     const settings = await chooseOne(context, 'write');
     const origin = from === undefined ? undefined : await originOf(context, from, fromPasswordFile);
-    const password = await context.passwordOf(settings);
+    const password = await context.passwordOf(settings, 'new');
     await using store = await context.openStore(settings);
     const { clock, random, signal } = context;
     const { config } = await initRepository(store, {

@@ -85,8 +85,9 @@ export const restoreCommand = defineCommand({
   render(data, style) {
     const { report, elapsedMs } = data;
     if (report === undefined) return [...decisionLines(data, style), 'nothing was done: --dry-run'].join('\n');
+    const title = `restored snapshot ${shortId(data.snapshot.id)} to ${data.target} in ${elapsedWords(elapsedMs)}`;
     const lines = [
-      `${style.paint('green', 'restored')} snapshot ${shortId(data.snapshot.id)} to ${data.target} in ${elapsedWords(elapsedMs)}`,
+      ...wrap(title, style.widthColumns).map((line) => line.replace(/^restored/, style.paint('green', 'restored'))),
       ...report.restored.flatMap((line) => wrap(line, style.widthColumns - 2)).map((line) => `  ${line}`),
     ];
     if (report.kept !== undefined)
