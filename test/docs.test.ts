@@ -8,7 +8,7 @@ import type { AnyCommand } from '../src/cli/command.ts';
 import { globalOptions } from '../src/config/options.ts';
 
 const root = join(import.meta.dirname, '..');
-const pages = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', ...globSync('docs/**/*.md', { cwd: root })].sort();
+const pages = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', ...globSync('docs/**/*.md', { cwd: root })];
 const textOf = (page: string): string => readFileSync(join(root, page), 'utf8');
 const withoutCode = (text: string): string => text.replaceAll(/^```[\s\S]*?^```$/gm, '').replaceAll(/`[^`\n]*`/g, '');
 
@@ -104,7 +104,10 @@ const ownCommands = ['completion', '<command>'];
 const flagsOf = (flag: string): string[] => [...flag.matchAll(/(?<![\w-])--?[a-z][\w-]*/g)].map(([name]) => name);
 const globalFlags = [
   ...Object.values(globalOptions).flatMap((option) => ('flag' in option ? flagsOf(option.flag ?? '') : [])),
-  ...['--help', '-h', '--version', '-V'],
+  '--help',
+  '-h',
+  '--version',
+  '-V',
 ];
 
 async function commandsByName(): Promise<ReadonlyMap<string, AnyCommand | undefined>> {
