@@ -20,6 +20,9 @@ const indexIntervalMs = 10 * 60_000;
 /** Packs under way to the store at once; each is held in memory until it is there. */
 const uploadsMax = 2;
 
+/** How long an interrupted run tries to keep its work. */
+const salvageMaxMs = 10_000;
+
 interface OpenPack {
   bytes: Buffer;
   readonly entries: PackEntry[];
@@ -108,10 +111,21 @@ export class PackWriter implements AsyncDisposable {
     this.#throwFailure();
   }
 
-  /** After a failure: waits until nothing more goes to the store, so that the lock can be let go. */
+  /**
+   * After a failure or an interruption: waits until nothing more goes to the store, then lists the packs that are there,
+   * so that the next run does not store them again. The lock can be let go when this resolves.
+   */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#failure ??= new Error('the pack writer was closed');
     await Promise.allSettled([...this.#underway, this.#indexing]);
+    if (this.#unlisted.length === 0) return;
+    try {
+      await this.#options.beforeIndex();
+      const json = encodeIndex(takePacks(this.#unlisted, indexBlobsMax));
+      await saveJson(this.#repository, { kind: 'index', json }, AbortSignal.timeout(salvageMaxMs));
+    } catch {
+      // What led here is the error to tell. Packs that stay unlisted cost their space until the next prune.
+    }
   }
 
   async #close(type: BlobType): Promise<void> {

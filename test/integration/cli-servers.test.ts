@@ -13,15 +13,12 @@ import { describeWith } from '../support/tools.ts';
 
 function runner(folder: string, environment: Record<string, string> = {}) {
   const run = (...args: string[]): Promise<Ran> => runLifeboat(args, { folder, environment });
-  return {
-    run,
-    async succeed(...args: string[]): Promise<Ran> {
-      const ran = await run(...args);
-      if (ran.exitCode !== 0)
-        throw new Error(`lifeboat ${args.join(' ')}: ${ran.exitCode} ${ran.stdout} ${ran.stderr}`);
-      return ran;
-    },
+  const succeed = async (...args: string[]): Promise<Ran> => {
+    const ran = await run(...args);
+    if (ran.exitCode !== 0) throw new Error(`lifeboat ${args.join(' ')}: ${ran.exitCode} ${ran.stdout} ${ran.stderr}`);
+    return ran;
   };
+  return { run, succeed };
 }
 
 async function configure(folder: string, components: object): Promise<void> {
