@@ -32,9 +32,8 @@ test.each([
 test('only the commands that a line names are loaded, and all for help or where none is named', () => {
   expect(namesToLoad(['--repository', 'x', 'snapshots'])?.has('snapshots')).toBe(true);
   expect(namesToLoad(['snapshots'])?.has('backup')).toBe(false);
-  for (const args of [[], ['--help'], ['snapshots', '--help'], ['nonsense'], ['completion', 'bash']]) {
-    expect(namesToLoad(args), args.join(' ')).toBeUndefined();
-  }
+  const all = [[], ['--help'], ['snapshots', '--help'], ['nonsense'], ['completion', 'bash']];
+  expect(all.filter((args) => namesToLoad(args) !== undefined)).toEqual([]);
 });
 
 test('no two commands have one name', () => {

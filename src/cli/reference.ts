@@ -13,10 +13,10 @@ interface NamedCommand {
 export async function loadAllCommands(): Promise<NamedCommand[]> {
   const commands: NamedCommand[] = [];
   for (const entry of commandTable) {
-    const members = isGroup(entry)
-      ? entry.commands.map(({ name, load }) => ({ name: `${entry.name} ${name}`, load }))
-      : [entry];
-    for (const { name, load } of members) commands.push({ name, command: await load() });
+    const prefix = isGroup(entry) ? `${entry.name} ` : '';
+    for (const member of isGroup(entry) ? entry.commands : [entry]) {
+      commands.push({ name: prefix + member.name, command: await member.load() });
+    }
   }
   return commands;
 }

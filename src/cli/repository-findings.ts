@@ -9,21 +9,30 @@ import { acquireLock, readLocks } from '../repository/lock.ts';
 import type { Repository } from '../repository/repository.ts';
 import { loadSnapshots } from '../repository/snapshot.ts';
 import { parseLocation } from '../storage/location.ts';
-import type { CommandContext } from './context.ts';
+import type { CommandContext, OpenedRepository } from './context.ts';
 import { ageWords, count, plainStyle, shortId, shortTime } from './style.ts';
 
-export async function* checkRepository(settings: RepositorySettings, context: CommandContext): AsyncGenerator<Finding> {
+/** `more` adds findings about a repository that opens. */
+export async function* checkRepository(
+  settings: RepositorySettings,
+  context: CommandContext,
+  more?: (repository: Repository) => Promise<readonly Finding[]>,
+): AsyncGenerator<Finding> {
   const location = parseLocation(settings.location);
   if (location.kind === 'local') yield await spaceFinding('disk space', resolve(context.workingFolder, location.path));
   else yield* context.reportBucket(settings);
-  const opened = await openFinding(settings, context);
-  yield opened.finding;
-  if (opened.isOpen) {
-    yield await writeFinding(settings, context);
-    await using reading = await context.openRepository(settings, 'read');
-    yield await lockFinding(reading.repository, context);
-    yield await snapshotFinding(reading.repository, context);
+  const opened = await openOrFinding(settings, context);
+  if ('aspect' in opened) {
+    yield opened;
+    return;
   }
+  await using open = opened;
+  const { repository } = open;
+  const { config, store } = repository;
+  const message = `${shortId(config.id)} at ${store.properties.location} opens (chunker ${config.chunkerDefault})`;
+  yield { aspect: 'repository', outcome: 'passed', message };
+  for (const look of [writeFinding, lockFinding, snapshotFinding]) yield await look(repository, context);
+  yield* (await more?.(repository)) ?? [];
 }
 
 /** From an error of the world to a finding; what is none is a defect and goes on. */
@@ -32,32 +41,27 @@ export function findingOf(aspect: string, error: unknown): Finding {
   return { aspect, outcome: 'failed', message: error.message, hint: error.hint };
 }
 
-async function openFinding(
+async function openOrFinding(
   settings: RepositorySettings,
   context: CommandContext,
-): Promise<{ readonly finding: Finding; readonly isOpen: boolean }> {
-  const aspect = 'repository';
+): Promise<OpenedRepository | Finding> {
   try {
-    await using opened = await context.openRepository(settings, 'read');
-    const { config, store } = opened.repository;
-    const message = `${shortId(config.id)} at ${store.properties.location} opens (chunker ${config.chunkerDefault})`;
-    return { isOpen: true, finding: { aspect, outcome: 'passed', message } };
+    return await context.openRepository(settings, 'write');
   } catch (error) {
     context.signal.throwIfAborted();
-    return { isOpen: false, finding: findingOf(aspect, error) };
+    return findingOf('repository', error);
   }
 }
 
 /** Takes and gives back a lock: that needs the rights to write and to remove. */
-async function writeFinding(settings: RepositorySettings, context: CommandContext): Promise<Finding> {
+async function writeFinding(repository: Repository, { signal }: CommandContext): Promise<Finding> {
   const aspect = 'write access';
   try {
-    await using opened = await context.openRepository(settings, 'write');
-    await using lock = await acquireLock(opened.repository, { isExclusive: false, signal: context.signal });
+    await using lock = await acquireLock(repository, { isExclusive: false, signal });
     await lock.check();
     return { aspect, outcome: 'passed', message: 'files can be written and removed' };
   } catch (error) {
-    context.signal.throwIfAborted();
+    signal.throwIfAborted();
     return findingOf(aspect, error);
   }
 }

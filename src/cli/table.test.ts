@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import { plainStyle } from './style.ts';
 import { table } from './table.ts';
@@ -46,7 +47,7 @@ describe('table', () => {
       ],
       plainStyle(),
     );
-    expect(text.replaceAll(/\u001B\[\d+m/g, '')).toMatchInlineSnapshot(`
+    expect(stripVTControlCharacters(text)).toMatchInlineSnapshot(`
       "State   Name
       bad     x
       passed  y"

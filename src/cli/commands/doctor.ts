@@ -4,6 +4,7 @@ import { formatByteSize } from '../../base/byte-size.ts';
 import { isAppError } from '../../base/errors.ts';
 import type { Finding } from '../../model/finding.ts';
 import type { RepositorySettings } from '../../model/repository-settings.ts';
+import type { Repository } from '../../repository/repository.ts';
 import { prune } from '../../repository/prune-execute.ts';
 import { defineCommand } from '../command.ts';
 import type { CommandContext } from '../context.ts';
@@ -37,9 +38,8 @@ export const doctorCommand = defineCommand({
     }
     for (const settings of repositories) {
       context.progress.update({ work: `look at repository ${settings.name}` });
-      const findings = await Array.fromAsync(checkRepository(settings, context));
-      const isOpen = findings.some(({ aspect, outcome }) => aspect === 'repository' && outcome === 'passed');
-      if (isOpen) findings.push(...(await cleanUpFindings(settings, context)));
+      const more = (repository: Repository) => cleanUpFindings(repository, settings.name, context);
+      const findings = await Array.fromAsync(checkRepository(settings, context, more));
       subjects.push({ subject: `repository ${settings.name}`, findings });
     }
     return { subjects };
@@ -63,16 +63,15 @@ async function repositoriesOrFinding(
 }
 
 /** What a full disk makes one want to know. */
-async function cleanUpFindings(settings: RepositorySettings, context: CommandContext): Promise<Finding[]> {
+async function cleanUpFindings(repository: Repository, name: string, context: CommandContext): Promise<Finding[]> {
   const { signal } = context;
   try {
-    await using opened = await context.openRepository(settings, 'write');
     const application = (await context.findConfiguration())?.application;
-    const policyOf = application === undefined ? () => undefined : policyIn(application, settings.name);
+    const policyOf = application === undefined ? () => undefined : policyIn(application, name);
     const host = application?.name;
-    const decisions = await decideRetentionOf(opened.repository, { host, policyOf, forgetProven: false }, context);
+    const decisions = await decideRetentionOf(repository, { host, policyOf, forgetProven: false }, context);
     const removable = decisions.filter(({ keep }) => !keep).length;
-    const { bytes } = await prune(opened.repository, { isDryRun: true, maxUnused: { bytes: 0 }, signal });
+    const { bytes } = await prune(repository, { isDryRun: true, maxUnused: { bytes: 0 }, signal });
     return [
       {
         aspect: 'retention',

@@ -1,0 +1,114 @@
+// The real program with a lifeboat.yaml: from `init` to a proof, and what happens when a part of it is out of order.
+import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { jsonLines, runLifeboat, type Ran } from '../support/lifeboat.ts';
+import { temporaryFolder, type TemporaryFolder } from '../support/temporary-folder.ts';
+
+let folder: TemporaryFolder;
+const run = (...args: string[]): Promise<Ran> =>
+  runLifeboat(args, { folder: folder.path, environment: { LIFEBOAT_PASSWORD: '' } });
+
+async function succeed(...args: string[]): Promise<Ran> {
+  const ran = await run(...args);
+  expect({ exitCode: ran.exitCode, stderr: ran.stderr }).toMatchObject({ exitCode: 0 });
+  return ran;
+}
+
+/** These tests are one story: each goes on where the one before ended. */
+beforeAll(async () => {
+  folder = await temporaryFolder();
+  await mkdir(join(folder.path, 'uploads'));
+  await writeFile(join(folder.path, 'uploads/a.txt'), 'an upload');
+});
+afterAll(() => folder[Symbol.asyncDispose]());
+
+test('init writes a file that reads, a password for its owner alone, and a repository', async () => {
+  const init = ['init', '--application', 'shop', '--repository', './backups', '--password-file', './password'];
+  const ran = await succeed(...init, '--files', './uploads', '--create-password', '--create-repository');
+  expect(ran.stdout).toContain('lifeboat backup');
+  expect((await stat(join(folder.path, 'password'))).mode & 0o777).toBe(0o600);
+  const password = (await readFile(join(folder.path, 'password'), 'utf8')).trim();
+  expect(password.length).toBeGreaterThanOrEqual(32);
+  const configuration = await readFile(join(folder.path, 'lifeboat.yaml'), 'utf8');
+  expect(configuration).toContain('application: shop');
+  expect(configuration + ran.stdout + ran.stderr).not.toContain(password);
+});
+
+test('init replaces nothing by itself', async () => {
+  const before = await readFile(join(folder.path, 'lifeboat.yaml'), 'utf8');
+  expect(await run('init', '--application', 'other')).toMatchObject({ exitCode: 2 });
+  expect(await readFile(join(folder.path, 'lifeboat.yaml'), 'utf8')).toBe(before);
+});
+
+test('status tells a breached RPO by its exit code while there is no backup', async () => {
+  const ran = await run('status');
+  expect(ran).toMatchObject({ exitCode: 30 });
+  expect(ran.stdout).toMatch(/files +none +breached/);
+  expect((await succeed('start')).stdout).toContain('no backup yet: files');
+});
+
+test('backup takes all components, prove restores them, and status then has nothing to say against it', async () => {
+  const lines = jsonLines(await succeed('backup', '--json'));
+  expect(lines.at(-1)).toMatchObject({
+    message_type: 'summary',
+    backups: [{ component: 'files', repository: 'local', result: { files: { new: 1 } } }],
+  });
+  const proofs = await succeed('prove');
+  expect(proofs.stdout).toMatch(/^passed {2}files/);
+  const { stdout } = await succeed('status', '--json');
+  expect(JSON.parse(stdout)).toMatchObject({
+    application: 'shop',
+    components: [{ name: 'files', rpo: 'met', proof: { outcome: 'passed' } }],
+  });
+  expect((await succeed('start')).stdout).toContain('all is backed up and proven');
+});
+
+test('restore takes the name of a component, and latest-proven with it', async () => {
+  await succeed('restore', 'files', '--from', 'latest-proven', '--to', './out', '--base', join(folder.path, 'uploads'));
+  expect(await readFile(join(folder.path, 'out/a.txt'), 'utf8')).toBe('an upload');
+  const ran = await run('restore', 'nothing', '--to', './out');
+  expect(ran).toMatchObject({ exitCode: 4 });
+});
+
+test('retention keeps what the policy keeps, and the newest proven one beside it', async () => {
+  await writeFile(join(folder.path, 'uploads/b.txt'), 'another upload');
+  await succeed('backup');
+  await writeFile(join(folder.path, 'uploads/c.txt'), 'one more upload');
+  await succeed('backup');
+  const path = join(folder.path, 'lifeboat.yaml');
+  const text = await readFile(path, 'utf8');
+  await writeFile(path, text.replace(/retention: \{.*\}/, 'retention: { keepLast: 1 }'));
+  const dry = await succeed('retention', '--dry-run');
+  expect(dry.stdout).toContain('newest proven recovery point');
+  expect(dry.stdout).toContain('would remove 1 snapshot, 2 stay');
+  expect(await run('retention')).toMatchObject({ exitCode: 2 });
+  const done = await succeed('retention', '--yes');
+  expect(done.stdout).toContain('removed 1 snapshot, 2 stay');
+  expect((await succeed('snapshots')).stdout).toContain('2 snapshots');
+});
+
+test('a component that fails does not keep the others from being backed up, and decides the exit code', async () => {
+  const path = join(folder.path, 'lifeboat.yaml');
+  const text = await readFile(path, 'utf8');
+  await writeFile(path, `${text}  broken: { type: files, paths: [./not-there] }\n`);
+  const ran = await run('backup');
+  expect(ran).toMatchObject({ exitCode: 1 });
+  expect(ran.stdout).toMatch(/backed up files/);
+  expect(ran.stdout).toMatch(/failed {2}broken/);
+  const checked = await run('check');
+  expect(checked).toMatchObject({ exitCode: 1 });
+  expect(checked.stdout).toMatch(/FAILED +paths/);
+  expect(checked.stdout.split('\n').filter((line) => line.length > 80 && !line.includes(folder.path))).toEqual([]);
+  await writeFile(path, text);
+});
+
+test('a mistake in lifeboat.yaml is named by line and column, and ends with 2', async () => {
+  const path = join(folder.path, 'lifeboat.yaml');
+  const text = await readFile(path, 'utf8');
+  await writeFile(path, text.replace('  files:\n    type: files', '  files:\n    typ: files'));
+  const ran = await run('status');
+  expect(ran).toMatchObject({ exitCode: 2 });
+  expect(ran.stderr).toMatch(/lifeboat\.yaml:\d+:\d+: .*did you mean 'type'/);
+  await writeFile(path, text);
+});

@@ -1,0 +1,137 @@
+// What the real program says when something is wrong: the exit codes that scripts rely on, facts with hints, no stacks.
+import { chmod, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { acquireLock } from '../../src/repository/lock.ts';
+import { jsonLines, runLifeboat, type Ran } from '../support/lifeboat.ts';
+import { createRepository, noSignal, reopen } from '../support/repository.ts';
+import { temporaryFolder, type TemporaryFolder } from '../support/temporary-folder.ts';
+
+let folder: TemporaryFolder;
+const repository = ['--repository', './repository'];
+
+function run(args: readonly string[], environment: Record<string, string> = {}): Promise<Ran> {
+  return runLifeboat(args, { folder: folder.path, environment });
+}
+
+beforeAll(async () => {
+  folder = await temporaryFolder();
+  await mkdir(join(folder.path, 'data'));
+  await writeFile(join(folder.path, 'data/file'), 'content');
+  await createRepository(folder.path);
+});
+afterAll(() => folder[Symbol.asyncDispose]());
+
+const failures: readonly {
+  readonly title: string;
+  readonly args: readonly string[];
+  readonly environment?: Record<string, string>;
+  readonly code: string;
+  readonly exitCode: number;
+}[] = [
+  { title: 'an unknown option', args: ['snapshots', '--nonsense'], code: 'USAGE', exitCode: 2 },
+  { title: 'a missing argument', args: ['restore', ...repository], code: 'USAGE', exitCode: 2 },
+  { title: 'too many arguments', args: ['status', 'a', '--last', '1'], code: 'USAGE', exitCode: 2 },
+  { title: 'a choice that is none', args: ['backup', '--chunker', 'knife', ...repository], code: 'USAGE', exitCode: 2 },
+  { title: 'no repository named', args: ['snapshots'], code: 'CONFIG_MISSING', exitCode: 2 },
+  { title: 'an address with a password', args: ['snapshots', '-r', 's3://a:b@c/d'], code: 'USAGE', exitCode: 2 },
+  { title: 'a time that is none', args: ['ls', 'before:soon', ...repository], code: 'USAGE', exitCode: 2 },
+  { title: 'a snapshot that is not there', args: ['ls', 'abcdef01', ...repository], code: 'NOT_FOUND', exitCode: 4 },
+  { title: 'a missing repository', args: ['snapshots', '-r', './none'], code: 'REPOSITORY_MISSING', exitCode: 10 },
+  {
+    title: 'a wrong password',
+    args: ['snapshots', ...repository],
+    environment: { LIFEBOAT_PASSWORD: 'wrong' },
+    code: 'PASSWORD_WRONG',
+    exitCode: 12,
+  },
+  {
+    title: 'no password, where nobody can be asked',
+    args: ['snapshots', ...repository],
+    environment: { LIFEBOAT_PASSWORD: '' },
+    code: 'PASSWORD_MISSING',
+    exitCode: 12,
+  },
+  {
+    title: 'a path that is gone',
+    args: ['backup', '--path', './gone', ...repository],
+    code: 'SOURCE_UNREACHABLE',
+    exitCode: 1,
+  },
+  {
+    title: 'a repository that exists',
+    args: ['repository', 'init', ...repository],
+    code: 'REPOSITORY_EXISTS',
+    exitCode: 1,
+  },
+];
+
+describe.each(failures)('$title', ({ args, environment, code, exitCode }) => {
+  test(`ends with ${exitCode}, a fact and a hint on standard error, and no stack`, async () => {
+    const ran = await run(args, environment);
+    expect(ran).toMatchObject({ exitCode, stdout: '' });
+    expect(ran.stderr).toMatch(/^error: .+\nhint: .+/);
+    expect(ran.stderr).toContain(`code: ${code}\n`);
+    expect(ran.stderr).not.toMatch(/^ +at /m);
+  });
+
+  test('is an object for programs with --json', async () => {
+    const ran = await run([...args, '--json'], environment);
+    expect(ran).toMatchObject({ exitCode, stderr: '' });
+    expect(jsonLines(ran)).toEqual([expect.objectContaining({ message_type: 'error', code, exitCode })]);
+  });
+});
+
+test('a near miss is named', async () => {
+  expect((await run(['snapshot'])).stderr).toContain('Did you mean snapshots?');
+});
+
+test('a repository locked by others is left alone, and worked on when they are done in time', async () => {
+  const held = await acquireLock(await reopen(folder.path), { isExclusive: true, signal: noSignal });
+  try {
+    const refused = await run(['backup', '--path', './data', ...repository]);
+    expect(refused).toMatchObject({ exitCode: 11 });
+    expect(refused.stderr).toContain('REPOSITORY_LOCKED');
+    // Reading takes no lock.
+    expect((await run(['snapshots', ...repository])).exitCode).toBe(0);
+  } finally {
+    await held[Symbol.asyncDispose]();
+  }
+  expect((await run(['backup', '--path', './data', '--retry-lock', '10s', ...repository])).exitCode).toBe(0);
+});
+
+test.skipIf(process.getuid?.() === 0)('a file that cannot be read is left out, named, and ends with 3', async () => {
+  await writeFile(join(folder.path, 'data/secret'), 'x');
+  await chmod(join(folder.path, 'data/secret'), 0o000);
+  const ran = await run(['backup', '--path', './data', ...repository]);
+  expect(ran).toMatchObject({ exitCode: 3 });
+  expect(ran.stdout).toContain('data/secret');
+});
+
+test('a damaged pack makes verify end with 20 and name the file', async () => {
+  await run(['backup', '--path', './data', ...repository]);
+  const data = join(folder.path, 'repository/data');
+  const names = (await readdir(data, { recursive: true })).filter((name) => /[0-9a-f]{64}$/.test(name));
+  const [name = ''] = names;
+  await rm(join(data, name));
+  const ran = await run(['verify', ...repository]);
+  expect(ran).toMatchObject({ exitCode: 20 });
+  expect(ran.stdout).toContain(name.slice(-64));
+  expect(ran.stdout).toContain('DAMAGED');
+});
+
+test('the version and the help say so with 0, a bare call with 2', async () => {
+  expect(await run(['--version'])).toMatchObject({ exitCode: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) });
+  const help = await run(['backup', '--help']);
+  expect(help).toMatchObject({ exitCode: 0, stderr: '' });
+  expect(help.stdout).toContain('Examples:');
+  expect(await run([])).toMatchObject({ exitCode: 2, stdout: '' });
+});
+
+test('no help has a line of more than 80 columns', async () => {
+  const commands = [['backup'], ['restore'], ['repository', 'forget'], ['repository'], ['init'], []];
+  for (const command of commands) {
+    const { stdout } = await run([...command, '--help']);
+    expect(stdout.split('\n').filter((line) => line.length > 80)).toEqual([]);
+  }
+});
