@@ -90,6 +90,12 @@ export function createContext(
       const { reportBucket } = await import('./storage/s3/bucket-report.ts');
       yield* reportBucket(location, { clock: systemClock, signal });
     },
+    async prepareBucket(settings, wish) {
+      const location = locationOf(settings);
+      if (location.kind !== 's3') throw noBucket(settings.location);
+      const { prepareBucket } = await import('./storage/s3/prepare-bucket.ts');
+      return prepareBucket(location, wish, signal);
+    },
     passwordOf(settings) {
       let password = passwords.get(keyOf(settings));
       if (password === undefined) {
@@ -131,6 +137,10 @@ function noDemo(): AppError {
   return new AppError('CONFIG_MISSING', 'there is no lifeboat.yaml here or above, and no demo in this version', {
     hint: "Write a lifeboat.yaml with 'lifeboat init'.",
   });
+}
+
+function noBucket(location: string): AppError {
+  return new AppError('USAGE', `${location} is in no bucket`, { hint: 'Leave --create-bucket and --versioning out.' });
 }
 
 /** Editors find the schema by the path from the file to the package. */
