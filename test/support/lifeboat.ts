@@ -13,6 +13,10 @@ export interface RunOptions {
   readonly input?: string;
   /** Told of the process once it runs. */
   readonly onStart?: (child: ChildProcess) => void;
+  /** Another copy of the program. */
+  readonly program?: string;
+  /** Another account, if root runs the tests. */
+  readonly uid?: number;
 }
 
 export interface Ran {
@@ -27,8 +31,10 @@ export function environmentIn(folder: string, own: Readonly<Record<string, strin
 }
 
 export async function runLifeboat(args: readonly string[], options: RunOptions): Promise<Ran> {
-  const { folder, environment, input = '', onStart } = options;
-  const child = spawn(process.execPath, [launcher, ...args], { cwd: folder, env: environmentIn(folder, environment) });
+  const { folder, environment, input = '', onStart, program = launcher, uid } = options;
+  const env = environmentIn(folder, environment);
+  const account = uid === undefined ? {} : { uid, gid: uid };
+  const child = spawn(process.execPath, [program, ...args], { cwd: folder, env, ...account });
   onStart?.(child);
   // A program that ends without reading its input is no failure of the test.
   child.stdin.on('error', () => undefined);
