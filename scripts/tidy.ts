@@ -11,6 +11,7 @@ const layers: Record<string, readonly string[]> = {
   sources: ['base', 'model'],
   operations: ['base', 'model', 'storage', 'repository', 'sources'],
   cli: lower,
+  demo: [...lower, 'cli'],
   config: [...lower, 'cli'],
 };
 /** Folders whose sub-folders share only the layer's top-level files. */

@@ -6,8 +6,9 @@ import { systemClock } from './base/clock.ts';
 import { AppError, isAppError } from './base/errors.ts';
 import { systemRandom } from './base/random.ts';
 import type { AnyCommand } from './cli/command.ts';
-import type { Access, CommandContext, OpenedRepository } from './cli/context.ts';
+import type { Access, CommandContext, DemoOutcome, OpenedRepository, PasswordUse } from './cli/context.ts';
 import type { InitAnswers } from './cli/first-configuration.ts';
+import { newPassword } from './cli/new-password.ts';
 import type { GivenFlags, ProgramParts } from './cli/program.ts';
 import { noProgress, type ProgressSink } from './cli/progress.ts';
 import { terminalPrompter } from './cli/prompter.ts';
@@ -23,6 +24,7 @@ import { configurationTemplate } from './config/template.ts';
 import type { Component } from './model/component.ts';
 import type { RepositorySettings } from './model/repository-settings.ts';
 import { openRepository } from './repository/open-repository.ts';
+import type { Repository } from './repository/repository.ts';
 import type { Source } from './sources/source.ts';
 import { cachingStore } from './storage/caching.ts';
 import { limitingStore } from './storage/limiting.ts';
@@ -52,6 +54,7 @@ export function createContext(
     return configuration;
   });
   const passwords = new Map<string, Promise<string>>();
+  const unlocked = new Map<string, Unlocked>();
   const context: CommandContext = {
     clock: systemClock,
     random: systemRandom,
@@ -65,13 +68,11 @@ export function createContext(
     cacheFolder: options.cacheFolder ?? defaultCacheFolder(environment),
     settings: {
       lockWaitMs: options.retryLock,
-      isVerbose: options.verbose,
       isJson: options.json,
       showsBar: streams.stderr.isTTY && !options.json && !options.quiet,
     },
     named: { repository: options.repository, passwordFile: options.passwordFile },
     configurationTemplate: (answers) => firstConfiguration(answers, environment),
-    runDemo: () => Promise.reject(noDemo()),
     findConfiguration: loaded,
     async chosenRepositories() {
       const known = (await loaded())?.application.repositories ?? [];
@@ -96,16 +97,17 @@ export function createContext(
       const { prepareBucket } = await import('./storage/s3/prepare-bucket.ts');
       return prepareBucket(location, wish, signal);
     },
-    passwordOf(settings) {
+    passwordOf(settings, use = 'open') {
       let password = passwords.get(keyOf(settings));
       if (password === undefined) {
-        passwords.set(keyOf(settings), (password = findPassword(settings, context, optionsOf(settings))));
+        passwords.set(keyOf(settings), (password = findPassword(settings, context, { ...optionsOf(settings), use })));
       }
       return password;
     },
     openRepository: (settings, access) =>
-      openWithCache(settings, access, { context, options: optionsOf(settings).values, environment }),
+      openWithCache(settings, access, { context, options: optionsOf(settings).values, environment, unlocked }),
     sourceOf: (component) => createSource(component, environment),
+    runDemo: () => runDemo(context, parts, { options, command }),
     readPasswordFile: (path) => readPassword(resolve(environment.workingFolder, path)),
   };
   /** The global options as they are for one repository, whose settings may say some of them. */
@@ -114,6 +116,25 @@ export function createContext(
   }
   return context;
 }
+
+/** The demonstration runs commands in a folder of its own, with the output options given and nothing else. */
+async function runDemo(
+  context: CommandContext,
+  parts: AppParts,
+  given: { readonly options: GlobalOptions; readonly command: Parameters<typeof createContext>[2] },
+): Promise<DemoOutcome> {
+  const { demonstrate } = await import('./demo/demonstration.ts');
+  const { demoParts } = await import('./demo-parts.ts');
+  const { json, quiet, verbose } = given.options;
+  const contextIn = (folder: string, environment: Environment): CommandContext => {
+    const flags = { json, quiet, verbose, config: resolve(folder, 'lifeboat.yaml') };
+    return createContext({ ...parts, environment }, flags, given.command);
+  };
+  return demonstrate(context, demoParts(parts.environment, contextIn));
+}
+
+/** What a password opened. Deriving a key takes half a second on purpose: once for each repository is enough. */
+type Unlocked = Pick<Repository, 'keys' | 'keyId' | 'config'>;
 
 type ResolvedOptions = ReturnType<typeof resolveOptions<typeof globalOptions>>;
 const keyOf = ({ name, location }: RepositorySettings): string => `${name}\0${location}`;
@@ -130,13 +151,6 @@ export function programParts(parts: AppParts, interruption: ProgramParts['interr
     readOutputOptions: (flags) => resolveOptions(globalOptions, { flags, environment }).values,
     createContext: (flags, command) => createContext(parts, flags, command),
   };
-}
-
-/** The seam for the demo: it will take its place here, with the context and the streams. */
-function noDemo(): AppError {
-  return new AppError('CONFIG_MISSING', 'there is no lifeboat.yaml here or above, and no demo in this version', {
-    hint: "Write a lifeboat.yaml with 'lifeboat init'.",
-  });
 }
 
 function noBucket(location: string): AppError {
@@ -183,14 +197,16 @@ async function configurationFor(options: GlobalOptions, environment: Environment
 
 async function findPassword(
   settings: RepositorySettings,
-  { prompter, progress, workingFolder }: CommandContext,
-  { values, origins }: ResolvedOptions,
+  context: CommandContext,
+  { values, origins, use }: ResolvedOptions & { readonly use: PasswordUse },
 ): Promise<string> {
+  const { prompter, progress, workingFolder } = context;
   try {
     return (await repositoryPassword(values, origins, workingFolder)).trim();
   } catch (error) {
     const isNoneNamed = values.password === undefined && values.passwordFile === undefined;
     if (!isNoneNamed || prompter === undefined || !isAppError(error, 'PASSWORD_MISSING')) throw error;
+    if (use === 'new') return newPassword(context, undefined);
     progress.clear();
     const answer = (await prompter.secret(`Password of ${settings.name}`)).trim();
     if (answer === '') throw error;
@@ -241,15 +257,26 @@ function locationOf({ location: address, s3 }: RepositorySettings): StoreLocatio
 async function openWithCache(
   settings: RepositorySettings,
   access: Access,
-  parts: { readonly context: CommandContext; readonly options: GlobalOptions; readonly environment: Environment },
+  parts: {
+    readonly context: CommandContext;
+    readonly options: GlobalOptions;
+    readonly environment: Environment;
+    readonly unlocked: Map<string, Unlocked>;
+  },
 ): Promise<OpenedRepository> {
-  const { context, options, environment } = parts;
+  const { context, options, environment, unlocked } = parts;
   const password = await context.passwordOf(settings);
   const base = await context.openStore(settings);
   const store = access === 'read' ? readOnlyStore(base) : base;
   try {
     const { signal, clock, random } = context;
-    const repository = await openRepository(store, { password, signal, clock, random });
+    const known = unlocked.get(keyOf(settings));
+    const repository: Repository =
+      known === undefined
+        ? await openRepository(store, { password, signal, clock, random })
+        : { ...known, store, clock, random };
+    const { keys, keyId, config } = repository;
+    unlocked.set(keyOf(settings), { keys, keyId, config });
     const treePacks = new Set<string>();
     const usesCache = options.cache && access !== 'uncached' && store.properties.isRemote;
     const cached = usesCache

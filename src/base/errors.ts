@@ -173,7 +173,7 @@ export const errorKinds = {
     exitCode: 1,
     httpStatus: 507,
     retry: 'later',
-    meaning: 'The restore target has too little space; nothing was written.',
+    meaning: 'The restore target has too little space; no incomplete file was left there.',
   },
   RESTORE_FAILED: {
     exitCode: 1,
@@ -232,4 +232,9 @@ export function messageOf(error: unknown): string {
 /** For places that keep a failure to throw it later. */
 export function asError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error(String(thrown));
+}
+
+/** Where closing something failed after the work had: the failure of the work, which is what people need to know. */
+export function firstFailure(error: unknown): unknown {
+  return error instanceof SuppressedError ? firstFailure(error.suppressed) : error;
 }

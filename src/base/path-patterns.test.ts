@@ -36,6 +36,11 @@ test.each<[string[], string, boolean]>([
   expect(pathPatterns(patterns)(path)).toBe(expected);
 });
 
+test('case counts unless it is asked not to', () => {
+  expect(pathPatterns(['/SRV/*.PDF'])('/srv/a.pdf')).toBe(false);
+  expect(pathPatterns(['/SRV/*.PDF', '![A-C].pdf'], { ignoreCase: true })('/srv/x.pdf')).toBe(true);
+});
+
 test.each(['', '!', 'a[', 'a[]', 'a[b', 'a[z-a]', 'a[b-', 'a[-]', 'a\\'])(
   'pattern %j is refused with the pattern in the message',
   (pattern) => {

@@ -7,7 +7,11 @@ import { AppError } from './errors.ts';
 /** Tells whether a pattern fits the entry at an absolute path, or a folder above it. */
 export type PathTest = (path: string) => boolean;
 
-export function pathPatterns(patterns: readonly string[]): PathTest {
+export function pathPatterns(
+  patterns: readonly string[],
+  options: { readonly ignoreCase?: boolean | undefined } = {},
+): PathTest {
+  const flags = options.ignoreCase === true ? 'vi' : 'v';
   const rules: { readonly isNegated: boolean; readonly sources: string[] }[] = [];
   for (const pattern of patterns) {
     const isNegated = pattern.startsWith('!');
@@ -18,7 +22,7 @@ export function pathPatterns(patterns: readonly string[]): PathTest {
   }
   const compiled = rules.map(({ isNegated, sources }) => ({
     isNegated,
-    expression: new RegExp(sources.join('|'), 'v'),
+    expression: new RegExp(sources.join('|'), flags),
   }));
   return (path) => {
     let isOut = false;

@@ -13,6 +13,7 @@ import type { Store } from '../storage/store.ts';
 import type { InitAnswers } from './first-configuration.ts';
 import type { ProgressSink } from './progress.ts';
 import type { Prompter } from './prompter.ts';
+import type { Style } from './style.ts';
 
 export interface CommandContext {
   readonly clock: Clock;
@@ -37,8 +38,8 @@ export interface CommandContext {
   findConfiguration(): Promise<LoadedConfiguration | undefined>;
   /** The text of a first lifeboat.yaml. */
   configurationTemplate(answers: InitAnswers): string;
-  /** Shows on throw-away servers what Lifeboat does. Rejects if this installation brings no demo. */
-  runDemo(): Promise<void>;
+  /** Shows on throw-away servers what Lifeboat does. The demo stands above the commands, which it runs. */
+  runDemo(): Promise<DemoOutcome>;
   /** Those of `--repository`, else all of the configuration. Rejects with `CONFIG_MISSING` if there are none. */
   chosenRepositories(): Promise<readonly RepositorySettings[]>;
   /** A repository by its name in the configuration, or by its location. */
@@ -50,7 +51,7 @@ export interface CommandContext {
   /** Creates the bucket, switches its versioning on; tells what was done. Rejects with `USAGE` for other places. */
   prepareBucket(settings: RepositorySettings, wish: BucketWish): Promise<readonly string[]>;
   /** The password from wherever it may come; rejects with `PASSWORD_MISSING`. */
-  passwordOf(settings: RepositorySettings): Promise<string>;
+  passwordOf(settings: RepositorySettings, use?: PasswordUse): Promise<string>;
   openRepository(settings: RepositorySettings, access: Access): Promise<OpenedRepository>;
   sourceOf(component: Component): Promise<Source>;
   /** The text of a file that holds one password: its first line, without white space at its ends. */
@@ -63,10 +64,12 @@ export interface CommandContext {
  */
 export type Access = 'read' | 'write' | 'uncached';
 
+/** A `new` password that has to be asked for is asked for twice: a slip would lock everybody out for ever. */
+export type PasswordUse = 'open' | 'new';
+
 export interface ContextSettings {
   /** How long to wait for a lock of others. */
   readonly lockWaitMs: number;
-  readonly isVerbose: boolean;
   readonly isJson: boolean;
   /** The bar is seen by somebody, so a total is worth looking for. */
   readonly showsBar: boolean;
@@ -75,6 +78,12 @@ export interface ContextSettings {
 export interface BucketWish {
   readonly creates: boolean;
   readonly enablesVersioning: boolean;
+}
+
+export interface DemoOutcome {
+  readonly report: object;
+  readonly exitCode: number;
+  render(style: Style): string;
 }
 
 export interface LoadedConfiguration {

@@ -13,7 +13,10 @@ export interface Interruption extends Disposable {
   stop(reason: AppError): void;
 }
 
-export function watchInterruption(target: NodeJS.Process): Interruption {
+/** What of a process is needed here. */
+type SignalTarget = Pick<NodeJS.Process, 'on' | 'off' | 'exit'>;
+
+export function watchInterruption(target: SignalTarget): Interruption {
   const controller = new AbortController();
   const onSignal = (name: NodeJS.Signals): void => {
     // The second time: whoever sends it does not want to wait. Crash safety takes care of the rest.

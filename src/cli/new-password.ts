@@ -12,9 +12,8 @@ export async function newPassword(context: CommandContext, file: string | undefi
   }
   progress.clear();
   const password = (await prompter.secret('New password')).trim();
+  if (password === '') throw new AppError('USAGE', 'the new password is empty', { hint: 'Run the command again.' });
   const repeated = (await prompter.secret('The same once more')).trim();
-  if (password !== '' && password === repeated) return password;
-  throw new AppError('USAGE', password === '' ? 'the new password is empty' : 'the two passwords differ', {
-    hint: 'Run the command again.',
-  });
+  if (password === repeated) return password;
+  throw new AppError('USAGE', 'the two passwords differ', { hint: 'Run the command again.' });
 }

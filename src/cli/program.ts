@@ -176,7 +176,10 @@ function inputOf(child: Commander, command: AnyCommand): Record<string, unknown>
     input[name] = spec.read(child.processedArgs[at]);
   });
   for (const [name, spec] of Object.entries(command.options)) {
-    input[name] = spec.read(child.getOptionValue(new Option(spec.flag).attributeName()));
+    const option = new Option(spec.flag);
+    const given: unknown = child.getOptionValue(option.attributeName());
+    // The parser says `prune: true` where `--no-prune` is absent; a switch of ours says whether it was given.
+    input[name] = spec.read(option.negate ? given === false : given);
   }
   return input;
 }

@@ -27,7 +27,8 @@ export function postgresOptions(component: PostgresComponent, environment: Envir
 export function redisAddress(component: RedisComponent) {
   const url = serverUrl(component);
   if (url?.protocol === 'unix:') return { host: '', port: 0, socketPath: url.pathname, password: component.password };
-  return { ...addressOf(component, url), username: textOf(url?.username) ?? component.username };
+  const tls = url?.protocol === 'rediss:' ? {} : undefined;
+  return { ...addressOf(component, url), username: textOf(url?.username) ?? component.username, tls };
 }
 
 const portsDefault = { postgres: 5432, redis: 6379 } as const;

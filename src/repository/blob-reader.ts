@@ -4,6 +4,7 @@ import { openBlob } from './blob-codec.ts';
 import type { BlobIndex } from './blob-index.ts';
 import type { BlobId } from './ids.ts';
 import { fileName } from './layout.ts';
+import { PackCache } from './pack-cache.ts';
 import type { BlobType } from './pack-header.ts';
 import type { Repository } from './repository.ts';
 import { decodeTree, type TreeNode } from './tree.ts';
@@ -11,6 +12,13 @@ import { decodeTree, type TreeNode } from './tree.ts';
 export interface IndexedRepository {
   readonly repository: Repository;
   readonly index: BlobIndex;
+  /** Whoever reads many trees reads them through it. */
+  readonly packs?: PackCache | undefined;
+}
+
+/** The same repository, for reading many trees one after another. */
+export function readingAhead(indexed: IndexedRepository): IndexedRepository {
+  return indexed.packs === undefined ? { ...indexed, packs: new PackCache(indexed.repository.store) } : indexed;
 }
 
 export function blobMissing(type: BlobType, id: BlobId): AppError {
@@ -21,7 +29,7 @@ export function blobMissing(type: BlobType, id: BlobId): AppError {
 
 /** The content of a blob, checked against its id. Rejects with `REPOSITORY_DAMAGED` naming the pack files. */
 export async function readBlob(
-  { repository, index }: IndexedRepository,
+  { repository, index, packs }: IndexedRepository,
   blob: { readonly type: BlobType; readonly id: BlobId },
   signal: AbortSignal,
 ): Promise<Buffer> {
@@ -30,7 +38,7 @@ export async function readBlob(
   for (const { pack, offsetBytes: offset, lengthBytes: length, plainLengthBytes } of places) {
     const name = fileName('data', pack);
     try {
-      const stored = await repository.store.get(name, { offset, length, signal });
+      const stored = await (packs ?? repository.store).get(name, { offset, length, signal });
       return openBlob(repository.keys, stored, { id: blob.id, plainLengthBytes });
     } catch (error) {
       signal.throwIfAborted();

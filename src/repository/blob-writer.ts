@@ -78,6 +78,11 @@ export class BlobWriter implements AsyncDisposable {
     return this.#packs.isKnown(type, id);
   }
 
+  /** Stores all trees again that come from now on: one that is stored can't be read. */
+  distrustTrees(): void {
+    this.#packs.distrustTrees();
+  }
+
   /**
    * Takes a file of this machine. Resolves once it is accepted, so that a walker does not run ahead; `done` resolves
    * when its chunks are known (they are stored for sure when `finish` resolves), with a problem if the file can't be read.

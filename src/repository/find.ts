@@ -1,11 +1,12 @@
 // Finds paths in many snapshots. What several snapshots share under the same path is read once.
+import { pathPatterns, type PathTest } from '../base/path-patterns.ts';
 import { readTree, type IndexedRepository } from './blob-reader.ts';
-import { compileGlob, type PathTest } from './glob.ts';
 import type { BlobId } from './ids.ts';
 import type { StoredSnapshot } from './snapshot.ts';
 import type { TreeNode } from './tree.ts';
 
 export interface FindOptions {
+  /** As excludes are written (`base/path-patterns.ts`). */
   readonly patterns: readonly string[];
   readonly ignoreCase?: boolean | undefined;
   readonly signal: AbortSignal;
@@ -26,14 +27,13 @@ export interface FoundInSnapshot {
 const rememberedMax = 500_000;
 const nothing: readonly FoundPath[] = [];
 
-/** Yields the snapshots that hold something that fits, in the order given. */
+/** Yields the snapshots that hold something that fits, in the order given. A folder that fits stands for what it holds. */
 export async function* findPaths(
   indexed: IndexedRepository,
   snapshots: Iterable<StoredSnapshot>,
   options: FindOptions,
 ): AsyncGenerator<FoundInSnapshot> {
-  const tests = options.patterns.map((pattern) => compileGlob(pattern, options));
-  const search = new Search(indexed, (path) => tests.some((fits) => fits(path)), options.signal);
+  const search = new Search(indexed, pathPatterns(options.patterns, options), options.signal);
   for (const snapshot of snapshots) {
     const found = await search.below(snapshot.tree, '');
     if (found.length > 0) yield { snapshot, found };
@@ -62,7 +62,7 @@ class Search {
     for (const node of await readTree(this.#indexed, tree, this.#signal)) {
       const path = `${folder}/${node.name}`;
       if (this.#fits(path)) found.push({ path, node });
-      if (node.type === 'dir' && node.subtree !== undefined)
+      else if (node.type === 'dir' && node.subtree !== undefined)
         for (const each of await this.below(node.subtree, path)) found.push(each);
     }
     if (this.#remembered.size < rememberedMax) this.#remembered.set(key, found.length === 0 ? nothing : found);

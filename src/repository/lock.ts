@@ -70,6 +70,18 @@ const hostNameOf = ({ lockSettings }: Repository): string => lockSettings?.hostN
 /** Locks this process holds, so that its own are not taken for those of an earlier process with the same number. */
 const heldHere = new Set<string>();
 
+/** restic asks whether a lock's owner still lives by sending it a real SIGHUP, which must not be the owner's end. */
+const surviveProbe = (): void => undefined;
+
+function hold(id: LockId): void {
+  if (heldHere.size === 0) process.on('SIGHUP', surviveProbe);
+  heldHere.add(id);
+}
+
+function letGo(id: LockId): void {
+  if (heldHere.delete(id) && heldHere.size === 0) process.off('SIGHUP', surviveProbe);
+}
+
 /** All readable locks. A lock that vanishes while it is read is none. */
 export async function readLocks(repository: Repository, signal: AbortSignal): Promise<LockFile[]> {
   const locks: LockFile[] = [];
@@ -201,11 +213,11 @@ async function writeLock(repository: Repository, exclusive: boolean, signal: Abo
   const json = JSON.stringify({ time, exclusive, hostname: host, username, pid: process.pid, ...owner });
   const { id, sealed } = sealJson(repository, { kind: 'locks', json });
   const name = fileName('locks', id);
-  heldHere.add(id);
+  hold(id);
   try {
     await repository.store.put(name, [sealed], { signal });
   } catch (error) {
-    heldHere.delete(id);
+    letGo(id);
     // It may be there although the answer was lost, and would lock others out until it is stale. What went wrong is told.
     await repository.store.remove(name).catch(() => undefined);
     throw error;
@@ -293,7 +305,7 @@ class HeldLock implements Lock {
     clearInterval(this.#timer);
     await this.#refreshing;
     this.#outdated.add(this.#id);
-    for (const id of this.#outdated) heldHere.delete(id);
+    for (const id of this.#outdated) letGo(id);
     // The outcome of the work must not hide behind this: a lock that stays is an orphan to this machine and stale to all.
     await this.#removeOutdated().catch(() => undefined);
   }
@@ -301,7 +313,7 @@ class HeldLock implements Lock {
   async #removeOutdated(signal?: AbortSignal): Promise<void> {
     for (const id of this.#outdated) {
       await this.#repository.store.remove(fileName('locks', id), { signal });
-      heldHere.delete(id);
+      letGo(id);
       this.#outdated.delete(id);
     }
   }

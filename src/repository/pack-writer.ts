@@ -17,6 +17,8 @@ export const packTargetBytes: Readonly<Record<BlobType, number>> = { data: 16 * 
 const packOverhangBytes = chunkMaxBytes + 64 * 1024;
 /** An index file is written at least this often, so that an interrupted backup finds its work again. */
 const indexIntervalMs = 10 * 60_000;
+/** After an interruption nobody wants to wait long. */
+const lastIndexMaxMs = 15_000;
 /** Packs under way to the store at once; each is held in memory until it is there. */
 const uploadsMax = 2;
 
@@ -44,6 +46,8 @@ export class PackWriter implements AsyncDisposable {
   readonly #freeBuffers: Buffer[] = [];
   /** Blobs that are in no index yet: in an open pack, or under way. */
   readonly #pending = new Set<string>();
+  /** Trees this writer stored since those in the repository are not trusted. */
+  #treesAnew: Set<string> | undefined;
   readonly #uploads: Semaphore;
   readonly #underway = new Set<Promise<void>>();
   #unlisted: IndexedPack[] = [];
@@ -66,7 +70,14 @@ export class PackWriter implements AsyncDisposable {
 
   /** Whether a blob is stored or will be before `finish` resolves. */
   isKnown(type: BlobType, id: BlobId): boolean {
-    return this.#pending.has(`${type}${id}`) || this.#index.has(type, id);
+    const key = `${type}${id}`;
+    if (this.#pending.has(key)) return true;
+    return this.#index.has(type, id) && (type === 'data' || this.#treesAnew?.has(key) !== false);
+  }
+
+  /** A stored tree can't be read, and nobody knows which below it can: from now on all that come are stored again. */
+  distrustTrees(): void {
+    this.#treesAnew ??= new Set();
   }
 
   /** Says that this writer will get the blob; false if it is known already. */
@@ -94,7 +105,8 @@ export class PackWriter implements AsyncDisposable {
   }
 
   #newPack(): OpenPack {
-    const capacityBytes = Math.max(this.#targetBytes.data, this.#targetBytes.tree) + packOverhangBytes;
+    const targetBytes = Math.max(this.#targetBytes.data, this.#targetBytes.tree);
+    const capacityBytes = targetBytes + Math.min(targetBytes, packOverhangBytes);
     return { bytes: this.#freeBuffers.pop() ?? Buffer.allocUnsafeSlow(capacityBytes), entries: [], sizeBytes: 0 };
   }
 
@@ -107,10 +119,24 @@ export class PackWriter implements AsyncDisposable {
     this.#throwFailure();
   }
 
-  /** After a failure: waits until nothing more goes to the store, so that the lock can be let go. */
+  /**
+   * After a failure: waits until nothing more goes to the store, so that the lock can be let go, and lists what was
+   * stored, so that the next run finds it. If that fails too, only time is lost: the failure itself is what is told.
+   */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#failure ??= new Error('the pack writer was closed');
     await Promise.allSettled([...this.#underway, this.#indexing]);
+    await this.#listStored().catch(() => undefined);
+  }
+
+  async #listStored(): Promise<void> {
+    while (this.#unlisted.length > 0) {
+      const packs = takePacks(this.#unlisted, indexBlobsMax);
+      await this.#options.beforeIndex();
+      const signal = AbortSignal.timeout(lastIndexMaxMs);
+      await saveJson(this.#repository, { kind: 'index', json: encodeIndex(packs) }, signal);
+      this.#unlisted = this.#unlisted.slice(packs.length);
+    }
   }
 
   async #close(type: BlobType): Promise<void> {
@@ -147,7 +173,10 @@ export class PackWriter implements AsyncDisposable {
     this.storedBytes += packSizeOf(pack.entries);
     const entries = placeEntries(pack.entries);
     this.#index.addPack(id, entries);
-    for (const entry of entries) this.#pending.delete(`${entry.type}${entry.id}`);
+    for (const { type: kind, id: blob } of entries) {
+      this.#pending.delete(`${kind}${blob}`);
+      if (kind === 'tree') this.#treesAnew?.add(`${kind}${blob}`);
+    }
     this.#unlisted.push({ id, entries });
     this.#unlistedBlobs += entries.length;
     const isDue = this.#repository.clock.now() - this.#indexedAtMs > indexIntervalMs;

@@ -3,13 +3,13 @@ import { isAppError } from '../base/errors.ts';
 import { blobMissing, readBlob, type IndexedRepository } from './blob-reader.ts';
 import type { BlobId } from './ids.ts';
 import { fileName } from './layout.ts';
-import type { WorkerPool } from './worker-pool.ts';
+import type { Workers } from './worker-pool.ts';
 
 /** Blobs under way at once: enough to keep the workers busy, at most 8 MiB each. */
 const aheadMax = 4;
 
 export interface ReadContentOptions {
-  readonly pool: WorkerPool;
+  readonly pool: Workers;
   readonly signal: AbortSignal;
 }
 

@@ -1,6 +1,6 @@
 // Snapshots: a pointer to a root tree and what was backed up when. Fields and their omission as restic writes them.
 import { z } from 'zod';
-import { AppError } from '../base/errors.ts';
+import { AppError, isAppError } from '../base/errors.ts';
 import { forEachLimited } from '../base/for-each-limited.ts';
 import { parseTime } from './go-text.ts';
 import { isId, type BlobId, type SnapshotId } from './ids.ts';
@@ -166,12 +166,22 @@ export async function saveSnapshot(
   return { ...snapshot, id: stored };
 }
 
-/** All snapshots, oldest first. Any unreadable one rejects: whoever deletes must know of all. */
-export async function loadSnapshots(repository: Repository, signal: AbortSignal): Promise<StoredSnapshot[]> {
+/** All snapshots, oldest first. Without `onDamaged` any unreadable one rejects: whoever deletes must know of all. */
+export async function loadSnapshots(
+  repository: Repository,
+  signal: AbortSignal,
+  /** Whoever only adds may go on without one that is damaged. */
+  onDamaged?: (id: SnapshotId, error: AppError) => void,
+): Promise<StoredSnapshot[]> {
   const snapshots: StoredSnapshot[] = [];
   const ids = await listIds(repository, 'snapshots', signal);
   await forEachLimited(ids, repository.store.properties.connectionsMax, async (each) => {
-    snapshots.push(await loadSnapshot(repository, each, signal));
+    try {
+      snapshots.push(await loadSnapshot(repository, each, signal));
+    } catch (error) {
+      if (onDamaged === undefined || !isAppError(error, 'REPOSITORY_DAMAGED')) throw error;
+      onDamaged(each, error);
+    }
   });
   const byTime = (left: StoredSnapshot, right: StoredSnapshot): number => {
     const difference = parseTime(left.time) - parseTime(right.time);

@@ -1,7 +1,7 @@
 // Walks the tree of a snapshot, depth first, directories before what they hold.
 import { nameFromBytes, nameToBytes } from '../base/byte-name.ts';
 import { AppError, isAppError } from '../base/errors.ts';
-import { readTree, type IndexedRepository } from './blob-reader.ts';
+import { readingAhead, readTree, type IndexedRepository } from './blob-reader.ts';
 import type { BlobId } from './ids.ts';
 import type { TreeNode } from './tree.ts';
 
@@ -35,7 +35,7 @@ export async function* walkTree(
   root: BlobId,
   options: WalkOptions,
 ): AsyncGenerator<WalkedNode> {
-  yield* walkFolder(indexed, { tree: root, path: '', depth: 0 }, options);
+  yield* walkFolder(readingAhead(indexed), { tree: root, path: '', depth: 0 }, options);
 }
 
 async function* walkFolder(
@@ -54,7 +54,7 @@ async function* walkFolder(
     const path = `${folder.path}/${node.name}`;
     yield { path, node };
     if (node.type === 'dir' && node.subtree !== undefined && (options.enters?.(path, node) ?? true)) {
-      yield* walkFolder(indexed, { tree: node.subtree, path, depth: folder.depth + 1 }, options);
+      yield* walkFolder(readingAhead(indexed), { tree: node.subtree, path, depth: folder.depth + 1 }, options);
     }
   }
 }

@@ -88,6 +88,7 @@ function define(): void {
     }
     for (const args of [['local'], ['offsite', '--from', 'local', '--create-bucket']])
       await platform.succeed('repository', 'init', '--repository', ...args);
+    await platform.cheapenKeys();
   });
   afterAll(() => platform[Symbol.asyncDispose]());
 

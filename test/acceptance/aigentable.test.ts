@@ -64,6 +64,7 @@ function define(): void {
     git('commit', '--quiet', '--message', 'First release');
     await platform.succeed('repository', 'init', ...local);
     await platform.succeed('repository', 'init', '--repository', 'offsite', '--from', 'local', '--create-bucket');
+    await platform.cheapenKeys();
   });
   afterAll(() => platform[Symbol.asyncDispose]());
 

@@ -48,6 +48,7 @@ function define(): void {
       '--create-bucket',
       '--versioning',
     );
+    await crm.cheapenKeys();
     await crm.succeed('backup', 'cache');
   });
   afterAll(() => crm[Symbol.asyncDispose]());
@@ -120,7 +121,7 @@ function define(): void {
   });
 
   test('S1-75 a backup folder that this user may not write to is told as such', async (context) => {
-    const as: Partial<RunOptions> = isRoot ? { uid: nobody } : {};
+    const as: Partial<RunOptions> = isRoot ? { userId: nobody } : {};
     const mayRun = await crm.run(['--version'], as).catch(() => undefined);
     if (mayRun?.exitCode !== 0) return context.skip('another account may not run the program where it lies');
     const folder = join(crm.root, 'others');

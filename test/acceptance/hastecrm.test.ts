@@ -40,6 +40,7 @@ function define(): void {
     expect(refused).toMatchObject({ exitCode: 10 });
     expect(refused.stderr).toContain('--create-bucket');
     await crm.succeed(...offsite, '--create-bucket', '--versioning');
+    await crm.cheapenKeys();
     const client = crm.s3.inspector();
     const Bucket = 'hastecrm-backups';
     expect(await client.send(new GetBucketVersioningCommand({ Bucket }))).toMatchObject({ Status: 'Enabled' });

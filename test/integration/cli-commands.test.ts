@@ -15,7 +15,7 @@ const run = (...args: string[]): Promise<Ran> => runLifeboat(args, { folder: fol
 
 async function succeed(...args: string[]): Promise<Ran> {
   const ran = await run(...args, ...repository);
-  expect({ exitCode: ran.exitCode, stderr: ran.stderr }).toMatchObject({ exitCode: 0 });
+  if (ran.exitCode !== 0) throw new Error(`lifeboat ${args.join(' ')}: ${ran.exitCode} ${ran.stdout} ${ran.stderr}`);
   return ran;
 }
 

@@ -11,7 +11,7 @@ const run = (...args: string[]): Promise<Ran> =>
 
 async function succeed(...args: string[]): Promise<Ran> {
   const ran = await run(...args);
-  expect({ exitCode: ran.exitCode, stderr: ran.stderr }).toMatchObject({ exitCode: 0 });
+  if (ran.exitCode !== 0) throw new Error(`lifeboat ${args.join(' ')}: ${ran.exitCode} ${ran.stdout} ${ran.stderr}`);
   return ran;
 }
 
@@ -85,6 +85,7 @@ test('retention keeps what the policy keeps, and the newest proven one beside it
   expect(await run('retention')).toMatchObject({ exitCode: 2 });
   const done = await succeed('retention', '--yes');
   expect(done.stdout).toContain('removed 1 snapshot, 2 stay');
+  expect(done.stdout).toMatch(/^freed /m);
   expect((await succeed('snapshots')).stdout).toContain('2 snapshots');
 });
 
@@ -100,6 +101,18 @@ test('a component that fails does not keep the others from being backed up, and 
   expect(checked).toMatchObject({ exitCode: 1 });
   expect(checked.stdout).toMatch(/FAILED +paths/);
   expect(checked.stdout.split('\n').filter((line) => line.length > 80 && !line.includes(folder.path))).toEqual([]);
+  await writeFile(path, text);
+});
+
+test('a repository that is not there does not keep the others from being verified, and decides the exit code', async () => {
+  const path = join(folder.path, 'lifeboat.yaml');
+  const text = await readFile(path, 'utf8');
+  const other = "repositories:\n  gone:\n    location: ./gone\n    passwordFile: './password'\n";
+  await writeFile(path, text.replace('repositories:\n', other));
+  const ran = await run('verify');
+  expect(ran).toMatchObject({ exitCode: 10 });
+  expect(ran.stdout).toMatch(/repository local: intact/);
+  expect(ran.stdout).toMatch(/repository gone: unknown/);
   await writeFile(path, text);
 });
 

@@ -1,10 +1,11 @@
 // What the real program says when something is wrong: the exit codes that scripts rely on, facts with hints, no stacks.
-import { chmod, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { acquireLock } from '../../src/repository/lock.ts';
 import { jsonLines, runLifeboat, type Ran } from '../support/lifeboat.ts';
 import { createRepository, noSignal, reopen } from '../support/repository.ts';
+import { isRoot, nobody } from '../support/unprivileged.ts';
 import { temporaryFolder, type TemporaryFolder } from '../support/temporary-folder.ts';
 
 let folder: TemporaryFolder;
@@ -100,12 +101,21 @@ test('a repository locked by others is left alone, and worked on when they are d
   expect((await run(['backup', '--path', './data', '--retry-lock', '10s', ...repository])).exitCode).toBe(0);
 });
 
-test.skipIf(process.getuid?.() === 0)('a file that cannot be read is left out, named, and ends with 3', async () => {
-  await writeFile(join(folder.path, 'data/secret'), 'x');
-  await chmod(join(folder.path, 'data/secret'), 0o000);
-  const ran = await run(['backup', '--path', './data', ...repository]);
+test('a file that cannot be read is left out, named, and ends with 3', async () => {
+  await using own = await temporaryFolder();
+  await mkdir(join(own.path, 'data'));
+  await writeFile(join(own.path, 'data/open'), 'x');
+  await writeFile(join(own.path, 'data/secret'), 'x');
+  await chmod(join(own.path, 'data/secret'), 0o000);
+  // Root may read everything, so another user does the backup.
+  const options = { folder: own.path, ...(isRoot && { userId: nobody }) };
+  if (isRoot)
+    for (const path of ['', 'data', 'data/open', 'data/secret']) await chown(join(own.path, path), nobody, nobody);
+  expect(await runLifeboat(['repository', 'init', ...repository], options)).toMatchObject({ exitCode: 0 });
+  const ran = await runLifeboat(['backup', '--path', './data', ...repository], options);
   expect(ran).toMatchObject({ exitCode: 3 });
-  expect(ran.stdout).toContain('data/secret');
+  expect(ran.stdout).toContain('1 item left out');
+  expect(ran.stdout).toContain('data/secret: ');
 });
 
 test('a damaged pack makes verify end with 20 and name the file', async () => {

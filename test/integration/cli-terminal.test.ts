@@ -97,6 +97,14 @@ describe.skipIf(!hasPython)('on a terminal', () => {
     expect(screen).not.toContain(testPassword);
   });
 
+  test('init asks for what no option gave', async () => {
+    const given = ['--application', 'shop', '--environment', 'test', '--files', './data', '--create-repository'];
+    const { screen } = await onTerminal(['init', ...given], { when: 'Where should', typed: '\\u0003' });
+    expect(screen).toContain('Where should backups go');
+    expect(screen).not.toContain('Name of the application');
+    expect(await readdir(folder.path)).not.toContain('lifeboat.yaml');
+  });
+
   test('what would be replaced must be confirmed by a typed word', async () => {
     const restore = ['restore', 'latest', ...repository];
     const refused = await onTerminal(restore, { when: "Type 'yes'", typed: 'no\\r' });

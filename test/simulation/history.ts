@@ -25,12 +25,18 @@ export interface HistoryCounts {
 }
 
 export const noCounts = (): HistoryCounts => ({
-  ...{ succeeded: 0, failed: 0, crashed: 0, paused: 0, interrupted: 0, restored: 0 },
+  succeeded: 0,
+  failed: 0,
+  crashed: 0,
+  paused: 0,
+  interrupted: 0,
+  restored: 0,
 });
 
 const weights: Record<OperationKind, number> = { backup: 6, prune: 3, forget: 2, copy: 2, tag: 1, rebuild: 0.4 };
 const staleMs = 31 * 60_000;
-const historyMaxMs = 60_000;
+/** Far beyond what the slowest takes on a busy machine. */
+const historyMaxMs = 120_000;
 const never = new AbortController().signal;
 
 interface World {
@@ -52,7 +58,11 @@ export async function runHistory(seed: number): Promise<HistoryCounts> {
   const random = seededRandom(seed);
   const clock = simulatedClock();
   const world: World = {
-    ...{ random, clock, counts: noCounts(), numbers: 0, hosts: 0 },
+    random,
+    clock,
+    counts: noCounts(),
+    numbers: 0,
+    hosts: 0,
     repositories: [
       await SimulatedRepository.create('first', clock, random),
       await SimulatedRepository.create('second', clock, random),
@@ -139,7 +149,11 @@ async function runOperation(
   const hosts: SimulatedHost[] = [];
   const hostName = `host-${(world.hosts += 1)}`;
   const scene: Scene = {
-    ...{ random, target, source, beside, signal: controller.signal },
+    random,
+    target,
+    source,
+    beside,
+    signal: controller.signal,
     packTargetBytes: world.packTargetBytes,
     files: world.files,
     open: async (repository) => {
@@ -172,7 +186,10 @@ function hostOptions(
   const isCrashing = random() < crashChance;
   const isInterrupted = random() < 0.05;
   return {
-    ...{ random, clock, callMsMax, faultChance },
+    random,
+    clock,
+    callMsMax,
+    faultChance,
     callsBeforeCrash: isCrashing ? someCall() : undefined,
     pause: pause && { pause, atCall: Math.min(60, someCall()) },
     interrupt: isInterrupted ? { controller, atCall: someCall() } : undefined,

@@ -24,10 +24,10 @@ export interface Scene {
   readonly signal: AbortSignal;
   readonly packTargetBytes: number;
   /** Opens a repository as the process of this operation. */
-  open(repository: SimulatedRepository): Promise<Repository>;
+  readonly open: (repository: SimulatedRepository) => Promise<Repository>;
   /** State of the application. */
   readonly files: { current: Files };
-  nextNumber(): number;
+  readonly nextNumber: () => number;
 }
 
 export const operations: Record<OperationKind, (scene: Scene) => Promise<void>> = {
@@ -38,7 +38,11 @@ export const operations: Record<OperationKind, (scene: Scene) => Promise<void>> 
     target.expected.set(number, expected);
     const repository = await open(target);
     await backup(repository, generatedSource(expected.files, random), {
-      ...{ component: 'app', host: 'shop', programVersion: '0.0.0', signal, packTargetBytes },
+      component: 'app',
+      host: 'shop',
+      programVersion: '0.0.0',
+      signal,
+      packTargetBytes,
       tags: [`number=${number}`],
       pool: target.workers,
     });

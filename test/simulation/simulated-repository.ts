@@ -47,7 +47,11 @@ export class SimulatedRepository {
   static async create(name: string, clock: SimulatedClock, random: Random): Promise<SimulatedRepository> {
     const disk = memoryStore();
     const base = await initRepository(disk, {
-      ...{ password, signal: never, clock, random, chunkerDefault: 'gear' },
+      password,
+      signal: never,
+      clock,
+      random,
+      chunkerDefault: 'gear',
       scryptCost: { N: 2, r: 1, p: 1 },
       lockSettings: { hostName: 'observer', settleMs: 0 },
     });
@@ -62,7 +66,10 @@ export class SimulatedRepository {
   async open({ store }: SimulatedHost, options: HostOptions & { readonly hostName: string }): Promise<Repository> {
     const { clock, random, hostName } = options;
     return openRepository(store, {
-      ...{ password, signal: never, clock, random },
+      password,
+      signal: never,
+      clock,
+      random,
       lockSettings: { hostName, settleMs: 0 },
     });
   }

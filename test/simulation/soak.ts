@@ -18,6 +18,7 @@ for (let number = 0; number < count; number += 1) {
     violations += 1;
     console.error(error instanceof Error ? error.message : error);
   }
+  if ((number + 1) % 100 === 0) console.error(`${number + 1} histories, ${violations} violations`);
 }
 const seconds = Math.round((performance.now() - startedMs) / 1000);
 const summary = names.map((name) => `${total[name]} ${name}`).join(', ');

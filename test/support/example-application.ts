@@ -6,9 +6,14 @@ import { delimiter, dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
+import { changePassword, openRepository } from '../../src/repository/open-repository.ts';
+import { localStore } from '../../src/storage/local/store.ts';
+import { s3Store } from '../../src/storage/s3/store.ts';
+import type { Store } from '../../src/storage/store.ts';
 import { launcher, environmentIn, jsonLines, runLifeboat, type Ran, type RunOptions } from './lifeboat.ts';
 import { startPostgres, type TestServer } from './postgres-server.ts';
 import { testRedis, type TestRedis } from './redis-server.ts';
+import { cheapScrypt, noSignal } from './repository.ts';
 import { startS3Server, type S3Server } from './s3-server.ts';
 import { temporaryFolder } from './temporary-folder.ts';
 
@@ -36,6 +41,11 @@ export interface ExampleApplication extends AsyncDisposable {
   succeed(...args: readonly string[]): Promise<Ran>;
   /** The document, or the last line, that the program prints with `--json`; it ends with 0. */
   json<Data>(...args: readonly string[]): Promise<Data>;
+  /**
+   * Makes the keys of both repositories cheap to open. How dear they are is proven elsewhere, and each run would pay for it:
+   * it takes longer than all else that a command does.
+   */
+  cheapenKeys(): Promise<void>;
   /** One of the example's own scripts. */
   script(path: string, ...args: readonly string[]): Promise<Ran>;
 }
@@ -109,9 +119,20 @@ export async function startExample({
       const ran = await succeed(...args, '--json');
       return (ran.stdout.startsWith('{\n') ? JSON.parse(ran.stdout) : jsonLines(ran).at(-1)) as Data;
     },
+    async cheapenKeys() {
+      const { S3_BACKUP_BUCKET: bucket = '', S3_PREFIX: prefix = '', BACKUP_FOLDER: backups } = environment;
+      await cheapen(localStore(backups ?? join(folder, 'backups')));
+      await cheapen(s3Store({ kind: 's3', bucket, prefix, client: s3.client }));
+    },
     script: (path, ...args) => runScript(join(folder, path), args, environmentIn(folder, environment)),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+async function cheapen(store: Store): Promise<void> {
+  await using closing = store;
+  const repository = await openRepository(closing, { password: secrets.repository, signal: noSignal });
+  await changePassword(repository, { password: secrets.repository, signal: noSignal, scryptCost: cheapScrypt });
 }
 
 /** One command a line, its words between blanks. */

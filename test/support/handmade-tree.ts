@@ -1,4 +1,5 @@
 // Snapshots that no honest program writes: nodes are stored as they are given, names and all.
+import type { BlobIndex } from '../../src/repository/blob-index.ts';
 import { loadIndex } from '../../src/repository/load-index.ts';
 import { BlobWriter } from '../../src/repository/blob-writer.ts';
 import type { BlobId } from '../../src/repository/ids.ts';
@@ -21,25 +22,40 @@ export interface RawNode {
 export interface HandmadeSnapshot {
   readonly nodes: readonly RawNode[];
   readonly paths?: readonly string[] | undefined;
+  readonly time?: string | undefined;
+  /** What the writer believes to be stored; an empty one makes it store all again. */
+  readonly index?: BlobIndex | undefined;
 }
 
 export async function saveHandmade(
   repository: Repository,
-  { nodes, paths = [] }: HandmadeSnapshot,
+  { nodes, paths = [], time = '2026-11-20T10:00:00Z', index: known }: HandmadeSnapshot,
   pool: Workers,
 ): Promise<StoredSnapshot> {
-  const index = await loadIndex(repository, noSignal);
+  const index = known ?? (await loadIndex(repository, noSignal));
   await using writer = new BlobWriter(repository, index, {
-    ...{ pool, signal: noSignal, chunker: 'gear', compressionLevel: 1 },
+    pool,
+    signal: noSignal,
+    chunker: 'gear',
+    compressionLevel: 1,
     beforeIndex: () => Promise.resolve(),
   });
   const tree = await saveNodes(writer, nodes);
   await writer.finish();
   const snapshot = {
-    ...{ tree, paths, tags: [], excludes: [], hostname: 'hostile', username: 'mallory', uid: 0, gid: 0 },
-    ...{ time: '2026-11-20T10:00:00Z', program_version: 'none', lifeboat: { component: 'files', source: 'files' } },
+    tree,
+    paths,
+    tags: [],
+    excludes: [],
+    hostname: 'hostile',
+    username: 'mallory',
+    uid: 0,
+    gid: 0,
+    time,
+    program_version: 'none',
+    lifeboat: { component: 'files', source: 'files' },
   };
-  return saveSnapshot(repository, snapshot, noSignal);
+  return await saveSnapshot(repository, snapshot, noSignal);
 }
 
 async function saveNodes(writer: BlobWriter, nodes: readonly RawNode[]): Promise<BlobId> {

@@ -11,12 +11,12 @@ export interface RunOptions {
   readonly folder: string;
   readonly environment?: Readonly<Record<string, string>>;
   readonly input?: string;
+  /** Runs as another user. */
+  readonly userId?: number;
   /** Told of the process once it runs. */
   readonly onStart?: (child: ChildProcess) => void;
   /** Another copy of the program. */
   readonly program?: string;
-  /** Another account, if root runs the tests. */
-  readonly uid?: number;
 }
 
 export interface Ran {
@@ -31,10 +31,12 @@ export function environmentIn(folder: string, own: Readonly<Record<string, strin
 }
 
 export async function runLifeboat(args: readonly string[], options: RunOptions): Promise<Ran> {
-  const { folder, environment, input = '', onStart, program = launcher, uid } = options;
-  const env = environmentIn(folder, environment);
-  const account = uid === undefined ? {} : { uid, gid: uid };
-  const child = spawn(process.execPath, [program, ...args], { cwd: folder, env, ...account });
+  const { folder, environment, input = '', userId, onStart, program = launcher } = options;
+  const child = spawn(process.execPath, [program, ...args], {
+    cwd: folder,
+    env: environmentIn(folder, environment),
+    ...(userId !== undefined && { uid: userId, gid: userId }),
+  });
   onStart?.(child);
   // A program that ends without reading its input is no failure of the test.
   child.stdin.on('error', () => undefined);

@@ -1,4 +1,5 @@
 // A repository on the local disk, with a cheap key, and the verbs that tests of several layers need.
+import { cpSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { backup, type BackupOptions, type BackupResult } from '../../src/operations/backup/backup.ts';
@@ -19,11 +20,23 @@ export const noSignal: AbortSignal = new AbortController().signal;
 
 export async function createRepository(folder: string, chunkerDefault: 'gear' | 'rabin' = 'gear'): Promise<Repository> {
   const store = localStore(join(folder, 'repository'));
-  return initRepository(store, { password: testPassword, signal: noSignal, chunkerDefault, scryptCost: cheapScrypt });
+  const options = { password: testPassword, signal: noSignal, chunkerDefault, scryptCost: cheapScrypt };
+  return { ...(await initRepository(store, options)), lockSettings };
 }
 
-export function reopen(folder: string): Promise<Repository> {
-  return openRepository(localStore(join(folder, 'repository')), { password: testPassword, signal: noSignal });
+/** Nobody else is there to wait for. */
+const lockSettings = { settleMs: 0 };
+
+export async function reopen(folder: string): Promise<Repository> {
+  const store = localStore(join(folder, 'repository'));
+  return { ...(await openRepository(store, { password: testPassword, signal: noSignal })), lockSettings };
+}
+
+/** A fresh repository in `folder` with the keys of one that holds nothing yet, so that both share worker threads. */
+export function cloneRepository(empty: Repository, folder: string): Repository {
+  const path = join(folder, 'repository');
+  cpSync(empty.store.properties.location, path, { recursive: true });
+  return { ...empty, store: localStore(path) };
 }
 
 export async function openIndexed(folder: string): Promise<IndexedRepository> {

@@ -3,7 +3,9 @@ import { seededRandom } from '../../src/base/random.ts';
 import { backup } from '../../src/operations/backup/backup.ts';
 import { readBlob, type IndexedRepository } from '../../src/repository/blob-reader.ts';
 import { loadIndex } from '../../src/repository/load-index.ts';
+import { fileName } from '../../src/repository/layout.ts';
 import { initRepository } from '../../src/repository/open-repository.ts';
+import { PackWriter } from '../../src/repository/pack-writer.ts';
 import type { Repository } from '../../src/repository/repository.ts';
 import type { Snapshot, StoredSnapshot } from '../../src/repository/snapshot.ts';
 import { walkTree } from '../../src/repository/walk.ts';
@@ -23,7 +25,7 @@ export interface SampleRepository {
   readonly workers: Workers;
   /** Backs the files up as `/app/…`. */
   save(files: Record<string, string | Buffer>, tags?: readonly string[]): Promise<StoredSnapshot>;
-  indexed(): Promise<IndexedRepository>;
+  readonly indexed: () => Promise<IndexedRepository>;
   /** Path → content of all files of a snapshot. */
   restore(snapshot: Pick<Snapshot, 'tree'>): Promise<Record<string, string>>;
 }
@@ -88,4 +90,20 @@ export function noise(seed: number, sizeBytes: number): string {
 
 export async function namesIn(store: Store, prefix = ''): Promise<string[]> {
   return (await Array.fromAsync(store.list(prefix), ({ name }) => name)).toSorted();
+}
+
+/** Stores a second copy of every data blob, in one pack. */
+export async function storeAgain({ repository, indexed }: SampleRepository): Promise<void> {
+  const from = await indexed();
+  const writer = new PackWriter(repository, from.index, {
+    signal: noSignal,
+    beforeIndex: () => Promise.resolve(),
+  });
+  for (let record = from.index.size - 1; record >= 0; record -= 1) {
+    const place = from.index.at(record);
+    const { offsetBytes: offset, lengthBytes: length } = place;
+    if (place.type === 'data')
+      await writer.add(place, await repository.store.get(fileName('data', place.pack), { offset, length }));
+  }
+  await writer.finish();
 }

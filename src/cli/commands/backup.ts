@@ -137,6 +137,7 @@ async function performOne(context: CommandContext, work: Work, input: Input): Pr
       description,
       tags,
       compressionLevel,
+      packTargetBytes: work.repository.packSizeBytes,
       chunker,
       isForced,
       lockWaitMs: settings.lockWaitMs,

@@ -126,7 +126,7 @@ async function createRepository(answers: InitAnswers, context: CommandContext): 
   const { signal, clock, random } = context;
   const settings = await context.repositoryAt(answers.location, { passwordFile: answers.passwordFile });
   await using store = await context.openStore(settings);
-  const password = await context.passwordOf(settings);
+  const password = await context.passwordOf(settings, 'new');
   const { config } = await initRepository(store, { password, signal, clock, random, chunkerDefault: 'gear' });
   return { id: config.id, location: store.properties.location };
 }

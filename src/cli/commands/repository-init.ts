@@ -53,7 +53,7 @@ export const repositoryInitCommand = defineCommand({
   ): Promise<CreatedRepository> {
     const settings = await chooseOne(context, 'write');
     const origin = from === undefined ? undefined : await originOf(context, from, fromPasswordFile);
-    const password = await context.passwordOf(settings);
+    const password = await context.passwordOf(settings, 'new');
     const wish = { creates: createsBucket, enablesVersioning };
     const bucket = createsBucket || enablesVersioning ? await context.prepareBucket(settings, wish) : [];
     await using store = await context.openStore(settings);

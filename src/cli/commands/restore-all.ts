@@ -13,7 +13,15 @@ import { noLock, openPoints, sharedLock, type OpenPoints } from '../recovery-poi
 import { openFirst } from '../repository-choice.ts';
 import { snapshotWords } from '../snapshot-argument.ts';
 import { elapsedWords, shortId, wrap, type Style } from '../style.ts';
-import { dataOf, decisionLines, plain, reportLines, type RestoreData, type RestorePreview } from './restore.ts';
+import {
+  dataOf,
+  decisionLines,
+  plain,
+  reportLines,
+  restoredLines,
+  type RestoreData,
+  type RestorePreview,
+} from './restore.ts';
 
 export interface RestoreOutcome extends RestoreData {
   /** Why it did not come back. */
@@ -145,6 +153,6 @@ function renderOutcome(outcome: RestoreOutcome, style: Style): string {
     return lines.flatMap((line) => wrap(line, style.widthColumns)).join('\n');
   }
   if (report === undefined) return [...decisionLines(outcome, style), 'nothing was done: --dry-run'].join('\n');
-  const head = `${style.paint('green', 'restored')} ${snapshot.component ?? ''} snapshot ${shortId(snapshot.id)} to ${target} in ${elapsedWords(elapsedMs)}`;
-  return [head, ...reportLines(report, style)].join('\n');
+  const title = `restored ${snapshot.component ?? ''} snapshot ${shortId(snapshot.id)} to ${target} in ${elapsedWords(elapsedMs)}`;
+  return [...restoredLines(title, style), ...reportLines(report, style)].join('\n');
 }

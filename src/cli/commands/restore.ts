@@ -88,10 +88,8 @@ export const restoreCommand = defineCommand({
   render(data, style) {
     const { report, elapsedMs } = data;
     if (report === undefined) return [...decisionLines(data, style), 'nothing was done: --dry-run'].join('\n');
-    return [
-      `${style.paint('green', 'restored')} snapshot ${shortId(data.snapshot.id)} to ${data.target} in ${elapsedWords(elapsedMs)}`,
-      ...reportLines(report, style),
-    ].join('\n');
+    const title = `restored snapshot ${shortId(data.snapshot.id)} to ${data.target} in ${elapsedWords(elapsedMs)}`;
+    return [...restoredLines(title, style), ...reportLines(report, style)].join('\n');
   },
   exitCode({ report, findings }) {
     if (report === undefined) return findings.some(({ outcome }) => outcome === 'failed') ? 1 : 0;
@@ -137,6 +135,11 @@ export function decisionLines(data: RestorePreview, style: Style): string[] {
     ...steps.flatMap((step, at) => wrap(`${at + 1}. ${step}`, style.widthColumns - 2)).map((line) => `  ${line}`),
     ...findingLines(findings, style),
   ];
+}
+
+/** `title` begins with "restored". */
+export function restoredLines(title: string, style: Style): string[] {
+  return wrap(title, style.widthColumns).map((line) => line.replace(/^restored/, style.paint('green', 'restored')));
 }
 
 export function reportLines(report: RestoreReport, style: Style): string[] {

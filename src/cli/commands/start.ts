@@ -1,40 +1,45 @@
 // `start` (npm start): what a newcomer runs first. Where a lifeboat.yaml lies: how things stand and what to do next. Where
 // none does: the demo.
 import { defineCommand } from '../command.ts';
+import type { DemoOutcome } from '../context.ts';
 import { wrap } from '../style.ts';
 import { renderStatus, statusCommand, type ComponentStatus, type StatusData } from './status.ts';
 
-export interface StartData {
+export type StartData = StartStatus | ({ readonly mode: 'demo' } & DemoOutcome);
+
+interface StartStatus {
+  readonly mode: 'status';
   readonly status: StatusData;
   readonly nextSteps: readonly { readonly command: string; readonly why: string }[];
 }
 
 export const startCommand = defineCommand({
   summary: 'Show how things stand and what to do next; without a lifeboat.yaml, the demo',
+  details:
+    'The demo makes a small web shop (PostgreSQL, Redis, uploads, configuration) with servers of its own in ./lifeboat-demo, backs it up twice, proves the backups, destroys the shop, restores it and compares. The backups stay there, to try commands on. Exit code 1: something did not come back as it was.',
   examples: ['npm start', 'lifeboat start'],
   arguments: {},
   options: {},
-  async run(context): Promise<StartData | undefined> {
+  isLong: true,
+  async run(context): Promise<StartData> {
     const configuration = await context.findConfiguration();
-    if (configuration?.path === undefined) {
-      await context.runDemo();
-      return undefined;
-    }
+    if (configuration?.path === undefined) return { mode: 'demo', ...(await context.runDemo()) };
     const status = await statusCommand.run(context, { names: [] });
-    return { status, nextSteps: nextSteps(status) };
+    return { mode: 'status', status, nextSteps: nextSteps(status) };
   },
   render(data, style) {
-    if (data === undefined) return '';
+    if (data.mode === 'demo') return data.render(style);
     const steps = data.nextSteps.flatMap(({ command, why }) => [
       `  ${style.paint('bold', command)}`,
       ...wrap(why, style.widthColumns - 6).map((line) => `      ${line}`),
     ]);
     return [renderStatus(data.status, style), '', 'Next:', ...steps].join('\n');
   },
+  exitCode: (data) => (data.mode === 'demo' ? data.exitCode : 0),
 });
 
 /** The most urgent first. */
-export function nextSteps({ components, repositories }: StatusData): StartData['nextSteps'] {
+export function nextSteps({ components, repositories }: StatusData): StartStatus['nextSteps'] {
   const steps: { command: string; why: string }[] = [];
   for (const { name, problem } of repositories) {
     if (problem === undefined) continue;

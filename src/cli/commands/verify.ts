@@ -2,7 +2,9 @@
 // covers everything in so many runs.
 import type { RepositorySettings } from '../../model/repository-settings.ts';
 import { verifyRepository, type VerifyResult } from '../../repository/verify.ts';
+import { isAppError } from '../../base/errors.ts';
 import { defineCommand } from '../command.ts';
+import { failureOf, type Failure } from '../failure.ts';
 import type { CommandContext } from '../context.ts';
 import { parsedOption, switchOption } from '../option.ts';
 import { bytes, count, elapsedWords, wrap, type Style } from '../style.ts';
@@ -13,8 +15,14 @@ interface RepositoryVerification extends VerifyResult {
   readonly elapsedMs: number;
 }
 
+interface FailedVerification extends Pick<Failure, 'code' | 'message' | 'hint' | 'exitCode'> {
+  readonly repository: string;
+}
+
 export interface VerifyData {
   readonly repositories: readonly RepositoryVerification[];
+  /** Those that could not be looked at. */
+  readonly failed: readonly FailedVerification[];
 }
 
 interface Sample {
@@ -43,13 +51,32 @@ export const verifyCommand = defineCommand({
   async run(context, { readsData, sample }): Promise<VerifyData> {
     const level = readsData || sample !== undefined ? 'data' : 'structure';
     const repositories: RepositoryVerification[] = [];
-    for (const settings of await context.chosenRepositories()) {
-      repositories.push(await verifyOne(settings, context, { level, sample: readsData ? undefined : sample }));
+    const failed: FailedVerification[] = [];
+    const chosen = await context.chosenRepositories();
+    for (const settings of chosen) {
+      try {
+        repositories.push(await verifyOne(settings, context, { level, sample: readsData ? undefined : sample }));
+      } catch (error) {
+        context.signal.throwIfAborted();
+        // One that can't be reached must not hide damage in another; alone it is simply the error.
+        if (chosen.length === 1 || !isAppError(error)) throw error;
+        const { code, message, hint, exitCode } = failureOf(error);
+        failed.push({ repository: settings.name, code, message, hint, exitCode });
+      }
     }
-    return { repositories };
+    return { repositories, failed };
   },
-  render: ({ repositories }, style) => repositories.map((each) => renderVerification(each, style)).join('\n\n'),
-  exitCode: ({ repositories }) => (repositories.some(({ errors }) => errors > 0) ? 20 : 0),
+  render: ({ repositories, failed }, style) =>
+    [
+      ...repositories.map((each) => renderVerification(each, style)),
+      ...failed.map(({ repository, message, hint }) =>
+        [`repository ${repository}: ${style.paint('yellow', 'unknown')}: ${message}`, `hint: ${hint}`]
+          .flatMap((line) => wrap(line, style.widthColumns))
+          .join('\n'),
+      ),
+    ].join('\n\n'),
+  exitCode: ({ repositories, failed }) =>
+    repositories.some(({ errors }) => errors > 0) ? 20 : (failed[0]?.exitCode ?? 0),
 });
 
 /** `2/7`: both numbers, the first within the second. */

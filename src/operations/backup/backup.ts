@@ -1,12 +1,13 @@
 // One backup of one component into one repository: source session → trees and packs → index → snapshot.
 import { hostname, userInfo } from 'node:os';
-import { AppError, messageOf } from '../../base/errors.ts';
+import { AppError, firstFailure, messageOf } from '../../base/errors.ts';
 import type { JsonObject } from '../../base/json.ts';
 import { BlobWriter, type SavedFile } from '../../repository/blob-writer.ts';
 import type { IndexedRepository } from '../../repository/blob-reader.ts';
 import type { ChunkerName } from '../../repository/create-chunker.ts';
 import { formatTime } from '../../repository/go-text.ts';
 import { loadIndex } from '../../repository/load-index.ts';
+import { fileName } from '../../repository/layout.ts';
 import { acquireLock, type Lock } from '../../repository/lock.ts';
 import type { Repository } from '../../repository/repository.ts';
 import { loadSnapshots, saveSnapshot, type StoredSnapshot } from '../../repository/snapshot.ts';
@@ -66,6 +67,14 @@ export const ownFolder = '/.lifeboat';
 
 /** Backs up. What was stored stays stored if this rejects or is aborted; a snapshot appears only at the very end. */
 export async function backup(repository: Repository, source: Source, options: BackupOptions): Promise<BackupResult> {
+  try {
+    return await backupLocked(repository, source, options);
+  } catch (error) {
+    throw firstFailure(error);
+  }
+}
+
+async function backupLocked(repository: Repository, source: Source, options: BackupOptions): Promise<BackupResult> {
   const startedNs = BigInt(repository.clock.now()) * 1_000_000n;
   await using lock = await acquireLock(repository, {
     isExclusive: false,
@@ -74,11 +83,15 @@ export async function backup(repository: Repository, source: Source, options: Ba
   });
   const signal = AbortSignal.any([options.signal, lock.signal]);
   // Snapshots before the index: what a snapshot needs is then sure to be in it.
-  const snapshots = await loadSnapshots(repository, signal);
+  const problems: EntryProblem[] = [];
+  // A damaged snapshot is reported, but must not keep new backups from being made.
+  const snapshots = await loadSnapshots(repository, signal, (id, { message }) => {
+    problems.push({ path: fileName('snapshots', id), message });
+  });
   const indexed = { repository, index: await loadIndex(repository, signal) };
   await using session = await source.open(signal);
   await using pool = workersFor(repository, options.pool);
-  const run = new BackupRun({ indexed, source, session, lock, pool, options, signal, startedNs });
+  const run = new BackupRun({ indexed, source, session, lock, pool, options, signal, startedNs, problems });
   return await run.perform(snapshots);
 }
 
@@ -91,6 +104,8 @@ interface RunParts {
   readonly options: BackupOptions;
   readonly signal: AbortSignal;
   readonly startedNs: bigint;
+  /** What is to be reported, beside what the source reports. */
+  readonly problems: EntryProblem[];
 }
 
 /** Newest snapshot of the same host, component and paths. */
@@ -104,10 +119,10 @@ function findParent(
 
 class BackupRun {
   readonly #parts: RunParts;
-  readonly #problems: EntryProblem[] = [];
   readonly #files = { new: 0, changed: 0, unmodified: 0 };
   readonly #folders = { new: 0, changed: 0, unmodified: 0 };
   #bytes = 0;
+  #path = '';
 
   constructor(parts: RunParts) {
     this.#parts = parts;
@@ -125,7 +140,10 @@ class BackupRun {
     const parent = findParent(snapshots, { host, paths: this.#paths });
     const chunker = options.chunker ?? this.#inheritedChunker(parent);
     await using writer = this.#createWriter(chunker);
-    const parentTree = new ParentTree(indexed, this.#parts.signal);
+    const parentTree = new ParentTree(indexed, {
+      signal: this.#parts.signal,
+      onUnreadable: () => writer.distrustTrees(),
+    });
     await parentTree.enterRoot(parent?.tree);
     const builder = new TreeBuilder(writer, { events: parentTree, timeNs: startedNs });
     for await (const entry of session.entries(this.#parts.signal)) {
@@ -136,7 +154,7 @@ class BackupRun {
     const storedBytes = await writer.finish();
     await this.#parts.lock.check();
     const snapshot = await this.#saveSnapshot({ tree, host, parent, chunker, writer, storedBytes });
-    const problems = [...session.problems, ...this.#problems];
+    const problems = [...session.problems, ...this.#parts.problems];
     const { addedBytes } = writer.counts;
     return {
       snapshot,
@@ -168,6 +186,8 @@ class BackupRun {
       packTargetBytes: options.packTargetBytes,
       onRead: (bytes) => {
         this.#bytes += bytes;
+        // Also within a file: a dump is one file that may take an hour.
+        this.#report();
       },
     });
   }
@@ -188,9 +208,14 @@ class BackupRun {
       builder.add(nodeOf(name, entry.metadata, {}));
       return;
     }
+    this.#path = entry.path;
     await this.#addFile(entry, { name, parent, writer, builder });
+    this.#report();
+  }
+
+  #report(): void {
     const files = this.#files.new + this.#files.changed + this.#files.unmodified;
-    this.#parts.options.onProgress?.({ files, bytes: this.#bytes, path: entry.path });
+    this.#parts.options.onProgress?.({ files, bytes: this.#bytes, path: this.#path });
   }
 
   async #addFile(
@@ -238,10 +263,10 @@ class BackupRun {
   /** A file that can't be read is left out and reported; one that changed meanwhile is kept and reported. */
   #nodeOfSaved(saved: SavedFile, { name, entry }: { name: string; entry: Entry }): TreeNode | undefined {
     if ('problem' in saved) {
-      this.#problems.push({ path: entry.path, message: saved.problem });
+      this.#parts.problems.push({ path: entry.path, message: saved.problem });
       return undefined;
     }
-    if (saved.isChanged) this.#problems.push({ path: entry.path, message: 'changed while it was read' });
+    if (saved.isChanged) this.#parts.problems.push({ path: entry.path, message: 'changed while it was read' });
     return nodeOf(name, entry.metadata, saved);
   }
 

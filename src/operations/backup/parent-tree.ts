@@ -1,6 +1,7 @@
 // The parent snapshot beside the walk of the source: which files are as they were, so that they need not be read.
+import { isAppError } from '../../base/errors.ts';
 import type { FileMetadata } from '../../base/file-type.ts';
-import { readTree, type IndexedRepository } from '../../repository/blob-reader.ts';
+import { readingAhead, readTree, type IndexedRepository } from '../../repository/blob-reader.ts';
 import { parseTime } from '../../repository/go-text.ts';
 import type { BlobId } from '../../repository/ids.ts';
 import type { TreeNode } from '../../repository/tree.ts';
@@ -8,15 +9,21 @@ import type { TreeNode } from '../../repository/tree.ts';
 type Folder = ReadonlyMap<string, TreeNode>;
 const nothing: Folder = new Map();
 
+export interface ParentTreeOptions {
+  readonly signal: AbortSignal;
+  /** Told when a tree can't be read. */
+  onUnreadable(): void;
+}
+
 /** Follows a depth-first walk: only the folders from the root to the current place are in memory. */
 export class ParentTree {
   readonly #indexed: IndexedRepository;
-  readonly #signal: AbortSignal;
+  readonly #options: ParentTreeOptions;
   readonly #folders: Folder[] = [];
 
-  constructor(indexed: IndexedRepository, signal: AbortSignal) {
-    this.#indexed = indexed;
-    this.#signal = signal;
+  constructor(indexed: IndexedRepository, options: ParentTreeOptions) {
+    this.#indexed = readingAhead(indexed);
+    this.#options = options;
   }
 
   async enterRoot(root: BlobId | undefined): Promise<void> {
@@ -40,12 +47,16 @@ export class ParentTree {
   /** A damaged parent costs time, never the backup: what can't be read counts as changed. */
   async #load(tree: BlobId | undefined): Promise<Folder> {
     if (tree === undefined || !this.#indexed.index.has('tree', tree)) return nothing;
-    const nodes = await readTree(this.#indexed, tree, this.#signal).catch((error: unknown) => {
-      this.#signal.throwIfAborted();
-      if (error instanceof Error && error.name === 'AppError') return [];
-      throw error;
-    });
-    return new Map(nodes.map((node) => [node.name, node]));
+    const { signal } = this.#options;
+    try {
+      const nodes = await readTree(this.#indexed, tree, signal);
+      return new Map(nodes.map((node) => [node.name, node]));
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!isAppError(error)) throw error;
+      this.#options.onUnreadable();
+      return nothing;
+    }
   }
 }
 
@@ -60,7 +71,16 @@ export function isUnchanged(
     parent.content !== undefined &&
     parent.sizeBytes === metadata.sizeBytes &&
     parent.inode === metadata.inode &&
-    parseTime(parent.mtime) === metadata.mtimeNs &&
-    parseTime(parent.ctime) === metadata.ctimeNs
+    isTime(parent.mtime, metadata.mtimeNs) &&
+    isTime(parent.ctime, metadata.ctimeNs)
   );
+}
+
+/** A parent may come from anywhere: what it calls a time may be none. */
+function isTime(text: string, timeNs: bigint): boolean {
+  try {
+    return parseTime(text) === timeNs;
+  } catch {
+    return false;
+  }
 }

@@ -2,6 +2,7 @@
 // the others are read, patched and stored under their own bounds.
 import { AppError } from '../../base/errors.ts';
 import { chunkMaxBytes } from '../../repository/chunker.ts';
+import { plainBytesOf } from '../../repository/blob-codec.ts';
 import { readBlob, type IndexedRepository } from '../../repository/blob-reader.ts';
 import type { BlobWriter, SavedContent } from '../../repository/blob-writer.ts';
 import type { BlobId } from '../../repository/ids.ts';
@@ -44,7 +45,7 @@ function placeChunks(entry: PatchedEntry, { parent, indexed }: PatchOptions): Pl
         hint: 'Take a full backup.',
       });
     }
-    const sizeBytes = found.plainLengthBytes === 0 ? found.lengthBytes - 32 : found.plainLengthBytes;
+    const sizeBytes = plainBytesOf(found);
     chunks.push({ id, fromBytes, toBytes: fromBytes + sizeBytes });
     fromBytes += sizeBytes;
   }
@@ -98,6 +99,7 @@ class PatchedFile {
     if (offset < this.#coveredBytes || offset + bytes.length > this.#sizeBytes) {
       throw new Error(`a range from ${offset} of ${bytes.length} bytes overlaps or leaves the file`);
     }
+    if (offset > Math.max(this.#coveredBytes, this.#options.reader.sizeBytes)) throw notCovered();
     this.#coveredBytes = offset + bytes.length;
     for (let done = 0; done < bytes.length;) {
       const current = await this.#open(offset + done);
@@ -111,8 +113,7 @@ class PatchedFile {
   async finish(): Promise<SavedContent> {
     await this.#passTo(this.#sizeBytes);
     const { sizeBytes } = this.#options.reader;
-    if (this.#sizeBytes > sizeBytes && this.#coveredBytes < this.#sizeBytes)
-      throw new Error('the ranges do not cover what the file grew by');
+    if (this.#sizeBytes > sizeBytes && this.#coveredBytes < this.#sizeBytes) throw notCovered();
     return { content: this.#content, sizeBytes: this.#sizeBytes, isChanged: false };
   }
 
@@ -157,4 +158,9 @@ class PatchedFile {
       this.#number += 1;
     }
   }
+}
+
+/** Zeros there would be a guess. */
+function notCovered(): Error {
+  return new Error('the ranges do not cover what the file grew by');
 }

@@ -3,25 +3,28 @@
 import { isAppError, messageOf } from '../../base/errors.ts';
 import { compareFingerprints } from '../../model/fingerprint.ts';
 import { differencesMax, type Proof, type ProofOutcome } from '../../model/proof.ts';
-import type { RecoveryReader, ServiceRestore } from '../../sources/source.ts';
+import type { RecoveryReader, Sandbox, Source } from '../../sources/source.ts';
 import { recoveryReader } from '../restore/recovery-reader.ts';
 import { runCheck, type CheckResult, type Evidence, type ProveRequest } from './evidence.ts';
 import { proveTree } from './prove-tree.ts';
+import { throwAwayFolder } from './throw-away-folder.ts';
 
 /** Never rejects for what a proof is to find out: a restore that fails is a failed proof, a missing tool an inconclusive one. */
 export async function prove(request: ProveRequest, signal: AbortSignal): Promise<Proof> {
   const startedMs = request.clock.now();
   let evidence: Evidence = { sandbox: '', restoredBytes: 0, compared: 0, rows: 0, differences: [], checks: [] };
   let verdict: { outcome: ProofOutcome; message: string };
+  const leftBehind: string[] = [];
   try {
     const { restore } = request.source;
-    evidence =
-      restore.kind === 'tree' ? await proveTree(request, signal) : await proveService(request, { restore, signal });
+    await using place = await throwAwayPlace(request, { restore, signal, leftBehind });
+    evidence = await place.prove();
     verdict = judge(evidence);
   } catch (error) {
     signal.throwIfAborted();
     verdict = { outcome: isOurInability(error) ? 'inconclusive' : 'failed', message: messageOf(error) };
   }
+  verdict.message = [verdict.message, ...leftBehind].join('; ');
   const { snapshot, component, program, clock } = request;
   const { differences, checks, incomparable: _, ...rest } = evidence;
   return {
@@ -39,6 +42,33 @@ export async function prove(request: ProveRequest, signal: AbortSignal): Promise
   };
 }
 
+interface ThrowAwayPlace extends AsyncDisposable {
+  prove(): Promise<Evidence>;
+}
+
+/** What can't be cleaned away changes nothing about the data: it is told beside the verdict. */
+async function throwAwayPlace(
+  request: ProveRequest,
+  { restore, signal, leftBehind }: { restore: Source['restore']; signal: AbortSignal; leftBehind: string[] },
+): Promise<ThrowAwayPlace> {
+  const disposing = (place: AsyncDisposable): AsyncDisposable => ({
+    async [Symbol.asyncDispose]() {
+      try {
+        await place[Symbol.asyncDispose]();
+      } catch (error) {
+        leftBehind.push(`what it was restored into could not be cleaned away: ${messageOf(error)}`);
+      }
+    },
+  });
+  if (restore.kind === 'tree') {
+    const folder = await throwAwayFolder(request.workFolder);
+    return { ...disposing(folder), prove: () => proveTree(request, folder.path, signal) };
+  }
+  const reader = recoveryReader(request);
+  const sandbox = await restore.sandbox(reader, signal);
+  return { ...disposing(sandbox), prove: () => proveService(request, { reader, sandbox, signal }) };
+}
+
 /** The data may be fine: we could not look at it here. */
 function isOurInability(error: unknown): boolean {
   return isAppError(
@@ -47,6 +77,7 @@ function isOurInability(error: unknown): boolean {
     'TARGET_SPACE',
     'STORE_FULL',
     'STORE_UNREACHABLE',
+    'STORE_DENIED',
     'INCONCLUSIVE',
     'TIMED_OUT',
     'REPOSITORY_LOCKED',
@@ -78,12 +109,10 @@ function describe({ name, kind, rowsExpected, rowsFound, detail }: Evidence['dif
 
 async function proveService(
   request: ProveRequest,
-  { restore, signal }: { restore: ServiceRestore; signal: AbortSignal },
+  { reader, sandbox, signal }: { reader: RecoveryReader; sandbox: Sandbox; signal: AbortSignal },
 ): Promise<Evidence> {
-  const reader = recoveryReader(request);
   const expected = await reader.fingerprint(signal);
   const counted = countingReader(reader);
-  await using sandbox = await restore.sandbox(reader, signal);
   await sandbox.restore(counted.reader, signal);
   const checks: CheckResult[] = [];
   for (const check of request.checks) checks.push(await runCheck(check, () => sandbox.valueOf(check, signal)));

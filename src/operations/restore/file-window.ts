@@ -2,7 +2,7 @@
 // it, and puts each complete file in its place.
 import { closeSync, constants, ftruncateSync, openSync, renameSync, writeSync } from 'node:fs';
 import { fsPath } from '../../base/byte-name.ts';
-import { AppError, errnoOf, isAppError, messageOf } from '../../base/errors.ts';
+import { AppError, asError, errnoOf, isAppError, messageOf } from '../../base/errors.ts';
 import { forEachLimited } from '../../base/for-each-limited.ts';
 import { plainBytesOf } from '../../repository/blob-codec.ts';
 import { blobMissing, readBlob, type IndexedRepository } from '../../repository/blob-reader.ts';
@@ -59,7 +59,7 @@ export interface WindowResult {
   readonly problems: readonly Problem[];
   readonly writtenBytes: number;
   /** Why the window was not carried through; then what is complete stays, what is not was removed. */
-  readonly failure: unknown;
+  readonly failure: Error | undefined;
 }
 
 export class FileWindow {
@@ -70,7 +70,7 @@ export class FileWindow {
   readonly #written = new Map<string, WindowFile>();
   readonly #wanted = new Map<number, RestoreTarget[]>();
   readonly #notes: Problem[] = [];
-  #failure: unknown;
+  #failure: Error | undefined;
   #bytes = 0;
   #writtenBytes = 0;
 
@@ -128,7 +128,7 @@ export class FileWindow {
         this.#options.signal.throwIfAborted();
         await work(item);
       } catch (error) {
-        this.#failure ??= error;
+        this.#failure ??= asError(error);
       }
     });
   }

@@ -6,7 +6,7 @@ import type { IndexedRepository } from '../../repository/blob-reader.ts';
 import { readContent } from '../../repository/read-content.ts';
 import type { StoredSnapshot } from '../../repository/snapshot.ts';
 import { findNode, walkTree } from '../../repository/walk.ts';
-import type { WorkerPool } from '../../repository/worker-pool.ts';
+import type { Workers } from '../../repository/worker-pool.ts';
 import type { RecoveryReader } from '../../sources/source.ts';
 import { ownFolder } from '../backup/backup.ts';
 import { metadataOf } from '../node-metadata.ts';
@@ -16,7 +16,7 @@ const ownFileMaxBytes = 64 * 1024 * 1024;
 
 export interface PointParts {
   readonly indexed: IndexedRepository;
-  readonly pool: WorkerPool;
+  readonly pool: Workers;
   readonly snapshot: StoredSnapshot;
 }
 

@@ -53,14 +53,18 @@ function pick(
   return fitting[0];
 }
 
+const limitForm = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?(Z|[+-]\d\d:\d\d)?)?$/;
+
 /** `2026-11-20`, `2026-11-20 10:15`, `2026-11-20T10:15:00+01:00`; without a zone it is this machine's. */
 function parseLimit(text: string): bigint {
-  const local = /^\d{4}-\d\d-\d\d$/.test(text) ? `${text}T00:00` : text.replace(' ', 'T');
-  const milliseconds = new Date(local).getTime();
-  if (Number.isNaN(milliseconds) || !/^\d{4}-\d\d-\d\d/.test(text)) {
+  const [, date = '', time = '00:00', second = '00', fraction = '', zone = ''] = limitForm.exec(text) ?? [];
+  const milliseconds = new Date(`${date}T${time}:${second}${zone}`).getTime();
+  // The 30th of February would pass for a day in March.
+  const isDay = !Number.isNaN(milliseconds) && new Date(`${date}T00:00Z`).toISOString().startsWith(date);
+  if (!isDay) {
     throw new AppError('USAGE', `'${text}' is not a time`, {
       hint: 'Write it as 2026-11-20 or 2026-11-20T10:15:00+01:00.',
     });
   }
-  return BigInt(milliseconds) * 1_000_000n;
+  return BigInt(milliseconds) * 1_000_000n + BigInt(fraction.padEnd(9, '0'));
 }

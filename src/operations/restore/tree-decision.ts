@@ -1,7 +1,7 @@
 // Decides the restore of a tree of files: what would be written where, whether there is room, what is in the way.
 // Looks, touches nothing.
 import { statfs } from 'node:fs/promises';
-import { lstatSync, realpathSync, statSync, type Stats } from 'node:fs';
+import { accessSync, constants, lstatSync, realpathSync, statSync, type Stats } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { fsPath, nameFromBytes } from '../../base/byte-name.ts';
 import { errnoOf } from '../../base/errors.ts';
@@ -9,6 +9,7 @@ import { formatByteSize } from '../../base/byte-size.ts';
 import type { Finding } from '../../model/finding.ts';
 import type { IndexedRepository } from '../../repository/blob-reader.ts';
 import type { StoredSnapshot } from '../../repository/snapshot.ts';
+import type { TreeNode } from '../../repository/tree.ts';
 import { walkTree } from '../../repository/walk.ts';
 import { ownFolder } from '../backup/backup.ts';
 import { placeOf, selection, type TreeSelection } from './target-path.ts';
@@ -49,24 +50,16 @@ export async function decideTreeRestore(
     include: request.include ?? [],
     exclude: request.exclude ?? [],
   });
-  const counts = { files: 0, folders: 0, others: 0, totalBytes: 0, existing: 0, missingBytes: 0 };
+  const { isDelta = false } = request;
+  const counts: Counts = { files: 0, folders: 0, others: 0, totalBytes: 0, existing: 0, missingBytes: 0 };
   const unreadable: string[] = [];
   for await (const { path, node } of walkTree(indexed, request.snapshot.tree, {
     signal,
     enters: (folder) => chosen.enters(folder),
     onUnreadable: (_path, error) => unreadable.push(error.message),
   })) {
-    const relative = chosen.relative(path);
-    if (relative === undefined || !chosen.isWanted(path) || path === ownFolder || path.startsWith(`${ownFolder}/`))
-      continue;
-    const found = lookAt(placeOf(target, relative));
-    if (node.type === 'dir') counts.folders += 1;
-    else counts[node.type === 'file' ? 'files' : 'others'] += 1;
-    // A folder that is there stays; whatever else is in its place makes way.
-    if (found !== undefined && !(node.type === 'dir' && found.isDirectory())) counts.existing += 1;
-    const sizeBytes = Math.max(0, node.sizeBytes);
-    counts.totalBytes += sizeBytes;
-    if (found === undefined || request.isDelta !== true) counts.missingBytes += sizeBytes;
+    const relative = isOwn(path) || !chosen.isWanted(path) ? undefined : chosen.relative(path);
+    if (relative !== undefined) countEntry(counts, { node, place: placeOf(target, relative), isDelta });
   }
   const { missingBytes, ...rest } = counts;
   const findings = [
@@ -78,6 +71,31 @@ export async function decideTreeRestore(
   ];
   const replaces = rest.existing > 0 ? `${rest.existing} existing files below ${target} where they differ` : undefined;
   return { request, target, ...rest, replaces, findings: findings.filter((finding) => finding !== undefined) };
+}
+
+interface Counts {
+  files: number;
+  folders: number;
+  others: number;
+  totalBytes: number;
+  existing: number;
+  missingBytes: number;
+}
+
+const isOwn = (path: string): boolean => path === ownFolder || path.startsWith(`${ownFolder}/`);
+
+function countEntry(
+  counts: Counts,
+  { node, place, isDelta }: { readonly node: TreeNode; readonly place: string; readonly isDelta: boolean },
+): void {
+  const found = lookAt(place);
+  if (node.type === 'dir') counts.folders += 1;
+  else counts[node.type === 'file' ? 'files' : 'others'] += 1;
+  // A folder that is there stays; whatever else is in its place makes way.
+  if (found !== undefined && !(node.type === 'dir' && found.isDirectory())) counts.existing += 1;
+  const sizeBytes = Math.max(0, node.sizeBytes);
+  counts.totalBytes += sizeBytes;
+  if (found === undefined || !isDelta) counts.missingBytes += sizeBytes;
 }
 
 /** What can't be looked at counts as absent: the restore will say what is wrong with it. */
@@ -97,10 +115,25 @@ function existingFolder(path: string): string {
 
 function folderFinding(target: string): Finding | undefined {
   const nearest = existingFolder(target);
-  const found = statSync(fsPath(nearest), { throwIfNoEntry: false });
-  if (found?.isDirectory() === true) return undefined;
-  const message = `${nearest} is not a folder`;
-  return { aspect: 'target', outcome: 'failed', message, hint: 'Choose another target, or move it out of the way.' };
+  if (!isFolder(nearest)) {
+    const message = `${nearest} is not a folder`;
+    return { aspect: 'target', outcome: 'failed', message, hint: 'Choose another target, or move it out of the way.' };
+  }
+  try {
+    accessSync(fsPath(nearest), constants.W_OK | constants.X_OK);
+    return undefined;
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === undefined) throw error;
+    // Folders below the target may be open to us where the target itself is not.
+    if (nearest === target && errno !== 'EROFS') return undefined;
+    const message = `${nearest} can't be written: ${errno}`;
+    return { aspect: 'access', outcome: 'failed', message, hint: 'Choose another target, or run as a user who may.' };
+  }
+}
+
+function isFolder(path: string): boolean {
+  return statSync(fsPath(path), { throwIfNoEntry: false })?.isDirectory() === true;
 }
 
 async function spaceFinding(target: string, neededBytes: number): Promise<Finding> {

@@ -1,6 +1,6 @@
 // Carries out the restore of a tree of files: folders first, contents fetched pack by pack and written in parallel by the
 // workers, then links and special files, metadata last. Memory is bounded: files are handled in windows.
-import { AppError, messageOf } from '../../base/errors.ts';
+import { AppError, messageOf, type ErrorCode } from '../../base/errors.ts';
 import { applyMetadata } from '../../base/apply-metadata.ts';
 import type { IndexedRepository } from '../../repository/blob-reader.ts';
 import { walkTree } from '../../repository/walk.ts';
@@ -35,6 +35,12 @@ export interface TreeRestoreResult {
   readonly ownersRefused: number;
 }
 
+const refusals: Readonly<Record<string, ErrorCode>> = {
+  'disk space': 'TARGET_SPACE',
+  selection: 'NOT_FOUND',
+  access: 'RESTORE_FAILED',
+};
+
 /** Refuses a decision with failed findings; else restores and reports what did not come back. */
 export async function executeTreeRestore(
   indexed: IndexedRepository,
@@ -43,8 +49,7 @@ export async function executeTreeRestore(
 ): Promise<TreeRestoreResult> {
   const failed = decision.findings.find(({ outcome }) => outcome === 'failed');
   if (failed !== undefined) {
-    const code =
-      failed.aspect === 'disk space' ? 'TARGET_SPACE' : failed.aspect === 'selection' ? 'NOT_FOUND' : 'TARGET_UNSAFE';
+    const code = refusals[failed.aspect] ?? 'TARGET_UNSAFE';
     throw new AppError(code, failed.message, { hint: failed.hint ?? 'Choose another target.' });
   }
   return new TreeRestore(indexed, decision, options).perform();

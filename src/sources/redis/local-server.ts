@@ -123,7 +123,8 @@ async function untilReady(starting: Starting, signal: AbortSignal): Promise<stri
 
 async function startFailure(starting: Starting): Promise<AppError> {
   const error = await starting.exited;
-  if (errnoOf(error) === 'ENOENT') return programMissing(starting.program, error);
+  // EACCES: a folder of the path that this user may not enter was looked into last.
+  if (['ENOENT', 'EACCES'].includes(errnoOf(error) ?? '')) return programMissing(starting.program, error);
   const log = starting.log();
   if (/can't handle RDB format version|no matching module|module data I can't load/i.test(log)) {
     return new AppError('INCONCLUSIVE', `the redis-server of this machine can't load the data: ${log}`, {

@@ -56,7 +56,7 @@ async function programVersion(program: string, signal: AbortSignal): Promise<str
     const { stdout } = await promisify(execFile)(program, ['--version'], { signal });
     return `${stdout.startsWith('Valkey') ? 'Valkey' : 'Redis'} ${/v=(\S+)/.exec(stdout)?.[1] ?? 'unknown'}`;
   } catch (error) {
-    throw errnoOf(error) === 'ENOENT' ? programMissing(program, error) : error;
+    throw ['ENOENT', 'EACCES'].includes(errnoOf(error) ?? '') ? programMissing(program, error) : error;
   }
 }
 

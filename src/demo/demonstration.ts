@@ -1,0 +1,75 @@
+// The demonstration: a small shop is backed up twice, proven, destroyed, restored and compared. It runs the commands that
+// users run, on the lifeboat.yaml that it leaves behind.
+import { writeFile } from 'node:fs/promises';
+import { basename } from 'node:path';
+import type { CommandContext, DemoOutcome } from '../cli/context.ts';
+import { configurationText, databasePasswordVariable } from './configuration-text.ts';
+import { prepareDemoFolder, type DemoFolder } from './demo-folder.ts';
+import { narrator } from './narrator.ts';
+import type { DemoParts } from './parts.ts';
+import { failuresOf, leftOutLines, renderReport, type DemoReport } from './report.ts';
+import { startServers, type DemoServers } from './servers.ts';
+import { Shop } from './shop.ts';
+import { createRepository, folderSize, runStory, storySteps } from './story.ts';
+import { suggestedCommands } from './suggestions.ts';
+
+export async function demonstrate(context: CommandContext, parts: DemoParts): Promise<DemoOutcome> {
+  const startMs = context.clock.now();
+  const folder = await prepareDemoFolder(context.workingFolder);
+  const told = await tell(folder, context, parts);
+  await folder.release();
+  const report: DemoReport = {
+    ...told,
+    folder: folder.path,
+    repository: {
+      path: folder.repository,
+      passwordFile: folder.passwordFile,
+      sizeBytes: await folderSize(folder.repository),
+    },
+    commands: suggestedCommands(folder, told, parts),
+    elapsedSeconds: (context.clock.now() - startMs) / 1000,
+    failures: failuresOf(told),
+  };
+  return { report, exitCode: report.failures.length === 0 ? 0 : 1, render: (style) => renderReport(report, style) };
+}
+
+type Told = Omit<DemoReport, 'folder' | 'repository' | 'commands' | 'elapsedSeconds' | 'failures'>;
+
+async function tell(folder: DemoFolder, context: CommandContext, parts: DemoParts): Promise<Told> {
+  const { progress, settings } = context;
+  if (!settings.isJson) {
+    progress.note('A small shop is made, backed up, proven, destroyed, restored and compared.');
+    progress.note(
+      `All of it happens in ./${basename(folder.path)}${folder.isCleared ? ', from which the earlier run is removed' : ''}.`,
+    );
+    progress.note('');
+  }
+  progress.update({ work: 'start servers' });
+  await using servers = await startServers(context, parts);
+  for (const one of servers.leftOut) {
+    progress.note(leftOutLines(one, { widthColumns: 79, paint: (_, text) => text }).join('\n'));
+  }
+  const shop = new Shop(folder.shop, servers, parts.scale);
+  const inside = await contextOf(folder, { context, parts, servers });
+  await createRepository(inside);
+  const story = await runStory(shop, inside, narrator(inside, storySteps));
+  return {
+    ...story,
+    servers: { postgres: servers.database?.version, redis: servers.cache?.version },
+    leftOut: servers.leftOut,
+  };
+}
+
+/** The commands' own context, in the demonstration's folder; what they tell goes where ours goes. */
+async function contextOf(
+  folder: DemoFolder,
+  {
+    context,
+    parts,
+    servers,
+  }: { readonly context: CommandContext; readonly parts: DemoParts; readonly servers: DemoServers },
+): Promise<CommandContext> {
+  await writeFile(folder.configurationFile, configurationText(servers));
+  const variables = servers.database === undefined ? {} : { [databasePasswordVariable]: servers.database.password };
+  return { ...parts.contextIn(folder.path, variables), progress: context.progress };
+}

@@ -1,0 +1,164 @@
+// Compares a restored folder with the tree it came from: every entry, its content by hash, all metadata that a restore can
+// set, and that there is nothing more.
+import { lstatSync, opendirSync, type BigIntStats } from 'node:fs';
+import { fsPath, nameFromBytes } from '../../base/byte-name.ts';
+import { readMetadata } from '../../base/file-metadata.ts';
+import type { FileMetadata } from '../../base/file-type.ts';
+import { plainBytesOf } from '../../repository/blob-codec.ts';
+import type { TreeNode } from '../../repository/tree.ts';
+import { walkTree } from '../../repository/walk.ts';
+import type { Chunk } from '../../repository/worker-protocol.ts';
+import { ownFolder } from '../backup/backup.ts';
+import { metadataOf } from '../node-metadata.ts';
+import { hardLinkKey, isSameFile } from '../restore/place-entry.ts';
+import type { PointParts } from '../restore/recovery-reader.ts';
+
+export interface TreeDifference {
+  readonly name: string;
+  readonly kind: 'missing' | 'changed' | 'added';
+  readonly rowsExpected: number;
+  readonly rowsFound: number;
+  readonly detail: string;
+}
+
+export interface TreeComparison {
+  readonly compared: number;
+  readonly differences: readonly TreeDifference[];
+  /** Device nodes that only root can make, and so were not looked at. */
+  readonly skipped: number;
+}
+
+export async function compareTree(parts: PointParts, folder: string, signal: AbortSignal): Promise<TreeComparison> {
+  return new Comparison(parts, folder).perform(signal);
+}
+
+class Comparison {
+  readonly #parts: PointParts;
+  readonly #folder: string;
+  readonly #isRoot = process.geteuid?.() === 0;
+  readonly #differences: TreeDifference[] = [];
+  readonly #links = new Map<string, { readonly node: TreeNode; readonly path: string; readonly inode: bigint }[]>();
+  #compared = 0;
+  #present = 0;
+  #skipped = 0;
+
+  constructor(parts: PointParts, folder: string) {
+    this.#parts = parts;
+    this.#folder = folder;
+  }
+
+  async perform(signal: AbortSignal): Promise<TreeComparison> {
+    for await (const { path, node } of this.#expected(signal)) {
+      const isDevice = node.type === 'dev' || node.type === 'chardev';
+      if (isDevice && !this.#isRoot) {
+        this.#skipped += 1;
+        continue;
+      }
+      this.#compared += 1;
+      const detail = await this.#differenceOf(path, node);
+      if (detail !== 'missing') this.#present += 1;
+      if (detail !== undefined) this.#note(path, detail === 'missing' ? 'missing' : 'changed', detail);
+    }
+    // Names are looked for only where the numbers differ: a tree may have millions.
+    if (this.#found().some((_, at) => at >= this.#present)) await this.#noteAdded(signal);
+    return { compared: this.#compared, differences: this.#differences, skipped: this.#skipped };
+  }
+
+  async *#expected(signal: AbortSignal) {
+    const { indexed, snapshot } = this.#parts;
+    const enters = (path: string): boolean => path !== ownFolder;
+    for await (const walked of walkTree(indexed, snapshot.tree, { signal, enters })) {
+      if (walked.path !== ownFolder && walked.node.type !== 'socket') yield walked;
+    }
+  }
+
+  /** Paths of all that is in the folder. */
+  *#found(below = ''): Generator<string> {
+    using folder = opendirSync(fsPath(`${this.#folder}${below}`), { encoding: 'buffer' as BufferEncoding });
+    for (let entry = folder.readSync(); entry !== null; entry = folder.readSync()) {
+      const name: string | Buffer = entry.name;
+      const path = `${below}/${typeof name === 'string' ? name : nameFromBytes(name)}`;
+      yield path;
+      if (entry.isDirectory()) yield* this.#found(path);
+    }
+  }
+
+  async #noteAdded(signal: AbortSignal): Promise<void> {
+    const expected = new Set<string>();
+    for await (const { path } of this.#expected(signal)) expected.add(path);
+    for (const path of this.#found()) if (!expected.has(path)) this.#note(path, 'added', 'was not in the backup');
+  }
+
+  #note(name: string, kind: TreeDifference['kind'], detail: string): void {
+    const rowsExpected = kind === 'added' ? 0 : 1;
+    this.#differences.push({ name, kind, rowsExpected, rowsFound: kind === 'missing' ? 0 : 1, detail });
+  }
+
+  /** What differs between an entry on disk and its node, in words; undefined if nothing does. */
+  async #differenceOf(path: string, node: TreeNode): Promise<string | undefined> {
+    const place = `${this.#folder}${path}`;
+    const stats = lstatSync(fsPath(place), { bigint: true, throwIfNoEntry: false });
+    if (stats === undefined) return 'missing';
+    const field = this.#metadataDifference(readMetadata(place, stats), metadataOf(node));
+    if (field !== undefined) return `${field} differs`;
+    const link = this.#linkDifference(path, { node, stats });
+    if (link !== undefined) return link;
+    return node.type === 'file' ? this.#contentDifference(place, node) : undefined;
+  }
+
+  /** Only root can give files away, and some bits of the mode depend on the owner. */
+  #metadataDifference(found: FileMetadata, expected: FileMetadata): string | undefined {
+    const modeMask = this.#isRoot ? 0o7777 : 0o777;
+    const attributes = (metadata: FileMetadata): string => attributesText(metadata, this.#isRoot);
+    if (found.type !== expected.type) return 'type';
+    if (found.sizeBytes !== expected.sizeBytes) return 'size';
+    if (found.linkTarget !== expected.linkTarget) return 'link target';
+    if (found.deviceNumber !== expected.deviceNumber) return 'device number';
+    if (found.mtimeNs !== expected.mtimeNs) return 'modification time';
+    if (this.#isRoot && (found.uid !== expected.uid || found.gid !== expected.gid)) return 'owner';
+    if (found.type !== 'symlink' && (found.mode & modeMask) !== (expected.mode & modeMask)) return 'mode';
+    return attributes(found) === attributes(expected) ? undefined : 'set of extended attributes';
+  }
+
+  /** Names of one file must share it again, and nothing else may. */
+  #linkDifference(
+    path: string,
+    { node, stats }: { readonly node: TreeNode; readonly stats: BigIntStats },
+  ): string | undefined {
+    if (node.type === 'dir') return undefined;
+    if (stats.nlink > BigInt(Math.max(1, node.links))) return 'it shares its file with more names than it should';
+    const key = hardLinkKey(node);
+    if (key === undefined) return undefined;
+    const others = this.#links.get(key) ?? [];
+    const twin = others.find((other) => isSameFile(other.node, node));
+    if (twin === undefined) this.#links.set(key, [...others, { node, path, inode: stats.ino }]);
+    return twin === undefined || twin.inode === stats.ino ? undefined : `it is no hard link of ${twin.path} any more`;
+  }
+
+  async #contentDifference(place: string, node: TreeNode): Promise<string | undefined> {
+    const { indexed, pool } = this.#parts;
+    let offsetBytes = 0;
+    const chunks: Chunk[] = [];
+    for (const id of node.content ?? []) {
+      const blob = indexed.index.find('data', id);
+      if (blob === undefined) return `blob ${id} is missing`;
+      const lengthBytes = plainBytesOf(blob);
+      chunks.push({ id, offsetBytes, lengthBytes });
+      offsetBytes += lengthBytes;
+    }
+    const { equal, sizeBytes } = await pool.run('compare', { path: place, chunks });
+    return equal.every(Boolean) && sizeBytes === offsetBytes ? undefined : 'content differs';
+  }
+}
+
+/** Others are put there by the system itself (labels), or taken from users without rights. */
+function attributesText({ extendedAttributes }: FileMetadata, isRoot: boolean): string {
+  const comparable = isRoot
+    ? /^(?:user\.|trusted\.|system\.posix_acl_|security\.capability$)/
+    : /^(?:user\.|system\.posix_acl_)/;
+  return extendedAttributes
+    .filter(({ name }) => comparable.test(name))
+    .map(({ name, value }) => `${name}=${value.toString('hex')}`)
+    .toSorted()
+    .join(' ');
+}

@@ -1,0 +1,145 @@
+// The real program against real servers: a database and a cache backed up, proven, lost and restored; a bucket as
+// repository, with its cache.
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { jsonLines, runLifeboat, type Ran } from '../support/lifeboat.ts';
+import { describeWithPostgres, startPostgres } from '../support/postgres-server.ts';
+import { testRedis } from '../support/redis-server.ts';
+import { createRepository } from '../support/repository.ts';
+import { describeWithS3, startS3Server } from '../support/s3-server.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
+import { describeWith } from '../support/tools.ts';
+
+function runner(folder: string, environment: Record<string, string> = {}) {
+  const run = (...args: string[]): Promise<Ran> => runLifeboat(args, { folder, environment });
+  const succeed = async (...args: string[]): Promise<Ran> => {
+    const ran = await run(...args);
+    if (ran.exitCode !== 0) throw new Error(`lifeboat ${args.join(' ')}: ${ran.exitCode} ${ran.stdout} ${ran.stderr}`);
+    return ran;
+  };
+  return { run, succeed };
+}
+
+async function configure(folder: string, components: object): Promise<void> {
+  await createRepository(folder);
+  const repositories = { local: { location: './repository' } };
+  // JSON is YAML.
+  await writeFile(join(folder, 'lifeboat.yaml'), JSON.stringify({ application: 'shop', repositories, components }));
+}
+
+describeWithPostgres(15, 'a PostgreSQL component', () => {
+  test('is checked, backed up, proven, lost, restored in place and beside', async () => {
+    await using folder = await temporaryFolder();
+    await using server = await startPostgres(15);
+    await server.sql('postgres', 'create database shop');
+    await server.sql('shop', 'create table orders (id int primary key, note text)');
+    await server.sql('shop', "insert into orders select n, 'order ' || n from generate_series(1, 500) n");
+    const { host, port, user, password } = server.address;
+    const settings = { host, port, user, ...(password !== undefined && { password }) };
+    await configure(folder.path, {
+      database: { type: 'postgres', ...settings, databases: ['shop'], sslmode: 'disable' },
+    });
+    const { run, succeed } = runner(folder.path);
+
+    const checked = await run('check');
+    expect([0, 3]).toContain(checked.exitCode);
+    expect(checked.stdout).toMatch(/ok +connection/);
+    await succeed('backup', 'database');
+    const proof = await succeed('prove', 'database', '--json');
+    expect(jsonLines(proof).at(-1)).toMatchObject({ proofs: [{ outcome: 'passed' }] });
+
+    await server.sql('shop', 'drop table orders');
+    await succeed('restore', 'database', '--to', 'shop_beside');
+    expect(await server.sql('shop_beside', 'select count(*)::int as n from orders')).toEqual([{ n: 500 }]);
+    const refused = await run('restore', 'database');
+    expect(refused).toMatchObject({ exitCode: 2 });
+    const restored = await succeed('restore', 'database', '--from', 'latest-proven', '--yes');
+    expect(restored.stdout).toContain('kept:');
+    expect(await server.sql('shop', 'select count(*)::int as n from orders')).toEqual([{ n: 500 }]);
+  });
+});
+
+describeWith(['redis-server'], 'a Redis component', () => {
+  test('is checked, backed up, proven, flushed and restored', async () => {
+    await using folder = await temporaryFolder();
+    await using redis = await testRedis({ password: 'open sesame', settings: ['requirepass "open sesame"'] });
+    for (let number = 0; number < 50; number += 1)
+      await redis.connection.call('SET', `key:${number}`, `value ${number}`);
+    const { host, port } = redis.address;
+    await configure(folder.path, { cache: { type: 'redis', host, port, password: '${CACHE_PASSWORD}' } });
+    const { run, succeed } = runner(folder.path, { CACHE_PASSWORD: 'open sesame' });
+
+    const ran = [await run('check'), await succeed('backup'), await succeed('prove')];
+    await redis.connection.call('FLUSHALL');
+    ran.push(await succeed('restore', 'cache', '--yes'));
+    expect(await redis.connection.call('DBSIZE')).toBe(50);
+    expect(ran.map(({ stdout, stderr }) => stdout + stderr).join('\n')).not.toContain('open sesame');
+  });
+});
+
+await describeWithS3('a bucket as repository', () => {
+  test('is checked and used, with credentials from the environment and a cache in the home folder', async () => {
+    await using folder = await temporaryFolder();
+    await using server = await startS3Server();
+    const bucket = await server.makeBucket();
+    const { endpoint, credentials } = server.client;
+    const environment = {
+      AWS_ACCESS_KEY_ID: credentials?.accessKeyId ?? 'test',
+      AWS_SECRET_ACCESS_KEY: credentials?.secretAccessKey ?? 'secret',
+      AWS_EC2_METADATA_DISABLED: 'true',
+    };
+    await writeFile(join(folder.path, 'file'), 'content');
+    const { run, succeed } = runner(folder.path, environment);
+    const repository = ['--repository', `s3://${bucket}/app?endpoint=${encodeURIComponent(endpoint)}&region=us-east-1`];
+
+    await succeed('repository', 'init', ...repository);
+    await succeed('backup', '--path', './file', ...repository);
+    await succeed('restore', 'latest', '--to', './out', ...repository);
+    expect(await readFile(join(folder.path, 'out', folder.path, 'file'), 'utf8')).toBe('content');
+    const cached = await readdir(join(folder.path, '.cache/lifeboat'), { recursive: true });
+    for (const kind of ['snapshots', 'index', 'data']) {
+      expect(cached).toContainEqual(expect.stringMatching(new RegExp(`${kind}/../[0-9a-f]{64}$`)));
+    }
+
+    const doctor = await run('doctor', ...repository);
+    expect(doctor.stdout).toMatch(/ok +credentials +access key/);
+    expect(doctor.stdout).toMatch(/ok +list bucket/);
+    expect(doctor.stdout).toMatch(/ok +clock/);
+    expect(doctor.stdout).toMatch(/warning +bucket versioning/);
+    expect(doctor.stdout).not.toContain(environment.AWS_SECRET_ACCESS_KEY);
+  });
+});
+
+await describeWithS3('a bucket that refuses', () => {
+  test('is told by doctor with the key in use and what to grant, and fails the backup without a stack', async () => {
+    await using folder = await temporaryFolder();
+    await using server = await startS3Server({ refusesCredentials: true });
+    const { run } = runner(folder.path, { AWS_ACCESS_KEY_ID: 'AKIAWRONGKEY', AWS_SECRET_ACCESS_KEY: 'not the secret' });
+    const place = `s3://some-bucket/app?endpoint=${encodeURIComponent(server.client.endpoint)}&region=us-east-1`;
+    const doctor = await run('doctor', '--repository', place);
+    expect(doctor).toMatchObject({ exitCode: 1 });
+    expect(doctor.stdout).toContain('AKIAWRONGKEY');
+    expect(doctor.stdout).toMatch(/FAILED +list bucket[^]*hint: /);
+    expect(doctor.stdout).not.toContain('not the secret');
+    const backup = await run('backup', '--path', '.', '--repository', place);
+    expect(backup).toMatchObject({ exitCode: 1 });
+    expect(backup.stderr).toContain('STORE_DENIED');
+    expect(backup.stderr).not.toMatch(/^ +at /m);
+  });
+});
+
+describe('a server that is not there', () => {
+  test('fails the backup of its component, and no message holds its password', async () => {
+    await using folder = await temporaryFolder();
+    await configure(folder.path, {
+      database: { type: 'postgres', url: 'postgres://someone:geheim@127.0.0.1:1/shop?sslmode=disable' },
+      cache: { type: 'redis', url: 'redis://:geheim@127.0.0.1:1' },
+    });
+    const ran = await runner(folder.path).run('backup', '--verbose');
+    expect(ran).toMatchObject({ exitCode: 1 });
+    expect(ran.stdout).toMatch(/failed {2}database/);
+    expect(ran.stdout).toMatch(/failed {2}cache/);
+    expect(ran.stdout + ran.stderr).not.toContain('geheim');
+  });
+});
