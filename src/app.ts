@@ -91,6 +91,12 @@ export function createContext(
       const { reportBucket } = await import('./storage/s3/bucket-report.ts');
       yield* reportBucket(location, { clock: systemClock, signal });
     },
+    async prepareBucket(settings, wish) {
+      const location = locationOf(settings);
+      if (location.kind !== 's3') throw noBucket(settings.location);
+      const { prepareBucket } = await import('./storage/s3/prepare-bucket.ts');
+      return prepareBucket(location, wish, signal);
+    },
     passwordOf(settings, use = 'open') {
       let password = passwords.get(keyOf(settings));
       if (password === undefined) {
@@ -145,6 +151,10 @@ export function programParts(parts: AppParts, interruption: ProgramParts['interr
     readOutputOptions: (flags) => resolveOptions(globalOptions, { flags, environment }).values,
     createContext: (flags, command) => createContext(parts, flags, command),
   };
+}
+
+function noBucket(location: string): AppError {
+  return new AppError('USAGE', `${location} is in no bucket`, { hint: 'Leave --create-bucket and --versioning out.' });
 }
 
 /** Editors find the schema by the path from the file to the package. */

@@ -35,6 +35,7 @@ export const commandTable: readonly CommandEntry[] = [
   { name: 'copy', load: async () => (await import('./commands/copy.ts')).copyCommand },
   { name: 'dump', load: async () => (await import('./commands/dump.ts')).dumpCommand },
   { name: 'restore', load: async () => (await import('./commands/restore.ts')).restoreCommand },
+  { name: 'restore-all', load: async () => (await import('./commands/restore-all.ts')).restoreAllCommand },
   { name: 'prove', load: async () => (await import('./commands/prove.ts')).proveCommand },
   { name: 'verify', load: async () => (await import('./commands/verify.ts')).verifyCommand },
   { name: 'retention', load: async () => (await import('./commands/retention.ts')).retentionCommand },
@@ -42,7 +43,6 @@ export const commandTable: readonly CommandEntry[] = [
     name: 'repository',
     summary: 'Create and look after repositories',
     commands: [
-      { name: 'start', load: async () => (await import('./commands/start.ts')).startCommand },
       { name: 'init', load: async () => (await import('./commands/repository-init.ts')).repositoryInitCommand },
       { name: 'keys', load: async () => (await import('./commands/repository-keys.ts')).repositoryKeysCommand },
       { name: 'verify', load: async () => (await import('./commands/verify.ts')).verifyCommand },

@@ -48,6 +48,8 @@ export interface CommandContext {
   openStore(settings: RepositorySettings): Promise<Store>;
   /** What a bucket looks like from here; nothing for other places. */
   reportBucket(settings: RepositorySettings): AsyncIterable<Finding>;
+  /** Creates the bucket, switches its versioning on; tells what was done. Rejects with `USAGE` for other places. */
+  prepareBucket(settings: RepositorySettings, wish: BucketWish): Promise<readonly string[]>;
   /** The password from wherever it may come; rejects with `PASSWORD_MISSING`. */
   passwordOf(settings: RepositorySettings, use?: PasswordUse): Promise<string>;
   openRepository(settings: RepositorySettings, access: Access): Promise<OpenedRepository>;
@@ -71,6 +73,11 @@ export interface ContextSettings {
   readonly isJson: boolean;
   /** The bar is seen by somebody, so a total is worth looking for. */
   readonly showsBar: boolean;
+}
+
+export interface BucketWish {
+  readonly creates: boolean;
+  readonly enablesVersioning: boolean;
 }
 
 export interface DemoOutcome {

@@ -1,4 +1,5 @@
 // What `restore` and `prove` begin with: a recovery point, read under a shared lock, and the source that knows its kind.
+import assert from 'node:assert/strict';
 import { isAppError } from '../base/errors.ts';
 import { componentSchema, type Component } from '../model/component.ts';
 import { completePolicy } from '../model/policy.ts';
@@ -40,13 +41,33 @@ export async function openPoint(
   request: PointRequest,
   signal: AbortSignal,
 ): Promise<OpenPoint> {
+  const { points, pool } = await openPoints(repository, [request], signal);
+  const [point] = points;
+  assert.ok(point !== undefined);
+  return { ...point, [Symbol.asyncDispose]: () => pool[Symbol.asyncDispose]() };
+}
+
+export interface OpenPoints extends AsyncDisposable {
+  /** In the order of the requests. */
+  readonly points: readonly PointParts[];
+  readonly pool: WorkerPool;
+}
+
+/** Several points of one repository, with one index and one pool. */
+export async function openPoints(
+  repository: Repository,
+  requests: readonly PointRequest[],
+  signal: AbortSignal,
+): Promise<OpenPoints> {
   // Snapshots before the index: what a snapshot needs is then sure to be in it.
-  const snapshots = await loadSnapshots(repository, signal);
-  const proven = request.from === 'latest-proven' ? await provenTrees(repository, signal) : new Set<string>();
-  const snapshot = selectPoint(snapshots, request, (tree) => proven.has(tree));
+  const stored = await loadSnapshots(repository, signal);
+  const needsProofs = requests.some(({ from }) => from === 'latest-proven');
+  const proven = needsProofs ? await provenTrees(repository, signal) : new Set<string>();
+  const snapshots = requests.map((request) => selectPoint(stored, request, (tree) => proven.has(tree)));
   const indexed = { repository, index: await loadIndex(repository, signal) };
   const pool = new WorkerPool(repository);
-  return { snapshot, indexed, pool, [Symbol.asyncDispose]: () => pool[Symbol.asyncDispose]() };
+  const points = snapshots.map((snapshot) => ({ snapshot, indexed, pool }));
+  return { points, pool, [Symbol.asyncDispose]: () => pool[Symbol.asyncDispose]() };
 }
 
 /** The component that made a snapshot, as the configuration describes it today. */

@@ -16,7 +16,13 @@ import type { Shop, ShopState } from './shop.ts';
 export const storySteps = 8;
 
 export async function createRepository(context: CommandContext): Promise<void> {
-  await repositoryInitCommand.run(context, { from: undefined, fromPasswordFile: undefined, chunker: undefined });
+  await repositoryInitCommand.run(context, {
+    from: undefined,
+    fromPasswordFile: undefined,
+    chunker: undefined,
+    createsBucket: false,
+    enablesVersioning: false,
+  });
 }
 
 export async function runStory(

@@ -85,6 +85,8 @@ export interface TreeRestore {
 /** The recovery point is fed to a server. */
 export interface ServiceRestore {
   readonly kind: 'service';
+  /** Whether a folder as target is the source's own affair: that of a stopped server. If not, the files go there as they are. */
+  readonly takesFolders?: boolean | undefined;
   /** Decides: looks at the target, touches nothing. Problems that forbid the restore are failed findings, not errors. */
   decide(reader: RecoveryReader, request: RestoreRequest, signal: AbortSignal): Promise<RestoreDecision>;
   /** Brings up a throw-away server that fits the recovery point; closing it leaves nothing behind. */

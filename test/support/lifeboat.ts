@@ -15,6 +15,8 @@ export interface RunOptions {
   readonly userId?: number;
   /** Told of the process once it runs. */
   readonly onStart?: (child: ChildProcess) => void;
+  /** Another copy of the program. */
+  readonly program?: string;
 }
 
 export interface Ran {
@@ -29,8 +31,8 @@ export function environmentIn(folder: string, own: Readonly<Record<string, strin
 }
 
 export async function runLifeboat(args: readonly string[], options: RunOptions): Promise<Ran> {
-  const { folder, environment, input = '', userId, onStart } = options;
-  const child = spawn(process.execPath, [launcher, ...args], {
+  const { folder, environment, input = '', userId, onStart, program = launcher } = options;
+  const child = spawn(process.execPath, [program, ...args], {
     cwd: folder,
     env: environmentIn(folder, environment),
     ...(userId !== undefined && { uid: userId, gid: userId }),

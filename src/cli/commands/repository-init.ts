@@ -3,7 +3,7 @@
 import { initRepository } from '../../repository/open-repository.ts';
 import { defineCommand } from '../command.ts';
 import type { CommandContext } from '../context.ts';
-import { choiceOption, textOption } from '../option.ts';
+import { choiceOption, switchOption, textOption } from '../option.ts';
 import { chooseOne } from '../repository-choice.ts';
 import { shortId } from '../style.ts';
 
@@ -13,6 +13,8 @@ export interface CreatedRepository {
   readonly chunker: string;
   /** Whose chunker parameters it has. */
   readonly from: string | undefined;
+  /** What was done to its bucket. */
+  readonly bucket: readonly string[];
 }
 
 export const repositoryInitCommand = defineCommand({
@@ -22,6 +24,7 @@ export const repositoryInitCommand = defineCommand({
   examples: [
     'lifeboat repository init --repository /srv/repo --password-file ./password',
     'lifeboat repository init --repository s3://bucket/app --from /srv/repo',
+    'lifeboat repository init -r s3://bucket/app --create-bucket --versioning',
   ],
   arguments: {},
   options: {
@@ -38,11 +41,21 @@ export const repositoryInitCommand = defineCommand({
       "how files are cut: 'gear' is faster, 'rabin' deduplicates against restic",
       ['gear', 'rabin'],
     ),
+    createsBucket: switchOption('--create-bucket', 'create the S3 bucket if there is none'),
+    enablesVersioning: switchOption(
+      '--versioning',
+      'have the S3 bucket keep what is overwritten or deleted: old versions then cost until a rule of the bucket expires them',
+    ),
   },
-  async run(context, { from, fromPasswordFile, chunker }): Promise<CreatedRepository> {
+  async run(
+    context,
+    { from, fromPasswordFile, chunker, createsBucket, enablesVersioning },
+  ): Promise<CreatedRepository> {
     const settings = await chooseOne(context, 'write');
     const origin = from === undefined ? undefined : await originOf(context, from, fromPasswordFile);
     const password = await context.passwordOf(settings, 'new');
+    const wish = { creates: createsBucket, enablesVersioning };
+    const bucket = createsBucket || enablesVersioning ? await context.prepareBucket(settings, wish) : [];
     await using store = await context.openStore(settings);
     const { clock, random, signal } = context;
     const { config } = await initRepository(store, {
@@ -53,11 +66,12 @@ export const repositoryInitCommand = defineCommand({
       chunkerDefault: chunker ?? origin?.chunkerDefault ?? 'gear',
       chunker: origin?.chunker,
     });
-    return { id: config.id, location: store.properties.location, chunker: config.chunkerDefault, from };
+    return { id: config.id, location: store.properties.location, chunker: config.chunkerDefault, from, bucket };
   },
-  render({ id, location, chunker, from }) {
+  render({ id, location, chunker, from, bucket }) {
     const origin = from === undefined ? '' : ` with the parameters of ${from}`;
     return [
+      ...bucket,
       `created repository ${shortId(id)} at ${location}${origin} (chunker ${chunker})`,
       'Keep the password in a second place: without it the backups cannot be read by anybody.',
     ].join('\n');

@@ -40,6 +40,9 @@ export interface RestoreData {
   readonly elapsedMs: number;
 }
 
+/** What a restore would do. */
+export type RestorePreview = Omit<RestoreData, 'report' | 'elapsedMs'>;
+
 const options = {
   from: textOption('--from <snapshot>', `which recovery point of the component: ${snapshotWords} (default: latest)`),
   to: textOption('--to <target>', 'folder, server URL or database name; where the data came from if absent'),
@@ -86,18 +89,7 @@ export const restoreCommand = defineCommand({
     const { report, elapsedMs } = data;
     if (report === undefined) return [...decisionLines(data, style), 'nothing was done: --dry-run'].join('\n');
     const title = `restored snapshot ${shortId(data.snapshot.id)} to ${data.target} in ${elapsedWords(elapsedMs)}`;
-    const lines = [
-      ...wrap(title, style.widthColumns).map((line) => line.replace(/^restored/, style.paint('green', 'restored'))),
-      ...report.restored.flatMap((line) => wrap(line, style.widthColumns - 2)).map((line) => `  ${line}`),
-    ];
-    if (report.kept !== undefined)
-      lines.push(...wrap(`kept: ${report.kept}`, style.widthColumns - 2).map((line) => `  ${line}`));
-    if (report.problems.length > 0) {
-      lines.push(style.paint('yellow', `  ${count(report.problems.length, 'item')} did not come back as they were:`));
-      lines.push(...report.problems.slice(0, 20).map(({ path, message }) => `    ${path}: ${message}`));
-      if (report.problems.length > 20) lines.push(`    and ${report.problems.length - 20} more (--json lists all)`);
-    }
-    return lines.join('\n');
+    return [...restoredLines(title, style), ...reportLines(report, style)].join('\n');
   },
   exitCode({ report, findings }) {
     if (report === undefined) return findings.some(({ outcome }) => outcome === 'failed') ? 1 : 0;
@@ -123,16 +115,16 @@ async function decide(point: OpenPoint, context: CommandContext, input: Input): 
   return decideRestore({ ...point, source, to, base, include, exclude, isDelta }, context.signal);
 }
 
-function dataOf({ snapshot }: OpenPoint, decision: DecidedRestore): Omit<RestoreData, 'report' | 'elapsedMs'> {
+export function dataOf({ snapshot }: Pick<OpenPoint, 'snapshot'>, decision: DecidedRestore): RestorePreview {
   const { target, replaces, steps, findings, totalBytes } = decision;
   const { id, time } = snapshot;
   return { snapshot: { id, time, component: componentOf(snapshot) }, target, replaces, steps, findings, totalBytes };
 }
 
 /** For the question, which goes to the terminal before the result does. */
-const plain = (): Style => plainStyle({ timeZone: Temporal.Now.timeZoneId() });
+export const plain = (): Style => plainStyle({ timeZone: Temporal.Now.timeZoneId() });
 
-function decisionLines(data: Omit<RestoreData, 'report' | 'elapsedMs'>, style: Style): string[] {
+export function decisionLines(data: RestorePreview, style: Style): string[] {
   const { snapshot, target, replaces, steps, findings, totalBytes } = data;
   const whose = snapshot.component === undefined ? '' : ` of ${snapshot.component}`;
   const size = totalBytes === undefined ? '' : `, ${bytes(totalBytes)}`;
@@ -143,4 +135,21 @@ function decisionLines(data: Omit<RestoreData, 'report' | 'elapsedMs'>, style: S
     ...steps.flatMap((step, at) => wrap(`${at + 1}. ${step}`, style.widthColumns - 2)).map((line) => `  ${line}`),
     ...findingLines(findings, style),
   ];
+}
+
+/** `title` begins with "restored". */
+export function restoredLines(title: string, style: Style): string[] {
+  return wrap(title, style.widthColumns).map((line) => line.replace(/^restored/, style.paint('green', 'restored')));
+}
+
+export function reportLines(report: RestoreReport, style: Style): string[] {
+  const lines = report.restored.flatMap((line) => wrap(line, style.widthColumns - 2)).map((line) => `  ${line}`);
+  if (report.kept !== undefined)
+    lines.push(...wrap(`kept: ${report.kept}`, style.widthColumns - 2).map((line) => `  ${line}`));
+  if (report.problems.length > 0) {
+    lines.push(style.paint('yellow', `  ${count(report.problems.length, 'item')} did not come back as they were:`));
+    lines.push(...report.problems.slice(0, 20).map(({ path, message }) => `    ${path}: ${message}`));
+    if (report.problems.length > 20) lines.push(`    and ${report.problems.length - 20} more (--json lists all)`);
+  }
+  return lines;
 }

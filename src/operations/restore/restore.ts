@@ -1,4 +1,5 @@
 // One way to restore, whatever the source: a decision that says what would happen, and an execution that does it.
+import { resolve } from 'node:path';
 import { AppError } from '../../base/errors.ts';
 import { formatByteSize } from '../../base/byte-size.ts';
 import type { Finding } from '../../model/finding.ts';
@@ -44,14 +45,17 @@ export interface RestoreReport {
   readonly problems: readonly { readonly path: string; readonly message: string }[];
 }
 
-/** A target that begins like a path is a folder, for every kind of source. */
+/** A target that begins like a path is a folder: most sources' files go there as they are. */
 const looksLikeFolder = (target: string): boolean => /^\.{0,2}\/|^\.{1,2}$/.test(target);
 
 /** Decides; touches nothing. */
 export async function decideRestore(request: RestoreRequest, signal: AbortSignal): Promise<DecidedRestore> {
   const { source, to } = request;
-  if (source?.restore.kind === 'service' && (to === undefined || !looksLikeFolder(to))) {
-    return decideService(request, { source: source.restore, signal });
+  if (source?.restore.kind === 'service') {
+    const service = source.restore;
+    if (to === undefined || !looksLikeFolder(to)) return decideService(request, { source: service, signal });
+    if (service.takesFolders === true)
+      return decideService({ ...request, to: resolve(to) }, { source: service, signal });
   }
   if (to === undefined && source?.restore.kind !== 'tree' && request.snapshot.lifeboat?.source !== 'files') {
     throw new AppError(

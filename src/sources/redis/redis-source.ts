@@ -28,6 +28,7 @@ export function redisSource(options: RedisSourceOptions): Source {
     open: (signal) => openRedisSession(address, clock, signal),
     restore: {
       kind: 'service',
+      takesFolders: true,
       decide: (reader, request, signal) => decide({ reader, request, address, clock }, signal),
       sandbox: (_, signal) => openRedisSandbox(options.serverProgram ?? 'redis-server', signal),
     },

@@ -17,7 +17,10 @@ const full = 'Raise the quota of the bucket, or remove old snapshots and prune.'
 
 /** By the code that S3 servers give their errors. */
 const byName: Record<string, Meaning> = {
-  NoSuchBucket: { code: 'REPOSITORY_MISSING', hint: 'Create the bucket, or correct its name in the address.' },
+  NoSuchBucket: {
+    code: 'REPOSITORY_MISSING',
+    hint: "Correct the bucket's name in the address, or create it with 'lifeboat repository init --create-bucket'.",
+  },
   AccessDenied: { code: 'STORE_DENIED', hint: noRights },
   AllAccessDisabled: { code: 'STORE_DENIED', hint: noRights },
   InvalidAccessKeyId: { code: 'STORE_DENIED', hint: wrongKey },

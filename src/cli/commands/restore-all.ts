@@ -1,0 +1,158 @@
+// `restore-all`: a whole application in one action, most important components first. All is decided and confirmed before
+// anything is touched.
+import { AppError, isAppError } from '../../base/errors.ts';
+import type { Component } from '../../model/component.ts';
+import { decideRestore, type DecidedRestore } from '../../operations/restore/restore.ts';
+import { chooseComponents, requireConfiguration } from '../component-choice.ts';
+import { defineCommand } from '../command.ts';
+import { requireConsent } from '../confirmation.ts';
+import type { CommandContext } from '../context.ts';
+import { failureOf, type Failure } from '../failure.ts';
+import { listArgument, switchOption, textOption } from '../option.ts';
+import { noLock, openPoints, sharedLock, type OpenPoints } from '../recovery-point.ts';
+import { openFirst } from '../repository-choice.ts';
+import { snapshotWords } from '../snapshot-argument.ts';
+import { elapsedWords, shortId, wrap, type Style } from '../style.ts';
+import {
+  dataOf,
+  decisionLines,
+  plain,
+  reportLines,
+  restoredLines,
+  type RestoreData,
+  type RestorePreview,
+} from './restore.ts';
+
+export interface RestoreOutcome extends RestoreData {
+  /** Why it did not come back. */
+  readonly error?: Omit<Failure, 'stack'>;
+}
+
+export interface RestoreAllData {
+  readonly restores: readonly RestoreOutcome[];
+}
+
+interface Work {
+  readonly preview: RestorePreview;
+  readonly decision: DecidedRestore;
+}
+
+export const restoreAllCommand = defineCommand({
+  summary: 'Bring the whole application back',
+  details:
+    'Restores all components of lifeboat.yaml, or those named, to where they came from: tier P0 first. If one of them cannot be restored, nothing is touched. What fails later does not hold up the rest; the exit code then tells.',
+  examples: [
+    'lifeboat restore-all --dry-run',
+    'lifeboat restore-all --yes',
+    'lifeboat restore-all --from before:2026-11-20T08:00 --repository offsite',
+  ],
+  arguments: { names: listArgument('[component...]', 'components of lifeboat.yaml; all if absent') },
+  options: {
+    from: textOption('--from <snapshot>', `which recovery point of each component: ${snapshotWords} (default: latest)`),
+    isDelta: switchOption('--delta', 'rewrite only the blocks that differ inside files that exist'),
+    isDryRun: switchOption('--dry-run', 'show what would be done, and do nothing'),
+    isConfirmed: switchOption('--yes', 'replace what exists without asking'),
+  },
+  isLong: true,
+  async run(context, input): Promise<RestoreAllData> {
+    const { application } = await requireConfiguration(context);
+    const components = byTier(chooseComponents(application, input.names));
+    await using opened = await openFirst(context, input.isDryRun ? 'read' : 'write');
+    await using lock = input.isDryRun ? noLock() : await sharedLock(opened.repository, context);
+    const signal = AbortSignal.any([context.signal, lock.signal]);
+    const requests = components.map(({ name }) => ({ component: name, from: input.from ?? 'latest' }));
+    await using open = await openPoints(opened.repository, requests, signal);
+    const works = await decideAll({ components, open, isDelta: input.isDelta }, { ...context, signal });
+    if (input.isDryRun) return { restores: works.map(({ preview }) => withoutReport(preview)) };
+    requireAllPossible(works);
+    await confirm(works, context, input.isConfirmed);
+    const restores: RestoreOutcome[] = [];
+    for (const work of works) restores.push(await perform(work, { ...context, signal }));
+    return { restores };
+  },
+  render: ({ restores }, style) => restores.map((outcome) => renderOutcome(outcome, style)).join('\n'),
+  exitCode({ restores }) {
+    const failed = restores.find(({ error }) => error !== undefined)?.error;
+    if (failed !== undefined) return failed.exitCode;
+    if (restores.some(({ report, findings }) => report === undefined && obstacle(findings) !== undefined)) return 1;
+    return restores.some(({ report }) => (report?.problems.length ?? 0) > 0) ? 3 : 0;
+  },
+});
+
+/** In each tier in the order of the configuration. */
+function byTier(components: readonly Component[]): readonly Component[] {
+  return components.toSorted((left, right) => left.tier.localeCompare(right.tier, 'en'));
+}
+
+async function decideAll(
+  {
+    components,
+    open,
+    isDelta,
+  }: { readonly components: readonly Component[]; readonly open: OpenPoints; readonly isDelta: boolean },
+  context: CommandContext,
+): Promise<Work[]> {
+  const works: Work[] = [];
+  for (const [at, component] of components.entries()) {
+    const point = open.points[at];
+    if (point === undefined) continue;
+    const source = await context.sourceOf(component);
+    const decision = await decideRestore({ ...point, source, include: [], exclude: [], isDelta }, context.signal);
+    works.push({ decision, preview: dataOf(point, decision) });
+  }
+  return works;
+}
+
+const obstacle = (findings: RestorePreview['findings']) => findings.find(({ outcome }) => outcome === 'failed');
+
+/** Half an application from another day is worse than a question. */
+function requireAllPossible(works: readonly Work[]): void {
+  for (const { preview } of works) {
+    const failed = obstacle(preview.findings);
+    if (failed === undefined) continue;
+    const name = preview.snapshot.component ?? preview.target;
+    throw new AppError('TARGET_UNSAFE', `nothing was restored, because ${name} can't be: ${failed.message}`, {
+      hint: `${failed.hint ?? 'Look at it with --dry-run.'} Or name the other components to restore these alone.`,
+    });
+  }
+}
+
+async function confirm(works: readonly Work[], context: CommandContext, isConfirmed: boolean): Promise<void> {
+  const replaced = works.flatMap(({ decision }) => decision.replaces ?? []);
+  if (replaced.length === 0) return;
+  if (!isConfirmed) {
+    const style = plain();
+    context.progress.note(works.flatMap(({ preview }) => decisionLines(preview, style)).join('\n'));
+  }
+  await requireConsent(context, `replace ${replaced.join('; ')}`, isConfirmed);
+}
+
+async function perform({ decision, preview }: Work, context: CommandContext): Promise<RestoreOutcome> {
+  const startMs = context.clock.now();
+  try {
+    const report = await decision.execute(({ step, bytes: bytesDone }) =>
+      context.progress.update({ work: step, bytesDone, bytesTotal: decision.totalBytes }),
+    );
+    return { ...preview, report, elapsedMs: context.clock.now() - startMs };
+  } catch (error) {
+    context.signal.throwIfAborted();
+    if (!isAppError(error)) throw error;
+    const { code, message, hint, exitCode } = failureOf(error);
+    return { ...withoutReport(preview, context.clock.now() - startMs), error: { code, message, hint, exitCode } };
+  }
+}
+
+function withoutReport(preview: RestorePreview, elapsedMs = 0): RestoreOutcome {
+  return { ...preview, report: undefined, elapsedMs };
+}
+
+function renderOutcome(outcome: RestoreOutcome, style: Style): string {
+  const { error, report, snapshot, target, elapsedMs } = outcome;
+  if (error !== undefined) {
+    const lines = [`${style.paint('red', 'failed')} ${target}: ${error.message}`, `hint: ${error.hint}`];
+    return lines.flatMap((line) => wrap(line, style.widthColumns)).join('\n');
+  }
+  if (report === undefined) return [...decisionLines(outcome, style), 'nothing was done: --dry-run'].join('\n');
+  const title = `restored ${snapshot.component ?? ''} snapshot ${shortId(snapshot.id)} to ${target} in ${elapsedWords(elapsedMs)}`;
+  return [...restoredLines(title, style), ...reportLines(report, style)].join('\n');
+}
