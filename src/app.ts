@@ -6,7 +6,7 @@ import { systemClock } from './base/clock.ts';
 import { AppError, isAppError } from './base/errors.ts';
 import { systemRandom } from './base/random.ts';
 import type { AnyCommand } from './cli/command.ts';
-import type { Access, CommandContext, DemoOutcome, OpenedRepository, PasswordUse } from './cli/context.ts';
+import type { Access, BucketWish, CommandContext, DemoOutcome, OpenedRepository, PasswordUse } from './cli/context.ts';
 import type { InitAnswers } from './cli/first-configuration.ts';
 import { newPassword } from './cli/new-password.ts';
 import type { GivenFlags, ProgramParts } from './cli/program.ts';
@@ -22,6 +22,7 @@ import { readPassword, repositoryPassword } from './config/password.ts';
 import { postgresOptions, redisAddress } from './config/server-options.ts';
 import { configurationTemplate } from './config/template.ts';
 import type { Component } from './model/component.ts';
+import type { Finding } from './model/finding.ts';
 import type { RepositorySettings } from './model/repository-settings.ts';
 import { openRepository } from './repository/open-repository.ts';
 import type { Repository } from './repository/repository.ts';
@@ -85,18 +86,8 @@ export function createContext(
       return settings;
     },
     openStore: (settings) => openStore(settings, optionsOf(settings).values),
-    async *reportBucket(settings) {
-      const location = locationOf(settings);
-      if (location.kind !== 's3') return;
-      const { reportBucket } = await import('./storage/s3/bucket-report.ts');
-      yield* reportBucket(location, { clock: systemClock, signal });
-    },
-    async prepareBucket(settings, wish) {
-      const location = locationOf(settings);
-      if (location.kind !== 's3') throw noBucket(settings.location);
-      const { prepareBucket } = await import('./storage/s3/prepare-bucket.ts');
-      return prepareBucket(location, wish, signal);
-    },
+    reportBucket: (settings) => reportBucketOf(settings, signal),
+    prepareBucket: (settings, wish) => prepareBucketOf(settings, wish, signal),
     passwordOf(settings, use = 'open') {
       let password = passwords.get(keyOf(settings));
       if (password === undefined) {
@@ -153,8 +144,21 @@ export function programParts(parts: AppParts, interruption: ProgramParts['interr
   };
 }
 
-function noBucket(location: string): AppError {
-  return new AppError('USAGE', `${location} is in no bucket`, { hint: 'Leave --create-bucket and --versioning out.' });
+async function* reportBucketOf(settings: RepositorySettings, signal: AbortSignal): AsyncGenerator<Finding> {
+  const location = locationOf(settings);
+  if (location.kind !== 's3') return;
+  const { reportBucket } = await import('./storage/s3/bucket-report.ts');
+  yield* reportBucket(location, { clock: systemClock, signal });
+}
+
+async function prepareBucketOf(settings: RepositorySettings, wish: BucketWish, signal: AbortSignal): Promise<string[]> {
+  const location = locationOf(settings);
+  if (location.kind !== 's3') {
+    const hint = 'Leave --create-bucket and --versioning out.';
+    throw new AppError('USAGE', `${settings.location} is in no bucket`, { hint });
+  }
+  const { prepareBucket } = await import('./storage/s3/prepare-bucket.ts');
+  return prepareBucket(location, wish, signal);
 }
 
 /** Editors find the schema by the path from the file to the package. */

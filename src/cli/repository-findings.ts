@@ -20,7 +20,15 @@ export async function* checkRepository(
 ): AsyncGenerator<Finding> {
   const location = parseLocation(settings.location);
   if (location.kind === 'local') yield await spaceFinding('disk space', resolve(context.workingFolder, location.path));
-  else yield* context.reportBucket(settings);
+  else {
+    let isReached = true;
+    for await (const finding of context.reportBucket(settings)) {
+      isReached &&= finding.aspect !== 'list bucket' || finding.outcome !== 'failed';
+      yield finding;
+    }
+    // Opening would try again and again, only to say the same.
+    if (!isReached) return;
+  }
   const opened = await openOrFinding(settings, context);
   if ('aspect' in opened) {
     yield opened;

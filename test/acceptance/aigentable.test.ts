@@ -175,8 +175,8 @@ function define(): void {
         component,
         ...local,
       );
-      expect(proofs, component).toMatchObject([{ outcome: 'passed' }]);
-      expect(proofs[0]?.compared, component).toBeGreaterThan(1);
+      expect(proofs).toMatchObject([{ outcome: 'passed' }]);
+      expect(proofs[0]?.compared).toBeGreaterThan(1);
     }
     const offsite = await platform.succeed('prove', '--repository', 'offsite');
     expect(offsite.stdout.match(/^passed {2}/gm)).toHaveLength(6);

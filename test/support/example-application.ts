@@ -96,7 +96,7 @@ export async function startExample({
     AWS_SECRET_ACCESS_KEY: secrets.aws,
     AWS_DEFAULT_REGION: 'us-east-1',
     S3_BACKUP_BUCKET: `${name}-backups`,
-    S3_PREFIX: `${name}-backups`,
+    S3_PREFIX: name === 'hastecrm' ? 'hastecrm-backups' : '',
   };
   const run: ExampleApplication['run'] = (args, options = {}) => runLifeboat(args, { folder, environment, ...options });
   const succeed: ExampleApplication['succeed'] = async (...args) => {
