@@ -10,7 +10,7 @@ test('what an interrupted backup stored is not stored again', async () => {
   await using folder = await temporaryFolder();
   const data = join(folder.path, 'data');
   mkdirSync(data);
-  for (let number = 0; number < 40; number += 1) {
+  for (let number = 0; number < 80; number += 1) {
     writeFileSync(join(data, `photo-${number}`), noise(seededRandom(number), 3_000_000));
   }
   const repository = await createRepository(folder.path);
@@ -18,11 +18,12 @@ test('what an interrupted backup stored is not stored again', async () => {
   const interrupted = backupFolder(repository, data, {
     signal: stop.signal,
     onProgress: ({ bytes }) => {
-      if (bytes > 80_000_000) stop.abort(new Error('interrupted'));
+      if (bytes > 160_000_000) stop.abort(new Error('interrupted'));
     },
   });
   await expect(interrupted).rejects.toThrow('interrupted');
   const { addedBytes, totalBytes } = await backupFolder(await reopen(folder.path), data);
-  expect(totalBytes).toBe(120_000_000);
-  expect(addedBytes).toBeLessThan(100_000_000);
+  expect(totalBytes).toBe(240_000_000);
+  // At most about 80 MB were read and not stored yet: slabs, open packs, packs under way.
+  expect(addedBytes).toBeLessThan(200_000_000);
 });

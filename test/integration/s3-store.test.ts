@@ -97,7 +97,7 @@ await describeWithS3('the S3 store against a real server', () => {
     const missing = {
       code: 'REPOSITORY_MISSING',
       message: expect.stringContaining('nowhere'),
-      hint: expect.stringContaining('Create'),
+      hint: expect.stringContaining('--create-bucket'),
     };
     await expect(store.put('config', [Buffer.of(1)])).rejects.toMatchObject(missing);
     await expect(store.get('config')).rejects.toMatchObject(missing);
