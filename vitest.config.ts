@@ -8,5 +8,7 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 120_000,
     pool: 'forks',
+    // Two cores are the smallest machine: with its default of one worker less, files would run one after another.
+    maxWorkers: 2,
   },
 });
