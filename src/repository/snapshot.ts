@@ -97,42 +97,24 @@ export function withoutId(stored: StoredSnapshot): Snapshot {
   return snapshot;
 }
 
+/** restic's own fields, in its order. */
+const resticFields = 'time parent tree paths hostname username uid gid excludes tags original program_version'.split(
+  ' ',
+);
+/** Written even when they are empty. */
+const requiredFields = new Set(['time', 'tree', 'paths']);
+
 function withoutEmpty(snapshot: Snapshot): Record<string, unknown> {
-  const {
-    time: at,
-    parent,
-    tree,
-    paths,
-    hostname,
-    username,
-    uid,
-    gid,
-    excludes,
-    tags,
-    original,
-    program_version: program,
-    ...rest
-  } = snapshot;
-  const fields: Record<string, unknown> = {
-    time: at,
-    parent,
-    tree,
-    paths,
-    hostname,
-    username,
-    uid,
-    gid,
-    excludes,
-    tags,
-    original,
-    program_version: program,
-  };
-  const always = new Set(['time', 'tree', 'paths']);
-  for (const [name, value] of Object.entries(fields)) {
+  const isWritten = (name: string): boolean => {
+    const value = snapshot[name];
     const isEmpty = value === undefined || value === '' || value === 0 || (Array.isArray(value) && value.length === 0);
-    if (isEmpty && !always.has(name)) delete fields[name];
-  }
-  return { ...fields, ...rest };
+    return requiredFields.has(name) || !isEmpty;
+  };
+  const later = Object.entries(snapshot).filter(([name]) => !resticFields.includes(name));
+  return Object.fromEntries([
+    ...resticFields.filter(isWritten).map((name) => [name, snapshot[name]] as const),
+    ...later,
+  ]);
 }
 
 export function encodeSnapshot(snapshot: Snapshot): string {
