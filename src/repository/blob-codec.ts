@@ -1,7 +1,8 @@
 // One blob: content ↔ stored bytes. Every content that leaves here was checked against its id.
+import { alignedBytes } from '../base/aligned-memory.ts';
 import { frameMaxBytes, zstd } from '../base/zstd.ts';
 import { hashOf, type BlobId } from './ids.ts';
-import { open, sealOverheadBytes, type KeyTriple } from './seal.ts';
+import { openInto, sealOverheadBytes, type KeyTriple } from './seal.ts';
 
 /** restic's own data blobs end at 8 MiB; a tree may be large, but not without limit. */
 const plainMaxBytes = 1024 * 1024 * 1024;
@@ -9,13 +10,23 @@ const plainMaxBytes = 1024 * 1024 * 1024;
 /** zstd level for "store as it is". */
 const levelOff = 0;
 
-let scratch = Buffer.alloc(0);
+/** Larger blobs, which no chunker makes, get memory of their own. */
+const scratchMaxBytes = 16 * 1024 * 1024;
 
-/** Memory of this thread that the next call uses again. */
-function scratchOf(sizeBytes: number): Buffer {
-  if (scratch.length < sizeBytes) scratch = Buffer.allocUnsafeSlow(sizeBytes);
-  return scratch;
+/** Memory of this thread that its next user overwrites. Fresh buffers would cost more than what is done in them. */
+class Scratch {
+  #memory = alignedBytes(0);
+
+  take(sizeBytes: number): Buffer {
+    if (sizeBytes > scratchMaxBytes) return alignedBytes(sizeBytes);
+    if (this.#memory.length < sizeBytes)
+      this.#memory = alignedBytes(Math.max(sizeBytes, Math.min(2 * this.#memory.length, scratchMaxBytes)));
+    return this.#memory.subarray(0, sizeBytes);
+  }
 }
+
+const frames = new Scratch();
+const contents = new Scratch();
 
 /**
  * What goes into the seal: zstd, or the content itself where compression is off or the content is empty.
@@ -26,33 +37,35 @@ export function packContent(
   level: number,
 ): { readonly bytes: Uint8Array; readonly plainLengthBytes: number } {
   if (level === levelOff || content.length === 0) return { bytes: content, plainLengthBytes: 0 };
-  const target = scratchOf(frameMaxBytes(content.length));
+  const target = frames.take(frameMaxBytes(content.length));
   const lengthBytes = zstd().compress(content, target, level);
   return { bytes: target.subarray(0, lengthBytes), plainLengthBytes: content.length };
 }
 
-/** The content of a stored blob. Throws if it is damaged in any way or is not the blob of that id. */
+/**
+ * The content of a stored blob, valid until the next call in this thread. It begins `pastBlockBytes` after a block
+ * boundary of memory, for whoever writes it directly to a disk. Throws if the blob is damaged in any way or is not the
+ * one of that id.
+ */
 export function openBlob(
   keys: KeyTriple,
   stored: Uint8Array,
-  expected: { readonly id: BlobId; readonly plainLengthBytes: number },
+  expected: { readonly id: BlobId; readonly plainLengthBytes: number; readonly pastBlockBytes?: number },
 ): Buffer {
-  const opened = open(keys, stored);
-  const { plainLengthBytes } = expected;
-  if (plainLengthBytes > plainMaxBytes) throw new Error(`blob ${expected.id} says it has ${plainLengthBytes} bytes`);
-  const content = plainLengthBytes === 0 ? opened : decompress(opened, expected);
-  if (hashOf(content) !== expected.id) throw new Error(`the content of blob ${expected.id} does not fit its id`);
-  return content;
-}
-
-function decompress(
-  frames: Buffer,
-  { id, plainLengthBytes }: { readonly id: BlobId; readonly plainLengthBytes: number },
-): Buffer {
-  const content = Buffer.allocUnsafeSlow(plainLengthBytes);
-  const lengthBytes = zstd().decompress(frames, content);
-  if (lengthBytes !== plainLengthBytes)
-    throw new Error(`blob ${id} has ${lengthBytes} bytes instead of ${plainLengthBytes}`);
+  const { id, plainLengthBytes, pastBlockBytes = 0 } = expected;
+  if (plainLengthBytes > plainMaxBytes) throw new Error(`blob ${id} says it has ${plainLengthBytes} bytes`);
+  const openedBytes = Math.max(0, stored.length - sealOverheadBytes);
+  const contentBytes = plainLengthBytes === 0 ? openedBytes : plainLengthBytes;
+  const content = contents.take(pastBlockBytes + contentBytes).subarray(pastBlockBytes);
+  if (plainLengthBytes === 0) openInto(keys, stored, content);
+  else {
+    const frame = frames.take(openedBytes);
+    openInto(keys, stored, frame);
+    const lengthBytes = zstd().decompress(frame, content);
+    if (lengthBytes !== plainLengthBytes)
+      throw new Error(`blob ${id} has ${lengthBytes} bytes instead of ${plainLengthBytes}`);
+  }
+  if (hashOf(content) !== id) throw new Error(`the content of blob ${id} does not fit its id`);
   return content;
 }
 

@@ -39,7 +39,7 @@ export async function readBlob(
     const name = fileName('data', pack);
     try {
       const stored = await (packs ?? repository.store).get(name, { offset, length, signal });
-      return openBlob(repository.keys, stored, { id: blob.id, plainLengthBytes });
+      return Buffer.from(openBlob(repository.keys, stored, { id: blob.id, plainLengthBytes }));
     } catch (error) {
       signal.throwIfAborted();
       // A store that can't read one object (a bad sector) may have another copy.

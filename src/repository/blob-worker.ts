@@ -2,7 +2,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import type { Chunker } from './chunker.ts';
 import { createChunker, type ChunkerName } from './create-chunker.ts';
-import { collectGarbage } from './collect-garbage.ts';
 import { resealBlobs } from './worker-reseal.ts';
 import type { KeyTriple } from './seal.ts';
 import { scanBytes, scanFiles, scanPart, sealBlobs } from './worker-scan.ts';
@@ -51,12 +50,8 @@ function perform(message: Message): unknown {
   }
 }
 
-/** Tasks that drop large buffers: ciphertexts, contents. */
-const dropsBuffers = new Set<WorkerTaskKind>(['seal', 'restore', 'open']);
-
 /** Bulk bytes change hands instead of being copied. */
 function buffersOf(kind: WorkerTaskKind, result: unknown): ArrayBuffer[] {
-  if (kind === 'reseal') return [(result as WorkerTasks['reseal']['result']).bytes.buffer];
   if (kind !== 'open') return [];
   const contents = (result as WorkerTasks['open']['result']).map((blob) =>
     blob.outcome === 'opened' ? blob.content?.buffer : undefined,
@@ -68,7 +63,6 @@ parentPort?.on('message', (message: Message) => {
   try {
     const result = perform(message);
     parentPort?.postMessage({ number: message.number, result }, buffersOf(message.kind, result));
-    if (dropsBuffers.has(message.kind)) collectGarbage();
   } catch (error) {
     parentPort?.postMessage({
       number: message.number,

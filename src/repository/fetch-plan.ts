@@ -17,8 +17,8 @@ export interface FetchPiece {
 
 /** Fetching a gap is cheaper than asking again. */
 const gapMaxBytes = 256 * 1024;
-/** One worker task; memory is this times the tasks under way. */
-const pieceMaxBytes = 8 * 1024 * 1024;
+/** One worker task, unless a single blob is larger; memory is this times the tasks under way. */
+export const pieceMaxBytes = 8 * 1024 * 1024;
 const pieceBlobsMax = 2048;
 
 /** `wanted` maps records of the index to where their content goes. */

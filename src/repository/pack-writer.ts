@@ -1,5 +1,6 @@
 // Collects sealed blobs into packs, uploads them, and lists them in index files. Nothing is listed before it is stored.
 import { createHash } from 'node:crypto';
+import { alignedBytes } from '../base/aligned-memory.ts';
 import { asError } from '../base/errors.ts';
 import { Semaphore } from '../base/semaphore.ts';
 import type { BlobIndex } from './blob-index.ts';
@@ -19,7 +20,7 @@ const packOverhangBytes = chunkMaxBytes + 64 * 1024;
 const indexIntervalMs = 10 * 60_000;
 /** After an interruption nobody wants to wait long. */
 const lastIndexMaxMs = 15_000;
-/** Packs under way to the store at once; each is held in memory until it is there. */
+/** Packs under way to a remote store at once; each is held in memory until it is there. A disk takes one after another. */
 const uploadsMax = 2;
 
 interface OpenPack {
@@ -64,7 +65,8 @@ export class PackWriter implements AsyncDisposable {
     this.#options = options;
     const { packTargetBytes: wanted } = options;
     this.#targetBytes = wanted === undefined ? packTargetBytes : { data: wanted, tree: wanted };
-    this.#uploads = new Semaphore(Math.min(uploadsMax, repository.store.properties.connectionsMax));
+    const { isRemote, connectionsMax } = repository.store.properties;
+    this.#uploads = new Semaphore(isRemote ? Math.min(uploadsMax, connectionsMax) : 1);
     this.#indexedAtMs = repository.clock.now();
   }
 
@@ -94,7 +96,7 @@ export class PackWriter implements AsyncDisposable {
     const endBytes = pack.sizeBytes + sealed.length;
     if (endBytes > pack.bytes.length) {
       // A tree larger than any chunk.
-      const grown = Buffer.allocUnsafeSlow(endBytes);
+      const grown = alignedBytes(endBytes);
       pack.bytes.copy(grown, 0, 0, pack.sizeBytes);
       pack.bytes = grown;
     }
@@ -107,7 +109,7 @@ export class PackWriter implements AsyncDisposable {
   #newPack(): OpenPack {
     const targetBytes = Math.max(this.#targetBytes.data, this.#targetBytes.tree);
     const capacityBytes = targetBytes + Math.min(targetBytes, packOverhangBytes);
-    return { bytes: this.#freeBuffers.pop() ?? Buffer.allocUnsafeSlow(capacityBytes), entries: [], sizeBytes: 0 };
+    return { bytes: this.#freeBuffers.pop() ?? alignedBytes(capacityBytes), entries: [], sizeBytes: 0 };
   }
 
   /** Stores what is left, then the last index. Everything added is safe and listed when this resolves. */

@@ -1,6 +1,7 @@
 // restic's authenticated encryption: AES-256-CTR under a fresh IV, then Poly1305-AES over the ciphertext.
 // Stored form: IV (16) ‖ ciphertext ‖ MAC (16). Nothing binds a ciphertext to its name or place; hashes do that.
-import { createCipheriv, createDecipheriv, createMac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createMac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { aesCtr } from '../base/aes-ctr.ts';
 
 /** The three keys that seal everything; `r` may or may not be clamped, Poly1305 clamps by itself. */
 export interface KeyTriple {
@@ -35,11 +36,14 @@ export class SealBroken extends Error {
   override readonly name = 'SealBroken';
 }
 
+const zeroBlock = Buffer.alloc(16);
+
 function macOf(keys: KeyTriple, iv: Uint8Array, ciphertext: Uint8Array): Buffer {
-  const cipher = createCipheriv('aes-128-ecb', keys.macK, null).setAutoPadding(false);
-  const mac = createMac('poly1305', Buffer.concat([keys.macR, cipher.update(iv)]));
-  mac.update(ciphertext);
-  return mac.final();
+  const key = Buffer.allocUnsafe(32);
+  key.set(keys.macR);
+  // The first block of the key stream is the encrypted counter itself: AES(k, iv).
+  aesCtr()({ key: keys.macK, iv }, zeroBlock, key.subarray(16));
+  return createMac('poly1305', key).update(ciphertext).final();
 }
 
 /**
@@ -50,9 +54,9 @@ export function sealInto(keys: KeyTriple, plain: Uint8Array, options: { target: 
   const { target } = options;
   const iv = target.subarray(0, ivBytes);
   iv.set(options.iv ?? freshIv());
-  const ciphertext = createCipheriv('aes-256-ctr', keys.encrypt, iv).update(plain);
-  target.set(ciphertext, ivBytes);
-  target.set(macOf(keys, iv, ciphertext), ivBytes + ciphertext.length);
+  const ciphertext = target.subarray(ivBytes, ivBytes + plain.length);
+  aesCtr()({ key: keys.encrypt, iv }, plain, ciphertext);
+  target.set(macOf(keys, iv, ciphertext), ivBytes + plain.length);
 }
 
 export function seal(keys: KeyTriple, plain: Uint8Array, iv?: Uint8Array): Buffer {
@@ -63,6 +67,13 @@ export function seal(keys: KeyTriple, plain: Uint8Array, iv?: Uint8Array): Buffe
 
 /** Checks the MAC, then decrypts. Throws `SealBroken`; never returns unauthenticated bytes. */
 export function open(keys: KeyTriple, sealed: Uint8Array): Buffer {
+  const plain = Buffer.allocUnsafeSlow(Math.max(0, sealed.length - sealOverheadBytes));
+  openInto(keys, sealed, plain);
+  return plain;
+}
+
+/** As `open`, into `target`, which holds `sealed.length - sealOverheadBytes` bytes. */
+export function openInto(keys: KeyTriple, sealed: Uint8Array, target: Uint8Array): void {
   if (sealed.length < sealOverheadBytes) throw new SealBroken(`only ${sealed.length} bytes`);
   const iv = sealed.subarray(0, ivBytes);
   if (iv.every((byte) => byte === 0)) throw new SealBroken('the nonce is zero');
@@ -70,5 +81,5 @@ export function open(keys: KeyTriple, sealed: Uint8Array): Buffer {
   if (!timingSafeEqual(macOf(keys, iv, ciphertext), sealed.subarray(sealed.length - macBytes))) {
     throw new SealBroken('the authentication code does not fit');
   }
-  return createDecipheriv('aes-256-ctr', keys.encrypt, iv).update(ciphertext);
+  aesCtr()({ key: keys.encrypt, iv }, ciphertext, target);
 }

@@ -5,13 +5,13 @@ import { AppError, isAppError } from '../base/errors.ts';
 import { openBlob } from './blob-codec.ts';
 import type { BlobLocation } from './blob-index.ts';
 import type { IndexedRepository } from './blob-reader.ts';
-import { planFetch, type FetchPiece } from './fetch-plan.ts';
+import { pieceMaxBytes, planFetch, type FetchPiece } from './fetch-plan.ts';
 import { fileName } from './layout.ts';
 import type { PackWriter } from './pack-writer.ts';
 import { isMissing } from './repository.ts';
 import { open, seal, type KeyTriple } from './seal.ts';
+import { fetchSlabs, getInto, oversizeSlab, type Slab } from './slab-pool.ts';
 import type { Workers } from './worker-pool.ts';
-import type { ResealedRun } from './worker-protocol.ts';
 
 export interface TransferOptions {
   readonly writer: PackWriter;
@@ -34,14 +34,16 @@ export async function transferBlobs(
   records: Iterable<number>,
   options: TransferOptions,
 ): Promise<void> {
-  const { pool, signal } = options;
-  await forEachLimited(piecesOf(source, records), pool.threadsMax + 1, async (piece) => {
+  const { pool, signal, writer } = options;
+  const slabs = fetchSlabs(pool.threadsMax, source.repository.store);
+  await forEachLimited(piecesOf(source, records), slabs.slabsMax, async (piece) => {
     signal.throwIfAborted();
-    const run = await reseal(source, piece, options);
-    let at = 0;
+    using slab = piece.lengthBytes > pieceMaxBytes ? oversizeSlab(piece.lengthBytes) : await slabs.acquire();
+    const { bytes, problems } = await reseal(source, { piece, slab }, options);
     for (const [number, place] of piece.places.entries()) {
-      const problem = run.problems[number];
-      if (problem === undefined) await options.writer.add(place, run.bytes.subarray(at, (at += place.lengthBytes)));
+      const problem = problems[number];
+      const from = place.offsetBytes - piece.offsetBytes;
+      if (problem === undefined) await writer.add(place, bytes.subarray(from, from + place.lengthBytes));
       else await transferOtherCopy(source, { place, problem }, options);
       options.onBlob?.(place);
     }
@@ -49,14 +51,14 @@ export async function transferBlobs(
 }
 
 async function reseal(
-  { repository }: IndexedRepository,
-  piece: Piece,
+  { repository: { store } }: IndexedRepository,
+  { piece, slab }: { readonly piece: Piece; readonly slab: Slab },
   { pool, targetKeys, signal }: TransferOptions,
-): Promise<ResealedRun> {
+): Promise<{ readonly bytes: Uint8Array; readonly problems: readonly (string | undefined)[] }> {
   const { offsetBytes: offset, lengthBytes: length } = piece;
   try {
-    const bytes = await repository.store.get(fileName('data', piece.pack), { offset, length, signal });
-    return await pool.run('reseal', { bytes, blobs: piece.blobs, keys: targetKeys });
+    const bytes = await getInto(slab, store, { name: fileName('data', piece.pack), offset, length, signal });
+    return { bytes, problems: await pool.run('reseal', { bytes, blobs: piece.blobs, keys: targetKeys }) };
   } catch (error) {
     if (!isMissing(error)) throw error;
     return { bytes: new Uint8Array(), problems: piece.blobs.map(() => 'the file is missing') };

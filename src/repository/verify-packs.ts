@@ -4,10 +4,12 @@ import { createHash } from 'node:crypto';
 import { forEachLimited } from '../base/for-each-limited.ts';
 import type { BlobIndex, BlobLocation } from './blob-index.ts';
 import type { PackId } from './ids.ts';
+import { pieceMaxBytes } from './fetch-plan.ts';
 import { fileName } from './layout.ts';
 import type { PackEntry } from './pack-header.ts';
 import { parsePackTail } from './read-pack-header.ts';
 import type { Repository } from './repository.ts';
+import { fetchSlabs, getInto, oversizeSlab, type SlabPool } from './slab-pool.ts';
 import type { VerifyFindings } from './verify-findings.ts';
 import type { Workers } from './worker-pool.ts';
 
@@ -18,8 +20,6 @@ export interface VerifyPacksOptions {
   onPack(sizeBytes: number): void;
 }
 
-/** Read in one go; memory is this times the threads, unless a single blob is larger. */
-const stretchMaxBytes = 8 * 1024 * 1024;
 /** No program writes larger blobs; one that is listed so is not read. */
 const blobMaxBytes = 512 * 1024 * 1024;
 
@@ -31,12 +31,13 @@ export async function verifyPacks(
 ): Promise<void> {
   const byPack = recordsByPack(index);
   const numbers = index.packs.map((_, number) => number).filter((number) => wanted.has(index.packs[number] as PackId));
-  await forEachLimited(numbers, options.pool.threadsMax, async (number) => {
+  const slabs = fetchSlabs(options.pool.threadsMax, repository.store);
+  await forEachLimited(numbers, slabs.slabsMax, async (number) => {
     options.signal.throwIfAborted();
     const places = byPack(number);
     const pack = index.packs[number] as PackId;
     try {
-      await verifyPack(repository, { pack, places }, options);
+      await verifyPack(repository, { pack, places, slabs }, options);
     } catch (error) {
       options.signal.throwIfAborted();
       options.findings.unreadable(fileName('data', pack), error);
@@ -65,9 +66,15 @@ function recordsByPack(index: BlobIndex): (packNumber: number) => BlobLocation[]
     );
 }
 
+interface PackToVerify {
+  readonly pack: PackId;
+  readonly places: readonly BlobLocation[];
+  readonly slabs: SlabPool;
+}
+
 async function verifyPack(
   repository: Repository,
-  { pack, places }: { readonly pack: PackId; readonly places: readonly BlobLocation[] },
+  { pack, places, slabs }: PackToVerify,
   options: VerifyPacksOptions,
 ): Promise<void> {
   const { findings, signal } = options;
@@ -82,7 +89,8 @@ async function verifyPack(
   for (const stretch of stretchesOf(places)) {
     const offset = stretch[0]?.offsetBytes ?? 0;
     const length = stretch.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0);
-    const bytes = await repository.store.get(name, { offset, length, signal });
+    using slab = length > pieceMaxBytes ? oversizeSlab(length) : await slabs.acquire();
+    const bytes = await getInto(slab, repository.store, { name, offset, length, signal });
     const opening = openBlobs(bytes, stretch, options);
     hash.update(bytes);
     for (const message of await opening) findings.error(name, message);
@@ -110,7 +118,7 @@ function* stretchesOf(places: readonly BlobLocation[]): Generator<BlobLocation[]
   let stretch: BlobLocation[] = [];
   let lengthBytes = 0;
   for (const place of places) {
-    if (stretch.length > 0 && lengthBytes + place.lengthBytes > stretchMaxBytes) {
+    if (stretch.length > 0 && lengthBytes + place.lengthBytes > pieceMaxBytes) {
       yield stretch;
       stretch = [];
       lengthBytes = 0;
@@ -123,7 +131,7 @@ function* stretchesOf(places: readonly BlobLocation[]): Generator<BlobLocation[]
 
 /** What is wrong with blobs of one stretch. */
 async function openBlobs(
-  bytes: Buffer,
+  bytes: Uint8Array,
   stretch: readonly BlobLocation[],
   { pool }: VerifyPacksOptions,
 ): Promise<string[]> {

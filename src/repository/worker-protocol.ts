@@ -1,5 +1,5 @@
 // What the main thread asks of the worker threads, and what they answer. Bulk bytes travel in shared slabs, never copied;
-// sealed bytes come back as transferred buffers. Workers keep no state between tasks.
+// contents come back as transferred buffers. Workers keep no state between tasks.
 import type { ChunkerName, ChunkerParameters } from './create-chunker.ts';
 import type { BlobId } from './ids.ts';
 import type { BlobType } from './pack-header.ts';
@@ -67,14 +67,15 @@ export interface WorkerTasks {
     /** A file that can't be read differs everywhere. */
     readonly result: { readonly equal: readonly boolean[]; readonly sizeBytes: number };
   };
-  /** Opens blobs of one stretch of a pack, checks them, and gives them back sealed, under `keys` if given. */
+  /** Opens blobs of one stretch of a pack in shared memory, checks them, and seals them anew in place if `keys` are given. */
   reseal: {
     readonly task: {
       readonly bytes: Uint8Array;
       readonly blobs: readonly StoredBlob[];
       readonly keys?: KeyTriple | undefined;
     };
-    readonly result: ResealedRun;
+    /** What is wrong with each blob, in the order asked. */
+    readonly result: readonly (string | undefined)[];
   };
   /** Opens blobs of one stretch of a pack and checks them; returns their content if asked. */
   open: {
@@ -119,13 +120,6 @@ export interface SealedRun {
   readonly lengthsBytes: readonly number[];
   /** Length of the content, 0 where it is stored without compression. */
   readonly plainLengthsBytes: readonly number[];
-}
-
-/** Blobs as they were compressed, one after another in the order asked; damaged ones are left out. */
-export interface ResealedRun {
-  readonly bytes: Uint8Array<ArrayBuffer>;
-  /** What is wrong with each blob, undefined for those that are in `bytes`. */
-  readonly problems: readonly (string | undefined)[];
 }
 
 export interface StoredBlob {

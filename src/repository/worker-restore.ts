@@ -1,7 +1,9 @@
 // Worker side of reading: opens blobs of a stretch of a pack, checks them, and writes them to files or hands them back.
-import { closeSync, constants, fstatSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { blockBytes } from '../base/aligned-memory.ts';
 import { fsPath } from '../base/byte-name.ts';
 import { errnoOf, messageOf } from '../base/errors.ts';
+import { makeHole, writePart } from '../base/write-part.ts';
 import { openBlob } from './blob-codec.ts';
 import type { KeyTriple } from './seal.ts';
 import { hashOf } from './ids.ts';
@@ -14,14 +16,20 @@ import type {
   WorkerTasks,
 } from './worker-protocol.ts';
 
-function contentOf(keys: KeyTriple, bytes: Uint8Array, blob: StoredBlob): Buffer {
-  return openBlob(keys, bytes.subarray(blob.offsetBytes, blob.offsetBytes + blob.lengthBytes), blob);
+function contentOf(keys: KeyTriple, bytes: Uint8Array, { blob, pastBlockBytes }: OpeningOf): Buffer {
+  const stored = bytes.subarray(blob.offsetBytes, blob.offsetBytes + blob.lengthBytes);
+  return openBlob(keys, stored, { ...blob, pastBlockBytes });
+}
+
+interface OpeningOf {
+  readonly blob: StoredBlob;
+  readonly pastBlockBytes: number;
 }
 
 export function openBlobs(keys: KeyTriple, task: WorkerTasks['open']['task']): OpenedBlob[] {
   return task.blobs.map((blob) => {
     try {
-      const content = contentOf(keys, task.bytes, blob);
+      const content = contentOf(keys, task.bytes, { blob, pastBlockBytes: 0 });
       return {
         outcome: 'opened',
         content: task.wantsContent ? new Uint8Array(content) : undefined,
@@ -35,17 +43,8 @@ export function openBlobs(keys: KeyTriple, task: WorkerTasks['open']['task']): O
 
 function writeContent(content: Buffer, { path, positionBytes, isWhole }: RestoreTarget): void {
   // Either we make the file, or the main thread made it and it must not have become a link since.
-  const making = isWhole ? constants.O_CREAT | constants.O_EXCL : 0;
-  const file = openSync(fsPath(path), constants.O_WRONLY | constants.O_NOFOLLOW | making, 0o600);
-  try {
-    if (isWhole && isAllZero(content)) ftruncateSync(file, content.length);
-    else
-      for (let done = 0; done < content.length;) {
-        done += writeSync(file, content, done, content.length - done, positionBytes + done);
-      }
-  } finally {
-    closeSync(file);
-  }
+  if (isWhole && isAllZero(content)) makeHole(path, content.length);
+  else writePart(path, content, { positionBytes, isNew: isWhole });
 }
 
 const isAllZero = (content: Buffer): boolean =>
@@ -69,7 +68,8 @@ export function restoreBlobs(keys: KeyTriple, task: WorkerTasks['restore']['task
   for (const blob of task.blobs) {
     let content: Buffer;
     try {
-      content = contentOf(keys, task.bytes, blob);
+      const pastBlockBytes = (blob.targets[0]?.positionBytes ?? 0) % blockBytes;
+      content = contentOf(keys, task.bytes, { blob, pastBlockBytes });
     } catch (error) {
       damaged.push({ id: blob.id, message: messageOf(error) });
       continue;

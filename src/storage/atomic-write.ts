@@ -1,7 +1,9 @@
 // A file that is there whole or not at all, also after a power cut: written beside its final name, synced, renamed, and
 // the folder synced. What a crash leaves behind carries `-tmp-` in its name, as restic's own leftovers do.
+import { constants } from 'node:fs';
 import { open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { blockBytes, isAligned } from '../base/aligned-memory.ts';
 import { AppError, errnoOf } from '../base/errors.ts';
 import type { Random } from '../base/random.ts';
 import { throwIfAborted } from './interruption.ts';
@@ -20,6 +22,8 @@ const unfinishedMark = '-tmp-';
 const partsPerWriteMax = 1024;
 const bytesPerWriteMax = 8 * 1024 * 1024;
 const namesTriedMax = 10;
+/** Smaller files are cheaper to copy. */
+const directMinBytes = 1024 * 1024;
 
 /** Tells whether a base name is that of a file which a crash may have cut short. */
 export function isUnfinished(baseName: string): boolean {
@@ -32,11 +36,12 @@ export async function writeAtomically(
   parts: readonly Uint8Array[],
   options: AtomicWriteOptions,
 ): Promise<void> {
-  const { handle, path: unfinishedPath } = await openUnfinished(path, options.random);
+  const unfinished = await openUnfinished(path, options.random);
+  const { handle, path: unfinishedPath } = unfinished;
   let isSynced = false;
   try {
     try {
-      await writeParts(handle, parts, options.signal);
+      await writeParts(unfinished, parts, options.signal);
       await setMode(handle, options.fileMode);
       if (options.isDurable) isSynced = await syncHandle(handle);
     } finally {
@@ -57,7 +62,12 @@ export async function syncFolder(path: string): Promise<void> {
   await syncHandle(handle);
 }
 
-async function openUnfinished(path: string, random: Random): Promise<{ handle: FileHandle; path: string }> {
+interface UnfinishedFile {
+  readonly handle: FileHandle;
+  readonly path: string;
+}
+
+async function openUnfinished(path: string, random: Random): Promise<UnfinishedFile> {
   for (let attempt = 1; ; attempt += 1) {
     const unfinishedPath = `${path}${unfinishedMark}${Math.floor(random() * 2 ** 32)}`;
     try {
@@ -69,21 +79,48 @@ async function openUnfinished(path: string, random: Random): Promise<{ handle: F
 }
 
 async function writeParts(
-  handle: FileHandle,
+  { handle, path }: UnfinishedFile,
   parts: readonly Uint8Array[],
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  let rest = parts.filter((part) => part.length > 0);
-  const sizeBytes = rest.reduce((sum, part) => sum + part.length, 0);
-  for (let writtenBytes = 0; writtenBytes < sizeBytes;) {
+  const sizeBytes = parts.reduce((sum, part) => sum + part.length, 0);
+  let writtenBytes = await writeDirectly(path, parts[0], signal);
+  let rest = withoutFirst(parts, writtenBytes);
+  while (writtenBytes < sizeBytes) {
     throwIfAborted(signal);
-    const { bytesWritten } = await handle.writev(firstParts(rest));
+    const { bytesWritten } = await handle.writev(firstParts(rest), writtenBytes);
     if (bytesWritten === 0) throw shortFile(writtenBytes, sizeBytes);
     writtenBytes += bytesWritten;
     rest = withoutFirst(rest, bytesWritten);
   }
   const { size } = await handle.stat();
   if (size !== sizeBytes) throw shortFile(size, sizeBytes);
+}
+
+/**
+ * The whole blocks of a large part in aligned memory go past the page cache: nobody reads them again soon, and they are
+ * to be on the disk before we go on anyway. Returns how many bytes that were; 0 where it can't be done.
+ */
+async function writeDirectly(
+  path: string,
+  part: Uint8Array | undefined,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  if (part === undefined || part.length < directMinBytes || !isAligned(part)) return 0;
+  const endBytes = part.length - (part.length % blockBytes);
+  let writtenBytes = 0;
+  try {
+    await using handle = await open(path, constants.O_WRONLY | constants.O_DIRECT);
+    while (writtenBytes < endBytes && writtenBytes % blockBytes === 0) {
+      throwIfAborted(signal);
+      const lengthBytes = Math.min(endBytes - writtenBytes, bytesPerWriteMax);
+      const { bytesWritten } = await handle.write(part, writtenBytes, lengthBytes, writtenBytes);
+      writtenBytes += bytesWritten;
+    }
+  } catch (error) {
+    if (errnoOf(error) !== 'EINVAL') throw error; // What a file system says that can't.
+  }
+  return writtenBytes;
 }
 
 function shortFile(foundBytes: number, wantedBytes: number): AppError {

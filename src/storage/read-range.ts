@@ -6,6 +6,8 @@ export interface ReadRange {
   readonly offset: number;
   /** To the end if absent. */
   readonly length?: number | undefined;
+  /** Used instead of fresh memory if it is large enough. */
+  readonly into?: Uint8Array | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -16,9 +18,15 @@ const bytesPerReadMax = 8 * 1024 * 1024;
 export async function readRange(path: string, range: ReadRange): Promise<Buffer> {
   await using handle = await open(path, 'r');
   const restBytes = Math.max(0, (await handle.stat()).size - range.offset);
-  const bytes = Buffer.allocUnsafe(Math.min(range.length ?? restBytes, restBytes));
+  const sizeBytes = Math.min(range.length ?? restBytes, restBytes);
+  const bytes = memoryFor(sizeBytes, range.into);
   const countBytes = await fill(handle, bytes, range);
   return bytes.subarray(0, countBytes);
+}
+
+function memoryFor(sizeBytes: number, given: Uint8Array | undefined): Buffer {
+  if (given === undefined || given.length < sizeBytes) return Buffer.allocUnsafe(sizeBytes);
+  return Buffer.from(given.buffer, given.byteOffset, sizeBytes);
 }
 
 async function fill(handle: FileHandle, bytes: Buffer, { offset, signal }: ReadRange): Promise<number> {

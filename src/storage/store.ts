@@ -41,6 +41,8 @@ export interface GetOptions extends CallOptions {
   readonly offset?: number;
   /** Bytes to read; to the end if absent. */
   readonly length?: number;
+  /** Memory that a driver may put the bytes into instead of its own; what it returns then lies in it. */
+  readonly into?: Uint8Array | undefined;
 }
 
 export interface PutOptions extends CallOptions {

@@ -1,14 +1,16 @@
 // The files of one window of a restore: compares what is there, fetches what is missing pack by pack, lets workers write
 // it, and puts each complete file in its place.
-import { closeSync, constants, ftruncateSync, openSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, constants, ftruncateSync, openSync, renameSync } from 'node:fs';
 import { fsPath } from '../../base/byte-name.ts';
 import { AppError, asError, errnoOf, isAppError, messageOf } from '../../base/errors.ts';
 import { forEachLimited } from '../../base/for-each-limited.ts';
+import { writePart } from '../../base/write-part.ts';
 import { plainBytesOf } from '../../repository/blob-codec.ts';
 import { blobMissing, readBlob, type IndexedRepository } from '../../repository/blob-reader.ts';
-import { planFetch, type FetchPiece, type WantedBlob } from '../../repository/fetch-plan.ts';
+import { pieceMaxBytes, planFetch, type FetchPiece, type WantedBlob } from '../../repository/fetch-plan.ts';
 import type { BlobId } from '../../repository/ids.ts';
 import { fileName } from '../../repository/layout.ts';
+import { getInto, oversizeSlab, type SlabPool } from '../../repository/slab-pool.ts';
 import type { TreeNode } from '../../repository/tree.ts';
 import type { Workers } from '../../repository/worker-pool.ts';
 import type { FailedWrite, RestoreTarget } from '../../repository/worker-protocol.ts';
@@ -44,6 +46,8 @@ interface WindowFile extends FilePlace {
 
 export interface WindowOptions {
   readonly pool: Workers;
+  /** Where stretches of packs are held, each of at most `pieceMaxBytes`. */
+  readonly slabs: SlabPool;
   readonly signal: AbortSignal;
   readonly isDelta: boolean;
 }
@@ -100,13 +104,11 @@ export class FileWindow {
 
   /** Writes all files of the window. What can't be written is reported; its incomplete new file is removed. */
   async restore(onBytes: (bytes: number) => void): Promise<WindowResult> {
-    const { pool } = this.#options;
+    const { pool, slabs } = this.#options;
     await this.#each(this.#files, pool.threadsMax + 1, async (file) => {
       onBytes(await this.#prepare(file));
     });
-    const { properties } = this.#indexed.repository.store;
-    const lanes = Math.max(pool.threadsMax + 1, Math.min(properties.connectionsMax, 8));
-    await this.#each(planFetch(this.#indexed.index, this.#wanted), lanes, async (piece) => {
+    await this.#each(planFetch(this.#indexed.index, this.#wanted), slabs.slabsMax, async (piece) => {
       await this.#restorePiece(piece);
       const bytes = piece.blobs.reduce((sum, blob) => sum + blob.targets.length * plainBytesOf(blob), 0);
       this.#writtenBytes += bytes;
@@ -225,11 +227,13 @@ export class FileWindow {
   }
 
   async #restorePiece(piece: FetchPiece): Promise<void> {
-    const { pool, signal } = this.#options;
+    const { pool, slabs, signal } = this.#options;
     const { offsetBytes: offset, lengthBytes: length } = piece;
-    let bytes: Buffer;
+    using slab = length > pieceMaxBytes ? oversizeSlab(length) : await slabs.acquire();
+    const { store } = this.#indexed.repository;
+    let bytes: Uint8Array;
     try {
-      bytes = await this.#indexed.repository.store.get(fileName('data', piece.pack), { offset, length, signal });
+      bytes = await getInto(slab, store, { name: fileName('data', piece.pack), offset, length, signal });
     } catch (error) {
       signal.throwIfAborted();
       if (!isAppError(error, 'OBJECT_MISSING', 'STORE_FAILED')) throw error;
@@ -258,7 +262,7 @@ export class FileWindow {
     }
     for (const target of blob.targets) {
       try {
-        writeAt(target, content);
+        writePart(target.path, content, { positionBytes: target.positionBytes, isNew: target.isWhole });
       } catch (error) {
         this.#failWrite({ path: target.path, message: messageOf(error), errno: errnoOf(error) });
       }
@@ -314,17 +318,6 @@ function truncate(path: string, sizeBytes: number, flags: number): void {
   const file = openSync(fsPath(path), constants.O_WRONLY | constants.O_NOFOLLOW | flags, 0o600);
   try {
     ftruncateSync(file, sizeBytes);
-  } finally {
-    closeSync(file);
-  }
-}
-
-function writeAt({ path, positionBytes, isWhole }: RestoreTarget, content: Buffer): void {
-  const making = isWhole ? constants.O_CREAT | constants.O_EXCL : 0;
-  const file = openSync(fsPath(path), constants.O_WRONLY | constants.O_NOFOLLOW | making, 0o600);
-  try {
-    for (let done = 0; done < content.length;)
-      done += writeSync(file, content, done, content.length - done, positionBytes + done);
   } finally {
     closeSync(file);
   }

@@ -3,6 +3,7 @@
 import { AppError, messageOf, type ErrorCode } from '../../base/errors.ts';
 import { applyMetadata } from '../../base/apply-metadata.ts';
 import type { IndexedRepository } from '../../repository/blob-reader.ts';
+import { fetchSlabs, type SlabPool } from '../../repository/slab-pool.ts';
 import { walkTree } from '../../repository/walk.ts';
 import type { Workers } from '../../repository/worker-pool.ts';
 import type { TreeNode } from '../../repository/tree.ts';
@@ -69,6 +70,7 @@ class TreeRestore {
   readonly #decision: TreeRestoreDecision;
   readonly #options: TreeRestoreOptions;
   readonly #selection: Selection;
+  readonly #slabs: SlabPool;
   readonly #problems: { path: string; message: string }[] = [];
   readonly #way: OpenFolder[] = [];
   readonly #folders: { readonly place: string; readonly node: TreeNode }[] = [];
@@ -84,6 +86,7 @@ class TreeRestore {
     this.#indexed = indexed;
     this.#decision = decision;
     this.#options = options;
+    this.#slabs = fetchSlabs(options.pool.threadsMax, indexed.repository.store);
     const { base = '/', include = [], exclude = [] } = decision.request;
     this.#selection = selection({ base, include, exclude });
   }
@@ -123,7 +126,8 @@ class TreeRestore {
 
   #newWindow(): FileWindow {
     const { pool, signal } = this.#options;
-    return new FileWindow(this.#indexed, { pool, signal, isDelta: this.#decision.request.isDelta ?? false });
+    const slabs = this.#slabs;
+    return new FileWindow(this.#indexed, { pool, slabs, signal, isDelta: this.#decision.request.isDelta ?? false });
   }
 
   #enters(folder: string): boolean {

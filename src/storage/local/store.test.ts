@@ -1,11 +1,12 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
+import { createCipheriv, createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { chmod, mkdir, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { temporaryFolder } from '../../../test/support/temporary-folder.ts';
+import { alignedBytes } from '../../base/aligned-memory.ts';
 import { seededRandom, systemRandom } from '../../base/random.ts';
 import { describeStore } from '../store-contract.ts';
 import type { Store } from '../store.ts';
@@ -18,6 +19,19 @@ describeStore('the local store', async (): Promise<Store> => {
 });
 
 const bytes = Buffer.from('some bytes');
+
+test.each([1024 * 1024, 2 * 1024 * 1024 + 5, 20_000_001])(
+  '%i bytes in aligned memory come back, whatever follows them',
+  async (size) => {
+    await using folder = await temporaryFolder();
+    await using store = localStore(folder.path);
+    const large = alignedBytes(size);
+    createCipheriv('aes-256-ctr', Buffer.alloc(32), Buffer.alloc(16)).update(Buffer.alloc(size)).copy(large);
+    await store.put('data/ab/abcd', [large, bytes, large.subarray(1, 9)]);
+    const wanted = Buffer.concat([large, bytes, large.subarray(1, 9)]);
+    expect((await store.get('data/ab/abcd')).equals(wanted)).toBe(true);
+  },
+);
 const modeOf = async (path: string): Promise<number> => (await stat(path)).mode & 0o777;
 
 describe('permissions', () => {

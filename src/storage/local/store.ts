@@ -33,11 +33,11 @@ export function localStore(path: string, options: LocalStoreOptions = {}): Store
   return {
     properties: { location: root, connectionsMax, isRemote: false },
 
-    async get(name, { offset = 0, length, signal } = {}) {
+    async get(name, { offset = 0, length, into, signal } = {}) {
       throwIfAborted(signal);
       const source = pathOf(root, name);
       try {
-        return await readRange(source, { offset, length, signal });
+        return await readRange(source, { offset, length, into, signal });
       } catch (error) {
         throw readError(error, { root, name, work: 'read' });
       }
