@@ -1,6 +1,7 @@
 // One blob: content ↔ stored bytes. Every content that leaves here was checked against its id.
 import { alignedBytes } from '../base/aligned-memory.ts';
 import { frameMaxBytes, zstd } from '../base/zstd.ts';
+import { chunkMaxBytes } from './chunker.ts';
 import { hashOf, type BlobId } from './ids.ts';
 import { openInto, sealOverheadBytes, type KeyTriple } from './seal.ts';
 
@@ -10,17 +11,17 @@ const plainMaxBytes = 1024 * 1024 * 1024;
 /** zstd level for "store as it is". */
 const levelOff = 0;
 
-/** Larger blobs, which no chunker makes, get memory of their own. */
-const scratchMaxBytes = 16 * 1024 * 1024;
+/** Holds the longest chunk, sealed or as a frame. Larger blobs, trees of huge folders, get memory of their own. */
+const scratchBytes = chunkMaxBytes + 128 * 1024;
 
 /** Memory of this thread that its next user overwrites. Fresh buffers would cost more than what is done in them. */
 class Scratch {
-  #memory = alignedBytes(0);
+  #memory: Buffer | undefined;
 
   take(sizeBytes: number): Buffer {
-    if (sizeBytes > scratchMaxBytes) return alignedBytes(sizeBytes);
-    if (this.#memory.length < sizeBytes)
-      this.#memory = alignedBytes(Math.max(sizeBytes, Math.min(2 * this.#memory.length, scratchMaxBytes)));
+    if (sizeBytes > scratchBytes) return alignedBytes(sizeBytes);
+    // The system gives pages only as they are touched.
+    this.#memory ??= alignedBytes(scratchBytes);
     return this.#memory.subarray(0, sizeBytes);
   }
 }

@@ -20,11 +20,15 @@ const loadMax = 0.8;
 
 export class BlobIndex {
   readonly #pages: Uint32Array[] = [];
+  /** The same memory, for the ids. */
+  readonly #pageBytes: Buffer[] = [];
   /** Record number + 1 per slot, 0 for a free one; linear probing. */
   #slots = new Uint32Array(1024);
   #count = 0;
   readonly #packs: PackId[] = [];
   readonly #packNumbers = new Map<PackId, number>();
+  /** First record of each pack; the records of a pack follow one another. */
+  readonly #packStarts: number[] = [];
   readonly #probe = new Uint32Array(8);
   readonly #probeBytes = Buffer.from(this.#probe.buffer);
 
@@ -48,7 +52,17 @@ export class BlobIndex {
     const number = this.#packs.length;
     this.#packs.push(pack);
     this.#packNumbers.set(pack, number);
+    this.#packStarts.push(this.#count);
     for (const entry of entries) this.#add(number, entry);
+  }
+
+  /** What a pack holds, in the order in which it was added; nothing if the pack is not known. */
+  entriesOf(pack: PackId): PlacedEntry[] {
+    const number = this.#packNumbers.get(pack);
+    if (number === undefined) return [];
+    const from = this.#packStarts[number] ?? 0;
+    const end = this.#packStarts[number + 1] ?? this.#count;
+    return Array.from({ length: end - from }, (_, at) => this.at(from + at));
   }
 
   /** Record number of some copy of a blob, or -1. Record numbers run from 0 to `size - 1` and never change. */
@@ -87,9 +101,9 @@ export class BlobIndex {
     const page = this.#pages[Math.floor(record / recordsPerPage)] as Uint32Array;
     const from = (record % recordsPerPage) * wordsPerRecord;
     const packWord = page[from + 8] as number;
-    const bytes = Buffer.from(page.buffer, page.byteOffset + from * 4, 32);
+    const bytes = this.#pageBytes[Math.floor(record / recordsPerPage)] as Buffer;
     return {
-      id: bytes.toString('hex') as BlobId,
+      id: bytes.toString('hex', from * 4, from * 4 + 32) as BlobId,
       type: packWord >= typeBit ? 'tree' : 'data',
       pack: this.#packs[packWord & ~typeBit] as PackId,
       offsetBytes: page[from + 9] as number,
@@ -119,16 +133,22 @@ export class BlobIndex {
   #add(packNumber: number, entry: PlacedEntry): void {
     if (this.#count + 1 > this.#slots.length * loadMax) this.#grow();
     const record = this.#count;
-    if (record % recordsPerPage === 0) this.#pages.push(new Uint32Array(recordsPerPage * wordsPerRecord));
+    if (record % recordsPerPage === 0) this.#addPage();
     const page = this.#pages.at(-1) as Uint32Array;
     const from = (record % recordsPerPage) * wordsPerRecord;
-    Buffer.from(page.buffer, page.byteOffset + from * 4, 32).write(entry.id, 'hex');
+    this.#pageBytes.at(-1)?.write(entry.id, from * 4, 'hex');
     page[from + 8] = (packNumber | (entry.type === 'tree' ? typeBit : 0)) >>> 0;
     page[from + 9] = entry.offsetBytes;
     page[from + 10] = entry.lengthBytes;
     page[from + 11] = entry.plainLengthBytes;
     this.#count += 1;
     this.#insertSlot(record, page[from] as number);
+  }
+
+  #addPage(): void {
+    const page = new Uint32Array(recordsPerPage * wordsPerRecord);
+    this.#pages.push(page);
+    this.#pageBytes.push(Buffer.from(page.buffer));
   }
 
   #insertSlot(record: number, word: number): void {

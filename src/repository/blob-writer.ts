@@ -15,8 +15,8 @@ import type { Workers } from './worker-pool.ts';
 import type { Chunk, ScanFile, ScannedFile, SealedRun } from './worker-protocol.ts';
 
 /** Holds the largest chunk and leaves room to find its end. */
-const slabBytes = chunkMaxBytes + 2 * 1024 * 1024;
-const filesPerBatchMax = 512;
+const slabBytes = chunkMaxBytes + 256 * 1024;
+const filesPerBatchMax = 256;
 const batchBytesMax = 4 * 1024 * 1024;
 const largeFilesMax = 2;
 const treeRunBytes = 1024 * 1024;

@@ -1,5 +1,5 @@
 // Buffers of a megabyte count for nothing in V8's young generation: dozens of them pile up, per thread, before it looks.
-// A worker knows when it has just dropped some, so it asks for a small collection (well under a millisecond) itself.
+// Whoever has just dropped some asks for a small collection (well under a millisecond) itself.
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 

@@ -87,6 +87,19 @@ const yearMaxSeconds = 253_402_300_799; // 9999-12-31T23:59:59Z
 
 const pad = (value: number, digits = 2): string => String(value).padStart(digits, '0');
 
+/** Seconds formatted last: most files of a folder were made in the same few. */
+let lastSecond: { readonly seconds: number; readonly date: string; readonly zone: string } | undefined;
+
+function secondText(seconds: number): { readonly date: string; readonly zone: string } {
+  if (lastSecond?.seconds === seconds) return lastSecond;
+  const offsetMinutes = -new Date(seconds * 1000).getTimezoneOffset();
+  const local = new Date((seconds + offsetMinutes * 60) * 1000);
+  const iso = local.toISOString();
+  const date = iso.length === 24 ? iso.slice(0, 19) : `${pad(local.getUTCFullYear(), 4)}${iso.slice(-20, -5)}`;
+  lastSecond = { seconds, date, zone: zoneSuffix(offsetMinutes) };
+  return lastSecond;
+}
+
 /** `2026-11-20T18:10:27.739005428+01:00`: nanoseconds since 1970 in this machine's zone at that instant. */
 export function formatTime(nanoseconds: bigint): string {
   let seconds = Number(nanoseconds / nanosecondsPerSecond);
@@ -99,12 +112,9 @@ export function formatTime(nanoseconds: bigint): string {
     seconds = Math.min(Math.max(seconds, yearMinSeconds), yearMaxSeconds);
     fraction = 0;
   }
-  const offsetMinutes = -new Date(seconds * 1000).getTimezoneOffset();
-  const local = new Date((seconds + offsetMinutes * 60) * 1000);
-  const iso = local.toISOString();
-  const date = iso.length === 24 ? iso.slice(0, 19) : `${pad(local.getUTCFullYear(), 4)}${iso.slice(-20, -5)}`;
+  const { date, zone } = secondText(seconds);
   const digits = fraction === 0 ? '' : `.${pad(fraction, 9).replace(/0+$/, '')}`;
-  return `${date}${digits}${zoneSuffix(offsetMinutes)}`;
+  return date + digits + zone;
 }
 
 function zoneSuffix(offsetMinutes: number): string {

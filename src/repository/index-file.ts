@@ -7,8 +7,8 @@ export interface IndexedPack {
   readonly entries: readonly PlacedEntry[];
 }
 
-/** A new index file is begun when this many blobs are collected, as restic since 0.17. */
-export const indexBlobsMax = 50_000;
+/** A new index file is begun when this many blobs are collected: 3 MB of JSON, of which several copies are in memory at once. */
+export const indexBlobsMax = 20_000;
 
 export function encodeIndex(packs: readonly IndexedPack[]): string {
   const list = packs.map(({ id, entries }) => `{"id":"${id}","blobs":[${entries.map(encodeEntry).join(',')}]}`);

@@ -3,10 +3,10 @@ import { createHash } from 'node:crypto';
 import { alignedBytes } from '../base/aligned-memory.ts';
 import { asError } from '../base/errors.ts';
 import { Semaphore } from '../base/semaphore.ts';
-import type { BlobIndex } from './blob-index.ts';
+import type { BlobIndex, PlacedEntry } from './blob-index.ts';
 import { chunkMaxBytes } from './chunker.ts';
 import type { BlobId, PackId } from './ids.ts';
-import { encodeIndex, indexBlobsMax, placeEntries, type IndexedPack } from './index-file.ts';
+import { encodeIndex, indexBlobsMax, type IndexedPack } from './index-file.ts';
 import { fileName } from './layout.ts';
 import { encodeHeader, packSizeOf, type BlobType, type PackEntry } from './pack-header.ts';
 import { saveJson, type Repository } from './repository.ts';
@@ -14,6 +14,8 @@ import { seal } from './seal.ts';
 
 /** A pack is closed after the blob that takes it to this size: restic's default for data; trees are read in small pieces. */
 export const packTargetBytes: Readonly<Record<BlobType, number>> = { data: 16 * 1024 * 1024, tree: 4 * 1024 * 1024 };
+/** Tiny blobs close a pack earlier: what is known of each is in memory until the pack is stored and listed. */
+export const packBlobsMax = 10_000;
 /** What a pack may grow beyond its target: the largest chunk, sealed. */
 const packOverhangBytes = chunkMaxBytes + 64 * 1024;
 /** An index file is written at least this often, so that an interrupted backup finds its work again. */
@@ -25,7 +27,7 @@ const uploadsMax = 2;
 
 interface OpenPack {
   bytes: Buffer;
-  readonly entries: PackEntry[];
+  readonly entries: PlacedEntry[];
   sizeBytes: number;
 }
 
@@ -44,14 +46,15 @@ export class PackWriter implements AsyncDisposable {
   readonly #targetBytes: Readonly<Record<BlobType, number>>;
   readonly #open: Partial<Record<BlobType, OpenPack>> = {};
   /** Buffers of packs that were stored, to be used again: fresh ones would pile up until they are collected. */
-  readonly #freeBuffers: Buffer[] = [];
+  readonly #freeBuffers: Record<BlobType, Buffer[]> = { data: [], tree: [] };
   /** Blobs that are in no index yet: in an open pack, or under way. */
-  readonly #pending = new Set<string>();
+  readonly #pending: Readonly<Record<BlobType, Set<BlobId>>> = { data: new Set(), tree: new Set() };
   /** Trees this writer stored since those in the repository are not trusted. */
-  #treesAnew: Set<string> | undefined;
+  #treesAnew: Set<BlobId> | undefined;
   readonly #uploads: Semaphore;
   readonly #underway = new Set<Promise<void>>();
-  #unlisted: IndexedPack[] = [];
+  /** Packs that no index file lists yet; the index in memory knows what they hold. */
+  #unlisted: PackId[] = [];
   #unlistedBlobs = 0;
   #indexedAtMs: number;
   #indexing: Promise<void> = Promise.resolve();
@@ -72,9 +75,8 @@ export class PackWriter implements AsyncDisposable {
 
   /** Whether a blob is stored or will be before `finish` resolves. */
   isKnown(type: BlobType, id: BlobId): boolean {
-    const key = `${type}${id}`;
-    if (this.#pending.has(key)) return true;
-    return this.#index.has(type, id) && (type === 'data' || this.#treesAnew?.has(key) !== false);
+    if (this.#pending[type].has(id)) return true;
+    return this.#index.has(type, id) && (type === 'data' || this.#treesAnew?.has(id) !== false);
   }
 
   /** A stored tree can't be read, and nobody knows which below it can: from now on all that come are stored again. */
@@ -85,14 +87,14 @@ export class PackWriter implements AsyncDisposable {
   /** Says that this writer will get the blob; false if it is known already. */
   claim(type: BlobType, id: BlobId): boolean {
     if (this.isKnown(type, id)) return false;
-    this.#pending.add(`${type}${id}`);
+    this.#pending[type].add(id);
     return true;
   }
 
   /** Adds a sealed blob that was claimed; its bytes are copied. Resolves when there is room for more. */
   async add(entry: PackEntry, sealed: Uint8Array): Promise<void> {
     this.#throwFailure();
-    const pack = (this.#open[entry.type] ??= this.#newPack());
+    const pack = (this.#open[entry.type] ??= this.#newPack(entry.type));
     const endBytes = pack.sizeBytes + sealed.length;
     if (endBytes > pack.bytes.length) {
       // A tree larger than any chunk.
@@ -101,15 +103,17 @@ export class PackWriter implements AsyncDisposable {
       pack.bytes = grown;
     }
     pack.bytes.set(sealed, pack.sizeBytes);
-    pack.entries.push(entry);
+    const { type, id, lengthBytes, plainLengthBytes } = entry;
+    pack.entries.push({ type, id, offsetBytes: pack.sizeBytes, lengthBytes, plainLengthBytes });
     pack.sizeBytes = endBytes;
-    if (pack.sizeBytes >= this.#targetBytes[entry.type]) await this.#close(entry.type);
+    const isFull = pack.sizeBytes >= this.#targetBytes[type] || pack.entries.length >= packBlobsMax;
+    if (isFull) await this.#close(type);
   }
 
-  #newPack(): OpenPack {
-    const targetBytes = Math.max(this.#targetBytes.data, this.#targetBytes.tree);
+  #newPack(type: BlobType): OpenPack {
+    const targetBytes = this.#targetBytes[type];
     const capacityBytes = targetBytes + Math.min(targetBytes, packOverhangBytes);
-    return { bytes: this.#freeBuffers.pop() ?? alignedBytes(capacityBytes), entries: [], sizeBytes: 0 };
+    return { bytes: this.#freeBuffers[type].pop() ?? alignedBytes(capacityBytes), entries: [], sizeBytes: 0 };
   }
 
   /** Stores what is left, then the last index. Everything added is safe and listed when this resolves. */
@@ -133,7 +137,7 @@ export class PackWriter implements AsyncDisposable {
 
   async #listStored(): Promise<void> {
     while (this.#unlisted.length > 0) {
-      const packs = takePacks(this.#unlisted, indexBlobsMax);
+      const packs = this.#nextPacks();
       await this.#options.beforeIndex();
       const signal = AbortSignal.timeout(lastIndexMaxMs);
       await saveJson(this.#repository, { kind: 'index', json: encodeIndex(packs) }, signal);
@@ -151,7 +155,7 @@ export class PackWriter implements AsyncDisposable {
         this.#failure ??= asError(error);
       })
       .finally(() => {
-        this.#freeBuffers.push(pack.bytes);
+        this.#freeBuffers[type].push(pack.bytes);
         permit[Symbol.dispose]();
         this.#underway.delete(upload);
       });
@@ -173,14 +177,13 @@ export class PackWriter implements AsyncDisposable {
     if (type === 'tree') this.#repository.treePacks?.add(name);
     await this.#repository.store.put(name, parts, { signal, isBulkData: type === 'data' });
     this.storedBytes += packSizeOf(pack.entries);
-    const entries = placeEntries(pack.entries);
-    this.#index.addPack(id, entries);
-    for (const { type: kind, id: blob } of entries) {
-      this.#pending.delete(`${kind}${blob}`);
-      if (kind === 'tree') this.#treesAnew?.add(`${kind}${blob}`);
+    this.#index.addPack(id, pack.entries);
+    for (const { id: blob } of pack.entries) {
+      this.#pending[type].delete(blob);
+      if (type === 'tree') this.#treesAnew?.add(blob);
     }
-    this.#unlisted.push({ id, entries });
-    this.#unlistedBlobs += entries.length;
+    this.#unlisted.push(id);
+    this.#unlistedBlobs += pack.entries.length;
     const isDue = this.#repository.clock.now() - this.#indexedAtMs > indexIntervalMs;
     if (this.#unlistedBlobs >= indexBlobsMax || isDue) await this.#writeIndex();
   }
@@ -195,23 +198,29 @@ export class PackWriter implements AsyncDisposable {
     await earlier;
     while (this.#unlisted.length > 0) {
       this.#throwFailure();
-      const packs = takePacks(this.#unlisted, indexBlobsMax);
+      const packs = this.#nextPacks();
       await this.#options.beforeIndex();
       await saveJson(this.#repository, { kind: 'index', json: encodeIndex(packs) }, this.#options.signal);
       this.#unlisted = this.#unlisted.slice(packs.length);
-      this.#unlistedBlobs = this.#unlisted.reduce((sum, { entries }) => sum + entries.length, 0);
+      this.#unlistedBlobs -= packs.reduce((sum, { entries }) => sum + entries.length, 0);
       this.#indexedAtMs = this.#repository.clock.now();
     }
+  }
+
+  /** The first unlisted packs that together hold at most as many blobs as one index file lists; at least one. */
+  #nextPacks(): IndexedPack[] {
+    const packs: IndexedPack[] = [];
+    let blobs = 0;
+    for (const id of this.#unlisted) {
+      const entries = this.#index.entriesOf(id);
+      blobs += entries.length;
+      if (blobs > indexBlobsMax && packs.length > 0) break;
+      packs.push({ id, entries });
+    }
+    return packs;
   }
 
   #throwFailure(): void {
     if (this.#failure !== undefined) throw this.#failure;
   }
-}
-
-/** The first packs that together hold at most `blobsMax` blobs; at least one, whole packs only. */
-function takePacks(packs: readonly IndexedPack[], blobsMax: number): IndexedPack[] {
-  let blobs = 0;
-  const end = packs.findIndex(({ entries }, at) => (blobs += entries.length) > blobsMax && at > 0);
-  return packs.slice(0, end < 0 ? packs.length : end);
 }

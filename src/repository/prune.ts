@@ -3,6 +3,7 @@
 import type { IndexId, PackId } from './ids.ts';
 import type { BlobType } from './pack-header.ts';
 import type { PackUse } from './pack-use.ts';
+import { packBlobsMax } from './pack-writer.ts';
 import type { IndexSurvey } from './survey-indexes.ts';
 
 export interface PruneOptions {
@@ -118,7 +119,9 @@ function chooseRepacks(packs: readonly PackUse[], options: PruneOptions): PackUs
 
 /** Packs of a type that are to become fewer, if there are enough of them. */
 function smallOf(packs: readonly PackUse[], type: BlobType, { packTargetBytes }: PruneOptions): PackUse[] {
-  const small = packs.filter((pack) => pack.type === type && pack.sizeBytes < packTargetBytes[type] / 4);
+  const isSmall = (pack: PackUse): boolean =>
+    pack.sizeBytes < packTargetBytes[type] / 4 && pack.usedBlobs + pack.unusedBlobs < packBlobsMax / 4;
+  const small = packs.filter((pack) => pack.type === type && isSmall(pack));
   return small.length < smallFilesMin ? [] : small;
 }
 

@@ -1,14 +1,20 @@
 // "Unpacked" files (index, snapshot, lock): JSON, compressed, sealed. Byte 0 of the plaintext tells the form:
 // `{` or `[` is plain JSON (version 1), 0x02 is followed by zstd.
-import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
+import { zstdDecompressSync } from 'node:zlib';
+import { frameMaxBytes, zstd } from '../base/zstd.ts';
 import { open, seal, type KeyTriple } from './seal.ts';
 
 const zstdForm = 2;
+/** What restic uses. */
+const level = 3;
 /** An index of 50 000 blobs has about 8 MB; a snapshot with many excludes far less. Bounds hostile frames. */
 const plainMaxBytes = 512 * 1024 * 1024;
 
 export function encodeUnpacked(keys: KeyTriple, json: string): Buffer {
-  return seal(keys, Buffer.concat([Buffer.of(zstdForm), zstdCompressSync(json)]));
+  const content = Buffer.from(json);
+  const plain = Buffer.allocUnsafeSlow(1 + frameMaxBytes(content.length));
+  plain[0] = zstdForm;
+  return seal(keys, plain.subarray(0, 1 + zstd().compress(content, plain.subarray(1), level)));
 }
 
 /** The JSON text. Throws `SealBroken` or whatever zstd says of damaged frames; the caller names the file. */

@@ -197,7 +197,7 @@ class BackupRun {
     { writer, builder, parentTree }: { writer: BlobWriter; builder: TreeBuilder; parentTree: ParentTree },
   ): Promise<void> {
     this.#parts.signal.throwIfAborted();
-    const name = await builder.moveTo(entry.path);
+    const name = builder.nameHere(entry.path) ?? (await builder.moveTo(entry.path));
     const parent = parentTree.find(name);
     if (entry.metadata.type === 'dir') {
       this.#folders[parent === undefined ? 'new' : 'unmodified'] += 1;

@@ -2,7 +2,7 @@
 import { isAppError } from '../../base/errors.ts';
 import type { FileMetadata } from '../../base/file-type.ts';
 import { readingAhead, readTree, type IndexedRepository } from '../../repository/blob-reader.ts';
-import { parseTime } from '../../repository/go-text.ts';
+import { formatTime, parseTime } from '../../repository/go-text.ts';
 import type { BlobId } from '../../repository/ids.ts';
 import type { TreeNode } from '../../repository/tree.ts';
 
@@ -78,6 +78,7 @@ export function isUnchanged(
 
 /** A parent may come from anywhere: what it calls a time may be none. */
 function isTime(text: string, timeNs: bigint): boolean {
+  if (text === formatTime(timeNs)) return true;
   try {
     return parseTime(text) === timeNs;
   } catch {

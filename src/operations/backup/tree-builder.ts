@@ -26,12 +26,21 @@ export class TreeBuilder {
   readonly #events: FolderEvents;
   readonly #stack: OpenFolder[];
   readonly #timeNs: bigint;
+  /** Path of the current folder with a closing slash. */
+  #prefix = '/';
 
   constructor(writer: BlobWriter, options: { readonly events: FolderEvents; readonly timeNs: bigint }) {
     this.#writer = writer;
     this.#events = options.events;
     this.#timeNs = options.timeNs;
     this.#stack = [{ name: '', metadata: syntheticMetadata('dir', options.timeNs), nodes: [] }];
+  }
+
+  /** An entry's own name if it lies in the current folder, as most do after another. */
+  nameHere(path: string): string | undefined {
+    const { length } = this.#prefix;
+    const isHere = path.length > length && path.startsWith(this.#prefix) && !path.includes('/', length);
+    return isHere ? path.slice(length) : undefined;
   }
 
   /** Opens the folders that lead to `path` and closes those that don't; returns the entry's own name. */
@@ -50,6 +59,7 @@ export class TreeBuilder {
   /** Opens a folder below the current one. */
   async openFolder(name: string, metadata: FileMetadata): Promise<void> {
     this.#stack.push({ name, metadata, nodes: [] });
+    this.#prefix += `${name}/`;
     await this.#events.enter(name);
   }
 
@@ -70,6 +80,7 @@ export class TreeBuilder {
   #close(): void {
     const folder = this.#stack.pop();
     if (folder === undefined) return;
+    this.#prefix = this.#prefix.slice(0, -folder.name.length - 1);
     this.#events.leave();
     const saved = this.#save(folder.nodes).then((subtree) => nodeOf(folder.name, folder.metadata, { subtree }));
     saved.catch(() => undefined); // The parent folder hears of it.
