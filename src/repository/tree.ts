@@ -86,6 +86,27 @@ function encodeNode(node: TreeNode): string {
   );
 }
 
+/** Fields that are told apart by `===`; those that differ most often first. */
+const plainFields = [
+  ['name', 'type', 'mtime', 'ctime', 'inode', 'sizeBytes', 'mode', 'subtree', 'atime', 'uid', 'gid', 'user', 'group'],
+  ['links', 'deviceId', 'linkTarget', 'device'],
+].flat() as (keyof TreeNode)[];
+
+/** Whether two nodes say the same. Fields that this program does not know count as a difference. */
+export function isSameNode(left: TreeNode, right: TreeNode): boolean {
+  const { content = [] } = left;
+  const { content: other = [] } = right;
+  return (
+    plainFields.every((field) => left[field] === right[field]) &&
+    content.length === other.length &&
+    content.every((id, at) => id === other[at]) &&
+    (left.content === undefined) === (right.content === undefined) &&
+    attributeFields(left.extendedAttributes) === attributeFields(right.extendedAttributes) &&
+    Object.keys(left.rest).length === 0 &&
+    Object.keys(right.rest).length === 0
+  );
+}
+
 /** The bytes of a tree blob. Sorts the nodes by their bytes; throws on duplicate names. */
 export function encodeTree(nodes: readonly TreeNode[]): Buffer {
   const sorted = nodes.toSorted((left, right) => compareNames(left.name, right.name));
@@ -111,56 +132,49 @@ export function decodeTree(bytes: Buffer): TreeNode[] {
   return nodes.map((node: unknown) => decodeNode(node));
 }
 
+const knownFields = new Set(
+  [
+    ['name', 'type', 'mode', 'mtime', 'atime', 'ctime', 'uid', 'gid', 'user', 'group', 'inode', 'device_id', 'size'],
+    ['links', 'linktarget', 'linktarget_raw', 'extended_attributes', 'device', 'content', 'subtree'],
+  ].flat(),
+);
+const nothing: Readonly<Record<string, unknown>> = {};
+
+/** A rest pattern would copy every field of every node to find that nothing is left. */
+function restOf(fields: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  const unknown = Object.keys(fields).filter((field) => !knownFields.has(field));
+  return unknown.length === 0 ? nothing : Object.fromEntries(unknown.map((field) => [field, fields[field]]));
+}
+
 function decodeNode(json: unknown): TreeNode {
   if (typeof json !== 'object' || json === null) throw new Error('a node is not an object');
-  const {
-    name,
-    type,
-    mode,
-    mtime,
-    atime,
-    ctime,
-    uid,
-    gid,
-    user,
-    group,
-    inode,
-    device_id: deviceId,
-    size,
-    links,
-    linktarget,
-    linktarget_raw: linkTargetRaw,
-    extended_attributes: attributes,
-    device,
-    content,
-    subtree,
-    ...rest
-  } = json as Record<string, unknown>;
+  const fields = json as Record<string, unknown>;
+  const { name, type, device_id: deviceId, linktarget: linkTarget, linktarget_raw: linkTargetRaw } = fields;
   if (typeof name !== 'string' || name === '') throw new Error('a node has no name');
   if (typeof type !== 'string' || !types.has(type))
     throw new Error(`the node '${name}' has the unknown type '${String(type)}'`);
   return {
     name: unquoteName(name),
     type: type as FileType,
-    mode: numberOf(mode),
-    mtime: textOf(mtime),
-    atime: textOf(atime),
-    ctime: textOf(ctime),
-    uid: numberOf(uid),
-    gid: numberOf(gid),
-    user: textOf(user),
-    group: textOf(group),
-    inode: integerOf(inode),
+    mode: numberOf(fields['mode']),
+    mtime: textOf(fields['mtime']),
+    atime: textOf(fields['atime']),
+    ctime: textOf(fields['ctime']),
+    uid: numberOf(fields['uid']),
+    gid: numberOf(fields['gid']),
+    user: textOf(fields['user']),
+    group: textOf(fields['group']),
+    inode: integerOf(fields['inode']),
     deviceId: integerOf(deviceId),
-    sizeBytes: numberOf(size),
-    links: numberOf(links),
+    sizeBytes: numberOf(fields['size']),
+    links: numberOf(fields['links']),
     linkTarget:
-      typeof linkTargetRaw === 'string' ? nameFromBytes(Buffer.from(linkTargetRaw, 'base64')) : textOf(linktarget),
-    extendedAttributes: attributesOf(attributes),
-    device: integerOf(device),
-    content: contentOf(content, name),
-    subtree: idOf(subtree, name),
-    rest,
+      typeof linkTargetRaw === 'string' ? nameFromBytes(Buffer.from(linkTargetRaw, 'base64')) : textOf(linkTarget),
+    extendedAttributes: attributesOf(fields['extended_attributes']),
+    device: integerOf(fields['device']),
+    content: contentOf(fields['content'], name),
+    subtree: idOf(fields['subtree'], name),
+    rest: restOf(fields),
   };
 }
 

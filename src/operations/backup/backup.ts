@@ -11,7 +11,7 @@ import { fileName } from '../../repository/layout.ts';
 import { acquireLock, type Lock } from '../../repository/lock.ts';
 import type { Repository } from '../../repository/repository.ts';
 import { loadSnapshots, saveSnapshot, type StoredSnapshot } from '../../repository/snapshot.ts';
-import type { TreeNode } from '../../repository/tree.ts';
+import { isSameNode, type TreeNode } from '../../repository/tree.ts';
 import { workersFor, type Workers } from '../../repository/worker-pool.ts';
 import type { BackupSession, Entry, EntryProblem, Source } from '../../sources/source.ts';
 import { nodeOf, syntheticMetadata } from '../node-metadata.ts';
@@ -144,8 +144,8 @@ class BackupRun {
       signal: this.#parts.signal,
       onUnreadable: () => writer.distrustTrees(),
     });
-    await parentTree.enterRoot(parent?.tree);
-    const builder = new TreeBuilder(writer, { events: parentTree, timeNs: startedNs });
+    const earlierRoot = await parentTree.enterRoot(parent?.tree);
+    const builder = new TreeBuilder(writer, { events: parentTree, earlierRoot, timeNs: startedNs });
     for await (const entry of session.entries(this.#parts.signal)) {
       await this.#addEntry(entry, { writer, builder, parentTree });
     }
@@ -245,11 +245,11 @@ class BackupRun {
       builder.add(nodeOf(name, metadata, saved));
       return;
     }
-    const isKept = this.#parts.options.isForced !== true && isUnchanged(metadata, parent);
-    if (isKept && parent.content.every((id) => writer.isKnown('data', id))) {
+    const kept = this.#keptNode(nodeOf(name, metadata, { content: parent?.content }), parent, writer);
+    if (kept !== undefined) {
       this.#files.unmodified += 1;
       this.#bytes += metadata.sizeBytes;
-      builder.add(nodeOf(name, metadata, { content: parent.content }));
+      builder.add(kept);
       return;
     }
     this.#files[parent === undefined ? 'new' : 'changed'] += 1;
@@ -258,6 +258,13 @@ class BackupRun {
     const node = done.then((saved) => this.#nodeOfSaved(saved, { name, entry }));
     node.catch(() => undefined); // The folder it belongs to hears of it.
     builder.add(node);
+  }
+
+  /** The node of a file that need not be read: the parent's own if not even its owner or mode is new. */
+  #keptNode(node: TreeNode, parent: TreeNode | undefined, writer: BlobWriter): TreeNode | undefined {
+    if (this.#parts.options.isForced === true || !isUnchanged(node, parent)) return undefined;
+    if (!parent.content.every((id) => writer.isKnown('data', id))) return undefined;
+    return isSameNode(node, parent) ? parent : node;
   }
 
   /** A file that can't be read is left out and reported; one that changed meanwhile is kept and reported. */

@@ -4,8 +4,9 @@ import { AppError } from '../../base/errors.ts';
 import type { FileMetadata } from '../../base/file-type.ts';
 import type { BlobWriter } from '../../repository/blob-writer.ts';
 import type { BlobId } from '../../repository/ids.ts';
-import { encodeTree, type TreeNode } from '../../repository/tree.ts';
+import { encodeTree, isSameNode, type TreeNode } from '../../repository/tree.ts';
 import { nodeOf, syntheticMetadata } from '../node-metadata.ts';
+import type { EarlierFolder } from './parent-tree.ts';
 
 type Pending<Value> = Value | Promise<Value>;
 
@@ -13,11 +14,12 @@ interface OpenFolder {
   readonly name: string;
   readonly metadata: FileMetadata;
   readonly nodes: Pending<TreeNode | undefined>[];
+  readonly earlier: EarlierFolder;
 }
 
 export interface FolderEvents {
   /** A folder begins; its content follows. */
-  enter(name: string): Promise<void>;
+  enter(name: string): Promise<EarlierFolder>;
   leave(): void;
 }
 
@@ -29,11 +31,16 @@ export class TreeBuilder {
   /** Path of the current folder with a closing slash. */
   #prefix = '/';
 
-  constructor(writer: BlobWriter, options: { readonly events: FolderEvents; readonly timeNs: bigint }) {
+  constructor(
+    writer: BlobWriter,
+    options: { readonly events: FolderEvents; readonly earlierRoot: EarlierFolder; readonly timeNs: bigint },
+  ) {
     this.#writer = writer;
     this.#events = options.events;
     this.#timeNs = options.timeNs;
-    this.#stack = [{ name: '', metadata: syntheticMetadata('dir', options.timeNs), nodes: [] }];
+    this.#stack = [
+      { name: '', metadata: syntheticMetadata('dir', options.timeNs), nodes: [], earlier: options.earlierRoot },
+    ];
   }
 
   /** An entry's own name if it lies in the current folder, as most do after another. */
@@ -58,12 +65,14 @@ export class TreeBuilder {
 
   /** Opens a folder below the current one. */
   async openFolder(name: string, metadata: FileMetadata): Promise<void> {
-    this.#stack.push({ name, metadata, nodes: [] });
     this.#prefix += `${name}/`;
-    await this.#events.enter(name);
+    this.#stack.push({ name, metadata, nodes: [], earlier: await this.#events.enter(name) });
   }
 
-  /** Adds an entry to the current folder; one that resolves to undefined is left out. */
+  /**
+   * Adds an entry to the current folder; one that resolves to undefined is left out. The node of an entry that is as it
+   * was should be the parent snapshot's own: a folder of only such nodes need not be encoded again.
+   */
   add(node: Pending<TreeNode | undefined>): void {
     this.#stack.at(-1)?.nodes.push(node);
   }
@@ -74,7 +83,7 @@ export class TreeBuilder {
     const root = this.#stack.pop();
     if (root === undefined) throw new Error('the root folder was closed twice');
     await this.#writer.flush();
-    return this.#save(root.nodes);
+    return this.#save(root);
   }
 
   #close(): void {
@@ -82,17 +91,24 @@ export class TreeBuilder {
     if (folder === undefined) return;
     this.#prefix = this.#prefix.slice(0, -folder.name.length - 1);
     this.#events.leave();
-    const saved = this.#save(folder.nodes).then((subtree) => nodeOf(folder.name, folder.metadata, { subtree }));
+    const before = this.#stack.at(-1)?.earlier.nodes.get(folder.name);
+    const saved = this.#save(folder).then((subtree) => {
+      const node = nodeOf(folder.name, folder.metadata, { subtree });
+      return before !== undefined && isSameNode(node, before) ? before : node;
+    });
     saved.catch(() => undefined); // The parent folder hears of it.
     this.add(saved);
   }
 
-  async #save(nodes: readonly Pending<TreeNode | undefined>[]): Promise<BlobId> {
+  async #save({ nodes, earlier }: OpenFolder): Promise<BlobId> {
     const complete: TreeNode[] = [];
     for (const node of nodes) {
       const resolved = node instanceof Promise ? await node : node;
       if (resolved !== undefined) complete.push(resolved);
     }
+    const before = earlier.nodes.values();
+    const isAsBefore = complete.length === earlier.nodes.size && complete.every((node) => node === before.next().value);
+    if (earlier.id !== undefined && isAsBefore && this.#writer.isKnown('tree', earlier.id)) return earlier.id;
     let bytes: Buffer;
     try {
       bytes = encodeTree(complete);
