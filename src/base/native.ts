@@ -19,6 +19,8 @@ export interface Native {
   makeFifo(path: string, mode: number): void;
   /** `mode` says by its `S_IFBLK` or `S_IFCHR` bit which kind. */
   makeDevice(path: string, mode: number, deviceNumber: bigint): void;
+  /** Where the next bytes of an open file are that are no hole, from `offset`; undefined if only a hole follows. */
+  nextData(file: number, offset: number): number | undefined;
   /** Asks the name service, as `getent` does; undefined if the number has no name. */
   userName(uid: number): string | undefined;
   groupName(gid: number): string | undefined;
@@ -48,6 +50,7 @@ const symbols = {
   utimensat: { arguments: ['int32', 'pointer', 'pointer', 'int32'], return: 'int32' },
   fchmodat: { arguments: ['int32', 'pointer', 'uint32', 'int32'], return: 'int32' },
   mkfifo: { arguments: ['pointer', 'uint32'], return: 'int32' },
+  lseek: { arguments: ['int32', 'int64', 'int32'], return: 'int64' },
   getpwuid_r: { arguments: ['uint32', 'pointer', 'pointer', 'uint64', 'pointer'], return: 'int32' },
   getgrgid_r: { arguments: ['uint32', 'pointer', 'pointer', 'uint64', 'pointer'], return: 'int32' },
 } as const;
@@ -131,11 +134,19 @@ function bind(ffi: Ffi, { lib, functions: c }: ReturnType<typeof openLibrary>, e
       const mknod = lib.getFunction('mknod', { arguments: ['pointer', 'uint32', 'uint64'], return: 'int32' });
       expectZero(mknod(toPath(path), mode, deviceNumber), 'mknod', path);
     },
+    nextData(file, offset) {
+      const found = Number(c.lseek(file, BigInt(offset), seekData));
+      if (found >= 0) return found;
+      // Also a file that shrank. A file system without the call answers as if all were data.
+      return errno[0] === noSuchPlace ? undefined : offset;
+    },
     userName: (uid) => lookUp(c.getpwuid_r, uid),
     groupName: (gid) => lookUp(c.getgrgid_r, gid),
   };
 }
 
+const seekData = 3;
+const noSuchPlace = 6;
 const tooBig = 7;
 const invalidArgument = 22;
 const nameTooLong = 36;

@@ -4,8 +4,9 @@ import { randomInt } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { fsPath } from '../base/byte-name.ts';
 import { messageOf } from '../base/errors.ts';
+import { native } from '../base/native.ts';
 import { openBlob, packContent } from './blob-codec.ts';
-import type { Chunker } from './chunker.ts';
+import { chunkMaxBytes, type Chunker } from './chunker.ts';
 import { hashOf, type BlobId } from './ids.ts';
 import { sealInto, sealOverheadBytes, type KeyTriple } from './seal.ts';
 import { fillArea, slabMarginBytes } from './slab-pool.ts';
@@ -70,17 +71,41 @@ export function scanFiles(task: WorkerTasks['scanFiles']['task']): ScannedFile[]
   );
 }
 
+/** The first chunk of zeros without end, by chunker: holes are long, and every cut in one is the same. */
+const zeroChunks = new WeakMap<Chunker, Omit<Chunk, 'offsetBytes'>>();
+
+function isZero(bytes: Buffer): boolean {
+  return bytes[0] === 0 && bytes.subarray(1).equals(bytes.subarray(0, -1));
+}
+
+interface Stretch {
+  readonly length: number;
+  readonly isLast: boolean;
+  readonly chunker: Chunker;
+}
+
+function firstChunk(slab: Buffer, from: number, { length, isLast, chunker }: Stretch): Chunk | undefined {
+  const known = zeroChunks.get(chunker);
+  // A cut depends on what lies before it only.
+  const holeEnd = from + (known?.lengthBytes ?? chunkMaxBytes);
+  const isHole = holeEnd <= length && isZero(slab.subarray(from, holeEnd));
+  if (isHole && known !== undefined) return { ...known, offsetBytes: from };
+  const end = chunker.nextCut(slab, from, length) || (isLast ? length : 0);
+  if (end === 0) return undefined;
+  const chunk = chunkOf(slab, from, end - from);
+  if (isHole) zeroChunks.set(chunker, { id: chunk.id, lengthBytes: chunk.lengthBytes });
+  return chunk;
+}
+
 /** Cuts the first `length` bytes; what follows the last cut is left over unless `isLast`. */
-function cut(
-  slab: Uint8Array,
-  options: { readonly length: number; readonly isLast: boolean; readonly chunker: Chunker },
-): Chunk[] {
+function cut(slab: Uint8Array, stretch: Stretch): Chunk[] {
+  const bytes = Buffer.from(slab.buffer, slab.byteOffset, slab.length);
   const chunks: Chunk[] = [];
-  for (let from = 0; from < options.length;) {
-    const end = options.chunker.nextCut(slab, from, options.length) || (options.isLast ? options.length : 0);
-    if (end === 0) break;
-    chunks.push(chunkOf(slab, from, end - from));
-    from = end;
+  for (let from = 0; from < stretch.length;) {
+    const chunk = firstChunk(bytes, from, stretch);
+    if (chunk === undefined) break;
+    chunks.push(chunk);
+    from += chunk.lengthBytes;
   }
   return chunks;
 }
@@ -89,10 +114,21 @@ export function scanBytes(task: WorkerTasks['scanBytes']['task'], chunker: Chunk
   return cut(fillArea(task.slab), { length: task.lengthBytes, isLast: task.isLast, chunker });
 }
 
+/** As `readFully` from a place in a file, but holes are not read: the system would make pages of zeros only to copy them. */
+function readPart(file: number, slab: Uint8Array, offsetBytes: number): number {
+  const { size, blocks } = fstatSync(file);
+  const calls = blocks * 512 < size ? native() : undefined;
+  if (calls === undefined) return readFully(file, slab, { offset: 0, position: offsetBytes });
+  const data = calls.nextData(file, offsetBytes) ?? Math.max(size, offsetBytes);
+  const zeroBytes = Math.min(data - offsetBytes, slab.length);
+  slab.fill(0, 0, zeroBytes);
+  return zeroBytes + readFully(file, slab, { offset: zeroBytes, position: offsetBytes + zeroBytes });
+}
+
 export function scanPart(task: WorkerTasks['scanPart']['task'], chunker: Chunker): ScannedPart {
   const slab = fillArea(task.slab);
   return withFile<ScannedPart>(task.path, (file) => {
-    const count = readFully(file, slab, { offset: 0, position: task.offsetBytes });
+    const count = readPart(file, slab, task.offsetBytes);
     const isEnd = count < slab.length;
     const chunks = cut(slab, { length: count, isLast: isEnd, chunker });
     const consumedBytes = chunks.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0);
