@@ -2,6 +2,7 @@
 import { statfs } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { formatByteSize } from '../base/byte-size.ts';
+import { count } from '../base/count.ts';
 import { errnoOf, isAppError } from '../base/errors.ts';
 import type { Finding } from '../model/finding.ts';
 import type { RepositorySettings } from '../model/repository-settings.ts';
@@ -10,7 +11,7 @@ import type { Repository } from '../repository/repository.ts';
 import { loadSnapshots } from '../repository/snapshot.ts';
 import { parseLocation } from '../storage/location.ts';
 import type { CommandContext, OpenedRepository } from './context.ts';
-import { ageWords, count, plainStyle, shortId, shortTime } from './style.ts';
+import { ageWords, plainStyle, shortId, shortTime } from './style.ts';
 
 /** `more` adds findings about a repository that opens. */
 export async function* checkRepository(
@@ -110,7 +111,11 @@ async function snapshotFinding(repository: Repository, { signal, clock }: Comman
       hint: 'Correct the clock of this machine, or of the one that wrote it.',
     };
   }
-  return { aspect, outcome: 'passed', message: `${snapshots.length}, the newest ${ageWords(newest.time, style)}` };
+  return {
+    aspect,
+    outcome: 'passed',
+    message: `${count(snapshots.length, 'snapshot')}, the newest ${ageWords(newest.time, style)}`,
+  };
 }
 
 const spaceLowBytes = 1024 ** 3;

@@ -1,6 +1,7 @@
 // `prove`: restores recovery points into throw-away sandboxes and compares them with what was backed up. The outcome stays
 // in the repository as a sealed note.
 import { tmpdir } from 'node:os';
+import { count } from '../../base/count.ts';
 import type { Proof } from '../../model/proof.ts';
 import type { Component } from '../../model/component.ts';
 import { prove } from '../../operations/prove/prove.ts';
@@ -13,7 +14,7 @@ import { saveProof } from '../proofs.ts';
 import { componentLike, configuredComponent, openPoint, sharedLock } from '../recovery-point.ts';
 import { openFirst } from '../repository-choice.ts';
 import { snapshotWords } from '../snapshot-argument.ts';
-import { bytes, count, elapsedWords, shortId, wrap, type Paint, type Style } from '../style.ts';
+import { bytes, elapsedWords, shortId, wrap, type Paint, type Style } from '../style.ts';
 import { table } from '../table.ts';
 
 export interface ProveData {

@@ -1,4 +1,5 @@
 // `restore`: brings a recovery point back, beside or in place. Decides first, shows it, asks where data would be replaced.
+import { count } from '../../base/count.ts';
 import type { Finding } from '../../model/finding.ts';
 import { decideRestore, type DecidedRestore, type RestoreReport } from '../../operations/restore/restore.ts';
 import { componentOf } from '../../operations/restore/select-point.ts';
@@ -16,17 +17,7 @@ import {
 } from '../recovery-point.ts';
 import { openFirst } from '../repository-choice.ts';
 import { snapshotWords } from '../snapshot-argument.ts';
-import {
-  bytes,
-  count,
-  elapsedWords,
-  findingLines,
-  plainStyle,
-  shortId,
-  shortTime,
-  wrap,
-  type Style,
-} from '../style.ts';
+import { bytes, elapsedWords, findingLines, plainStyle, shortId, shortTime, wrap, type Style } from '../style.ts';
 
 export interface RestoreData {
   readonly snapshot: { readonly id: string; readonly time: string; readonly component: string | undefined };

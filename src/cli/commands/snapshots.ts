@@ -1,11 +1,12 @@
 // `snapshots`: lists what there is to restore, newest last.
+import { count } from '../../base/count.ts';
 import type { StoredSnapshot } from '../../repository/snapshot.ts';
 import { loadSnapshots } from '../../repository/snapshot.ts';
 import { defineCommand } from '../command.ts';
 import { listOption, parsedOption, textOption } from '../option.ts';
 import { componentOf } from '../../operations/restore/select-point.ts';
 import { summaryNumber } from '../snapshot-summary.ts';
-import { bytes, count, shortId, shortTime } from '../style.ts';
+import { bytes, shortId, shortTime } from '../style.ts';
 import { table } from '../table.ts';
 
 interface ListedSnapshot {

@@ -1,5 +1,6 @@
 // `status`: can we recover now, to when, and when was that proven? Read from the repositories themselves; what could not be
 // read is unknown, never assumed.
+import { count } from '../../base/count.ts';
 import { formatDuration } from '../../base/duration.ts';
 import { isAppError } from '../../base/errors.ts';
 import { newestProofs, type Proof } from '../../model/proof.ts';
@@ -10,7 +11,7 @@ import type { CommandContext } from '../context.ts';
 import { listArgument } from '../option.ts';
 import { loadProofs } from '../proofs.ts';
 import { summaryNumber } from '../snapshot-summary.ts';
-import { ageWords, bytes, count, wrap, type Paint, type Style } from '../style.ts';
+import { ageWords, bytes, wrap, type Paint, type Style } from '../style.ts';
 import { table } from '../table.ts';
 
 /** `none`: no RPO was promised. */

@@ -2,12 +2,13 @@
 // covers everything in so many runs.
 import type { RepositorySettings } from '../../model/repository-settings.ts';
 import { verifyRepository, type VerifyResult } from '../../repository/verify.ts';
+import { count } from '../../base/count.ts';
 import { isAppError } from '../../base/errors.ts';
 import { defineCommand } from '../command.ts';
 import { failureOf, type Failure } from '../failure.ts';
 import type { CommandContext } from '../context.ts';
 import { parsedOption, switchOption } from '../option.ts';
-import { bytes, count, elapsedWords, wrap, type Style } from '../style.ts';
+import { bytes, elapsedWords, wrap, type Style } from '../style.ts';
 
 interface RepositoryVerification extends VerifyResult {
   readonly repository: string;

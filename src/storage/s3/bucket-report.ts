@@ -2,7 +2,7 @@
 // objects kept. Reports; changes nothing.
 import { GetBucketVersioningCommand, ListObjectsV2Command } from '@aws-sdk/client-s3';
 import type { Clock } from '../../base/clock.ts';
-import { formatDuration } from '../../base/duration.ts';
+import { formatAge } from '../../base/duration.ts';
 import { messageOf } from '../../base/errors.ts';
 import { throwIfAborted } from '../interruption.ts';
 import type { S3Location } from '../location.ts';
@@ -76,7 +76,7 @@ async function clockSkew({ client, at, clock, signal }: Looking): Promise<Bucket
     return { aspect, outcome: 'inconclusive', message: 'the server does not tell its time', hint };
   }
   const skewMs = Math.abs(clock.now() - serverMs);
-  const message = `differs from the server's by ${formatDuration(skewMs)}`;
+  const message = `differs from the server's by ${formatAge(skewMs)}`;
   const hint = 'Set the clock of this machine, for example by NTP.';
   if (skewMs > clockSkewMaxMs) return { aspect, outcome: 'failed', message, hint };
   return { aspect, outcome: skewMs > clockSkewMaxMs / 2 ? 'warning' : 'passed', message, hint };
