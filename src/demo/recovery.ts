@@ -25,6 +25,7 @@ export async function restoreAll(components: readonly Component[], context: Comm
     const { report, elapsedMs } = await restoreCommand.run(context, {
       what: component.name,
       from: undefined,
+      component: undefined,
       to: undefined,
       include: [],
       exclude: [],

@@ -158,12 +158,12 @@ const bucketOf = {
 } satisfies Record<string, BucketOf>;
 
 function rulesOf(policy: RetentionPolicy, newest: Temporal.ZonedDateTime | undefined): Rule[] {
-  const counted = (word: string, bucket: BucketOf, count: RetentionPolicy['keepLast']): Rule =>
-    bucketRule(`${word} snapshot`, bucket, { count: count === 'unlimited' ? Infinity : (count ?? 0) });
+  const counted = (word: string, bucket: BucketOf, most: RetentionPolicy['keepLast']): Rule =>
+    bucketRule(`${word} snapshot`, bucket, { countMax: most === 'unlimited' ? Infinity : (most ?? 0) });
   const within = (word: string, bucket: BucketOf, span: CalendarDuration | undefined): Rule => {
     if (span === undefined) return () => undefined;
     const afterNs = newest === undefined ? undefined : instantBeforeNs(newest, span);
-    return bucketRule(`${word}within ${formatCalendarDuration(span)}`, bucket, { count: Infinity, afterNs });
+    return bucketRule(`${word}within ${formatCalendarDuration(span)}`, bucket, { countMax: Infinity, afterNs });
   };
   return [
     counted('last', bucketOf.each, policy.keepLast),
@@ -185,9 +185,9 @@ function rulesOf(policy: RetentionPolicy, newest: Temporal.ZonedDateTime | undef
 function bucketRule(
   reason: string,
   bucket: BucketOf,
-  { count, afterNs }: { readonly count: number; readonly afterNs?: bigint | undefined },
+  { countMax, afterNs }: { readonly countMax: number; readonly afterNs?: bigint | undefined },
 ): Rule {
-  let left = count;
+  let left = countMax;
   let last: string | undefined;
   return ({ time, epochNs }, index, isOldest) => {
     if (left <= 0 || (afterNs !== undefined && epochNs <= afterNs)) return undefined;

@@ -109,7 +109,7 @@ function define(): void {
     );
     const { finding } = await diagnose({ LIFEBOAT_CONFIG: 'strict.yaml' }, { program });
     expect(finding('machine', 'launcher')).toMatchObject({ outcome: 'warning', hint: `Run 'chmod +x ${program}'.` });
-    expect(finding('machine', 'password of local')).toMatchObject({
+    expect(finding('repository local', 'password file')).toMatchObject({
       outcome: 'warning',
       hint: expect.stringContaining('chmod 600'),
     });
@@ -117,7 +117,7 @@ function define(): void {
     chmodSync(join(crm.root, 'password'), 0o600);
     const mended = await diagnose({ LIFEBOAT_CONFIG: 'strict.yaml' }, { program });
     expect(mended.finding('machine', 'launcher')).toMatchObject({ outcome: 'passed' });
-    expect(mended.finding('machine', 'password of local')).toMatchObject({ outcome: 'passed' });
+    expect(mended.finding('repository local', 'password file')).toMatchObject({ outcome: 'passed' });
   });
 
   test('S1-75 a backup folder that this user may not write to is told as such', async (context) => {

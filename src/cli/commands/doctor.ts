@@ -31,7 +31,7 @@ export const doctorCommand = defineCommand({
     const configuration = await context.findConfiguration();
     const subjects: SubjectFindings[] = [];
     const repositories = await repositoriesOrFinding(context, subjects);
-    subjects.unshift({ subject: 'machine', findings: await Array.fromAsync(checkMachine(context, repositories)) });
+    subjects.unshift({ subject: 'machine', findings: await Array.fromAsync(checkMachine(context)) });
     for (const component of configuration?.application.components ?? []) {
       context.progress.update({ work: `look at ${component.name}` });
       subjects.push(await checkComponent(component, context));

@@ -133,8 +133,8 @@ async function decideService(
             step = decision.steps[index] ?? step;
             onProgress({ step, bytes });
           },
-          bytes(count) {
-            bytes += count;
+          bytes(more) {
+            bytes += more;
             onProgress({ step, bytes });
           },
         },
