@@ -14,7 +14,7 @@ import { noProgress, type ProgressSink } from './cli/progress.ts';
 import { terminalPrompter } from './cli/prompter.ts';
 import { isInteractive, jsonProgress, plainProgress, terminalProgress, type Streams } from './cli/terminal.ts';
 import { chooseRepository } from './config/choose-repository.ts';
-import type { Environment } from './config/environment.ts';
+import { variable, type Environment } from './config/environment.ts';
 import { findConfiguration } from './config/find.ts';
 import { loadConfiguration, type Configuration } from './config/load.ts';
 import { defaultCacheFolder, globalOptions, resolveOptions, type GlobalOptions } from './config/options.ts';
@@ -87,7 +87,7 @@ export function createContext(
       return settings;
     },
     openStore: (settings) => openStore(settings, optionsOf(settings)),
-    reportBucket: (settings) => reportBucketOf(settings, signal),
+    reportBucket: (settings) => reportBucketOf(settings, environment, signal),
     prepareBucket: (settings, wish) => prepareBucketOf(settings, wish, signal),
     passwordOf: (settings, use) => passwords.of(settings, context, use),
     passwordFileOf: (settings) => passwords.fileOf(settings),
@@ -185,11 +185,18 @@ export function programParts(parts: AppParts, interruption: ProgramParts['interr
   };
 }
 
-async function* reportBucketOf(settings: RepositorySettings, signal: AbortSignal): AsyncGenerator<Finding> {
+async function* reportBucketOf(
+  settings: RepositorySettings,
+  environment: Environment,
+  signal: AbortSignal,
+): AsyncGenerator<Finding> {
   const location = locationOf(settings);
   if (location.kind !== 's3') return;
   const { reportBucket } = await import('./storage/s3/bucket-report.ts');
-  yield* reportBucket(location, { clock: systemClock, signal });
+  const own = settings.s3?.accessKeyId;
+  const isVariable = own === variable(environment, 'AWS_ACCESS_KEY_ID');
+  const keyOrigin = own === undefined ? undefined : isVariable ? 'the environment' : 'lifeboat.yaml';
+  yield* reportBucket(location, { clock: systemClock, signal, keyOrigin });
 }
 
 async function prepareBucketOf(settings: RepositorySettings, wish: BucketWish, signal: AbortSignal): Promise<string[]> {
