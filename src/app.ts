@@ -17,6 +17,7 @@ import { chooseRepository } from './config/choose-repository.ts';
 import { variable, type Environment } from './config/environment.ts';
 import { findConfiguration } from './config/find.ts';
 import { loadConfiguration, type Configuration } from './config/load.ts';
+import { configuredNames } from './config/names.ts';
 import { defaultCacheFolder, globalOptions, resolveOptions, type GlobalOptions } from './config/options.ts';
 import { passwordFrom, passwordMissing, passwordSource, readPassword, type PasswordSource } from './config/password.ts';
 import { postgresOptions, redisAddress } from './config/server-options.ts';
@@ -181,6 +182,7 @@ export function programParts(parts: AppParts, interruption: ProgramParts['interr
     clock: systemClock,
     interruption,
     readOutputOptions: (flags) => resolveOptions(globalOptions, { flags, environment }).values,
+    completionNames: (words) => configuredNames(words, environment),
     createContext: (flags, command) => createContext(parts, flags, command),
   };
 }

@@ -217,3 +217,42 @@ describe('the password', () => {
     expect(mended.stdout).toContain(`${open} is for its owner alone`);
   });
 });
+
+describe('completion', () => {
+  const offered = async (...words: string[]): Promise<string[]> => {
+    const ran = await succeed('complete', '--', ...words);
+    return ran.stdout.split('\n').flatMap((line) => /^([^:\t][^\t]*)\t/.exec(line)?.[1] ?? []);
+  };
+
+  test.each([
+    [
+      ['restore', ''],
+      ['uploads', 'latest', 'latest-proven'],
+    ],
+    [['restore', 'u'], ['uploads']],
+    [['backup', ''], ['uploads']],
+    [['prove', ''], ['uploads']],
+    [['snapshots', '--component', ''], ['uploads']],
+    [
+      ['snapshots', '-r', ''],
+      ['near', 'far'],
+    ],
+    [['status', '--repository', 'f'], ['far']],
+    [
+      ['copy', '--to', ''],
+      ['near', 'far'],
+    ],
+    [['ls', 'latest-'], ['latest-proven']],
+    [['--config', './none.yaml', 'snapshots', '-r', ''], []],
+  ])('%j offers %j', async (words, expected) => {
+    expect(await offered(...words)).toEqual(expected);
+  });
+
+  test('offers the names of a file that is named, and nothing of one that does not read', async () => {
+    const path = join(folder.path, 'other.yaml');
+    await writeFile(path, 'repositories: { third: { password: "${NOT_SET}" } }\ncomponents: { }\n');
+    expect(await offered('snapshots', '--config', path, '-r', '')).toEqual(['third']);
+    await writeFile(path, 'repositories: [');
+    expect(await offered('snapshots', '--config', path, '-r', '')).toEqual([]);
+  });
+});
