@@ -56,7 +56,7 @@ export class PointSearch implements AsyncDisposable {
       if (!isRelative(request.from)) break;
     }
     const [first, ...others] = found;
-    if (first === undefined) throw this.#notFound(request);
+    if (first === undefined) throw await this.#notFound(request);
     return others.reduce(
       (best, other) => (parseTime(other.snapshot.time) > parseTime(best.snapshot.time) ? other : best),
       first,
@@ -70,7 +70,7 @@ export class PointSearch implements AsyncDisposable {
       if (snapshots.some((snapshot) => componentOf(snapshot) === word)) return { component: word, from: 'latest' };
       if (/^[0-9a-f]{4,64}$/.test(word) && snapshots.some(({ id }) => id.startsWith(word))) return { from: word };
     }
-    throw this.#notFound({ component: word, from: 'latest' });
+    throw await this.#notFound({ component: word, from: 'latest' });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -110,7 +110,7 @@ export class PointSearch implements AsyncDisposable {
     }
   }
 
-  #notFound({ component, from }: PointRequest): AppError {
+  async #notFound({ component, from }: PointRequest): Promise<AppError> {
     const read = this.#read.filter((each) => each !== undefined);
     const names = read.map(({ opened }) => opened.settings.name).join(', ');
     const all = read.flatMap(({ snapshots }) => snapshots);
@@ -118,15 +118,17 @@ export class PointSearch implements AsyncDisposable {
     const unread = this.unread
       .map(({ repository, message }) => `; ${repository} could not be read: ${message}`)
       .join('');
-    const isKnown = component === undefined || components.includes(component);
-    if (!isKnown && components.length > 0) {
+    const configured = (await this.#context.findConfiguration())?.application.components ?? [];
+    const known = [...configured.map(({ name }) => name), ...components];
+    if (component !== undefined && !known.includes(component) && components.length > 0) {
       return new AppError('NOT_FOUND', `there is no component and no snapshot '${component}' in ${names}${unread}`, {
         hint: `Name a component (${components.join(', ')}), or a snapshot that 'lifeboat snapshots' lists.`,
       });
     }
     const whose = component === undefined ? '' : ` of ${component}`;
+    const hasSome = component === undefined ? all.length > 0 : components.includes(component);
     return new AppError('NOT_FOUND', `there is no snapshot${whose} for '${from}' in ${names}${unread}`, {
-      hint: all.length === 0 ? "Take one with 'lifeboat backup'." : "List what there is with 'lifeboat snapshots'.",
+      hint: hasSome ? "List what there is with 'lifeboat snapshots'." : "Take one with 'lifeboat backup'.",
     });
   }
 

@@ -153,6 +153,21 @@ describe('of several repositories', () => {
     expect(ran.stderr).toContain("no component and no snapshot 'uploadz' in near, far");
     expect(ran.stderr).toContain('Name a component (uploads)');
   });
+
+  test('a component that was never backed up is to be backed up', async () => {
+    const path = join(folder.path, 'more.yaml');
+    const text = await readFile(join(folder.path, 'lifeboat.yaml'), 'utf8');
+    await writeFile(path, `${text}  notes: { type: files, paths: [./notes] }\n`);
+    for (const args of [
+      ['restore', 'notes', '--to', './none'],
+      ['prove', 'notes'],
+    ]) {
+      const ran = await run([...args, '--config', path]);
+      expect(ran).toMatchObject({ exitCode: 4 });
+      expect(ran.stderr).toContain("there is no snapshot of notes for 'latest' in near, far");
+      expect(ran.stderr).toContain("Take one with 'lifeboat backup'");
+    }
+  });
 });
 
 describe('without a lifeboat.yaml', () => {
