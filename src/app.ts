@@ -3,7 +3,7 @@
 import { relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { systemClock } from './base/clock.ts';
-import { AppError, isAppError } from './base/errors.ts';
+import { AppError } from './base/errors.ts';
 import { systemRandom } from './base/random.ts';
 import type { AnyCommand } from './cli/command.ts';
 import type { Access, BucketWish, CommandContext, DemoOutcome, OpenedRepository, PasswordUse } from './cli/context.ts';
@@ -14,11 +14,12 @@ import { noProgress, type ProgressSink } from './cli/progress.ts';
 import { terminalPrompter } from './cli/prompter.ts';
 import { isInteractive, jsonProgress, plainProgress, terminalProgress, type Streams } from './cli/terminal.ts';
 import { chooseRepository } from './config/choose-repository.ts';
-import type { Environment } from './config/environment.ts';
+import { variable, type Environment } from './config/environment.ts';
 import { findConfiguration } from './config/find.ts';
 import { loadConfiguration, type Configuration } from './config/load.ts';
+import { configuredNames } from './config/names.ts';
 import { defaultCacheFolder, globalOptions, resolveOptions, type GlobalOptions } from './config/options.ts';
-import { readPassword, repositoryPassword } from './config/password.ts';
+import { passwordFrom, passwordMissing, passwordSource, readPassword, type PasswordSource } from './config/password.ts';
 import { postgresOptions, redisAddress } from './config/server-options.ts';
 import { configurationTemplate } from './config/template.ts';
 import type { Component } from './model/component.ts';
@@ -47,14 +48,15 @@ export function createContext(
   command: Pick<AnyCommand, 'isLong' | 'writesBytes'>,
 ): CommandContext {
   const { environment, streams, signal } = parts;
-  const { values: options } = resolveOptions(globalOptions, { flags, environment });
+  const given = resolveOptions(globalOptions, { flags, environment });
+  const options = given.values;
   let cacheFolder: string | undefined;
   const loaded = once(async () => {
     const configuration = await configurationFor(options, environment);
     cacheFolder = configuration?.cacheFolder;
     return configuration;
   });
-  const passwords = new Map<string, Promise<string>>();
+  const passwords = new Passwords(given, loaded, environment);
   const unlocked = new Map<string, Unlocked>();
   const context: CommandContext = {
     clock: systemClock,
@@ -82,30 +84,71 @@ export function createContext(
     },
     async repositoryAt(text, own) {
       const settings = chooseRepository(text, (await loaded())?.application.repositories ?? [], environment);
-      if (own?.passwordFile !== undefined) passwords.set(keyOf(settings), context.readPasswordFile(own.passwordFile));
+      if (own?.passwordFile !== undefined) passwords.keep(settings, context.readPasswordFile(own.passwordFile));
       return settings;
     },
-    openStore: (settings) => openStore(settings, optionsOf(settings).values),
-    reportBucket: (settings) => reportBucketOf(settings, signal),
+    openStore: (settings) => openStore(settings, optionsOf(settings)),
+    reportBucket: (settings) => reportBucketOf(settings, environment, signal),
     prepareBucket: (settings, wish) => prepareBucketOf(settings, wish, signal),
-    passwordOf(settings, use = 'open') {
-      let password = passwords.get(keyOf(settings));
-      if (password === undefined) {
-        passwords.set(keyOf(settings), (password = findPassword(settings, context, { ...optionsOf(settings), use })));
-      }
-      return password;
-    },
+    passwordOf: (settings, use) => passwords.of(settings, context, use),
+    passwordFileOf: (settings) => passwords.fileOf(settings),
     openRepository: (settings, access) =>
-      openWithCache(settings, access, { context, options: optionsOf(settings).values, environment, unlocked }),
+      openWithCache(settings, access, { context, options: optionsOf(settings), environment, unlocked }),
     sourceOf: (component) => createSource(component, environment),
     runDemo: () => runDemo(context, parts, { options, command }),
     readPasswordFile: (path) => readPassword(resolve(environment.workingFolder, path)),
   };
   /** The global options as they are for one repository, whose settings may say some of them. */
-  function optionsOf(repository: RepositorySettings): ResolvedOptions {
-    return resolveOptions(globalOptions, { flags, environment, configured: { repository, cacheFolder } });
+  function optionsOf(repository: RepositorySettings): GlobalOptions {
+    return resolveOptions(globalOptions, { flags, environment, configured: { repository, cacheFolder } }).values;
   }
   return context;
+}
+
+/** Each password is looked for once. */
+class Passwords {
+  readonly #known = new Map<string, Promise<string>>();
+  readonly #given: ReturnType<typeof resolveOptions<typeof globalOptions>>;
+  readonly #loaded: () => Promise<Configuration | undefined>;
+  readonly #environment: Environment;
+
+  constructor(
+    given: ReturnType<typeof resolveOptions<typeof globalOptions>>,
+    loaded: () => Promise<Configuration | undefined>,
+    environment: Environment,
+  ) {
+    this.#given = given;
+    this.#loaded = loaded;
+    this.#environment = environment;
+  }
+
+  keep(settings: RepositorySettings, password: Promise<string>): void {
+    this.#known.set(keyOf(settings), password);
+  }
+
+  of(settings: RepositorySettings, context: CommandContext, use: PasswordUse = 'open'): Promise<string> {
+    let password = this.#known.get(keyOf(settings));
+    if (password === undefined) {
+      password = this.#sourceOf(settings).then((source) => findPassword(settings, context, { source, use }));
+      this.keep(settings, password);
+    }
+    return password;
+  }
+
+  async fileOf(settings: RepositorySettings): Promise<string | undefined> {
+    const source = await this.#sourceOf(settings);
+    return source?.kind === 'file' ? source.path : undefined;
+  }
+
+  async #sourceOf(settings: RepositorySettings): Promise<PasswordSource | undefined> {
+    const known = (await this.#loaded())?.application.repositories ?? [];
+    const { repository: named } = this.#given.values;
+    const isOnlyOne =
+      named === undefined
+        ? known.length <= 1
+        : keyOf(chooseRepository(named, known, this.#environment)) === keyOf(settings);
+    return passwordSource(settings, { ...this.#given, isOnlyOne, workingFolder: this.#environment.workingFolder });
+  }
 }
 
 /** The demonstration runs commands in a folder of its own, with the output options given and nothing else. */
@@ -127,7 +170,6 @@ async function runDemo(
 /** What a password opened. Deriving a key takes half a second on purpose: once for each repository is enough. */
 type Unlocked = Pick<Repository, 'keys' | 'keyId' | 'config'>;
 
-type ResolvedOptions = ReturnType<typeof resolveOptions<typeof globalOptions>>;
 const keyOf = ({ name, location }: RepositorySettings): string => `${name}\0${location}`;
 
 /** What `main.ts` hands to the command line. */
@@ -140,15 +182,23 @@ export function programParts(parts: AppParts, interruption: ProgramParts['interr
     clock: systemClock,
     interruption,
     readOutputOptions: (flags) => resolveOptions(globalOptions, { flags, environment }).values,
+    completionNames: (words) => configuredNames(words, environment),
     createContext: (flags, command) => createContext(parts, flags, command),
   };
 }
 
-async function* reportBucketOf(settings: RepositorySettings, signal: AbortSignal): AsyncGenerator<Finding> {
+async function* reportBucketOf(
+  settings: RepositorySettings,
+  environment: Environment,
+  signal: AbortSignal,
+): AsyncGenerator<Finding> {
   const location = locationOf(settings);
   if (location.kind !== 's3') return;
   const { reportBucket } = await import('./storage/s3/bucket-report.ts');
-  yield* reportBucket(location, { clock: systemClock, signal });
+  const own = settings.s3?.accessKeyId;
+  const isVariable = own === variable(environment, 'AWS_ACCESS_KEY_ID');
+  const keyOrigin = own === undefined ? undefined : isVariable ? 'the environment' : 'lifeboat.yaml';
+  yield* reportBucket(location, { clock: systemClock, signal, keyOrigin });
 }
 
 async function prepareBucketOf(settings: RepositorySettings, wish: BucketWish, signal: AbortSignal): Promise<string[]> {
@@ -202,20 +252,16 @@ async function configurationFor(options: GlobalOptions, environment: Environment
 async function findPassword(
   settings: RepositorySettings,
   context: CommandContext,
-  { values, origins, use }: ResolvedOptions & { readonly use: PasswordUse },
+  { source, use }: { readonly source: PasswordSource | undefined; readonly use: PasswordUse },
 ): Promise<string> {
-  const { prompter, progress, workingFolder } = context;
-  try {
-    return (await repositoryPassword(values, origins, workingFolder)).trim();
-  } catch (error) {
-    const isNoneNamed = values.password === undefined && values.passwordFile === undefined;
-    if (!isNoneNamed || prompter === undefined || !isAppError(error, 'PASSWORD_MISSING')) throw error;
-    if (use === 'new') return newPassword(context, undefined);
-    progress.clear();
-    const answer = (await prompter.secret(`Password of ${settings.name}`)).trim();
-    if (answer === '') throw error;
-    return answer;
-  }
+  const { prompter, progress } = context;
+  if (source !== undefined) return (await passwordFrom(source)).trim();
+  if (prompter === undefined) throw passwordMissing();
+  if (use === 'new') return newPassword(context, undefined);
+  progress.clear();
+  const answer = (await prompter.secret(`Password of ${settings.name}`)).trim();
+  if (answer === '') throw passwordMissing();
+  return answer;
 }
 
 async function openStore(

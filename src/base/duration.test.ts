@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { formatDuration, parseDuration } from './duration.ts';
+import { formatAge, formatDuration, parseDuration } from './duration.ts';
 
 const hour = 3_600_000;
 
@@ -73,4 +73,16 @@ describe('formatDuration', () => {
       }),
     );
   });
+});
+
+test.each([
+  [60_620, '1m'],
+  [61_620, '1m 1s'],
+  [3 * hour + 12 * 60_000 + 59_999, '3h 12m'],
+  [2 * 24 * hour + 4 * hour, '2d 4h'],
+  [24 * hour + 20_000, '1d'],
+  [999, '0s'],
+  [15 * 24 * hour + 61_000, '15d'],
+])('an age of %d ms reads %s: two units next to each other, no milliseconds', (ms, text) => {
+  expect(formatAge(ms)).toBe(text);
 });

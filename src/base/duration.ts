@@ -69,3 +69,11 @@ export function formatDuration(ms: number, options: { readonly unitsMax?: number
   }
   return parts.length === 0 ? '0s' : parts.slice(0, options.unitsMax ?? 2).join(' ');
 }
+
+/** `3h 12m`, `1m 1s`: for times that passed. The largest unit and the one below it, seconds at least, cut off. */
+export function formatAge(ms: number): string {
+  const largest = units.slice(1, -1).findIndex(({ sizeMs }) => ms >= sizeMs) + 1;
+  const least = units[Math.min(largest + 1, units.length - 2)];
+  if (largest === 0 || least === undefined) return '0s';
+  return formatDuration(ms - (ms % least.sizeMs));
+}

@@ -52,6 +52,8 @@ export interface CommandContext {
   prepareBucket(settings: RepositorySettings, wish: BucketWish): Promise<readonly string[]>;
   /** The password from wherever it may come; rejects with `PASSWORD_MISSING`. */
   passwordOf(settings: RepositorySettings, use?: PasswordUse): Promise<string>;
+  /** The file it would be read from, if it comes from one. */
+  passwordFileOf(settings: RepositorySettings): Promise<string | undefined>;
   openRepository(settings: RepositorySettings, access: Access): Promise<OpenedRepository>;
   sourceOf(component: Component): Promise<Source>;
   /** The text of a file that holds one password: its first line, without white space at its ends. */

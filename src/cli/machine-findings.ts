@@ -1,17 +1,13 @@
-// How this machine stands: the program itself, space, and files that hold secrets. The part of `doctor` that no server has to
+// How this machine stands: the program itself and space. The part of `doctor` that no server has to
 // answer.
-import { access, constants, stat } from 'node:fs/promises';
+import { access, constants } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { errnoOf } from '../base/errors.ts';
 import type { Finding } from '../model/finding.ts';
-import type { RepositorySettings } from '../model/repository-settings.ts';
 import type { CommandContext } from './context.ts';
 import { spaceFinding } from './repository-findings.ts';
 
-export async function* checkMachine(
-  context: CommandContext,
-  repositories: readonly RepositorySettings[],
-): AsyncGenerator<Finding> {
+export async function* checkMachine(context: CommandContext): AsyncGenerator<Finding> {
   yield {
     aspect: 'program',
     outcome: 'passed',
@@ -21,9 +17,6 @@ export async function* checkMachine(
   yield await folderFinding('temporary folder', tmpdir());
   yield await spaceFinding('temporary space', tmpdir());
   yield await cacheFinding(context.cacheFolder);
-  for (const { name, passwordFile } of repositories) {
-    if (passwordFile !== undefined) yield await secretFileFinding(`password of ${name}`, passwordFile);
-  }
 }
 
 /** "Permission denied" when a script or a timer starts the program is nearly always this bit. */
@@ -58,18 +51,5 @@ async function cacheFinding(path: string): Promise<Finding> {
     if (errnoOf(error) === 'ENOENT') return { aspect, outcome: 'passed', message: `${path} is made when it is needed` };
     const hint = `Run 'chown -R' on it, or name another one with --cache-folder.`;
     return { aspect, outcome: 'warning', message: `${path} can't be written (${errnoOf(error) ?? 'error'})`, hint };
-  }
-}
-
-async function secretFileFinding(aspect: string, path: string): Promise<Finding> {
-  try {
-    const { mode } = await stat(path);
-    await access(path, constants.R_OK);
-    if ((mode & 0o077) === 0) return { aspect, outcome: 'passed', message: `${path} is for its owner alone` };
-    const hint = `Run 'chmod 600 ${path}'.`;
-    return { aspect, outcome: 'warning', message: `${path} can be read by others on this machine`, hint };
-  } catch (error) {
-    const hint = 'Correct passwordFile in lifeboat.yaml, or let this user read the file.';
-    return { aspect, outcome: 'failed', message: `${path} can't be read (${errnoOf(error) ?? 'error'})`, hint };
   }
 }

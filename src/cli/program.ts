@@ -4,6 +4,7 @@ import { Command as Commander, CommanderError, Option } from 'commander';
 import { AppError } from '../base/errors.ts';
 import type { Clock } from '../base/clock.ts';
 import type { AnyCommand } from './command.ts';
+import { addCompletion, type CompletionNames } from './completion.ts';
 import { commandTable, isGroup, type CommandEntry } from './command-table.ts';
 import type { CommandContext } from './context.ts';
 import { failureJson, failureOf, failureOrInterruption, failureText } from './failure.ts';
@@ -30,6 +31,8 @@ export interface ProgramParts {
   readonly interruption: Interruption;
   /** What flags and environment together decide about output. */
   readOutputOptions(flags: GivenFlags): OutputOptions;
+  /** Names that a shell may complete; `words` are those of its line. */
+  completionNames(words: readonly string[]): Promise<CompletionNames>;
   createContext(flags: GivenFlags, command: Pick<AnyCommand, 'isLong' | 'writesBytes'>): CommandContext;
 }
 
@@ -50,7 +53,7 @@ export async function runProgram(args: readonly string[], parts: ProgramParts): 
   watchBrokenPipe(parts);
   try {
     const program = await buildProgram(run, namesToLoad(args));
-    if (isCompleting) await addCompletion(program);
+    if (isCompleting) await addCompletion(program, await parts.completionNames(args));
     await program.parseAsync(args, { from: 'user' });
     return run.exitCode;
   } catch (error) {
@@ -99,12 +102,6 @@ export async function buildProgram(run: Run, names: ReadonlySet<string> | undefi
   await addCommands(program, commandTable, { run, names });
   addGlobalOptions(program, parts.globalOptions);
   return program;
-}
-
-/** `completion bash|zsh|fish` prints a script, which asks `complete` for each word. */
-async function addCompletion(program: Commander): Promise<void> {
-  const { default: complete } = await import('@bomb.sh/tab/commander');
-  complete(program, { completionCommandName: 'completion' });
 }
 
 async function addCommands(

@@ -1,7 +1,7 @@
 // How far long work has come, and how that reads: a bar on a terminal, JSON lines for programs, else nothing.
 import { formatByteSize } from '../base/byte-size.ts';
-import { formatDuration } from '../base/duration.ts';
-import { count } from './style.ts';
+import { count } from '../base/count.ts';
+import { formatAge } from '../base/duration.ts';
 
 /** What a command tells of its work. Every call states the whole of it; what is unknown is absent. */
 export interface Progress {
@@ -81,7 +81,7 @@ export function progressLine(progress: MeasuredProgress, widthColumns: number): 
   const width = widthColumns - 1;
   const share = shareDone(progress);
   const left = remainingMs(progress);
-  const time = left === undefined ? wholeSeconds(progress.elapsedMs) : `ETA ${wholeSeconds(left)}`;
+  const time = left === undefined ? formatAge(progress.elapsedMs) : `ETA ${formatAge(left)}`;
   const work = cut(progress.work, workColumnsMax);
   const numbers = [...(share === undefined ? [] : [percent(share)]), ...amounts(progress), time].join(gap);
   const room = width - work.length - numbers.length - 2 * gap.length - '[]'.length;
@@ -96,7 +96,6 @@ export function progressLine(progress: MeasuredProgress, widthColumns: number): 
   return `${line}${gap}${shown}`;
 }
 
-const wholeSeconds = (ms: number): string => formatDuration(Math.floor(ms / 1000) * 1000);
 const percent = (share: number): string => `${Math.floor(share * 100)}%`.padStart(4);
 const cut = (line: string, width: number): string => (line.length <= width ? line : `${line.slice(0, width - 1)}…`);
 

@@ -2,6 +2,7 @@
 import { statfs } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { formatByteSize } from '../base/byte-size.ts';
+import { count } from '../base/count.ts';
 import { errnoOf, isAppError } from '../base/errors.ts';
 import type { Finding } from '../model/finding.ts';
 import type { RepositorySettings } from '../model/repository-settings.ts';
@@ -10,7 +11,8 @@ import type { Repository } from '../repository/repository.ts';
 import { loadSnapshots } from '../repository/snapshot.ts';
 import { parseLocation } from '../storage/location.ts';
 import type { CommandContext, OpenedRepository } from './context.ts';
-import { ageWords, count, plainStyle, shortId, shortTime } from './style.ts';
+import { secretFileFinding } from './secret-file-finding.ts';
+import { ageWords, plainStyle, shortId, shortTime } from './style.ts';
 
 /** `more` adds findings about a repository that opens. */
 export async function* checkRepository(
@@ -18,6 +20,8 @@ export async function* checkRepository(
   context: CommandContext,
   more?: (repository: Repository) => Promise<readonly Finding[]>,
 ): AsyncGenerator<Finding> {
+  const passwordFile = await context.passwordFileOf(settings);
+  if (passwordFile !== undefined) yield await secretFileFinding('password file', passwordFile);
   const location = parseLocation(settings.location);
   if (location.kind === 'local') yield await spaceFinding('disk space', resolve(context.workingFolder, location.path));
   else {
@@ -39,7 +43,9 @@ export async function* checkRepository(
   const { config, store } = repository;
   const message = `${shortId(config.id)} at ${store.properties.location} opens (chunker ${config.chunkerDefault})`;
   yield { aspect: 'repository', outcome: 'passed', message };
-  for (const look of [writeFinding, lockFinding, snapshotFinding]) yield await look(repository, context);
+  yield await writeFinding(repository, context);
+  yield await lockFinding(repository, context);
+  yield await snapshotFinding(repository, context, await receivesOnlyCopies(settings, context));
   yield* (await more?.(repository)) ?? [];
 }
 
@@ -93,12 +99,19 @@ async function lockFinding(repository: Repository, { signal, clock }: CommandCon
 }
 
 /** A snapshot from the future says that some clock is, or was, wrong: ages and retention go by these times. */
-async function snapshotFinding(repository: Repository, { signal, clock }: CommandContext): Promise<Finding> {
+async function snapshotFinding(
+  repository: Repository,
+  { signal, clock }: CommandContext,
+  isForCopies: boolean,
+): Promise<Finding> {
   const aspect = 'snapshots';
   const snapshots = await loadSnapshots(repository, signal);
   const newest = snapshots.at(-1);
   if (newest === undefined) {
-    return { aspect, outcome: 'warning', message: 'none yet', hint: "Take the first with 'lifeboat backup'." };
+    const [message, hint] = isForCopies
+      ? ['none yet, and no policy backs up to it', "Bring them there with 'lifeboat copy'."]
+      : ['none yet', "Take the first with 'lifeboat backup'."];
+    return { aspect, outcome: 'warning', message, hint };
   }
   const style = plainStyle({ nowMs: clock.now(), timeZone: Temporal.Now.timeZoneId() });
   if (Temporal.Instant.from(newest.time).epochMilliseconds > clock.now() + 60_000) {
@@ -110,7 +123,18 @@ async function snapshotFinding(repository: Repository, { signal, clock }: Comman
       hint: 'Correct the clock of this machine, or of the one that wrote it.',
     };
   }
-  return { aspect, outcome: 'passed', message: `${snapshots.length}, the newest ${ageWords(newest.time, style)}` };
+  return {
+    aspect,
+    outcome: 'passed',
+    message: `${count(snapshots.length, 'snapshot')}, the newest ${ageWords(newest.time, style)}`,
+  };
+}
+
+/** One that no policy backs up to is there for `lifeboat copy`. */
+async function receivesOnlyCopies({ name }: RepositorySettings, context: CommandContext): Promise<boolean> {
+  const application = (await context.findConfiguration())?.application;
+  if (application?.repositories.some((repository) => repository.name === name) !== true) return false;
+  return !application.components.some(({ policy }) => policy.targets.some(({ repository }) => repository === name));
 }
 
 const spaceLowBytes = 1024 ** 3;

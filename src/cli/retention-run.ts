@@ -2,11 +2,13 @@
 import type { Application } from '../model/application.ts';
 import { decideRetention, type RetentionDecision, type RetentionPolicy } from '../model/retention.ts';
 import { groupSnapshots } from '../model/snapshot-groups.ts';
+import { verifiedTrees } from '../model/verification.ts';
 import { componentOf } from '../operations/restore/select-point.ts';
 import { loadSnapshots, type StoredSnapshot } from '../repository/snapshot.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { CommandContext } from './context.ts';
 import { provenTrees } from './proofs.ts';
+import { loadVerifications } from './verifications.ts';
 import { shortId, shortTime, type Style } from './style.ts';
 import { table } from './table.ts';
 
@@ -42,13 +44,17 @@ export async function decideRetentionOf(
   const all = await loadSnapshots(repository, signal);
   const snapshots = all.filter(({ hostname }) => request.host === undefined || hostname === request.host);
   const trees = await provenTrees(repository, signal);
-  const provenIds = new Set(snapshots.filter(({ tree }) => trees.has(tree)).map(({ id }) => id as string));
+  const verified = verifiedTrees(await loadVerifications(repository, signal));
+  const idsOf = (known: { has(tree: string): boolean }): Set<string> =>
+    new Set(snapshots.filter(({ tree }) => known.has(tree)).map(({ id }) => id));
+  const provenIds = idsOf(trees);
+  const verifiedIds = idsOf(verified);
   const decisions: RetentionDecision<StoredSnapshot>[] = [];
   for (const component of new Set(snapshots.map(componentOf))) {
     const policy = request.policyOf(component);
     if (policy === undefined) continue;
     const own = snapshots.filter((snapshot) => componentOf(snapshot) === component);
-    const context = { now: clock.now(), provenIds, verifiedIds: new Set<string>(), forgetProven: request.forgetProven };
+    const context = { now: clock.now(), provenIds, verifiedIds, forgetProven: request.forgetProven };
     for (const group of groupSnapshots(own)) decisions.push(...decideRetention(group.snapshots, policy, context));
   }
   return decisions.map(({ snapshot, keep, reasons }) => ({

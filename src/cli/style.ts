@@ -1,6 +1,6 @@
 // How text for people looks: width, colours, times. Everything a `render` needs to stay pure.
 import { formatByteSize } from '../base/byte-size.ts';
-import { formatDuration } from '../base/duration.ts';
+import { formatAge } from '../base/duration.ts';
 import type { Finding, FindingOutcome } from '../model/finding.ts';
 
 export type Paint = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan';
@@ -27,27 +27,22 @@ export function shortTime(time: string, { timeZone }: Style): string {
   return local.toPlainDateTime().toString({ smallestUnit: 'minute' }).replace('T', ' ');
 }
 
-export function ageMs(time: string, { nowMs }: Style): number {
+function ageMs(time: string, { nowMs }: Style): number {
   return Math.max(0, nowMs - Temporal.Instant.from(time).epochMilliseconds);
 }
 
 /** `3h 12m ago`. */
 export function ageWords(time: string, style: Style): string {
   const age = ageMs(time, style);
-  return age < 60_000 ? 'just now' : `${formatDuration(age)} ago`;
+  return age < 60_000 ? 'just now' : `${formatAge(age)} ago`;
 }
 
 /** `1.5 s`, `3m 12s`. */
 export function elapsedWords(elapsedMs: number): string {
-  return elapsedMs < 60_000 ? `${(elapsedMs / 1000).toFixed(1)} s` : formatDuration(elapsedMs);
+  return elapsedMs < 60_000 ? `${(elapsedMs / 1000).toFixed(1)} s` : formatAge(elapsedMs);
 }
 
 export const shortId = (id: string): string => id.slice(0, 8);
-
-/** `1 file`, `12 files`, `1,200 files`. */
-export function count(number: number, one: string, many = `${one}s`): string {
-  return `${number.toLocaleString('en-US')} ${number === 1 ? one : many}`;
-}
 
 export const bytes = (sizeBytes: number | undefined): string =>
   sizeBytes === undefined ? 'unknown' : formatByteSize(sizeBytes);
@@ -66,21 +61,23 @@ export function outcomeWord(outcome: FindingOutcome, style: Style): string {
 
 /** `ok       connection      PostgreSQL 15.18 at …` with the hint below it where something is wrong. */
 export function findingLines(findings: readonly Finding[], style: Style): string[] {
-  const aspectWidth = Math.min(24, Math.max(0, ...findings.map(({ aspect }) => aspect.length)));
-  return findings.flatMap((finding) => {
-    const { word, paint } = marks[finding.outcome];
-    const lead = `${style.paint(paint, word.padEnd(8))} ${finding.aspect.padEnd(aspectWidth)}  `;
-    const leadColumns = 8 + 1 + Math.max(aspectWidth, finding.aspect.length) + 2;
-    const lines = wrap(finding.message, style.widthColumns - leadColumns);
-    const indent = ' '.repeat(leadColumns);
-    const hint = finding.outcome === 'passed' || finding.hint === undefined ? [] : [`hint: ${finding.hint}`];
-    return [
-      `${lead}${lines[0] ?? ''}`,
-      ...lines.slice(1).map((line) => indent + line),
-      ...hint.flatMap((text) => wrap(text, style.widthColumns - leadColumns)).map((line) => indent + line),
-    ];
+  const aspectWidth = Math.min(aspectColumnsMax, Math.max(0, ...findings.map(({ aspect }) => aspect.length)));
+  const messageWidth = style.widthColumns - (outcomeColumns + 1 + aspectWidth + 2);
+  return findings.flatMap(({ outcome, aspect, message, hint }) => {
+    const { word, paint } = marks[outcome];
+    const aspectLines = wrap(aspect, aspectWidth);
+    const hints = outcome === 'passed' || hint === undefined ? [] : wrap(`hint: ${hint}`, messageWidth);
+    const messageLines = [...wrap(message, messageWidth), ...hints];
+    return Array.from({ length: Math.max(aspectLines.length, messageLines.length) }, (_, at) => {
+      const mark = at === 0 ? style.paint(paint, word.padEnd(outcomeColumns)) : ' '.repeat(outcomeColumns);
+      return `${mark} ${(aspectLines[at] ?? '').padEnd(aspectWidth)}  ${messageLines[at] ?? ''}`.trimEnd();
+    });
   });
 }
+
+const outcomeColumns = 8;
+/** Names in a configuration may be longer: they are broken, so that messages keep half the line. */
+const aspectColumnsMax = 28;
 
 /** Breaks text between words into lines of at most `widthColumns`; a word that is longer is broken inside. */
 export function wrap(text: string, widthColumns: number): string[] {

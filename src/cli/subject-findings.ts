@@ -1,9 +1,10 @@
 // Findings in groups, as `check` and `doctor` return and show them.
+import { count } from '../base/count.ts';
 import type { Component } from '../model/component.ts';
 import type { Finding, FindingOutcome } from '../model/finding.ts';
 import type { CommandContext } from './context.ts';
 import { findingOf } from './repository-findings.ts';
-import { count, findingLines, type Style } from './style.ts';
+import { findingLines, type Style } from './style.ts';
 
 export interface SubjectFindings {
   /** `component database`, `repository local`. */

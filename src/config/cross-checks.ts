@@ -61,18 +61,13 @@ function keysOf(value: unknown): string[] {
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? Object.keys(value) : [];
 }
 
-/** What is allowed, but most likely not meant. */
+/** What is allowed, but most likely not meant. A repository without a policy is neither: copies go there. */
 export function configurationWarnings(application: Application, policyNames: ReadonlySet<string>): Finding[] {
-  const used = new Set(
-    application.components.flatMap(({ policy }) => policy.targets.map((target) => target.repository)),
-  );
-  const unusedRepositories = application.repositories
-    .filter(({ name }) => !used.has(name))
-    .map(({ name }): Finding => unused(`repository ${name}`, 'no policy backs up to it'));
-  const unusedPolicies = [...policyNames].map((name) => unused(`policy ${name}`, 'no component uses it'));
-  return [...unusedRepositories, ...unusedPolicies, ...application.components.flatMap(objectiveFindings)];
-}
-
-function unused(aspect: string, message: string): Finding {
-  return { aspect, outcome: 'warning', message, hint: 'Use it or remove it.' };
+  const unusedPolicies = [...policyNames].map((name): Finding => ({
+    aspect: `policy ${name}`,
+    outcome: 'warning',
+    message: 'no component uses it',
+    hint: 'Use it or remove it.',
+  }));
+  return [...unusedPolicies, ...application.components.flatMap(objectiveFindings)];
 }

@@ -74,13 +74,12 @@ components: { cache: { type: redis, policy: nightly, checks: [{ keys: 'b*', min:
     expect(parse(text).application.components[0]?.checks).toEqual([{ keys: 'a*' }, { keys: 'b*', min: 1 }]);
   });
 
-  test('warns of what is never used and of promises the schedule breaks', () => {
+  test('warns of policies that nothing uses and of promises the schedule breaks, not of a repository for copies', () => {
     const text = `application: shop
 repositories: { local: { location: /a }, spare: { location: /b } }
 policies: { nightly: { schedule: { every: 1d }, repositories: [local] }, old: {} }
 components: { cache: { type: redis, policy: nightly, objectives: { rpo: 1h } } }`;
     expect(parse(text).warnings.map(({ aspect, message }) => `${aspect}: ${message}`)).toEqual([
-      'repository spare: no policy backs up to it',
       'policy old: no component uses it',
       'objectives of cache: RPO is 1h, but 1d or more pass between two backups',
     ]);

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
 import { unescape } from 'node:querystring';
+import { count } from '../base/count.ts';
 import { AppError, errnoOf } from '../base/errors.ts';
 import type { Application } from '../model/application.ts';
 import type { Component } from '../model/component.ts';
@@ -231,7 +232,7 @@ function invalid(problems: readonly Problem[], name: string): AppError {
   });
   if (ordered.length > problemsMax) lines.push(`and ${ordered.length - problemsMax} more`);
   const message =
-    lines.length === 1 ? lines.join('') : `${name} has ${ordered.length} problems\n  ${lines.join('\n  ')}`;
+    lines.length === 1 ? lines.join('') : `${name} has ${count(ordered.length, 'problem')}\n  ${lines.join('\n  ')}`;
   return new AppError('CONFIG_INVALID', message, {
     hint: 'Correct it; docs/reference/configuration.md explains every key.',
   });

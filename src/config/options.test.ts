@@ -4,7 +4,7 @@ import type { Environment } from './environment.ts';
 import { defaultCacheFolder, globalOptions, resolveOptions, type GivenFlags } from './options.ts';
 
 const repository = {
-  ...repositorySchema.parse({ limits: { upload: '1 MB' }, passwordFile: '/from/config' }),
+  ...repositorySchema.parse({ limits: { upload: '1 MB' } }),
   name: 'local',
   location: '/srv/backups',
 };
@@ -31,7 +31,7 @@ describe('resolveOptions', () => {
   });
 
   test('takes a variable that is set to nothing for absent', () => {
-    expect(resolve({}, { LIFEBOAT_PASSWORD_FILE: '' }).values.passwordFile).toBe('/from/config');
+    expect(resolve({}, { LIFEBOAT_LIMIT_UPLOAD: '' }).values.limitUpload).toBe(1e6);
   });
 
   test('names the flag or the variable whose value is no good', () => {

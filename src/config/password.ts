@@ -1,21 +1,46 @@
-// The password of a repository: from the strongest place that gives one, a file read as restic reads it.
+// The password of a repository: which place gives it, and a file read as restic reads it.
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { AppError, errnoOf } from '../base/errors.ts';
+import type { RepositorySettings } from '../model/repository-settings.ts';
 import type { GlobalOptions, OptionOrigin } from './options.ts';
 
-const strength: Readonly<Record<OptionOrigin, number>> = { flag: 3, environment: 2, config: 1, default: 0 };
+export type PasswordSource =
+  | { readonly kind: 'file'; readonly path: string }
+  | { readonly kind: 'text'; readonly password: string };
 
-/** Flag before variable before lifeboat.yaml; where both a password and a file are given at one place, the file. */
-export async function repositoryPassword(
-  values: Pick<GlobalOptions, 'password' | 'passwordFile'>,
-  origins: Readonly<Record<'password' | 'passwordFile', OptionOrigin>>,
-  workingFolder: string,
-): Promise<string> {
-  const isFile = strength[origins.passwordFile] >= strength[origins.password];
-  if (isFile && values.passwordFile !== undefined) return readPassword(resolve(workingFolder, values.passwordFile));
-  if (values.password !== undefined) return values.password;
-  throw new AppError('PASSWORD_MISSING', 'no password was given for the repository', {
+export interface GivenPassword {
+  readonly values: Pick<GlobalOptions, 'password' | 'passwordFile'>;
+  readonly origins: Readonly<Record<'passwordFile', OptionOrigin>>;
+  /** The command is about this repository and no other. */
+  readonly isOnlyOne: boolean;
+  readonly workingFolder: string;
+}
+
+/**
+ * Where a repository's password comes from, strongest first: the flag, if this one repository is meant; what
+ * lifeboat.yaml says of this very repository; the flag for all that say nothing; the variables, of which the file comes
+ * first. Undefined if nothing gives one.
+ */
+export function passwordSource(
+  own: Pick<RepositorySettings, 'password' | 'passwordFile'>,
+  { values, origins, isOnlyOne, workingFolder }: GivenPassword,
+): PasswordSource | undefined {
+  const fileAt = (path: string): PasswordSource => ({ kind: 'file', path: resolve(workingFolder, path) });
+  const given = values.passwordFile === undefined ? undefined : fileAt(values.passwordFile);
+  if (given !== undefined && origins.passwordFile === 'flag' && isOnlyOne) return given;
+  if (own.passwordFile !== undefined) return fileAt(own.passwordFile);
+  if (own.password !== undefined) return { kind: 'text', password: own.password };
+  if (given !== undefined) return given;
+  return values.password === undefined ? undefined : { kind: 'text', password: values.password };
+}
+
+export async function passwordFrom(source: PasswordSource): Promise<string> {
+  return source.kind === 'file' ? readPassword(source.path) : source.password;
+}
+
+export function passwordMissing(): AppError {
+  return new AppError('PASSWORD_MISSING', 'no password was given for the repository', {
     hint: 'Set LIFEBOAT_PASSWORD, name a file with --password-file, or give passwordFile in lifeboat.yaml.',
   });
 }

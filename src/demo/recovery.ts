@@ -1,8 +1,8 @@
 // After the disaster: every component is restored in place, then compared with its backup and with our own counts.
+import { count } from '../base/count.ts';
 import { AppError } from '../base/errors.ts';
 import { restoreCommand } from '../cli/commands/restore.ts';
 import type { CommandContext } from '../cli/context.ts';
-import { count } from '../cli/style.ts';
 import type { Component } from '../model/component.ts';
 import { compareLive, type LiveComparison } from './live-comparison.ts';
 import { compareManifests, type Manifest } from './manifest.ts';
@@ -25,6 +25,7 @@ export async function restoreAll(components: readonly Component[], context: Comm
     const { report, elapsedMs } = await restoreCommand.run(context, {
       what: component.name,
       from: undefined,
+      component: undefined,
       to: undefined,
       include: [],
       exclude: [],

@@ -1,6 +1,7 @@
 // What the demonstration measured, and how it reads. Every number here was counted or timed in this run.
+import { count } from '../base/count.ts';
 import type { Proof } from '../model/proof.ts';
-import { bytes, count, elapsedWords, wrap, type Style } from '../cli/style.ts';
+import { bytes, elapsedWords, wrap, type Style } from '../cli/style.ts';
 import { table } from '../cli/table.ts';
 import type { LeftOut } from './servers.ts';
 

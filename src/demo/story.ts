@@ -1,13 +1,14 @@
 // The steps of the demonstration, each by the command a user would run.
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { count } from '../base/count.ts';
 import { AppError } from '../base/errors.ts';
 import { backupCommand, type BackupOutcome } from '../cli/commands/backup.ts';
 import { proveCommand } from '../cli/commands/prove.ts';
 import { repositoryInitCommand } from '../cli/commands/repository-init.ts';
 import { requireConfiguration } from '../cli/component-choice.ts';
 import type { CommandContext } from '../cli/context.ts';
-import { bytes, count } from '../cli/style.ts';
+import { bytes } from '../cli/style.ts';
 import type { Narrator, StepResult } from './narrator.ts';
 import { compareAll, restoreAll, type Restored } from './recovery.ts';
 import { sumOf, type BackupFigures, type DemoReport } from './report.ts';

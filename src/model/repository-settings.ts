@@ -56,7 +56,9 @@ export const repositorySchema = z
       .meta({ title: locationForm })
       .optional()
       .describe('where it is; s3://S3_BACKUP_BUCKET/S3_PREFIX if absent'),
-    password: secretSchema.optional().describe('password; LIFEBOAT_PASSWORD if absent'),
+    password: secretSchema
+      .optional()
+      .describe('password; LIFEBOAT_PASSWORD or --password-file if neither it nor passwordFile is given'),
     passwordFile: z.string().min(1).optional().describe('file that holds the password'),
     s3: s3Schema.optional(),
     limits: limitsSchema.optional(),

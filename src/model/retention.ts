@@ -1,6 +1,7 @@
 // Which snapshots of one group stay: restic's forget policy to the letter, and one rule of our own: the newest recovery
 // point that was really restored is never removed, whatever the policy. Decides only; deletes nothing.
 import { z } from 'zod';
+import { count } from '../base/count.ts';
 import { AppError } from '../base/errors.ts';
 import { formatCalendarDuration, instantBeforeNs, type CalendarDuration } from './calendar-duration.ts';
 import { calendarDurationSchema } from './scalar-schemas.ts';
@@ -83,9 +84,13 @@ export function decideRetention<Snapshot extends RetainableSnapshot>(
     ...rules.flatMap((rule) => rule(item, index, index === dated.length - 1) ?? []),
   ]);
   if (dated.length > 0 && reasons.every((of) => of.length === 0)) {
-    throw new AppError('CONFIG_INVALID', `the retention policy would remove all ${dated.length} snapshots of a group`, {
-      hint: 'Add a rule that keeps some, such as keepLast: 1; remove single snapshots by their id.',
-    });
+    throw new AppError(
+      'CONFIG_INVALID',
+      `the retention policy would remove all of a group: ${count(dated.length, 'snapshot')}`,
+      {
+        hint: 'Add a rule that keeps some, such as keepLast: 1; remove single snapshots by their id.',
+      },
+    );
   }
   const guarded = context.forgetProven ? undefined : guardedIndex(dated, context);
   if (guarded !== undefined) reasons[guarded.index]?.push(guarded.reason);
@@ -153,12 +158,12 @@ const bucketOf = {
 } satisfies Record<string, BucketOf>;
 
 function rulesOf(policy: RetentionPolicy, newest: Temporal.ZonedDateTime | undefined): Rule[] {
-  const counted = (word: string, bucket: BucketOf, count: RetentionPolicy['keepLast']): Rule =>
-    bucketRule(`${word} snapshot`, bucket, { count: count === 'unlimited' ? Infinity : (count ?? 0) });
+  const counted = (word: string, bucket: BucketOf, most: RetentionPolicy['keepLast']): Rule =>
+    bucketRule(`${word} snapshot`, bucket, { countMax: most === 'unlimited' ? Infinity : (most ?? 0) });
   const within = (word: string, bucket: BucketOf, span: CalendarDuration | undefined): Rule => {
     if (span === undefined) return () => undefined;
     const afterNs = newest === undefined ? undefined : instantBeforeNs(newest, span);
-    return bucketRule(`${word}within ${formatCalendarDuration(span)}`, bucket, { count: Infinity, afterNs });
+    return bucketRule(`${word}within ${formatCalendarDuration(span)}`, bucket, { countMax: Infinity, afterNs });
   };
   return [
     counted('last', bucketOf.each, policy.keepLast),
@@ -180,9 +185,9 @@ function rulesOf(policy: RetentionPolicy, newest: Temporal.ZonedDateTime | undef
 function bucketRule(
   reason: string,
   bucket: BucketOf,
-  { count, afterNs }: { readonly count: number; readonly afterNs?: bigint | undefined },
+  { countMax, afterNs }: { readonly countMax: number; readonly afterNs?: bigint | undefined },
 ): Rule {
-  let left = count;
+  let left = countMax;
   let last: string | undefined;
   return ({ time, epochNs }, index, isOldest) => {
     if (left <= 0 || (afterNs !== undefined && epochNs <= afterNs)) return undefined;

@@ -4,7 +4,7 @@ import { hostname, userInfo } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { AppError, errnoOf, isAppError, messageOf } from '../base/errors.ts';
-import { formatDuration } from '../base/duration.ts';
+import { formatAge } from '../base/duration.ts';
 import { formatTime, parseTime } from './go-text.ts';
 import type { LockId } from './ids.ts';
 import { fileName } from './layout.ts';
@@ -167,7 +167,7 @@ async function refuseConflicts(repository: Repository, own: LockId | undefined, 
     const kind = lock.exclusive ? 'exclusively ' : '';
     throw new AppError(
       'REPOSITORY_LOCKED',
-      `the repository is ${kind}locked by process ${lock.pid} of ${lock.username}@${lock.hostname} since ${formatDuration(Math.max(0, ageMs))}`,
+      `the repository is ${kind}locked by process ${lock.pid} of ${lock.username}@${lock.hostname} since ${formatAge(Math.max(0, ageMs))}`,
       {
         hint: lock.isStale
           ? "That lock is stale: make sure that no process works there, then run 'lifeboat repository unlock'."

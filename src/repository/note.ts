@@ -9,7 +9,7 @@ import { isMissing, type Repository } from './repository.ts';
 import type { KeyTriple } from './seal.ts';
 import { decodeUnpacked, encodeUnpacked } from './unpacked.ts';
 
-export type NotePurpose = 'proof';
+export type NotePurpose = 'proof' | 'verification';
 
 export interface NewNote {
   readonly purpose: NotePurpose;

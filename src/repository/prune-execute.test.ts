@@ -1,3 +1,5 @@
+import { readdir, utimes, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
 import {
   namesIn,
@@ -7,7 +9,8 @@ import {
   storeAgain,
   type SampleRepository,
 } from '../../test/support/sample-repository.ts';
-import { noSignal } from '../../test/support/repository.ts';
+import { createRepository, noSignal } from '../../test/support/repository.ts';
+import { temporaryFolder } from '../../test/support/temporary-folder.ts';
 import { faultyStore } from '../storage/faulty.ts';
 import type { BlobIndex, BlobLocation } from './blob-index.ts';
 import { loadIndex } from './load-index.ts';
@@ -170,3 +173,22 @@ async function countCalls(): Promise<number> {
   );
   return store.callCount;
 }
+
+test('what a crash left half written is removed after a day, by a prune that is not dry', async () => {
+  await using folder = await temporaryFolder();
+  const repository = await createRepository(folder.path);
+  const leftover = async (name: string, ageMs: number): Promise<void> => {
+    const path = join(folder.path, 'repository', name);
+    await writeFile(path, 'cut');
+    const seconds = (repository.clock.now() - ageMs) / 1000;
+    await utimes(path, seconds, seconds);
+  };
+  await leftover('keys/abcd-tmp-1', 25 * 3_600_000);
+  await leftover('keys/abcd-tmp-2', 23 * 3_600_000);
+  const left = async () =>
+    (await readdir(join(folder.path, 'repository/keys'))).filter((name) => name.includes('-tmp-'));
+  await prune(repository, { isDryRun: true, signal: noSignal });
+  expect((await left()).toSorted()).toEqual(['abcd-tmp-1', 'abcd-tmp-2']);
+  await prune(repository, { signal: noSignal });
+  expect(await left()).toEqual(['abcd-tmp-2']);
+});

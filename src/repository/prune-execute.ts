@@ -1,5 +1,6 @@
 // Frees what no snapshot needs. The order makes every crash harmless: a blob is at each moment in some pack that some
 // index lists, and no index lists a pack that is gone. What a crash leaves over, the next prune removes.
+import { dayMs } from '../base/duration.ts';
 import type { BlobIndex } from './blob-index.ts';
 import type { IndexId, PackId } from './ids.ts';
 import { encodeIndex, indexBlobsMax, type IndexedPack } from './index-file.ts';
@@ -106,6 +107,9 @@ async function executePrune(run: PruneRun, { survey, kept, decision }: Decided):
   }
   request.onProgress?.({ phase: 'remove' });
   await removeFiles(repository, { kind: 'data', ids: [...gone] }, { lock, signal });
+  await lock.check();
+  // The lock says that nobody writes. A day more, for writers that lost theirs and do not know it yet.
+  await repository.store.removeUnfinished?.(repository.clock.now() - dayMs, { signal });
 }
 
 /** Copies what is still needed of the packs that go into new ones, and lists these in new index files. */

@@ -1,6 +1,7 @@
 // Verification of stored bytes: each pack is read once in stretches, hashed against its name, its header compared with
 // the index, each blob opened on a worker thread.
 import { createHash } from 'node:crypto';
+import { count } from '../base/count.ts';
 import { forEachLimited } from '../base/for-each-limited.ts';
 import type { BlobIndex, BlobLocation } from './blob-index.ts';
 import type { PackId } from './ids.ts';
@@ -149,7 +150,8 @@ async function openBlobs(
 }
 
 function headerDifference(entries: readonly PackEntry[], places: readonly BlobLocation[]): string | undefined {
-  if (entries.length !== places.length) return `its header lists ${entries.length} blobs, the index ${places.length}`;
+  if (entries.length !== places.length)
+    return `its header lists ${count(entries.length, 'blob')}, the index ${places.length}`;
   const at = entries.findIndex((entry, number) => {
     const place = places[number];
     return (

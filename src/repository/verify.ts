@@ -3,7 +3,7 @@
 import { AppError, isAppError, messageOf } from '../base/errors.ts';
 import { forEachLimited } from '../base/for-each-limited.ts';
 import { decodeConfig } from './config-file.ts';
-import type { PackId } from './ids.ts';
+import type { BlobId, PackId } from './ids.ts';
 import { parseKeyFile } from './key-file.ts';
 import { configName, fileName, listFiles, type FileIds, type FileKind } from './layout.ts';
 import { acquireLock, readLock, type Lock } from './lock.ts';
@@ -48,6 +48,8 @@ export interface VerifyResult {
   readonly errors: number;
   readonly notes: number;
   readonly counts: VerifyCounts;
+  /** Root trees of the snapshots that were looked at, each once. */
+  readonly roots: readonly BlobId[];
 }
 
 interface Run {
@@ -97,7 +99,8 @@ export async function verifyRepository(repository: Repository, options: VerifyOp
   });
   run.counts.usedBlobs = used.count;
   if (options.level === 'data') await readPacks(run, survey, sound);
-  return { findings: findings.list, errors: findings.errors, notes: findings.notes, counts: run.counts };
+  const roots = [...new Set(snapshots.map(({ tree }) => tree))].toSorted();
+  return { findings: findings.list, errors: findings.errors, notes: findings.notes, counts: run.counts, roots };
 }
 
 /** A damaged lock file or a store that can't be written must not keep anyone from looking at the rest. */

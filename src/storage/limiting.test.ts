@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { limitingStore } from './limiting.ts';
 import { memoryStore } from './memory/store.ts';
@@ -30,6 +31,70 @@ test('uploads take the time that the limit says, together as one after the other
   expect(time.elapsedMs()).toBe(14_000);
   await store.get('data/0');
   expect(time.elapsedMs()).toBe(14_000);
+});
+
+/** As above, for many sleepers: each wakes when all that happened before has come to rest. */
+function simulatedSleepers() {
+  let nowMs = 1_000;
+  const sleepers: { readonly wakeMs: number; readonly wake: () => void }[] = [];
+  return {
+    clock: { now: () => nowMs },
+    sleep: (delayMs: number) =>
+      new Promise<void>((wake) => {
+        sleepers.push({ wakeMs: nowMs + delayMs, wake });
+      }),
+    async runUntil(work: Promise<unknown>): Promise<void> {
+      const state = { isDone: false };
+      const done = work.finally(() => (state.isDone = true));
+      while (!state.isDone) {
+        await setImmediate();
+        sleepers.sort((left, right) => left.wakeMs - right.wakeMs);
+        const next = sleepers.shift();
+        if (next === undefined) continue;
+        nowMs = Math.max(nowMs, next.wakeMs);
+        next.wake();
+      }
+      await done;
+    },
+  };
+}
+
+test('no second has more than the limit and one object, however many calls there are at once', async () => {
+  const time = simulatedSleepers();
+  const names = Array.from({ length: 12 }, (_, index) => `data/${index}`);
+  const moves: { readonly atMs: number; readonly bytes: number }[] = [];
+  const inner = memoryStore(names.map((name, index) => [name, Buffer.alloc(500 + 300 * index)]));
+  const move = (bytes: number) => moves.push({ atMs: time.clock.now(), bytes });
+  const watched: typeof inner = {
+    ...inner,
+    async get(name, options) {
+      const bytes = await inner.get(name, options);
+      move(bytes.length);
+      await Promise.resolve();
+      return bytes;
+    },
+    async put(name, parts, options) {
+      move(parts[0]?.length ?? 0);
+      await inner.put(name, parts, options);
+    },
+  };
+  const bytesPerSecond = 1_000;
+  const most = (): number =>
+    Math.max(
+      ...moves.map(({ atMs: from }) =>
+        moves.filter(({ atMs }) => atMs >= from && atMs < from + 1_000).reduce((sum, { bytes }) => sum + bytes, 0),
+      ),
+    );
+  const limits = { uploadBytesPerSecond: bytesPerSecond, downloadBytesPerSecond: bytesPerSecond, ...time };
+  await using store = limitingStore(watched, limits);
+  await time.runUntil(Promise.all(names.map((name, at) => store.get(name, at % 3 === 0 ? { length: 10_000 } : {}))));
+  const largest = 500 + 300 * 11;
+  expect(moves).toHaveLength(12);
+  expect(most()).toBeLessThanOrEqual(bytesPerSecond + largest);
+  moves.length = 0;
+  await time.runUntil(Promise.all(names.map((name, at) => store.put(name, [Buffer.alloc(500 + 300 * at)]))));
+  expect(moves).toHaveLength(12);
+  expect(most()).toBeLessThanOrEqual(bytesPerSecond + largest);
 });
 
 test('downloads count what came, not what was asked for', async () => {

@@ -1,8 +1,9 @@
-// Leaves room on the line for others: so many bytes a second up and down, over all calls together. The limit holds on
-// average: one object goes at full speed, since a put can't be cut and a get in pieces might mix two versions of an
-// object, and what comes after it waits until the line has been idle long enough.
+// Leaves room on the line for others: so many bytes a second up and down, over all calls together. One object goes at
+// full speed, since a put can't be cut and a get in pieces might mix two versions of an object; what comes after it waits
+// until the line has been idle long enough. So no second has more than the limit and one object.
 import { systemClock, type Clock } from '../base/clock.ts';
-import { systemSleep, throwIfAborted, type Sleep } from './interruption.ts';
+import { Semaphore } from '../base/semaphore.ts';
+import { systemSleep, throwIfAborted, untilAborted, type Sleep } from './interruption.ts';
 import type { Store } from './store.ts';
 
 export interface Limits {
@@ -16,15 +17,24 @@ export interface Limits {
 export function limitingStore(inner: Store, limits: Limits): Store {
   const upload = makeLine(limits.uploadBytesPerSecond, limits);
   const download = makeLine(limits.downloadBytesPerSecond, limits);
+  const turns = new Semaphore(1);
   return {
     properties: inner.properties,
     async get(name, options = {}) {
-      // How much will come is known only of ranges, and of those only at most.
-      const expectedBytes = options.length ?? 0;
-      await download.take(expectedBytes, options.signal);
-      const bytes = await inner.get(name, options);
-      download.correct(bytes.length - expectedBytes);
-      return bytes;
+      const { length: expectedBytes, signal } = options;
+      if (limits.downloadBytesPerSecond === undefined) return inner.get(name, options);
+      const turn = await turnOf(turns, signal);
+      try {
+        await download.take(expectedBytes ?? 0, signal);
+        // How much will come is known only of ranges, at most. Of others it is known when they are there: many at once
+        // would all find the line free.
+        if (expectedBytes !== undefined) turn[Symbol.dispose]();
+        const bytes = await inner.get(name, options);
+        download.correct(bytes.length - (expectedBytes ?? 0));
+        return bytes;
+      } finally {
+        turn[Symbol.dispose]();
+      }
     },
     async put(name, parts, options = {}) {
       const sizeBytes = parts.reduce((sum, part) => sum + part.length, 0);
@@ -34,8 +44,19 @@ export function limitingStore(inner: Store, limits: Limits): Store {
     stat: (name, options) => inner.stat(name, options),
     list: (prefix, options) => inner.list(prefix, options),
     remove: (name, options) => inner.remove(name, options),
+    removeUnfinished: inner.removeUnfinished,
     [Symbol.asyncDispose]: () => inner[Symbol.asyncDispose](),
   };
+}
+
+async function turnOf(turns: Semaphore, signal: AbortSignal | undefined): Promise<Disposable> {
+  const turn = turns.acquire();
+  try {
+    return await untilAborted(turn, signal);
+  } catch (error) {
+    void turn.then((unused) => unused[Symbol.dispose]());
+    throw error;
+  }
 }
 
 interface Line {

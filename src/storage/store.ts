@@ -21,6 +21,11 @@ export interface Store extends AsyncDisposable {
   /** All objects whose name begins with `prefix`, which is empty or ends in `/`. */
   list(prefix: string, options?: CallOptions): AsyncIterable<ObjectInfo>;
   remove(name: string, options?: CallOptions): Promise<void>;
+  /**
+   * Removes what writes that were cut short before `writtenBeforeMs` left behind; returns how many. Only while nobody
+   * else writes. Absent where a write that is cut short leaves nothing.
+   */
+  readonly removeUnfinished?: ((writtenBeforeMs: number, options?: CallOptions) => Promise<number>) | undefined;
 }
 
 export interface StoreProperties {

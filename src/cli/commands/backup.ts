@@ -1,4 +1,5 @@
 // `backup`: components of the configuration, or paths of the command line, into the repositories meant for them.
+import { count } from '../../base/count.ts';
 import { AppError, asError, isAppError } from '../../base/errors.ts';
 import type { Component } from '../../model/component.ts';
 import type { RepositorySettings } from '../../model/repository-settings.ts';
@@ -9,7 +10,7 @@ import type { CommandContext } from '../context.ts';
 import { failureOf } from '../failure.ts';
 import { choiceOption, listArgument, listOption, parsedOption, switchOption, textOption } from '../option.ts';
 import { expectedSizeBytes } from '../backup-estimate.ts';
-import { bytes, count, elapsedWords, shortId, wrap, type Style } from '../style.ts';
+import { bytes, elapsedWords, shortId, wrap, type Style } from '../style.ts';
 
 export interface BackupOutcome {
   readonly component: string;

@@ -1,4 +1,5 @@
 // `copy`: brings snapshots from one repository into another, without reading the source again.
+import { count } from '../../base/count.ts';
 import { AppError } from '../../base/errors.ts';
 import { componentOf } from '../../operations/restore/select-point.ts';
 import { copySnapshots, type CopyResult } from '../../repository/copy.ts';
@@ -7,7 +8,7 @@ import { loadSnapshots, resolveSnapshotId, type StoredSnapshot } from '../../rep
 import { defineCommand } from '../command.ts';
 import type { CommandContext } from '../context.ts';
 import { listArgument, textOption } from '../option.ts';
-import { bytes, count, elapsedWords, shortId } from '../style.ts';
+import { bytes, elapsedWords, shortId } from '../style.ts';
 
 export interface CopyData extends CopyResult {
   readonly from: string;

@@ -1,4 +1,5 @@
 // `diff`: what changed between two snapshots.
+import { count } from '../../base/count.ts';
 import { selectPoint } from '../../operations/restore/select-point.ts';
 import { diffTrees, type Difference } from '../../repository/diff.ts';
 import { loadIndex } from '../../repository/load-index.ts';
@@ -7,7 +8,7 @@ import { defineCommand } from '../command.ts';
 import { requiredArgument, switchOption, textOption } from '../option.ts';
 import { openFirst } from '../repository-choice.ts';
 import { snapshotWords } from '../snapshot-argument.ts';
-import { bytes, count, shortId, shortTime, type Paint } from '../style.ts';
+import { bytes, shortId, shortTime, type Paint } from '../style.ts';
 
 export interface DiffData {
   readonly before: { readonly id: string; readonly time: string };

@@ -1,6 +1,7 @@
 // `doctor`: what is wrong, when something is: permissions, uploads, space, connections, stale locks, clocks. Goes deeper
 // than `check` and says what a clean-up would bring.
 import { formatByteSize } from '../../base/byte-size.ts';
+import { count } from '../../base/count.ts';
 import { isAppError } from '../../base/errors.ts';
 import type { Finding } from '../../model/finding.ts';
 import type { RepositorySettings } from '../../model/repository-settings.ts';
@@ -11,7 +12,6 @@ import type { CommandContext } from '../context.ts';
 import { checkMachine } from '../machine-findings.ts';
 import { checkRepository, findingOf } from '../repository-findings.ts';
 import { decideRetentionOf, policyIn } from '../retention-run.ts';
-import { count } from '../style.ts';
 import {
   checkComponent,
   findingsExitCode,
@@ -31,7 +31,7 @@ export const doctorCommand = defineCommand({
     const configuration = await context.findConfiguration();
     const subjects: SubjectFindings[] = [];
     const repositories = await repositoriesOrFinding(context, subjects);
-    subjects.unshift({ subject: 'machine', findings: await Array.fromAsync(checkMachine(context, repositories)) });
+    subjects.unshift({ subject: 'machine', findings: await Array.fromAsync(checkMachine(context)) });
     for (const component of configuration?.application.components ?? []) {
       context.progress.update({ work: `look at ${component.name}` });
       subjects.push(await checkComponent(component, context));

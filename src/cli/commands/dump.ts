@@ -1,44 +1,57 @@
-// `dump`: the content of one file of a snapshot, on standard output.
+// `dump`: the content of one file of a snapshot, or a folder as a tar archive, on standard output.
 import { once } from 'node:events';
+import { count } from '../../base/count.ts';
 import { AppError } from '../../base/errors.ts';
-import { readBlob } from '../../repository/blob-reader.ts';
+import type { ArchivedFolder } from '../../operations/dump/folder-archive.ts';
+import { readBlob, type IndexedRepository } from '../../repository/blob-reader.ts';
 import { findNode } from '../../repository/walk.ts';
+import { WorkerPool } from '../../repository/worker-pool.ts';
 import { defineCommand } from '../command.ts';
+import type { CommandContext } from '../context.ts';
 import { requiredArgument, textOption } from '../option.ts';
 import { openFirst } from '../repository-choice.ts';
 import { openSnapshot, snapshotWords } from '../snapshot-argument.ts';
 import { shortId } from '../style.ts';
 
-export interface DumpedFile {
+export interface Dumped {
   readonly snapshot: string;
   readonly path: string;
   readonly sizeBytes: number;
 }
 
 export const dumpCommand = defineCommand({
-  summary: 'Print one file of a snapshot to standard output',
+  summary: 'Print a file of a snapshot, or a folder as a tar archive, to standard output',
+  details:
+    'A folder comes with all below it, named by full paths without the first slash. Hard links come as files of their own; extended attributes stay behind, as do sockets. Names that are not UTF-8 are left out, which the exit code 1 tells at the end.',
   examples: [
     'lifeboat dump latest /srv/uploads/report.pdf > report.pdf',
     'lifeboat dump latest /databases/shop.dump --component database > shop.dump',
+    'lifeboat dump latest /srv/uploads | tar -x -C /tmp',
   ],
   arguments: {
     snapshot: requiredArgument('<snapshot>', snapshotWords),
-    path: requiredArgument('<path>', 'the file inside the snapshot'),
+    path: requiredArgument('<path>', 'the file or folder inside the snapshot'),
   },
   options: { component: textOption('--component <name>', 'the component whose snapshots count') },
   writesBytes: true,
-  async run(context, { snapshot: from, path, component }): Promise<DumpedFile> {
+  async run(context, { snapshot: from, path, component }): Promise<Dumped> {
     const { signal, stdout } = context;
     await using opened = await openFirst(context, 'read');
     const { snapshot, indexed } = await openSnapshot(opened, { from, component }, context);
-    const node = await findNode(indexed, snapshot.tree, { path, signal });
+    const isRoot = /^\/+$/.test(path);
+    const node = isRoot ? undefined : await findNode(indexed, snapshot.tree, { path, signal });
+    const tree = isRoot ? snapshot.tree : node?.subtree;
+    if (tree !== undefined) {
+      const sizeBytes = await dumpFolder(indexed, { path: tidied(path), tree, node }, context);
+      return { snapshot: snapshot.id, path, sizeBytes };
+    }
     if (node === undefined) {
       throw new AppError('NOT_FOUND', `snapshot ${shortId(snapshot.id)} holds no ${path}`, {
         hint: `List what it holds with 'lifeboat ls ${shortId(snapshot.id)}'.`,
       });
     }
     if (node.type !== 'file') {
-      throw new AppError('USAGE', `${path} is a ${node.type === 'dir' ? 'folder' : node.type}, not a file`, {
+      throw new AppError('USAGE', `${path} is a ${node.type}, neither a file nor a folder`, {
         hint: `Restore it with 'lifeboat restore ${shortId(snapshot.id)} --include ${path} --to <folder>'.`,
       });
     }
@@ -52,3 +65,30 @@ export const dumpCommand = defineCommand({
   },
   render: () => '',
 });
+
+/** `/srv/uploads` of `srv//uploads/`; empty for the root. */
+function tidied(path: string): string {
+  const parts = path.split('/').filter((part) => part !== '');
+  return parts.map((part) => `/${part}`).join('');
+}
+
+async function dumpFolder(
+  indexed: IndexedRepository,
+  folder: ArchivedFolder,
+  { signal, stdout }: CommandContext,
+): Promise<number> {
+  if ('isTTY' in stdout && stdout.isTTY === true) {
+    throw new AppError('USAGE', `${folder.path || '/'} is a folder, whose archive is nothing for a terminal`, {
+      hint: "Send it to a file or a program: '> folder.tar', or '| tar -t'.",
+    });
+  }
+  const { writeFolderArchive } = await import('../../operations/dump/folder-archive.ts');
+  await using pool = new WorkerPool(indexed.repository);
+  const { bytes, leftOut } = await writeFolderArchive(indexed, folder, { out: stdout, pool, signal });
+  const [first] = leftOut;
+  if (first === undefined) return bytes;
+  const message = `the archive is complete but for ${count(leftOut.length, 'entry', 'entries')} that tar can't hold, the first: ${JSON.stringify(first)}`;
+  throw new AppError('RESTORE_FAILED', message, {
+    hint: "Restore the folder with 'lifeboat restore' to have them too.",
+  });
+}

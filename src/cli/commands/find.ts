@@ -1,4 +1,5 @@
 // `find`: which snapshots hold a file, by name or pattern.
+import { count } from '../../base/count.ts';
 import { componentOf } from '../../operations/restore/select-point.ts';
 import { findPaths } from '../../repository/find.ts';
 import { loadIndex } from '../../repository/load-index.ts';
@@ -6,7 +7,7 @@ import { loadSnapshots } from '../../repository/snapshot.ts';
 import { defineCommand } from '../command.ts';
 import { listArgument, switchOption, textOption } from '../option.ts';
 import { openFirst } from '../repository-choice.ts';
-import { bytes, count, shortId, shortTime } from '../style.ts';
+import { bytes, shortId, shortTime } from '../style.ts';
 
 export interface FindData {
   readonly snapshots: readonly {

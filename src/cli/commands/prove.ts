@@ -1,29 +1,32 @@
 // `prove`: restores recovery points into throw-away sandboxes and compares them with what was backed up. The outcome stays
 // in the repository as a sealed note.
 import { tmpdir } from 'node:os';
+import { count } from '../../base/count.ts';
 import type { Proof } from '../../model/proof.ts';
 import type { Component } from '../../model/component.ts';
 import { prove } from '../../operations/prove/prove.ts';
 import { componentOf } from '../../operations/restore/select-point.ts';
 import { defineCommand } from '../command.ts';
 import { chooseComponents } from '../component-choice.ts';
-import type { CommandContext, OpenedRepository } from '../context.ts';
+import type { CommandContext } from '../context.ts';
 import { optionalArgument, textOption } from '../option.ts';
 import { saveProof } from '../proofs.ts';
+import { PointSearch, unreadLines, type UnreadRepository } from '../point-search.ts';
 import { componentLike, configuredComponent, openPoint, sharedLock } from '../recovery-point.ts';
-import { openFirst } from '../repository-choice.ts';
 import { snapshotWords } from '../snapshot-argument.ts';
-import { bytes, count, elapsedWords, shortId, wrap, type Paint, type Style } from '../style.ts';
+import { bytes, elapsedWords, shortId, wrap, type Paint, type Style } from '../style.ts';
 import { table } from '../table.ts';
 
 export interface ProveData {
   readonly proofs: readonly Proof[];
+  /** Those that could not be looked at. */
+  readonly unread: readonly UnreadRepository[];
 }
 
 export const proveCommand = defineCommand({
   summary: 'Restore into a throw-away sandbox and compare, as proof that backups come back',
   details:
-    'Databases are restored into a temporary server of the matching version and compared by the fingerprint taken at backup time, files into a temporary folder and compared one by one. One row lost, changed or added fails the proof. Exit code 20: failed, 21: inconclusive.',
+    'Databases are restored into a temporary server of the matching version and compared by the fingerprint taken at backup time, files into a temporary folder and compared one by one. One row lost, changed or added fails the proof. The newest of all repositories is taken, or that of --repository; one that cannot be read is left out with a warning. Exit code 20: failed, 21: inconclusive, 3: a repository was left out.',
   examples: ['lifeboat prove', 'lifeboat prove database', 'lifeboat prove --from 46c536f7 --repository /srv/repo'],
   arguments: { component: optionalArgument('[component]', 'component of lifeboat.yaml; all if absent') },
   options: {
@@ -35,19 +38,19 @@ export const proveCommand = defineCommand({
   },
   isLong: true,
   async run(context, input): Promise<ProveData> {
-    await using opened = await openFirst(context, 'write');
-    await using lock = await sharedLock(opened.repository, context);
-    const signal = AbortSignal.any([context.signal, lock.signal]);
+    await using search = new PointSearch(context, 'write');
     const proofs: Proof[] = [];
     for (const component of await componentsToProve(context, input)) {
-      proofs.push(await proveOne(opened, { ...input, component }, { ...context, signal }));
+      proofs.push(await proveOne(search, { ...input, component }, context));
     }
-    return { proofs };
+    return { proofs, unread: search.unread };
   },
-  render: ({ proofs }, style) => proofs.map((proof) => renderProof(proof, style)).join('\n'),
-  exitCode({ proofs }) {
+  render: ({ proofs, unread }, style) =>
+    [...proofs.map((proof) => renderProof(proof, style)), ...unreadLines(unread, style)].join('\n'),
+  exitCode({ proofs, unread }) {
     if (proofs.some(({ outcome }) => outcome === 'failed')) return 20;
-    return proofs.some(({ outcome }) => outcome === 'inconclusive') ? 21 : 0;
+    if (proofs.some(({ outcome }) => outcome === 'inconclusive')) return 21;
+    return unread.length > 0 ? 3 : 0;
   },
 });
 
@@ -66,7 +69,7 @@ async function componentsToProve(
 }
 
 async function proveOne(
-  { repository }: OpenedRepository,
+  search: PointSearch,
   wish: {
     readonly component: string | undefined;
     readonly from: string | undefined;
@@ -74,9 +77,12 @@ async function proveOne(
   },
   context: CommandContext,
 ): Promise<Proof> {
-  const { signal, clock, programVersion, progress } = context;
-  const request = { from: wish.from ?? 'latest', ...(wish.component !== undefined && { component: wish.component }) };
-  await using point = await openPoint(repository, request, signal);
+  const { clock, programVersion, progress } = context;
+  const { opened, snapshot } = await search.find({ from: wish.from ?? 'latest', component: wish.component });
+  const { repository } = opened;
+  await using lock = await sharedLock(repository, context);
+  const signal = AbortSignal.any([context.signal, lock.signal]);
+  await using point = await openPoint(repository, { from: snapshot.id }, signal);
   const component: Component = (await configuredComponent(point.snapshot, context)) ?? componentLike(point.snapshot);
   const name = componentOf(point.snapshot) ?? component.name;
   progress.update({ work: `prove ${name}`, detail: `restoring snapshot ${shortId(point.snapshot.id)} into a sandbox` });

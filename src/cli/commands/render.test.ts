@@ -81,6 +81,8 @@ const decided: RestoreData = {
     { aspect: 'disk space', outcome: 'failed', message: '2 GiB to write, 1 GiB free', hint: 'Free some space.' },
   ],
   totalBytes: 2 ** 31,
+  repository: 'local',
+  unread: [],
   report: undefined,
   elapsedMs: 900,
 };
@@ -132,7 +134,7 @@ const proof: Proof = {
   snapshot: id,
   time: '2026-11-20T12:00:00Z',
   outcome: 'failed',
-  message: 'one difference, the first: shop.public.orders has 499 rows instead of 500',
+  message: '1 difference, the first: shop.public.orders has 499 rows instead of 500',
   sandbox: 'PostgreSQL 15.18 at 127.0.0.1:40123',
   durationSeconds: 8.25,
   restoredBytes: 4_000_000,
@@ -144,17 +146,17 @@ const proof: Proof = {
 };
 
 test('a proof names each difference, and decides the exit code', () => {
-  expect(proveCommand.render({ proofs: [proof] }, style)).toMatchInlineSnapshot(`
+  expect(proveCommand.render({ proofs: [proof], unread: [] }, style)).toMatchInlineSnapshot(`
     "failed  database, snapshot 46c536f7, in 8.3 s
-      one difference, the first: shop.public.orders has 499 rows instead of 500
+      1 difference, the first: shop.public.orders has 499 rows instead of 500
       restored 3.8 MiB into PostgreSQL 15.18 at 127.0.0.1:40123
       passed  select count(*) from users: 41
     Difference  Item                Expected  Found
     changed     shop.public.orders       500    499"
   `);
-  expect(proveCommand.exitCode?.({ proofs: [proof, { ...proof, outcome: 'inconclusive' }] })).toBe(20);
-  expect(proveCommand.exitCode?.({ proofs: [{ ...proof, outcome: 'inconclusive' }] })).toBe(21);
-  expect(proveCommand.exitCode?.({ proofs: [{ ...proof, outcome: 'passed' }] })).toBe(0);
+  expect(proveCommand.exitCode?.({ proofs: [proof, { ...proof, outcome: 'inconclusive' }], unread: [] })).toBe(20);
+  expect(proveCommand.exitCode?.({ proofs: [{ ...proof, outcome: 'inconclusive' }], unread: [] })).toBe(21);
+  expect(proveCommand.exitCode?.({ proofs: [{ ...proof, outcome: 'passed' }], unread: [] })).toBe(0);
 });
 
 const pruned: PruneSummary = {

@@ -1,5 +1,6 @@
 // `repository forget`: removes snapshots by id or by keep rules on the command line, as restic's forget does, and with our
 // own rule that the newest proven recovery point stays.
+import { count } from '../../base/count.ts';
 import { AppError } from '../../base/errors.ts';
 import { retentionPolicySchema, type RetentionPolicy } from '../../model/retention.ts';
 import { componentOf } from '../../operations/restore/select-point.ts';
@@ -11,7 +12,6 @@ import { requireConsent } from '../confirmation.ts';
 import { listArgument, listOption, switchOption, textOption } from '../option.ts';
 import { openOne } from '../repository-choice.ts';
 import { decideRetentionOf, retentionTable, type RetainedSnapshot } from '../retention-run.ts';
-import { count } from '../style.ts';
 import { pruneWithProgress, renderPrune, type PruneSummary } from './repository-prune.ts';
 
 export interface ForgetData {

@@ -20,7 +20,7 @@ export interface CreatedRepository {
 export const repositoryInitCommand = defineCommand({
   summary: 'Create a repository',
   details:
-    'The password protects all that will be stored: without it nobody can restore anything. It comes from LIFEBOAT_PASSWORD, from --password-file, from lifeboat.yaml, or is asked for.',
+    'The password protects all that will be stored: without it nobody can restore anything. It comes from lifeboat.yaml, from --password-file, from LIFEBOAT_PASSWORD, or is asked for.',
   examples: [
     'lifeboat repository init --repository /srv/repo --password-file ./password',
     'lifeboat repository init --repository s3://bucket/app --from /srv/repo',

@@ -1,5 +1,6 @@
 // `repository prune`: frees the space of what no snapshot needs any more.
 import { parseByteSize, byteSizeForm } from '../../base/byte-size.ts';
+import { count } from '../../base/count.ts';
 import type { PruneDecision } from '../../repository/prune.ts';
 import { prune } from '../../repository/prune-execute.ts';
 import { defineCommand } from '../command.ts';
@@ -8,7 +9,7 @@ import type { CommandContext } from '../context.ts';
 import { parsedOption, switchOption } from '../option.ts';
 import { openOne } from '../repository-choice.ts';
 import type { Repository } from '../../repository/repository.ts';
-import { bytes, count } from '../style.ts';
+import { bytes } from '../style.ts';
 
 export interface PruneSummary {
   readonly isDryRun: boolean;

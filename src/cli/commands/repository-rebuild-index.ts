@@ -1,8 +1,8 @@
 // `repository rebuild-index`: makes the index anew from the packs, for when index files are lost or damaged.
+import { count } from '../../base/count.ts';
 import { rebuildIndex, type RebuiltIndex } from '../../repository/rebuild-index.ts';
 import { defineCommand } from '../command.ts';
 import { openOne } from '../repository-choice.ts';
-import { count } from '../style.ts';
 
 export const repositoryRebuildIndexCommand = defineCommand({
   summary: 'Make the index anew from the packs',

@@ -1,4 +1,5 @@
 // `repository stats`: how much a repository holds, before and after deduplication and compression.
+import { count } from '../../base/count.ts';
 import { componentOf } from '../../operations/restore/select-point.ts';
 import { loadIndex } from '../../repository/load-index.ts';
 import { loadSnapshots } from '../../repository/snapshot.ts';
@@ -6,7 +7,7 @@ import { computeStats, type RepositoryStats } from '../../repository/stats.ts';
 import { defineCommand } from '../command.ts';
 import { textOption } from '../option.ts';
 import { openFirst } from '../repository-choice.ts';
-import { bytes, count } from '../style.ts';
+import { bytes } from '../style.ts';
 
 export interface StatsData extends RepositoryStats {
   /** Of all files in the store, what no snapshot needs included. */

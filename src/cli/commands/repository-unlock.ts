@@ -1,9 +1,10 @@
 // `repository unlock`: removes locks that dead processes left behind.
+import { count } from '../../base/count.ts';
 import { unlock } from '../../repository/lock.ts';
 import { defineCommand } from '../command.ts';
 import { switchOption } from '../option.ts';
 import { openOne } from '../repository-choice.ts';
-import { ageWords, count } from '../style.ts';
+import { ageWords } from '../style.ts';
 import { table } from '../table.ts';
 
 export interface RemovedLocks {

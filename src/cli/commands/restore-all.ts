@@ -3,14 +3,15 @@
 import { AppError, isAppError } from '../../base/errors.ts';
 import type { Component } from '../../model/component.ts';
 import { decideRestore, type DecidedRestore } from '../../operations/restore/restore.ts';
+import type { PointParts } from '../../operations/restore/recovery-reader.ts';
 import { chooseComponents, requireConfiguration } from '../component-choice.ts';
 import { defineCommand } from '../command.ts';
 import { requireConsent } from '../confirmation.ts';
 import type { CommandContext } from '../context.ts';
 import { failureOf, type Failure } from '../failure.ts';
 import { listArgument, switchOption, textOption } from '../option.ts';
-import { noLock, openPoints, sharedLock, type OpenPoints } from '../recovery-point.ts';
-import { openFirst } from '../repository-choice.ts';
+import { PointSearch, unreadLines, type FoundPoint, type UnreadRepository } from '../point-search.ts';
+import { noLock, openPoints, sharedLock } from '../recovery-point.ts';
 import { snapshotWords } from '../snapshot-argument.ts';
 import { elapsedWords, shortId, wrap, type Style } from '../style.ts';
 import {
@@ -57,12 +58,15 @@ export const restoreAllCommand = defineCommand({
   async run(context, input): Promise<RestoreAllData> {
     const { application } = await requireConfiguration(context);
     const components = byTier(chooseComponents(application, input.names));
-    await using opened = await openFirst(context, input.isDryRun ? 'read' : 'write');
-    await using lock = input.isDryRun ? noLock() : await sharedLock(opened.repository, context);
-    const signal = AbortSignal.any([context.signal, lock.signal]);
-    const requests = components.map(({ name }) => ({ component: name, from: input.from ?? 'latest' }));
-    await using open = await openPoints(opened.repository, requests, signal);
-    const works = await decideAll({ components, open, isDelta: input.isDelta }, { ...context, signal });
+    await using search = new PointSearch(context, input.isDryRun ? 'read' : 'write');
+    const found: FoundPoint[] = [];
+    for (const { name } of components) {
+      found.push(await search.find({ component: name, from: input.from ?? 'latest' }));
+    }
+    await using open = await openAll(found, context, input.isDryRun);
+    const { signal } = open;
+    const parts = { components, found, open, unread: search.unread, isDelta: input.isDelta };
+    const works = await decideAll(parts, { ...context, signal });
     if (input.isDryRun) return { restores: works.map(({ preview }) => withoutReport(preview)) };
     requireAllPossible(works);
     await confirm(works, context, input.isConfirmed);
@@ -70,12 +74,16 @@ export const restoreAllCommand = defineCommand({
     for (const work of works) restores.push(await perform(work, { ...context, signal }));
     return { restores };
   },
-  render: ({ restores }, style) => restores.map((outcome) => renderOutcome(outcome, style)).join('\n'),
+  render: ({ restores }, style) =>
+    [
+      ...restores.map((outcome) => renderOutcome(outcome, style)),
+      ...unreadLines(restores[0]?.unread ?? [], style),
+    ].join('\n'),
   exitCode({ restores }) {
     const failed = restores.find(({ error }) => error !== undefined)?.error;
     if (failed !== undefined) return failed.exitCode;
     if (restores.some(({ report, findings }) => report === undefined && obstacle(findings) !== undefined)) return 1;
-    return restores.some(({ report }) => (report?.problems.length ?? 0) > 0) ? 3 : 0;
+    return restores.some(({ report, unread }) => unread.length > 0 || (report?.problems.length ?? 0) > 0) ? 3 : 0;
   },
 });
 
@@ -84,21 +92,52 @@ function byTier(components: readonly Component[]): readonly Component[] {
   return components.toSorted((left, right) => left.tier.localeCompare(right.tier, 'en'));
 }
 
+interface OpenFound extends AsyncDisposable {
+  readonly points: ReadonlyMap<FoundPoint, PointParts>;
+  /** Aborts when one of the locks is lost. */
+  readonly signal: AbortSignal;
+}
+
+/** Each repository that holds some of them with one lock, one index and one pool. */
+async function openAll(found: readonly FoundPoint[], context: CommandContext, isDryRun: boolean): Promise<OpenFound> {
+  await using stack = new AsyncDisposableStack();
+  const points = new Map<FoundPoint, PointParts>();
+  const signals = [context.signal];
+  for (const [{ repository }, own] of Map.groupBy(found, ({ opened }) => opened)) {
+    const lock = stack.use(isDryRun ? noLock() : await sharedLock(repository, context));
+    signals.push(lock.signal);
+    const requests = own.map(({ snapshot }) => ({ from: snapshot.id }));
+    const open = stack.use(await openPoints(repository, requests, AbortSignal.any(signals)));
+    for (const [at, point] of open.points.entries()) {
+      const one = own[at];
+      if (one !== undefined) points.set(one, point);
+    }
+  }
+  const held = stack.move();
+  return { points, signal: AbortSignal.any(signals), [Symbol.asyncDispose]: () => held.disposeAsync() };
+}
+
+interface Parts {
+  readonly components: readonly Component[];
+  /** In the order of the components. */
+  readonly found: readonly FoundPoint[];
+  readonly open: OpenFound;
+  readonly unread: readonly UnreadRepository[];
+  readonly isDelta: boolean;
+}
+
 async function decideAll(
-  {
-    components,
-    open,
-    isDelta,
-  }: { readonly components: readonly Component[]; readonly open: OpenPoints; readonly isDelta: boolean },
+  { components, found, open, unread, isDelta }: Parts,
   context: CommandContext,
 ): Promise<Work[]> {
   const works: Work[] = [];
   for (const [at, component] of components.entries()) {
-    const point = open.points[at];
-    if (point === undefined) continue;
+    const one = found[at];
+    const point = one && open.points.get(one);
+    if (one === undefined || point === undefined) continue;
     const source = await context.sourceOf(component);
     const decision = await decideRestore({ ...point, source, include: [], exclude: [], isDelta }, context.signal);
-    works.push({ decision, preview: dataOf(point, decision) });
+    works.push({ decision, preview: dataOf(one, decision, unread) });
   }
   return works;
 }
@@ -152,7 +191,8 @@ function renderOutcome(outcome: RestoreOutcome, style: Style): string {
     const lines = [`${style.paint('red', 'failed')} ${target}: ${error.message}`, `hint: ${error.hint}`];
     return lines.flatMap((line) => wrap(line, style.widthColumns)).join('\n');
   }
-  if (report === undefined) return [...decisionLines(outcome, style), 'nothing was done: --dry-run'].join('\n');
+  if (report === undefined)
+    return [...decisionLines({ ...outcome, unread: [] }, style), 'nothing was done: --dry-run'].join('\n');
   const title = `restored ${snapshot.component ?? ''} snapshot ${shortId(snapshot.id)} to ${target} in ${elapsedWords(elapsedMs)}`;
   return [...restoredLines(title, style), ...reportLines(report, style)].join('\n');
 }

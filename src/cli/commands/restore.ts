@@ -1,11 +1,14 @@
 // `restore`: brings a recovery point back, beside or in place. Decides first, shows it, asks where data would be replaced.
+import { count } from '../../base/count.ts';
+import { AppError } from '../../base/errors.ts';
 import type { Finding } from '../../model/finding.ts';
 import { decideRestore, type DecidedRestore, type RestoreReport } from '../../operations/restore/restore.ts';
-import { componentOf } from '../../operations/restore/select-point.ts';
+import { componentOf, type PointRequest } from '../../operations/restore/select-point.ts';
 import { defineCommand } from '../command.ts';
 import { requireConsent } from '../confirmation.ts';
 import type { CommandContext } from '../context.ts';
 import { listOption, requiredArgument, switchOption, textOption } from '../option.ts';
+import { PointSearch, unreadLines, type FoundPoint, type UnreadRepository } from '../point-search.ts';
 import {
   componentLike,
   configuredComponent,
@@ -14,19 +17,8 @@ import {
   sharedLock,
   type OpenPoint,
 } from '../recovery-point.ts';
-import { openFirst } from '../repository-choice.ts';
 import { snapshotWords } from '../snapshot-argument.ts';
-import {
-  bytes,
-  count,
-  elapsedWords,
-  findingLines,
-  plainStyle,
-  shortId,
-  shortTime,
-  wrap,
-  type Style,
-} from '../style.ts';
+import { bytes, elapsedWords, findingLines, plainStyle, shortId, shortTime, wrap, type Style } from '../style.ts';
 
 export interface RestoreData {
   readonly snapshot: { readonly id: string; readonly time: string; readonly component: string | undefined };
@@ -35,6 +27,9 @@ export interface RestoreData {
   readonly steps: readonly string[];
   readonly findings: readonly Finding[];
   readonly totalBytes: number | undefined;
+  /** Which one it came from, and those that could not be looked at. */
+  readonly repository: string;
+  readonly unread: readonly UnreadRepository[];
   /** Absent after a dry run. */
   readonly report: RestoreReport | undefined;
   readonly elapsedMs: number;
@@ -44,6 +39,7 @@ export interface RestoreData {
 export type RestorePreview = Omit<RestoreData, 'report' | 'elapsedMs'>;
 
 const options = {
+  component: textOption('--component <name>', 'the component whose snapshots count, where a snapshot is named'),
   from: textOption('--from <snapshot>', `which recovery point of the component: ${snapshotWords} (default: latest)`),
   to: textOption('--to <target>', 'folder, server URL or database name; where the data came from if absent'),
   include: listOption('--include <path>', 'only these paths, patterns or databases'),
@@ -57,24 +53,27 @@ const options = {
 export const restoreCommand = defineCommand({
   summary: 'Bring data back',
   details:
-    'Names a component of lifeboat.yaml, or a snapshot. Without --to the data goes back to where it came from: files in place, databases beside the old ones, which are then swapped and kept. What would be replaced must be confirmed.',
+    'Names a component, or a snapshot. Looks through all repositories, or that of --repository: for the newest of all that fit, or for the first that has the id; one that cannot be read is left out with a warning (exit code 3). Without --to the data goes back to where it came from: files in place, databases beside the old ones, which are then swapped and kept. What would be replaced must be confirmed.',
   examples: [
     'lifeboat restore uploads --to ./restored',
     'lifeboat restore database --from latest-proven --dry-run',
     'lifeboat restore uploads --from before:2026-11-20 --include /srv/uploads/2026',
     'lifeboat restore latest --to ./restored --repository /srv/repo',
+    'lifeboat restore before:2026-11-20 --component uploads --to ./restored',
   ],
   arguments: { what: requiredArgument('<component|snapshot>', `a component, or ${snapshotWords}`) },
   options,
   isLong: true,
   async run(context, input): Promise<RestoreData> {
     const startMs = context.clock.now();
-    await using opened = await openFirst(context, input.isDryRun ? 'read' : 'write');
-    await using lock = input.isDryRun ? noLock() : await sharedLock(opened.repository, context);
+    await using search = new PointSearch(context, input.isDryRun ? 'read' : 'write');
+    const found = await search.find(await requestOf(input, search, context));
+    const { repository } = found.opened;
+    await using lock = input.isDryRun ? noLock() : await sharedLock(repository, context);
     const signal = AbortSignal.any([context.signal, lock.signal]);
-    await using point = await openPoint(opened.repository, await requestOf(context, input), signal);
+    await using point = await openPoint(repository, { from: found.snapshot.id }, signal);
     const decision = await decide(point, { ...context, signal }, input);
-    const data = dataOf(point, decision);
+    const data = dataOf(found, decision, search.unread);
     if (input.isDryRun) return { ...data, report: undefined, elapsedMs: context.clock.now() - startMs };
     if (decision.replaces !== undefined) {
       if (!input.isConfirmed) context.progress.note(decisionLines(data, plain()).join('\n'));
@@ -89,21 +88,33 @@ export const restoreCommand = defineCommand({
     const { report, elapsedMs } = data;
     if (report === undefined) return [...decisionLines(data, style), 'nothing was done: --dry-run'].join('\n');
     const title = `restored snapshot ${shortId(data.snapshot.id)} to ${data.target} in ${elapsedWords(elapsedMs)}`;
-    return [...restoredLines(title, style), ...reportLines(report, style)].join('\n');
+    return [...restoredLines(title, style), ...reportLines(report, style), ...unreadLines(data.unread, style)].join(
+      '\n',
+    );
   },
-  exitCode({ report, findings }) {
-    if (report === undefined) return findings.some(({ outcome }) => outcome === 'failed') ? 1 : 0;
-    return report.problems.length > 0 ? 3 : 0;
+  exitCode({ report, findings, unread }) {
+    if (report === undefined && findings.some(({ outcome }) => outcome === 'failed')) return 1;
+    return unread.length > 0 || (report?.problems.length ?? 0) > 0 ? 3 : 0;
   },
 });
 
 type Input = Parameters<typeof restoreCommand.run>[1];
 
-/** A component's name wins over the digits of an id; `./…` never is one. */
-async function requestOf(context: CommandContext, { what, from }: Pick<Input, 'what' | 'from'>) {
+/** Components of the configuration, else those that the snapshots themselves name, else snapshots. */
+async function requestOf(
+  { what, from, component }: Pick<Input, 'what' | 'from' | 'component'>,
+  search: PointSearch,
+  context: CommandContext,
+): Promise<PointRequest> {
+  if (component !== undefined && from !== undefined) {
+    throw new AppError('USAGE', `'${what}' and --from both name a snapshot of ${component}`, {
+      hint: `Write 'lifeboat restore ${component} --from <snapshot>'.`,
+    });
+  }
+  if (component !== undefined) return { component, from: what };
+  if (from !== undefined) return { component: what, from };
   const components = (await context.findConfiguration())?.application.components ?? [];
-  if (components.some(({ name }) => name === what)) return { component: what, from: from ?? 'latest' };
-  return from === undefined ? { from: what } : { component: what, from };
+  return components.some(({ name }) => name === what) ? { component: what, from: 'latest' } : search.meaningOf(what);
 }
 
 async function decide(point: OpenPoint, context: CommandContext, input: Input): Promise<DecidedRestore> {
@@ -115,23 +126,37 @@ async function decide(point: OpenPoint, context: CommandContext, input: Input): 
   return decideRestore({ ...point, source, to, base, include, exclude, isDelta }, context.signal);
 }
 
-export function dataOf({ snapshot }: Pick<OpenPoint, 'snapshot'>, decision: DecidedRestore): RestorePreview {
+export function dataOf(
+  { snapshot, opened }: FoundPoint,
+  decision: DecidedRestore,
+  unread: readonly UnreadRepository[],
+): RestorePreview {
   const { target, replaces, steps, findings, totalBytes } = decision;
   const { id, time } = snapshot;
-  return { snapshot: { id, time, component: componentOf(snapshot) }, target, replaces, steps, findings, totalBytes };
+  return {
+    snapshot: { id, time, component: componentOf(snapshot) },
+    target,
+    replaces,
+    steps,
+    findings,
+    totalBytes,
+    repository: opened.settings.name,
+    unread,
+  };
 }
 
 /** For the question, which goes to the terminal before the result does. */
 export const plain = (): Style => plainStyle({ timeZone: Temporal.Now.timeZoneId() });
 
 export function decisionLines(data: RestorePreview, style: Style): string[] {
-  const { snapshot, target, replaces, steps, findings, totalBytes } = data;
+  const { snapshot, target, replaces, steps, findings, totalBytes, unread } = data;
   const whose = snapshot.component === undefined ? '' : ` of ${snapshot.component}`;
   const size = totalBytes === undefined ? '' : `, ${bytes(totalBytes)}`;
   return [
     `snapshot ${shortId(snapshot.id)}${whose} from ${shortTime(snapshot.time, style)}${size}`,
     `target   ${target}`,
     `replaces ${replaces ?? 'nothing'}`,
+    ...unreadLines(unread, style),
     ...steps.flatMap((step, at) => wrap(`${at + 1}. ${step}`, style.widthColumns - 2)).map((line) => `  ${line}`),
     ...findingLines(findings, style),
   ];

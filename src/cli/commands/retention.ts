@@ -1,5 +1,6 @@
 // `retention`: removes what the policies no longer keep, and frees its space. The newest proven recovery point of a
 // component always stays.
+import { count } from '../../base/count.ts';
 import type { RepositorySettings } from '../../model/repository-settings.ts';
 import { forgetSnapshots } from '../../repository/forget.ts';
 import { defineCommand } from '../command.ts';
@@ -8,7 +9,7 @@ import { requireConsent } from '../confirmation.ts';
 import type { CommandContext } from '../context.ts';
 import { switchOption } from '../option.ts';
 import { decideRetentionOf, policyIn, retentionTable, type RetainedSnapshot } from '../retention-run.ts';
-import { count, type Style } from '../style.ts';
+import { type Style } from '../style.ts';
 import { pruneWithProgress, renderPrune, type PruneSummary } from './repository-prune.ts';
 
 interface RepositoryRetention {

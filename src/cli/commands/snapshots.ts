@@ -1,11 +1,16 @@
 // `snapshots`: lists what there is to restore, newest last.
+import { count } from '../../base/count.ts';
+import { newestProofs, type Proof } from '../../model/proof.ts';
+import { verifiedTrees, type Verified } from '../../model/verification.ts';
 import type { StoredSnapshot } from '../../repository/snapshot.ts';
 import { loadSnapshots } from '../../repository/snapshot.ts';
 import { defineCommand } from '../command.ts';
 import { listOption, parsedOption, textOption } from '../option.ts';
+import { loadProofs } from '../proofs.ts';
+import { loadVerifications } from '../verifications.ts';
 import { componentOf } from '../../operations/restore/select-point.ts';
 import { summaryNumber } from '../snapshot-summary.ts';
-import { bytes, count, shortId, shortTime } from '../style.ts';
+import { bytes, shortId, shortTime } from '../style.ts';
 import { table } from '../table.ts';
 
 interface ListedSnapshot {
@@ -19,6 +24,10 @@ interface ListedSnapshot {
   readonly sizeBytes: number | undefined;
   readonly storedBytes: number | undefined;
   readonly tree: string;
+  /** The newest of this tree. */
+  readonly proof: Pick<Proof, 'outcome' | 'time'> | undefined;
+  /** Newest first. */
+  readonly verifications: readonly Verified[];
 }
 
 export interface SnapshotList {
@@ -57,10 +66,14 @@ export const snapshotsCommand = defineCommand({
           (host === undefined || snapshot.hostname === host) &&
           tags.every((tag) => snapshot.tags.includes(tag)),
       );
+      const known = {
+        proofs: newestProofs(await loadProofs(opened.repository, context.signal)),
+        verified: verifiedTrees(await loadVerifications(opened.repository, context.signal)),
+      };
       repositories.push({
         name: settings.name,
         location: opened.repository.store.properties.location,
-        snapshots: fitting.slice(last === undefined ? 0 : -last).map(listed),
+        snapshots: fitting.slice(last === undefined ? 0 : -last).map((snapshot) => listed(snapshot, known)),
       });
     }
     return { repositories };
@@ -96,8 +109,15 @@ function whatOf({ description, tags, paths }: Pick<ListedSnapshot, 'description'
   return `${description ?? paths.join(', ')}${labels}`;
 }
 
-function listed(snapshot: StoredSnapshot): ListedSnapshot {
+function listed(
+  snapshot: StoredSnapshot,
+  {
+    proofs,
+    verified,
+  }: { readonly proofs: ReadonlyMap<string, Proof>; readonly verified: ReadonlyMap<string, readonly Verified[]> },
+): ListedSnapshot {
   const { id, time, hostname: host, paths, tags, description, tree } = snapshot;
+  const proof = proofs.get(tree);
   return {
     id,
     time,
@@ -109,5 +129,7 @@ function listed(snapshot: StoredSnapshot): ListedSnapshot {
     sizeBytes: summaryNumber(snapshot, 'total_bytes_processed'),
     storedBytes: summaryNumber(snapshot, 'data_added_packed'),
     tree,
+    proof: proof && { outcome: proof.outcome, time: proof.time },
+    verifications: verified.get(tree) ?? [],
   };
 }

@@ -20,9 +20,22 @@ const good: StatusData = {
       rpo: 'met',
       sizeBytes: 1_500_000_000,
       proof: { outcome: 'passed', time: '2026-11-19T12:00:00Z', message: '12 items came back' },
+      verified: undefined,
     },
   ],
-  repositories: [{ name: 'local', location: '/srv/backups', snapshots: 14, storedBytes: 1e9, problem: undefined }],
+  repositories: [
+    {
+      name: 'local',
+      location: '/srv/backups',
+      snapshots: 14,
+      storedBytes: 1e9,
+      verifications: [
+        { level: 'structure', time: '2026-11-20T10:00:00Z' },
+        { level: 'data', time: '2026-11-18T08:00:00Z' },
+      ],
+      problem: undefined,
+    },
+  ],
 };
 const [database] = good.components;
 if (database === undefined) throw new Error('the sample lacks its component');
@@ -45,6 +58,7 @@ const late: StatusData = {
       location: 's3://bucket/app',
       snapshots: undefined,
       storedBytes: undefined,
+      verifications: [],
       problem: 'no answer',
     },
   ],
@@ -74,7 +88,8 @@ describe('status', () => {
       Component  Newest      RPO     Proven            Size  Snapshots
       database   2h 12m ago  met 1d  passed 1d ago  1.4 GiB         14
 
-      repository local: 14 snapshots at /srv/backups"
+      repository local: 14 snapshots at /srv/backups
+        verified: structure 2h ago, all data 2d 4h ago"
     `);
   });
 

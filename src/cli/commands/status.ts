@@ -1,8 +1,10 @@
 // `status`: can we recover now, to when, and when was that proven? Read from the repositories themselves; what could not be
 // read is unknown, never assumed.
+import { count } from '../../base/count.ts';
 import { formatDuration } from '../../base/duration.ts';
 import { isAppError } from '../../base/errors.ts';
 import { newestProofs, type Proof } from '../../model/proof.ts';
+import { reachWords, standing, verifiedTrees, type Verified } from '../../model/verification.ts';
 import { componentOf } from '../../operations/restore/select-point.ts';
 import { loadSnapshots, type StoredSnapshot } from '../../repository/snapshot.ts';
 import { defineCommand } from '../command.ts';
@@ -10,7 +12,8 @@ import type { CommandContext } from '../context.ts';
 import { listArgument } from '../option.ts';
 import { loadProofs } from '../proofs.ts';
 import { summaryNumber } from '../snapshot-summary.ts';
-import { ageWords, bytes, count, wrap, type Paint, type Style } from '../style.ts';
+import { loadVerifications } from '../verifications.ts';
+import { ageWords, bytes, wrap, type Paint, type Style } from '../style.ts';
 import { table } from '../table.ts';
 
 /** `none`: no RPO was promised. */
@@ -26,6 +29,10 @@ export interface ComponentStatus {
   readonly rpo: RpoState;
   readonly sizeBytes: number | undefined;
   readonly proof: Pick<Proof, 'outcome' | 'time' | 'message'> | undefined;
+  /** The newest snapshot that a verification found intact. */
+  readonly verified:
+    | { readonly id: string; readonly time: string; readonly verifications: readonly Verified[] }
+    | undefined;
 }
 
 export interface RepositoryStatus {
@@ -33,6 +40,8 @@ export interface RepositoryStatus {
   readonly location: string;
   readonly snapshots: number | undefined;
   readonly storedBytes: number | undefined;
+  /** Of the repository as a whole, newest first. */
+  readonly verifications: readonly Verified[];
   readonly problem: string | undefined;
 }
 
@@ -94,6 +103,7 @@ interface ReadRepository {
     readonly snapshot: StoredSnapshot;
   }[];
   readonly proofs: ReadonlyMap<string, Proof>;
+  readonly verified: ReadonlyMap<string, readonly Verified[]>;
 }
 
 async function readRepository(
@@ -105,18 +115,32 @@ async function readRepository(
     await using opened = await context.openRepository(settings, 'read');
     const all = await loadSnapshots(opened.repository, context.signal);
     const proofs = newestProofs(await loadProofs(opened.repository, context.signal));
+    const records = await loadVerifications(opened.repository, context.signal);
     const storedBytes = all.reduce((sum, each) => sum + (summaryNumber(each, 'data_added_packed') ?? 0), 0);
     const snapshots = all.map((snapshot) => ({
       component: componentOf(snapshot) ?? snapshot.hostname,
       repository: name,
       snapshot,
     }));
-    return { status: { name, location, snapshots: all.length, storedBytes, problem: undefined }, snapshots, proofs };
+    return {
+      status: {
+        name,
+        location,
+        snapshots: all.length,
+        storedBytes,
+        verifications: standing(records),
+        problem: undefined,
+      },
+      snapshots,
+      proofs,
+      verified: verifiedTrees(records),
+    };
   } catch (error) {
     context.signal.throwIfAborted();
     if (!isAppError(error)) throw error;
-    const status = { name, location, snapshots: undefined, storedBytes: undefined, problem: error.message };
-    return { status, snapshots: [], proofs: new Map() };
+    const unknown = { snapshots: undefined, storedBytes: undefined, verifications: [] };
+    const status = { name, location, ...unknown, problem: error.message };
+    return { status, snapshots: [], proofs: new Map(), verified: new Map() };
   }
 }
 
@@ -136,6 +160,8 @@ function statusOf(
   const ageMs = newest === undefined ? undefined : Math.max(0, nowMs - timeOf(newest.snapshot));
   const isComplete = read.every(({ status }) => status.problem === undefined);
   const proofs = own.flatMap(({ snapshot }) => read.flatMap((each) => each.proofs.get(snapshot.tree) ?? []));
+  const verificationsOf = (tree: string): readonly Verified[] => read.flatMap((each) => each.verified.get(tree) ?? []);
+  const verified = own.findLast(({ snapshot }) => verificationsOf(snapshot.tree).length > 0)?.snapshot;
   const proof = proofs.toSorted((left, right) => Date.parse(left.time) - Date.parse(right.time)).at(-1);
   return {
     name,
@@ -147,6 +173,11 @@ function statusOf(
     rpo: rpoState({ ageMs, rpoMs, isComplete }),
     sizeBytes: newest && summaryNumber(newest.snapshot, 'total_bytes_processed'),
     proof: proof && { outcome: proof.outcome, time: proof.time, message: proof.message },
+    verified: verified && {
+      id: verified.id,
+      time: verified.time,
+      verifications: verificationsOf(verified.tree),
+    },
   };
 }
 
@@ -205,8 +236,16 @@ function proofWords({ proof }: ComponentStatus, style: Style): string {
   return style.paint(proofPaints[proof.outcome], `${proof.outcome} ${ageWords(proof.time, style)}`);
 }
 
-function repositoryLines({ name, location, snapshots, problem }: RepositoryStatus, style: Style): string[] {
+function repositoryLines(
+  { name, location, snapshots, verifications, problem }: RepositoryStatus,
+  style: Style,
+): string[] {
   if (problem !== undefined)
     return wrap(`repository ${name}: ${style.paint('yellow', 'unknown')}: ${problem}`, style.widthColumns);
-  return wrap(`repository ${name}: ${count(snapshots ?? 0, 'snapshot')} at ${location}`, style.widthColumns);
+  const verified = verifications.map((each) => `${reachWords(each)} ${ageWords(each.time, style)}`).join(', ');
+  const words = verified === '' ? 'never verified' : `verified: ${verified}`;
+  return [
+    ...wrap(`repository ${name}: ${count(snapshots ?? 0, 'snapshot')} at ${location}`, style.widthColumns),
+    ...wrap(words, style.widthColumns - 2).map((line) => `  ${line}`),
+  ];
 }

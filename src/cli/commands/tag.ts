@@ -1,4 +1,5 @@
 // `tag`: adds, removes or replaces tags of snapshots.
+import { count } from '../../base/count.ts';
 import { AppError } from '../../base/errors.ts';
 import { selectPoint } from '../../operations/restore/select-point.ts';
 import { rewriteTags, type RewrittenSnapshot } from '../../repository/rewrite-tags.ts';
@@ -6,7 +7,7 @@ import { loadSnapshots } from '../../repository/snapshot.ts';
 import { defineCommand } from '../command.ts';
 import { listArgument, listOption, textOption } from '../option.ts';
 import { openOne } from '../repository-choice.ts';
-import { count, shortId } from '../style.ts';
+import { shortId } from '../style.ts';
 
 export interface TagData {
   readonly changed: readonly RewrittenSnapshot[];

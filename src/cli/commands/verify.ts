@@ -1,18 +1,23 @@
 // `verify` and `repository verify`: is what is stored intact? Structure always, data on request, all of it or a sample that
 // covers everything in so many runs.
 import type { RepositorySettings } from '../../model/repository-settings.ts';
+import type { VerificationRecord } from '../../model/verification.ts';
 import { verifyRepository, type VerifyResult } from '../../repository/verify.ts';
+import { count } from '../../base/count.ts';
 import { isAppError } from '../../base/errors.ts';
 import { defineCommand } from '../command.ts';
 import { failureOf, type Failure } from '../failure.ts';
 import type { CommandContext } from '../context.ts';
 import { parsedOption, switchOption } from '../option.ts';
-import { bytes, count, elapsedWords, wrap, type Style } from '../style.ts';
+import { saveVerification } from '../verifications.ts';
+import { bytes, elapsedWords, wrap, type Style } from '../style.ts';
 
-interface RepositoryVerification extends VerifyResult {
+interface RepositoryVerification extends Omit<VerifyResult, 'roots'> {
   readonly repository: string;
   readonly level: 'structure' | 'data';
   readonly elapsedMs: number;
+  /** Why the good outcome could not be recorded in the repository. */
+  readonly unrecorded?: string | undefined;
 }
 
 interface FailedVerification extends Pick<Failure, 'code' | 'message' | 'hint' | 'exitCode'> {
@@ -33,7 +38,7 @@ interface Sample {
 export const verifyCommand = defineCommand({
   summary: 'Verify that what is stored is intact',
   details:
-    "Checks that every file is there and has its size, and that every snapshot has all it needs; with --read-data every byte is read, opened and compared with its hash. --sample 1/7, 2/7 … 7/7 read everything in seven runs. Exit code 20: something is damaged. Whether data comes back is told by 'prove'.",
+    "Checks that every file is there and has its size, and that every snapshot has all it needs; with --read-data every byte is read, opened and compared with its hash. --sample 1/7, 2/7 … 7/7 read everything in seven runs. A good outcome is recorded in the repository: 'status' and 'snapshots' show it, and 'retention' keeps the newest verified snapshot where none is proven. Exit code 20: something is damaged. Whether data comes back is told by 'prove'.",
   examples: [
     'lifeboat verify',
     'lifeboat verify --read-data',
@@ -95,7 +100,7 @@ async function verifyOne(
   const startMs = clock.now();
   await using opened = await context.openRepository(settings, 'uncached');
   const work = `verify ${settings.name}`;
-  const result = await verifyRepository(opened.repository, {
+  const { roots, ...result } = await verifyRepository(opened.repository, {
     level,
     sample,
     signal,
@@ -109,13 +114,25 @@ async function verifyOne(
       );
     },
   });
-  return { repository: settings.name, level, elapsedMs: clock.now() - startMs, ...result };
+  const outcome = { repository: settings.name, level, elapsedMs: clock.now() - startMs, ...result };
+  if (result.errors > 0) return outcome;
+  const record: VerificationRecord = {
+    version: 1,
+    time: new Date(startMs).toISOString(),
+    level: sample === undefined ? level : 'sample',
+    sample,
+    trees: [...roots],
+    packsRead: result.counts.packsRead,
+    bytesRead: result.counts.bytesRead,
+    program: `lifeboat ${context.programVersion}`,
+  };
+  return { ...outcome, unrecorded: await saveVerification(opened.repository, record, signal) };
 }
 
 const findingsShownMax = 50;
 
 function renderVerification(
-  { repository, level, elapsedMs, findings, errors, notes, counts }: RepositoryVerification,
+  { repository, level, elapsedMs, findings, errors, notes, counts, unrecorded }: RepositoryVerification,
   style: Style,
 ): string {
   const verdict =
@@ -134,6 +151,8 @@ function renderVerification(
     const mark = severity === 'error' ? style.paint('red', 'error') : style.paint('dim', 'note');
     lines.push(...wrap(`${mark} ${where}: ${message}`, style.widthColumns - 2).map((line) => `  ${line}`));
   }
+  if (unrecorded !== undefined)
+    lines.push(...wrap(`not recorded in the repository: ${unrecorded}`, style.widthColumns));
   if (errors > findingsShownMax) lines.push(`  and more: --json lists them`);
   if (notes > 0 && !style.isVerbose) lines.push(`  ${count(notes, 'note')} that cost no data (--verbose shows them)`);
   if (errors > 0) {

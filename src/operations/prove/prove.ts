@@ -1,5 +1,6 @@
 // A proof: restore a recovery point into a throw-away place, compare what came back with what was backed up, run the
 // configured checks. Three outcomes: passed, failed, inconclusive. The place is cleaned away in any case.
+import { count } from '../../base/count.ts';
 import { isAppError, messageOf } from '../../base/errors.ts';
 import { compareFingerprints } from '../../model/fingerprint.ts';
 import { differencesMax, type Proof, type ProofOutcome } from '../../model/proof.ts';
@@ -88,8 +89,7 @@ function judge(evidence: Evidence): { outcome: ProofOutcome; message: string } {
   const { differences, checks, compared, rows, incomparable } = evidence;
   const first = differences[0];
   if (first !== undefined) {
-    const count = differences.length === 1 ? 'one difference' : `${differences.length} differences`;
-    return { outcome: 'failed', message: `${count}, the first: ${describe(first)}` };
+    return { outcome: 'failed', message: `${count(differences.length, 'difference')}, the first: ${describe(first)}` };
   }
   const failed = checks.find(({ outcome }) => outcome === 'failed');
   if (failed !== undefined) return { outcome: 'failed', message: `the check '${failed.check}' found ${failed.value}` };
@@ -97,14 +97,17 @@ function judge(evidence: Evidence): { outcome: ProofOutcome; message: string } {
   const unclear = checks.find(({ outcome }) => outcome === 'inconclusive');
   if (unclear !== undefined)
     return { outcome: 'inconclusive', message: `the check '${unclear.check}': ${unclear.value}` };
-  return { outcome: 'passed', message: `${compared} items with ${rows} rows came back as they were` };
+  return {
+    outcome: 'passed',
+    message: `${count(compared, 'item')} with ${count(rows, 'row')} came back as ${compared === 1 ? 'it was' : 'they were'}`,
+  };
 }
 
 function describe({ name, kind, rowsExpected, rowsFound, detail }: Evidence['differences'][number]): string {
   if (detail !== undefined) return `${name}: ${detail}`;
   if (kind === 'changed' && rowsExpected === rowsFound)
-    return `${name} has ${rowsFound} rows as it should, but not the same`;
-  return `${name} has ${rowsFound} rows instead of ${rowsExpected}${kind === 'changed' ? '' : ` (${kind})`}`;
+    return `${name} has ${count(rowsFound, 'row')} as it should, but not the same`;
+  return `${name} has ${count(rowsFound, 'row')} instead of ${rowsExpected}${kind === 'changed' ? '' : ` (${kind})`}`;
 }
 
 async function proveService(

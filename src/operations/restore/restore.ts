@@ -1,7 +1,8 @@
 // One way to restore, whatever the source: a decision that says what would happen, and an execution that does it.
 import { resolve } from 'node:path';
-import { AppError } from '../../base/errors.ts';
 import { formatByteSize } from '../../base/byte-size.ts';
+import { count } from '../../base/count.ts';
+import { AppError } from '../../base/errors.ts';
 import type { Finding } from '../../model/finding.ts';
 import type { Source } from '../../sources/source.ts';
 import { recoveryReader, type PointParts } from './recovery-reader.ts';
@@ -81,7 +82,7 @@ async function decideTree(request: RestoreRequest, signal: AbortSignal): Promise
   };
   const decision = await decideTreeRestore(indexed, tree, signal);
   const { files, folders, others, totalBytes, target, findings, replaces } = decision;
-  const step = `write ${files + others} files in ${folders} folders (${formatByteSize(totalBytes)}) below ${target}`;
+  const step = `write ${count(files + others, 'file')} in ${count(folders, 'folder')} (${formatByteSize(totalBytes)}) below ${target}`;
   return {
     target,
     replaces,
@@ -99,11 +100,11 @@ async function decideTree(request: RestoreRequest, signal: AbortSignal): Promise
 function reportOf(result: TreeRestoreResult, target: string): RestoreReport {
   const { files, bytes, writtenBytes, problems, ownersRefused } = result;
   const restored = [
-    `${files} files (${formatByteSize(bytes)}) below ${target}, ${formatByteSize(writtenBytes)} of them written`,
+    `${count(files, 'file')} (${formatByteSize(bytes)}) below ${target}, ${formatByteSize(writtenBytes)} of them written`,
   ];
   const owners = {
     path: target,
-    message: `the owner of ${ownersRefused} entries was not restored: only root may give files away`,
+    message: `the owner of ${count(ownersRefused, 'entry', 'entries')} was not restored: only root may give files away`,
   };
   return { restored, bytes, problems: ownersRefused > 0 ? [...problems, owners] : problems };
 }
@@ -132,8 +133,8 @@ async function decideService(
             step = decision.steps[index] ?? step;
             onProgress({ step, bytes });
           },
-          bytes(count) {
-            bytes += count;
+          bytes(more) {
+            bytes += more;
             onProgress({ step, bytes });
           },
         },

@@ -4,6 +4,7 @@ import { statfs } from 'node:fs/promises';
 import { accessSync, constants, lstatSync, realpathSync, statSync, type Stats } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { fsPath, nameFromBytes } from '../../base/byte-name.ts';
+import { count } from '../../base/count.ts';
 import { errnoOf } from '../../base/errors.ts';
 import { formatByteSize } from '../../base/byte-size.ts';
 import type { Finding } from '../../model/finding.ts';
@@ -195,11 +196,10 @@ function contentFinding(
 function damageFinding(unreadable: readonly string[]): Finding | undefined {
   const [first] = unreadable;
   if (first === undefined) return undefined;
-  const count = unreadable.length === 1 ? 'one folder' : `${unreadable.length} folders`;
   return {
     aspect: 'repository',
     outcome: 'warning',
-    message: `${count} of the snapshot can't be read and will not come back: ${first}`,
+    message: `${count(unreadable.length, 'folder')} of the snapshot can't be read and will not come back: ${first}`,
     hint: 'Restore the rest; look for the folder in an older snapshot or in a copy of the repository.',
   };
 }

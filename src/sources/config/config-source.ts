@@ -3,6 +3,7 @@
 import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { count } from '../../base/count.ts';
 import { AppError, errnoOf, isAppError } from '../../base/errors.ts';
 import { readMetadata } from '../../base/file-metadata.ts';
 import type { JsonObject } from '../../base/json.ts';
@@ -133,7 +134,7 @@ async function* checkConfig(
 
 function filesFinding({ files, unmatched }: FoundFiles): Finding {
   const aspect = 'files';
-  if (unmatched.length === 0) return { aspect, outcome: 'passed', message: `${files.length} files are found` };
+  if (unmatched.length === 0) return { aspect, outcome: 'passed', message: `${count(files.length, 'file')} found` };
   return {
     aspect,
     outcome: 'warning',

@@ -1,7 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { createCipheriv, createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { chmod, mkdir, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { describe, expect, test } from 'vitest';
@@ -33,6 +33,27 @@ test.each([1024 * 1024, 2 * 1024 * 1024 + 5, 20_000_001])(
   },
 );
 const modeOf = async (path: string): Promise<number> => (await stat(path)).mode & 0o777;
+
+test('leftovers of writes that were cut short are never listed, and removed when they are old', async () => {
+  await using folder = await temporaryFolder();
+  await using store = localStore(folder.path);
+  await store.put('data/ab/abcd', [bytes]);
+  await store.put('notes/proof/11/aa', [bytes]);
+  const nowMs = Date.parse('2026-11-20T12:00:00Z');
+  const leftovers = ['data/ab/abcd-tmp-1', 'data/ab/cdef-tmp-2', 'config-tmp-3', 'notes/proof/11/aa-tmp-4'];
+  for (const [at, name] of leftovers.entries()) {
+    await writeFile(join(folder.path, name), 'cut');
+    const writtenMs = nowMs - at * 3_600_000;
+    await utimes(join(folder.path, name), writtenMs / 1000, writtenMs / 1000);
+  }
+  const names = async () => (await Array.fromAsync(store.list(''), ({ name }) => name)).toSorted();
+  expect(await names()).toEqual(['data/ab/abcd', 'notes/proof/11/aa']);
+  expect(await store.removeUnfinished?.(nowMs - 3_600_000)).toBe(2);
+  expect((await readdir(folder.path, { recursive: true })).filter((name) => name.includes('-tmp-')).toSorted()).toEqual(
+    leftovers.slice(0, 2),
+  );
+  expect(await names()).toEqual(['data/ab/abcd', 'notes/proof/11/aa']);
+});
 
 describe('permissions', () => {
   test('files are read-only and folders closed to others', async () => {

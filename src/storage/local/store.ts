@@ -77,6 +77,8 @@ export function localStore(path: string, options: LocalStoreOptions = {}): Store
       }
     },
 
+    removeUnfinished: (writtenBeforeMs, { signal } = {}) => removeUnfinishedIn(root, writtenBeforeMs, signal),
+
     async [Symbol.asyncDispose]() {},
   };
 }
@@ -164,6 +166,48 @@ async function* listFolder(root: string, prefix: string, walk: Walk): AsyncGener
   for (const folder of folders) yield* listFolder(root, folder, { ...walk, depth: walk.depth + 1 });
 }
 
+async function removeUnfinishedIn(
+  root: string,
+  writtenBeforeMs: number,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  let removed = 0;
+  try {
+    for await (const file of unfinishedFiles(root, { depth: 0, signal })) {
+      const found = await statIfThere(file);
+      if (found === undefined || found.mtimeMs >= writtenBeforeMs) continue;
+      await unlink(file);
+      removed += 1;
+    }
+  } catch (error) {
+    throw storeErrorOfFile(error, `remove what was left unfinished in ${root}`);
+  }
+  return removed;
+}
+
+/** Links to folders are entered as listings enter them; a link itself is nothing that we leave behind. */
+async function* unfinishedFiles(folder: string, walk: Walk): AsyncGenerator<string> {
+  throwIfAborted(walk.signal);
+  if (walk.depth > depthMax) return;
+  for (const entry of await readFolder(folder)) {
+    const path = join(folder, entry.name);
+    if (entry.isFile()) {
+      if (isUnfinished(entry.name)) yield path;
+    } else if (entry.isDirectory() || (await statIfThere(path))?.isDirectory() === true) {
+      yield* unfinishedFiles(path, { ...walk, depth: walk.depth + 1 });
+    }
+  }
+}
+
+async function statIfThere(path: string) {
+  try {
+    return await statFile(path);
+  } catch (error) {
+    if (['ENOENT', 'ELOOP'].includes(errnoOf(error) ?? '')) return undefined;
+    throw error;
+  }
+}
+
 async function readFolder(path: string) {
   try {
     return await readdir(path, { withFileTypes: true });
@@ -179,12 +223,7 @@ type Found =
 
 /** Follows links, since people move `data` to a bigger disk; nothing for what vanished or is neither file nor folder. */
 async function lookAt(root: string, name: string): Promise<Found | undefined> {
-  try {
-    const found = await statFile(join(root, name));
-    if (found.isDirectory()) return { kind: 'folder', prefix: `${name}/` };
-    return found.isFile() ? { kind: 'object', info: { name, sizeBytes: found.size } } : undefined;
-  } catch (error) {
-    if (['ENOENT', 'ELOOP'].includes(errnoOf(error) ?? '')) return undefined;
-    throw error;
-  }
+  const found = await statIfThere(join(root, name));
+  if (found?.isDirectory() === true) return { kind: 'folder', prefix: `${name}/` };
+  return found?.isFile() === true ? { kind: 'object', info: { name, sizeBytes: found.size } } : undefined;
 }

@@ -1,8 +1,8 @@
 // Looks at a bucket the way one does when uploads fail: who am I, may I see the bucket, is the clock right, are overwritten
 // objects kept. Reports; changes nothing.
-import { GetBucketVersioningCommand, ListObjectsV2Command } from '@aws-sdk/client-s3';
+import { GetBucketVersioningCommand, ListObjectsV2Command, S3ServiceException } from '@aws-sdk/client-s3';
 import type { Clock } from '../../base/clock.ts';
-import { formatDuration } from '../../base/duration.ts';
+import { formatAge } from '../../base/duration.ts';
 import { messageOf } from '../../base/errors.ts';
 import { throwIfAborted } from '../interruption.ts';
 import type { S3Location } from '../location.ts';
@@ -20,17 +20,25 @@ export interface BucketAspect {
 const clockSkewMaxMs = 15 * 60_000;
 const answerWaitMaxMs = 10_000;
 
+export interface ReportOptions {
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  /** Where the credentials in `at` come from, for people: `lifeboat.yaml`. The SDK says it of those it finds itself. */
+  readonly keyOrigin?: string | undefined;
+}
+
 type Client = ReturnType<typeof createClient>;
 
 export async function* reportBucket(
   at: S3Location,
-  { clock, signal }: { readonly clock: Clock; readonly signal: AbortSignal },
+  { clock, signal, keyOrigin }: ReportOptions,
 ): AsyncGenerator<BucketAspect> {
   const client = createClient(at.client);
   try {
+    const listed = listOne(client, at, signal);
     for (const look of [identity, clockSkew, listing, versioning]) {
       throwIfAborted(signal);
-      yield await look({ client, at, clock, signal });
+      yield await look({ client, at, clock, signal, listed, keyOrigin });
     }
   } finally {
     client.destroy();
@@ -42,21 +50,66 @@ interface Looking {
   readonly at: S3Location;
   readonly clock: Clock;
   readonly signal: AbortSignal;
+  readonly listed: Promise<Listed>;
+  readonly keyOrigin: string | undefined;
 }
 
-/** Which key is used is what mix-ups are about; its secret is never shown. */
-async function identity({ client }: Looking): Promise<BucketAspect> {
+/** Which key is used, where it comes from, and whether the server knows it: what mix-ups are about. */
+async function identity({ client, at, listed, keyOrigin }: Looking): Promise<BucketAspect> {
   const aspect = 'credentials';
+  let who: string;
   try {
-    const { accessKeyId, accountId } = await client.config.credentials();
-    const account = accountId === undefined ? '' : ` of account ${accountId}`;
-    const region = await client.config.region();
-    return { aspect, outcome: 'passed', message: `access key ${accessKeyId}${account}, region ${region}` };
+    who = await keyWords(client, keyOrigin);
   } catch (error) {
     const hint = 'Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, or a role of the machine.';
     return { aspect, outcome: 'failed', message: messageOf(error), hint };
   }
+  const { error } = await listed;
+  const verdict = verdictOf(error);
+  if (verdict === 'accepted') return { aspect, outcome: 'passed', message: `${who}: a signed request is accepted` };
+  const { message, hint } = storeErrorOfS3(error, `sign a request to s3://${at.bucket}`);
+  const outcome = verdict === 'refused' ? 'failed' : 'inconclusive';
+  return { aspect, outcome, message: `${who}: ${message}`, hint };
 }
+
+/** An answer that the key may not do this, or that there is no such bucket, comes after the signature was found good. */
+function verdictOf(error: unknown): 'accepted' | 'refused' | 'unknown' {
+  if (error === undefined) return 'accepted';
+  if (!(error instanceof S3ServiceException)) return 'unknown';
+  if (refusals.includes(error.name)) return 'refused';
+  return ['AccessDenied', 'AllAccessDisabled', 'NoSuchBucket'].includes(error.name) ? 'accepted' : 'unknown';
+}
+
+const refusals = [
+  'InvalidAccessKeyId',
+  'SignatureDoesNotMatch',
+  'ExpiredToken',
+  'InvalidToken',
+  'InvalidClientTokenId',
+  'TokenRefreshRequired',
+];
+
+/** The end of a key tells it from others; the whole of it need not stand in a log. */
+async function keyWords(client: Client, keyOrigin: string | undefined): Promise<string> {
+  const credentials = await client.config.credentials();
+  const { accessKeyId, accountId, $source: source = {} } = credentials as typeof credentials & { $source?: object };
+  const found = providers.find(([mark]) => Object.keys(source).some((name) => name.startsWith(`CREDENTIALS_${mark}`)));
+  const account = accountId === undefined ? '' : ` of account ${accountId}`;
+  const origin = keyOrigin ?? found?.[1] ?? 'what the machine offers';
+  return `access key …${accessKeyId.slice(-4)}${account} from ${origin}, region ${await client.config.region()}`;
+}
+
+/** Marks that the SDK leaves on credentials; several where one led to the other, the first here says most. */
+const providers: readonly (readonly [string, string])[] = [
+  ['ENV_VARS', 'the environment'],
+  ['PROFILE', 'a profile of the AWS settings'],
+  ['SSO', 'single sign-on'],
+  ['LOGIN', 'a sign-in'],
+  ['PROCESS', 'a program named in the AWS settings'],
+  ['STS', 'an assumed role'],
+  ['HTTP', 'the container'],
+  ['IMDS', 'the instance'],
+];
 
 async function clockSkew({ client, at, clock, signal }: Looking): Promise<BucketAspect> {
   const aspect = 'clock';
@@ -76,25 +129,39 @@ async function clockSkew({ client, at, clock, signal }: Looking): Promise<Bucket
     return { aspect, outcome: 'inconclusive', message: 'the server does not tell its time', hint };
   }
   const skewMs = Math.abs(clock.now() - serverMs);
-  const message = `differs from the server's by ${formatDuration(skewMs)}`;
+  const message = `differs from the server's by ${formatAge(skewMs)}`;
   const hint = 'Set the clock of this machine, for example by NTP.';
   if (skewMs > clockSkewMaxMs) return { aspect, outcome: 'failed', message, hint };
   return { aspect, outcome: skewMs > clockSkewMaxMs / 2 ? 'warning' : 'passed', message, hint };
 }
 
-async function listing({ client, at, signal }: Looking): Promise<BucketAspect> {
+async function listing({ at, listed, signal }: Looking): Promise<BucketAspect> {
   const aspect = 'list bucket';
-  const prefix = at.prefix === '' ? '' : `${at.prefix}/`;
+  const { keys, error } = await listed;
+  const place = `s3://${at.bucket}/${prefixOf(at)}`;
+  if (error === undefined) {
+    return { aspect, outcome: 'passed', message: `${place} ${keys === 0 ? 'is empty' : 'holds objects'}` };
+  }
+  throwIfAborted(signal);
+  const { message, hint } = storeErrorOfS3(error, `list ${place}`);
+  return { aspect, outcome: 'failed', message, hint };
+}
+
+const prefixOf = ({ prefix }: S3Location): string => (prefix === '' ? '' : `${prefix}/`);
+
+interface Listed {
+  readonly keys: number;
+  /** Whatever was thrown: two aspects judge by it. */
+  readonly error?: unknown;
+}
+
+async function listOne(client: Client, at: S3Location, signal: AbortSignal): Promise<Listed> {
   try {
-    const answer = await client.send(new ListObjectsV2Command({ Bucket: at.bucket, Prefix: prefix, MaxKeys: 1 }), {
-      abortSignal: signal,
-    });
-    const what = (answer.KeyCount ?? 0) > 0 ? 'holds objects' : 'is empty';
-    return { aspect, outcome: 'passed', message: `s3://${at.bucket}/${prefix} ${what}` };
+    const command = new ListObjectsV2Command({ Bucket: at.bucket, Prefix: prefixOf(at), MaxKeys: 1 });
+    const answer = await client.send(command, { abortSignal: signal });
+    return { keys: answer.KeyCount ?? 0 };
   } catch (error) {
-    throwIfAborted(signal);
-    const { message, hint } = storeErrorOfS3(error, `list s3://${at.bucket}/${prefix}`);
-    return { aspect, outcome: 'failed', message, hint };
+    return { keys: 0, error };
   }
 }
 

@@ -1,0 +1,155 @@
+// Looks for a recovery point in all repositories that a command may read, in their order: one that can't be read must not
+// keep anybody from what another one holds.
+import { AppError, isAppError } from '../base/errors.ts';
+import { componentOf, selectPoint, type PointRequest } from '../operations/restore/select-point.ts';
+import { parseTime } from '../repository/go-text.ts';
+import { loadSnapshots, type StoredSnapshot } from '../repository/snapshot.ts';
+import type { Access, CommandContext, OpenedRepository } from './context.ts';
+import { provenTrees } from './proofs.ts';
+import { wrap, type Style } from './style.ts';
+
+/** A repository that could not be looked at, and why. */
+export interface UnreadRepository {
+  readonly repository: string;
+  readonly message: string;
+}
+
+export interface FoundPoint {
+  readonly opened: OpenedRepository;
+  readonly snapshot: StoredSnapshot;
+}
+
+interface ReadRepository {
+  readonly opened: OpenedRepository;
+  /** Oldest first. */
+  readonly snapshots: readonly StoredSnapshot[];
+}
+
+/** Words that mean the newest of all that fit, wherever it lies; an id means one snapshot, wherever it is found first. */
+const isRelative = (from: string): boolean => /^(?:latest|latest-proven|before:.*)$/.test(from);
+
+/** Opens each repository once, and only when it is needed. */
+export class PointSearch implements AsyncDisposable {
+  readonly #context: CommandContext;
+  readonly #access: Access;
+  readonly #opened = new AsyncDisposableStack();
+  readonly #read: (ReadRepository | undefined)[] = [];
+  readonly #errors = new Map<string, AppError>();
+
+  constructor(context: CommandContext, access: Access) {
+    this.#context = context;
+    this.#access = access;
+  }
+
+  /** Those that were tried in vain so far. */
+  get unread(): readonly UnreadRepository[] {
+    return [...this.#errors].map(([repository, { message }]) => ({ repository, message }));
+  }
+
+  /** Rejects with `NOT_FOUND` if no repository has it, and with what keeps them from being read if none can be. */
+  async find(request: PointRequest): Promise<FoundPoint> {
+    const found: FoundPoint[] = [];
+    for await (const read of this.#readable()) {
+      const snapshot = await this.#pick(read, request);
+      if (snapshot === undefined) continue;
+      found.push({ opened: read.opened, snapshot });
+      if (!isRelative(request.from)) break;
+    }
+    const [first, ...others] = found;
+    if (first === undefined) throw await this.#notFound(request);
+    return others.reduce(
+      (best, other) => (parseTime(other.snapshot.time) > parseTime(best.snapshot.time) ? other : best),
+      first,
+    );
+  }
+
+  /** What a word without further explanation means: a component's name wins over the first digits of an id. */
+  async meaningOf(word: string): Promise<PointRequest> {
+    if (isRelative(word)) return { from: word };
+    for await (const { snapshots } of this.#readable()) {
+      if (snapshots.some((snapshot) => componentOf(snapshot) === word)) return { component: word, from: 'latest' };
+      if (/^[0-9a-f]{4,64}$/.test(word) && snapshots.some(({ id }) => id.startsWith(word))) return { from: word };
+    }
+    throw await this.#notFound({ component: word, from: 'latest' });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#opened.disposeAsync();
+  }
+
+  async *#readable(): AsyncGenerator<ReadRepository> {
+    const chosen = await this.#context.chosenRepositories();
+    for (const [at, settings] of chosen.entries()) {
+      if (at >= this.#read.length) this.#read.push(await this.#open(settings, chosen.length === 1));
+      const read = this.#read[at];
+      if (read !== undefined) yield read;
+    }
+    if (this.#errors.size === chosen.length) throw this.#noneReadable();
+  }
+
+  async #open(settings: OpenedRepository['settings'], isOnlyOne: boolean): Promise<ReadRepository | undefined> {
+    try {
+      const opened = this.#opened.use(await this.#context.openRepository(settings, this.#access));
+      return { opened, snapshots: await loadSnapshots(opened.repository, this.#context.signal) };
+    } catch (error) {
+      this.#context.signal.throwIfAborted();
+      if (isOnlyOne || !isAppError(error)) throw error;
+      this.#errors.set(settings.name, error);
+      return undefined;
+    }
+  }
+
+  async #pick({ opened, snapshots }: ReadRepository, request: PointRequest): Promise<StoredSnapshot | undefined> {
+    const { signal } = this.#context;
+    const proven = request.from === 'latest-proven' ? await provenTrees(opened.repository, signal) : new Set<string>();
+    try {
+      return selectPoint(snapshots, request, (tree) => proven.has(tree));
+    } catch (error) {
+      if (isAppError(error, 'NOT_FOUND')) return undefined;
+      throw error;
+    }
+  }
+
+  async #notFound({ component, from }: PointRequest): Promise<AppError> {
+    const read = this.#read.filter((each) => each !== undefined);
+    const names = read.map(({ opened }) => opened.settings.name).join(', ');
+    const all = read.flatMap(({ snapshots }) => snapshots);
+    const components = [...new Set(all.flatMap((snapshot) => componentOf(snapshot) ?? []))].toSorted();
+    const unread = this.unread
+      .map(({ repository, message }) => `; ${repository} could not be read: ${message}`)
+      .join('');
+    const configured = (await this.#context.findConfiguration())?.application.components ?? [];
+    const known = [...configured.map(({ name }) => name), ...components];
+    if (component !== undefined && !known.includes(component) && components.length > 0) {
+      return new AppError('NOT_FOUND', `there is no component and no snapshot '${component}' in ${names}${unread}`, {
+        hint: `Name a component (${components.join(', ')}), or a snapshot that 'lifeboat snapshots' lists.`,
+      });
+    }
+    const whose = component === undefined ? '' : ` of ${component}`;
+    const hasSome = component === undefined ? all.length > 0 : components.includes(component);
+    return new AppError('NOT_FOUND', `there is no snapshot${whose} for '${from}' in ${names}${unread}`, {
+      hint: hasSome ? "List what there is with 'lifeboat snapshots'." : "Take one with 'lifeboat backup'.",
+    });
+  }
+
+  #noneReadable(): AppError {
+    const errors = [...this.#errors.values()];
+    const [first] = errors;
+    const isAlike = first !== undefined && errors.every(({ code }) => code === first.code);
+    const reasons = this.unread.map(({ repository, message }) => `${repository}: ${message}`);
+    return new AppError(
+      isAlike ? first.code : 'STORE_UNREACHABLE',
+      `none of the repositories can be read\n  ${reasons.join('\n  ')}`,
+      { hint: 'Mend one of them, or name another place with --repository.', cause: new AggregateError(errors) },
+    );
+  }
+}
+
+/** What a result says of repositories that were passed over. */
+export function unreadLines(unread: readonly UnreadRepository[], style: Style): string[] {
+  return unread
+    .flatMap(({ repository, message }) =>
+      wrap(`warning: repository ${repository} was left out: ${message}`, style.widthColumns),
+    )
+    .map((line) => line.replace(/^warning:/, style.paint('yellow', 'warning:')));
+}

@@ -1,0 +1,33 @@
+import { expect, test } from 'vitest';
+import { ageWords, elapsedWords, findingLines, plainStyle } from './style.ts';
+
+const style = plainStyle({ nowMs: Date.parse('2026-11-20T12:01:01.620Z') });
+
+test('ages and durations show no milliseconds', () => {
+  expect(ageWords('2026-11-20T12:00:00Z', style)).toBe('1m 1s ago');
+  expect(elapsedWords(60_620)).toBe('1m');
+});
+
+test('a long aspect is broken within its column, so that all messages begin in the same one', () => {
+  const hint = 'Give the backup role the right to read it, by a grant of the owner.';
+  const lines = findingLines(
+    [
+      { aspect: 'connection', outcome: 'passed', message: 'PostgreSQL 15.18 at db.internal.example' },
+      {
+        aspect: 'repository a-name-that-somebody-made-rather-long',
+        outcome: 'warning',
+        message: 'it was looked at, and something was found that takes more than one line to say',
+        hint,
+      },
+    ],
+    style,
+  );
+  expect(lines.join('\n')).toMatchInlineSnapshot(`
+    "ok       connection                    PostgreSQL 15.18 at db.internal.example
+    warning  repository                    it was looked at, and something was found
+             a-name-that-somebody-made-ra  that takes more than one line to say
+             ther-long                     hint: Give the backup role the right to
+                                           read it, by a grant of the owner."
+  `);
+  for (const line of lines) expect(line.length).toBeLessThanOrEqual(80);
+});
