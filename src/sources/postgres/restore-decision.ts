@@ -29,7 +29,9 @@ export async function decideRestore(
     await using connection = await connectForMaintenance(target.address, names, signal);
     server = await readServerFacts(connection);
     const { programFolders } = options;
-    looked = await preflight({ point, server, connection, programFolders, address: target.address }, signal);
+    const existing = server.databases.filter(({ name }) => names.includes(name));
+    const subject = { point, server, connection, programFolders, replaced: existing, address: target.address };
+    looked = await preflight(subject, signal);
   } catch (error) {
     signal.throwIfAborted();
     if (!isAppError(error)) throw error;
