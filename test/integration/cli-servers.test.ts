@@ -60,6 +60,57 @@ describeWithPostgres(15, 'a PostgreSQL component', () => {
   });
 });
 
+describeWith(['redis-server'], 'servers that the classic variables name', () => {
+  describeWithPostgres(15, 'of both kinds', () => {
+    test('are written down by init without their passwords, checked and backed up, and complete a file that names the host', async () => {
+      await using folder = await temporaryFolder();
+      await using server = await startPostgres(15);
+      await server.sql('postgres', 'create database shop');
+      await server.sql('shop', 'create table orders as select 1 as id');
+      await using redis = await testRedis({ password: 'opensesame', settings: ['requirepass opensesame'] });
+      await redis.connection.call('SET', 'key', 'value');
+      const { port, user, password = '' } = server.address;
+      const { run, succeed } = runner(folder.path, {
+        POSTGRES_HOST: '127.0.0.1',
+        POSTGRES_PORT: String(port),
+        POSTGRES_USER: user,
+        POSTGRES_PASSWORD: password,
+        POSTGRES_DB: 'shop',
+        REDIS_HOST: '127.0.0.1',
+        REDIS_PORT: String(redis.address.port),
+        REDIS_PASSWORD: 'opensesame',
+      });
+      const path = join(folder.path, 'lifeboat.yaml');
+      const backUp = async () => {
+        expect([0, 3]).toContain((await run('check')).exitCode);
+        await succeed('backup');
+        expect(jsonLines(await succeed('prove', '--json')).at(-1)).toMatchObject({
+          proofs: [{ outcome: 'passed' }, { outcome: 'passed' }],
+        });
+      };
+
+      const init = await succeed('init', '-r', './repository', '--create-repository');
+      expect(init.stdout).toContain('with database, cache');
+      const text = await readFile(path, 'utf8');
+      expect(text).toContain('password: ${POSTGRES_PASSWORD}');
+      expect(text).toContain('password: ${REDIS_PASSWORD}');
+      expect(text).toContain("databases: ['shop']");
+      expect(text).not.toContain(password);
+      expect(text).not.toContain('opensesame');
+      await backUp();
+
+      const components = {
+        database: { type: 'postgres', host: '127.0.0.1' },
+        cache: { type: 'redis', host: '127.0.0.1' },
+      };
+      const repositories = { local: { location: './repository' } };
+      await writeFile(path, JSON.stringify({ application: 'shop', repositories, components }));
+      await backUp();
+      expect((await succeed('ls', 'latest', '--component', 'database')).stdout).not.toContain('postgres.dump');
+    });
+  });
+});
+
 describeWith(['redis-server'], 'a Redis component', () => {
   test('is checked, backed up, proven, flushed and restored', async () => {
     await using folder = await temporaryFolder();
