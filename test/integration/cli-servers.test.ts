@@ -34,6 +34,7 @@ describeWithPostgres(15, 'a PostgreSQL component', () => {
     await using server = await startPostgres(15);
     await server.sql('postgres', 'create database shop');
     await server.sql('shop', 'create table orders (id int primary key, note text)');
+    await server.sql('shop', 'create table numbered (id serial)');
     await server.sql('shop', "insert into orders select n, 'order ' || n from generate_series(1, 500) n");
     const { host, port, user, password } = server.address;
     const settings = { host, port, user, ...(password !== undefined && { password }) };
@@ -47,7 +48,10 @@ describeWithPostgres(15, 'a PostgreSQL component', () => {
     expect(checked.stdout).toMatch(/ok +connection/);
     await succeed('backup', 'database');
     const proof = await succeed('prove', 'database', '--json');
-    expect(jsonLines(proof).at(-1)).toMatchObject({ proofs: [{ outcome: 'passed' }] });
+    const message = /^2 tables with 500 rows, \d+ schema objects and 1 sequence came back as they were$/;
+    expect(jsonLines(proof).at(-1)).toMatchObject({
+      proofs: [{ outcome: 'passed', rows: 500, message: expect.stringMatching(message) }],
+    });
 
     await server.sql('shop', 'drop table orders');
     await succeed('restore', 'database', '--to', 'shop_beside');
@@ -117,14 +121,20 @@ describeWith(['redis-server'], 'a Redis component', () => {
     await using redis = await testRedis({ password: 'open sesame', settings: ['requirepass "open sesame"'] });
     for (let number = 0; number < 50; number += 1)
       await redis.connection.call('SET', `key:${number}`, `value ${number}`);
+    await redis.connection.call('RPUSH', 'list', 'a', 'b');
     const { host, port } = redis.address;
     await configure(folder.path, { cache: { type: 'redis', host, port, password: '${CACHE_PASSWORD}' } });
     const { run, succeed } = runner(folder.path, { CACHE_PASSWORD: 'open sesame' });
 
-    const ran = [await run('check'), await succeed('backup'), await succeed('prove')];
+    const ran = [await run('check'), await succeed('backup')];
+    const proof = await succeed('prove', '--json');
+    expect(jsonLines(proof).at(-1)).toMatchObject({
+      proofs: [{ rows: 51, message: '1 list key and 50 string keys came back as they were' }],
+    });
+    ran.push(proof);
     await redis.connection.call('FLUSHALL');
     ran.push(await succeed('restore', 'cache', '--yes'));
-    expect(await redis.connection.call('DBSIZE')).toBe(50);
+    expect(await redis.connection.call('DBSIZE')).toBe(51);
     expect(ran.map(({ stdout, stderr }) => stdout + stderr).join('\n')).not.toContain('open sesame');
   });
 });

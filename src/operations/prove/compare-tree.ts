@@ -4,6 +4,7 @@ import { lstatSync, opendirSync, type BigIntStats } from 'node:fs';
 import { fsPath, nameFromBytes } from '../../base/byte-name.ts';
 import { readMetadata } from '../../base/file-metadata.ts';
 import type { FileMetadata } from '../../base/file-type.ts';
+import type { ContentCount } from '../../model/proof-content.ts';
 import { plainBytesOf } from '../../repository/blob-codec.ts';
 import type { TreeNode } from '../../repository/tree.ts';
 import { walkTree } from '../../repository/walk.ts';
@@ -23,6 +24,7 @@ export interface TreeDifference {
 
 export interface TreeComparison {
   readonly compared: number;
+  readonly content: readonly ContentCount[];
   readonly differences: readonly TreeDifference[];
   /** Device nodes that only root can make, and so were not looked at. */
   readonly skipped: number;
@@ -39,6 +41,7 @@ class Comparison {
   readonly #differences: TreeDifference[] = [];
   readonly #links = new Map<string, { readonly node: TreeNode; readonly path: string; readonly inode: bigint }[]>();
   #compared = 0;
+  readonly #content = { file: 0, byte: 0, folder: 0, link: 0, 'special file': 0 };
   #present = 0;
   #skipped = 0;
 
@@ -55,13 +58,25 @@ class Comparison {
         continue;
       }
       this.#compared += 1;
+      this.#count(node);
       const detail = await this.#differenceOf(path, node);
       if (detail !== 'missing') this.#present += 1;
       if (detail !== undefined) this.#note(path, detail === 'missing' ? 'missing' : 'changed', detail);
     }
     // Names are looked for only where the numbers differ: a tree may have millions.
     if (this.#found().some((_, at) => at >= this.#present)) await this.#noteAdded(signal);
-    return { compared: this.#compared, differences: this.#differences, skipped: this.#skipped };
+    const all = Object.entries(this.#content).map(([what, count]) => ({ what, count }));
+    // Bytes follow their files, however few.
+    const content = all.filter(({ what, count }) => count > 0 || (what === 'byte' && this.#content.file > 0));
+    return { compared: this.#compared, content, differences: this.#differences, skipped: this.#skipped };
+  }
+
+  #count({ type, sizeBytes }: TreeNode): void {
+    if (type === 'file') this.#content.byte += sizeBytes;
+    if (type === 'file') this.#content.file += 1;
+    else if (type === 'dir') this.#content.folder += 1;
+    else if (type === 'symlink') this.#content.link += 1;
+    else this.#content['special file'] += 1;
   }
 
   async *#expected(signal: AbortSignal) {

@@ -72,6 +72,10 @@ describe('a proof of files', () => {
     const proof = await scene.proofOf(snapshot, { checks: [{ file: 'plain', minBytes: 3 }] });
     expect(proof).toMatchObject({ outcome: 'passed', tree: snapshot.tree, differences: [] });
     expect(proof.compared).toBeGreaterThan(10);
+    const counts = Object.fromEntries((proof.content ?? []).map(({ what, count }) => [what, count]));
+    expect(counts).toMatchObject({ file: 5, byte: 16 * 2 + 17 * 2 + 1, link: 1 });
+    expect(proof.message).toMatch(/^5 files of 67 B, \d+ folders and 1 link came back as they were$/);
+    expect(proof.rows).toBe(0);
     expect(readdirSync(work)).toEqual([]);
   });
 
