@@ -160,4 +160,32 @@ describeWith(['pg_dump'], 'A plain role', () => {
       });
     });
   });
+
+  describeWithPostgres(14, 'on a server of 14, where public belongs to a superuser', () => {
+    test('restores the database that it owns, whatever was granted and noted on public, also twice in one second', async () => {
+      const clock = { now: () => Date.parse('2026-11-20T20:00:00Z') };
+      await using server = await startPostgres(14);
+      await server.sql(
+        'postgres',
+        "CREATE ROLE app LOGIN CREATEDB PASSWORD 'app-secret'",
+        'CREATE DATABASE shop OWNER app',
+      );
+      await server.sql(
+        'shop',
+        "REVOKE CREATE ON SCHEMA public FROM PUBLIC; GRANT ALL ON SCHEMA public TO app; COMMENT ON SCHEMA public IS 'ours'",
+        'CREATE EXTENSION citext; SET ROLE app; CREATE TABLE orders AS SELECT generate_series(1, 5) AS id',
+      );
+      await letIn(server, 'app');
+      const app = server.options({ user: 'app', password: 'app-secret', databases: ['shop'] });
+      const backup = await recordBackup(postgresSource(app));
+      const decision = await decide(app, backup);
+      expect(decision.findings.filter(({ outcome }) => ['failed', 'warning'].includes(outcome))).toEqual([]);
+      const outcome = await decision.execute(quiet, never);
+      expect(outcome.restored).toEqual(['database shop: 1 tables, 5 rows, all rows equal']);
+      await (await decide({ ...app, clock }, backup)).execute(quiet, never);
+      await (await decide({ ...app, clock }, backup)).execute(quiet, never);
+      const kept = "SELECT count(*)::int AS kept FROM pg_database WHERE datname LIKE 'shop_before_%'";
+      expect(await server.sql('postgres', kept)).toEqual([{ kept: 3 }]);
+    });
+  });
 });
