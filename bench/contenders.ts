@@ -48,8 +48,8 @@ function lifeboat(): Contender {
 function restic(version: string): Contender {
   const command = (repository: string, ...args: string[]): Command => ({
     program: 'restic',
-    args: ['--quiet', '--no-cache', '--repo', repository, ...args],
-    environment: { RESTIC_PASSWORD: password },
+    args: ['--quiet', '--repo', repository, ...args],
+    environment: { RESTIC_PASSWORD: password, RESTIC_CACHE_DIR: `${repository}-cache` },
   });
   return {
     name: 'restic',

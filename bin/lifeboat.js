@@ -21,6 +21,11 @@ function bundledNode() {
 
 if (Number(process.versions.node.split('.')[0]) >= 26) {
   moduleApi.enableCompileCache?.();
+  if (process.connected && process.env.LIFEBOAT_LAUNCHED !== undefined) {
+    // The launcher was killed: whoever did it meant us.
+    process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'));
+    process.channel.unref();
+  }
   const sources = new URL('../src/main.ts', import.meta.url);
   await import(existsSync(sources) ? sources.href : new URL('../dist/main.js', import.meta.url).href);
 } else {
@@ -30,7 +35,10 @@ if (Number(process.versions.node.split('.')[0]) >= 26) {
     process.stderr.write("hint: run 'npm ci' in the project folder, it brings Node 26 by itself\n");
     process.exit(1);
   }
-  const child = spawn(node, [`${here}/lifeboat.js`, ...process.argv.slice(2)], { stdio: 'inherit' });
+  const child = spawn(node, [`${here}/lifeboat.js`, ...process.argv.slice(2)], {
+    stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+    env: { ...process.env, LIFEBOAT_LAUNCHED: '1' },
+  });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
   child.on('exit', (code, signal) => process.exit(code ?? (signal === 'SIGINT' ? 130 : 1)));
 }

@@ -14,6 +14,7 @@ import { noProgress, type ProgressSink } from './cli/progress.ts';
 import { terminalPrompter } from './cli/prompter.ts';
 import { isInteractive, jsonProgress, plainProgress, terminalProgress, type Streams } from './cli/terminal.ts';
 import { chooseRepository } from './config/choose-repository.ts';
+import { serversOfVariables } from './config/defaults.ts';
 import { variable, type Environment } from './config/environment.ts';
 import { findConfiguration } from './config/find.ts';
 import { loadConfiguration, type Configuration } from './config/load.ts';
@@ -75,6 +76,7 @@ export function createContext(
       showsBar: streams.stderr.isTTY && !options.json && !options.quiet,
     },
     named: { repository: options.repository, passwordFile: options.passwordFile },
+    serversOfVariables: () => serversOfVariables(environment),
     configurationTemplate: (answers) => firstConfiguration(answers, environment),
     findConfiguration: loaded,
     async chosenRepositories() {

@@ -10,7 +10,7 @@ import type { RepositorySettings } from '../model/repository-settings.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { Source } from '../sources/source.ts';
 import type { Store } from '../storage/store.ts';
-import type { InitAnswers } from './first-configuration.ts';
+import type { InitAnswers, InitComponent } from './first-configuration.ts';
 import type { ProgressSink } from './progress.ts';
 import type { Prompter } from './prompter.ts';
 import type { Style } from './style.ts';
@@ -36,6 +36,8 @@ export interface CommandContext {
 
   /** lifeboat.yaml, or what the classic environment variables say in its place; undefined without either. */
   findConfiguration(): Promise<LoadedConfiguration | undefined>;
+  /** Servers that the classic environment variables name, for a first lifeboat.yaml. */
+  serversOfVariables(): readonly InitComponent[];
   /** The text of a first lifeboat.yaml. */
   configurationTemplate(answers: InitAnswers): string;
   /** Shows on throw-away servers what Lifeboat does. The demo stands above the commands, which it runs. */

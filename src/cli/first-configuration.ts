@@ -15,7 +15,17 @@ export interface InitAnswers {
 }
 
 export type InitComponent = { readonly name: string } & (
-  | { readonly type: 'postgres' | 'redis'; readonly host: string | undefined }
+  | ({ readonly type: 'postgres' | 'redis'; readonly host: string | undefined } & InitConnection)
   | { readonly type: 'files'; readonly paths: readonly string[] }
   | { readonly type: 'config'; readonly files: readonly string[] }
 );
+
+/** How a server is reached, as far as it is known. Secrets stay where they are: only the variable that holds one is named. */
+interface InitConnection {
+  readonly port?: number | undefined;
+  readonly user?: string | undefined;
+  readonly database?: string | undefined;
+  readonly passwordVariable?: string | undefined;
+  /** Holds a whole connection URL. */
+  readonly urlVariable?: string | undefined;
+}

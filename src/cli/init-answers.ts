@@ -1,5 +1,5 @@
 // What `init` needs to know for a first lifeboat.yaml: from flags where given, asked where somebody can answer, else guessed
-// from what lies in the folder.
+// from the classic environment variables and what lies in the folder.
 import { access } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { CommandContext } from './context.ts';
@@ -29,7 +29,8 @@ export function safeName(text: string): string {
 }
 
 /** Answers without asking: what was not given is what suits most. */
-export async function answersFromFlags(flags: InitFlags, { workingFolder }: CommandContext): Promise<InitAnswers> {
+export async function answersFromFlags(flags: InitFlags, context: CommandContext): Promise<InitAnswers> {
+  const { workingFolder } = context;
   const given = componentsOf(flags);
   return {
     application: flags.application ?? safeName(basename(workingFolder)),
@@ -38,7 +39,7 @@ export async function answersFromFlags(flags: InitFlags, { workingFolder }: Comm
     passwordFile: flags.passwordFile,
     createsPasswordFile: flags.createsPasswordFile,
     createsRepository: flags.createsRepository,
-    components: given.length > 0 ? given : await componentsFound(workingFolder),
+    components: given.length > 0 ? given : [...context.serversOfVariables(), ...(await componentsFound(workingFolder))],
     cron: flags.cron ?? defaults.cron,
     timeZone: Temporal.Now.timeZoneId(),
   };
@@ -92,15 +93,30 @@ async function askComponents(prompter: Prompter, found: readonly InitComponent[]
       .flatMap((component) => (component.type === 'files' && type === 'files' ? component.paths : []))
       .concat(found.flatMap((component) => (component.type === 'config' && type === 'config' ? component.files : [])))
       .join(', ');
-  const postgres = orNothing(await prompter.text('Host of PostgreSQL (empty: none)'));
-  const redis = orNothing(await prompter.text('Host of Redis (empty: none)'));
+  const servers = [...(await askServer(prompter, 'postgres', found)), ...(await askServer(prompter, 'redis', found))];
   const files = listOf(
     await prompter.text('Folders with files, such as uploads (empty: none)', { suggestion: pathsOf('files') }),
   );
   const configFiles = listOf(
     await prompter.text('Configuration files, such as .env (empty: none)', { suggestion: pathsOf('config') }),
   );
-  return componentsOf({ postgres, redis, files, configFiles });
+  return [...servers, ...componentsOf({ postgres: undefined, redis: undefined, files, configFiles })];
+}
+
+/** The server that variables name is suggested; kept, it brings along all that they say of it. */
+async function askServer(
+  prompter: Prompter,
+  type: 'postgres' | 'redis',
+  found: readonly InitComponent[],
+): Promise<InitComponent[]> {
+  const product = type === 'postgres' ? 'PostgreSQL' : 'Redis';
+  const known = found.find((component) => component.type === type);
+  const suggestion = known === undefined || !('host' in known) ? undefined : known.host || known.urlVariable;
+  const question = `Host of ${product} (empty: none)`;
+  const answer = orNothing(await prompter.text(question, suggestion === undefined ? {} : { suggestion }));
+  if (answer === undefined) return [];
+  if (known !== undefined && answer === suggestion) return [known];
+  return componentsOf({ postgres: undefined, redis: undefined, files: [], configFiles: [], [type]: answer });
 }
 
 const orNothing = (answer: string): string | undefined => (answer.trim() === '' ? undefined : answer.trim());

@@ -1,6 +1,7 @@
-// The classic environment variables of web applications, as defaults where lifeboat.yaml is silent. Connection settings
-// are taken as one set, and only where the file names no server: a password must not travel to another host.
+// The classic environment variables of web applications, each the default of a key that lifeboat.yaml leaves out.
+// lifeboat.yaml goes before POSTGRES_* and REDIS_*, these before libpq's PGHOST, PGPORT, PGUSER and PGPASSWORD.
 import { basename } from 'node:path';
+import type { InitComponent } from '../cli/first-configuration.ts';
 import { variable, type Environment } from './environment.ts';
 import type { ConfigurationFile } from './schema.ts';
 
@@ -15,21 +16,59 @@ export class VariableProblem {
   }
 }
 
+/** The application's own first, then libpq's: as psql would be told. */
+const variableNames = {
+  postgres: {
+    url: 'DATABASE_URL',
+    host: ['POSTGRES_HOST', 'PGHOST'],
+    port: ['POSTGRES_PORT', 'PGPORT'],
+    user: ['POSTGRES_USER', 'PGUSER'],
+    password: ['POSTGRES_PASSWORD', 'PGPASSWORD'],
+  },
+  redis: { url: 'REDIS_URL', host: ['REDIS_HOST'], port: ['REDIS_PORT'], password: ['REDIS_PASSWORD'] },
+} as const;
+
+type ServerEntry = Extract<ComponentEntry, { type: 'postgres' | 'redis' }>;
+
+/**
+ * Each key that the file leaves out comes from its variable. A url says all at once: with one in the file no variable is asked
+ * but libpq's for a missing password, and what the file says goes before one from a variable.
+ */
 export function withConnection(component: ComponentEntry, environment: Environment): ComponentEntry | VariableProblem {
   if (component.type !== 'postgres' && component.type !== 'redis') return component;
-  if (component.url !== undefined || component.host !== undefined) return component;
-  const prefix = component.type === 'postgres' ? 'POSTGRES' : 'REDIS';
-  const host = variable(environment, `${prefix}_HOST`);
-  const url = variable(environment, component.type === 'postgres' ? 'DATABASE_URL' : 'REDIS_URL');
-  if (host === undefined && url !== undefined) return { ...component, url };
-  const port = portVariable(environment, `${prefix}_PORT`);
+  const names = variableNames[component.type];
+  const url = component.url ?? urlFromVariable(component, environment);
+  if (url !== undefined) {
+    if (component.type === 'redis') return { ...component, url };
+    return { ...component, url, password: component.password ?? variable(environment, 'PGPASSWORD') };
+  }
+  const port = component.port ?? portVariable(environment, names.port);
   if (port instanceof VariableProblem) return port;
   return {
     ...(component.type === 'postgres' ? withRole(component, environment) : component),
-    host: host ?? 'localhost',
-    port: component.port ?? port,
-    password: component.password ?? variable(environment, `${prefix}_PASSWORD`),
+    host: component.host ?? firstOf(names.host, environment) ?? 'localhost',
+    port,
+    password: component.password ?? firstOf(names.password, environment),
   };
+}
+
+function firstOf(names: readonly string[], environment: Environment): string | undefined {
+  return names.map((name) => variable(environment, name)).find((value) => value !== undefined);
+}
+
+/** Only where neither the file nor POSTGRES_HOST or REDIS_HOST names a server. */
+function urlFromVariable(component: ServerEntry, environment: Environment): string | undefined {
+  const names = variableNames[component.type];
+  if (component.host !== undefined || variable(environment, names.host[0]) !== undefined) return undefined;
+  const text = variable(environment, names.url);
+  const url = URL.parse(text ?? '');
+  if (url === null) return text; // What is wrong with it is told where it is used.
+  const user = component.type === 'postgres' ? component.user : component.username;
+  if (user !== undefined) url.username = encodeURIComponent(user);
+  if (component.password !== undefined) url.password = encodeURIComponent(component.password);
+  if (component.port !== undefined) url.port = String(component.port);
+  const isAsGiven = user === undefined && component.password === undefined && component.port === undefined;
+  return isAsGiven ? text : url.href;
 }
 
 function withRole(
@@ -39,14 +78,16 @@ function withRole(
   const database = variable(environment, 'POSTGRES_DB');
   return {
     ...component,
-    user: component.user ?? variable(environment, 'POSTGRES_USER'),
+    user: component.user ?? firstOf(variableNames.postgres.user, environment),
+    // Not PGDATABASE: psql's habit of one database must not leave the others out of a backup.
     databases: component.databases ?? (database === undefined ? undefined : [database]),
   };
 }
 
-function portVariable(environment: Environment, name: string): number | undefined | VariableProblem {
-  const text = variable(environment, name);
-  if (text === undefined) return undefined;
+function portVariable(environment: Environment, names: readonly string[]): number | undefined | VariableProblem {
+  const name = names.find((one) => variable(environment, one) !== undefined);
+  if (name === undefined) return undefined;
+  const text = variable(environment, name) ?? '';
   const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
   return port >= 1 && port <= 65_535 ? port : new VariableProblem(name, 'a port from 1 to 65535');
 }
@@ -99,6 +140,43 @@ export function configurationFromVariables(environment: Environment, repositoryL
       ...(database !== undefined && { postgres: { type: 'postgres', tier: 'P0' } }),
       ...(cache !== undefined && { redis: { type: 'redis' } }),
     },
+  };
+}
+
+/**
+ * The servers that variables name, as `init` writes them down. `$` begins a reference in the file, so that a value with one is
+ * referred to rather than repeated, like a secret.
+ */
+export function serversOfVariables(environment: Environment): InitComponent[] {
+  const servers: InitComponent[] = [];
+  for (const type of ['postgres', 'redis'] as const) {
+    const names = variableNames[type];
+    const name = type === 'postgres' ? 'database' : 'cache';
+    const host = variable(environment, names.host[0]);
+    const url = variable(environment, names.url);
+    if (host !== undefined)
+      servers.push({ name, type, host: written(names.host[0], host), ...keysOf(type, environment) });
+    else if (url !== undefined) servers.push({ name, type, host: URL.parse(url)?.hostname, urlVariable: names.url });
+  }
+  return servers;
+}
+
+function written(name: string, value: string): string {
+  return value.includes('$') ? `\${${name}}` : value;
+}
+
+function keysOf(type: 'postgres' | 'redis', environment: Environment) {
+  const names = variableNames[type];
+  const port = portVariable(environment, names.port);
+  const passwordVariable = names.password.find((name) => variable(environment, name) !== undefined);
+  const known = { port: port instanceof VariableProblem ? undefined : port, passwordVariable };
+  if (type === 'redis') return known;
+  const userName = variableNames.postgres.user.find((name) => variable(environment, name) !== undefined);
+  const database = variable(environment, 'POSTGRES_DB');
+  return {
+    ...known,
+    user: userName && written(userName, variable(environment, userName) ?? ''),
+    database: database && written('POSTGRES_DB', database),
   };
 }
 

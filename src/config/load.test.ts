@@ -320,10 +320,49 @@ describe('the classic environment variables', () => {
     ]);
   });
 
-  test('give no password to a server that the file names', () => {
-    const { components } = parse(`${head}components: { db: { type: postgres, host: other } }`, classic).application;
-    expect(components[0]).toMatchObject({ host: 'other' });
-    expect(JSON.stringify(components)).not.toMatch(/"(?:password|user|databases)"/);
+  test('stand in for each key that the file leaves out, and for none that it gives', () => {
+    const text = `${head}components:
+  named: { type: postgres, host: other }
+  whole: { type: postgres, host: other, port: 1, user: me, password: own, databases: [mine] }
+  cache: { type: redis, host: other }
+  url: { type: postgres, url: 'postgres://other/shop' }`;
+    const variables = {
+      ...classic,
+      REDIS_PASSWORD: 'red',
+      PGUSER: 'lib',
+      PGPASSWORD: 'lib',
+      DATABASE_URL: 'postgres://x/y',
+    };
+    expect(parse(text, variables).application.components).toMatchObject([
+      { host: 'other', port: 5433, user: 'crm', password: 'pw', databases: ['crm_dev'] },
+      { host: 'other', port: 1, user: 'me', password: 'own', databases: ['mine'] },
+      { host: 'other', port: 6380, password: 'red' },
+      { url: 'postgres://other/shop', password: 'lib' },
+    ]);
+    expect(parse(text, variables).application.components[3]).not.toHaveProperty('user');
+  });
+
+  test("go before libpq's, which go before the defaults", () => {
+    const lib = { PGHOST: 'lib', PGPORT: '7', PGUSER: 'lib', PGPASSWORD: 'libpw', PGDATABASE: 'one' };
+    const text = `${head}components: { db: { type: postgres } }`;
+    const [fromLib] = parse(text, lib).application.components;
+    expect(fromLib).toMatchObject({ host: 'lib', port: 7, user: 'lib', password: 'libpw' });
+    expect(fromLib).not.toHaveProperty('databases', ['one']);
+    expect(parse(text, { ...lib, ...classic }).application.components).toMatchObject([
+      { host: 'postgres', port: 5433, user: 'crm', password: 'pw' },
+    ]);
+    const url = { ...lib, DATABASE_URL: 'postgres://me@db/kessan' };
+    expect(parse(text, url).application.components).toMatchObject([{ url: url.DATABASE_URL, password: 'libpw' }]);
+    expect(problemsOf(text, { PGPORT: 'x' })[0]).toContain('environment variable PGPORT');
+  });
+
+  test('of a whole url give way to what the file says', () => {
+    const text = `${head}components: { db: { type: postgres, user: 'm@e', password: own }, cache: { type: redis, port: 7 } }`;
+    const variables = { DATABASE_URL: 'postgres://app:pw@db:5433/kessan', REDIS_URL: 'redis://:secret@cache' };
+    expect(parse(text, variables).application.components).toMatchObject([
+      { url: 'postgres://m%40e:own@db:5433/kessan' },
+      { url: 'redis://:secret@cache:7' },
+    ]);
   });
 
   test('give a repository its place and its keys (S1-14, S1-15)', () => {

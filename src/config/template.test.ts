@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { serversOfVariables } from './defaults.ts';
 import { parseConfiguration } from './load.ts';
 import { configurationTemplate, type TemplateAnswers } from './template.ts';
 
@@ -60,6 +61,27 @@ test('an example stays valid when its commented keys are switched on', () => {
     checks: [{ sql: 'select count(*) from users', min: 1 }],
   });
   expect(application.repositories[0]?.passwordFile).toBe('/run/secrets/lifeboat');
+});
+
+test('a server of variables is written with all that they say, its secrets as references', () => {
+  const variables = {
+    POSTGRES_HOST: 'db',
+    POSTGRES_PORT: '5433',
+    POSTGRES_USER: 'a: b',
+    POSTGRES_DB: 'x${y}',
+    PGPASSWORD: 'hushed',
+    REDIS_URL: 'redis://:hushed@cache:7/1',
+  };
+  const known = { ...environment, variables };
+  const components = serversOfVariables(known);
+  const text = configurationTemplate({ ...answers, components });
+  expect(text).not.toContain('hushed');
+  const { application } = parseConfiguration(text, { path: '/app/lifeboat.yaml', environment: known });
+  expect(application.components).toMatchObject([
+    { name: 'database', host: 'db', port: 5433, user: 'a: b', password: 'hushed', databases: ['x${y}'] },
+    { name: 'cache', url: 'redis://:hushed@cache:7/1' },
+  ]);
+  expect(serversOfVariables(environment)).toEqual([]);
 });
 
 test('any path and host stays one value', () => {

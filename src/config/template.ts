@@ -1,5 +1,6 @@
 // The first lifeboat.yaml of an application: commented, and valid as it stands. Pure; `lifeboat init` asks and writes.
 import { stringify } from 'yaml';
+import type { InitComponent } from '../cli/first-configuration.ts';
 
 export interface TemplateAnswers {
   readonly application: string;
@@ -7,7 +8,7 @@ export interface TemplateAnswers {
   /** Path or URL of lifeboat.schema.json, for editors. */
   readonly schemaLocation: string;
   readonly repositories: readonly TemplateRepository[];
-  readonly components: readonly TemplateComponent[];
+  readonly components: readonly InitComponent[];
   /** Cron text of the nightly backup, and its zone; the machine's zone if absent. */
   readonly cron: string;
   readonly timeZone: string | undefined;
@@ -19,12 +20,6 @@ export interface TemplateRepository {
   /** The password comes from LIFEBOAT_PASSWORD if absent. Never the password itself: the file is for everyone. */
   readonly passwordFile: string | undefined;
 }
-
-export type TemplateComponent = { readonly name: string } & (
-  | { readonly type: 'postgres' | 'redis'; readonly host: string | undefined }
-  | { readonly type: 'files'; readonly paths: readonly string[] }
-  | { readonly type: 'config'; readonly files: readonly string[] }
-);
 
 /** The text of the file. Values are quoted where YAML needs it, so that any answer stays one value. */
 export function configurationTemplate(answers: TemplateAnswers): string {
@@ -42,7 +37,7 @@ export function configurationTemplate(answers: TemplateAnswers): string {
     'policies:',
     ...policyLines(answers),
     '',
-    '# What is to be protected. Without host, user and password, POSTGRES_HOST, REDIS_HOST and the like are used.',
+    '# What is to be protected. Connection keys that are left out come from POSTGRES_HOST, REDIS_HOST and the like.',
     section('components', components.map(componentLines)),
     '',
   ].join('\n');
@@ -92,7 +87,7 @@ function policyLines({ cron, timeZone, repositories }: TemplateAnswers): string[
   ];
 }
 
-function componentLines(component: TemplateComponent): string[] {
+function componentLines(component: InitComponent): string[] {
   const tier = component.type === 'postgres' ? 'P0' : 'P1';
   const common = [
     `${scalar(component.name)}:`,
@@ -103,19 +98,28 @@ function componentLines(component: TemplateComponent): string[] {
   return [...common, ...ownLines(component), ...end];
 }
 
-function ownLines(component: TemplateComponent): string[] {
+function ownLines(component: InitComponent): string[] {
   if (component.type === 'files') return [`  paths: ${list(component.paths)}`, "  # excludes: ['*.tmp']"];
   if (component.type === 'config') return [`  files: ${list(component.files)}`, '  # compose: [docker-compose.yml]'];
-  return connectionLines(component.type, component.host);
+  return connectionLines(component);
 }
 
-function connectionLines(type: 'postgres' | 'redis', host: string | undefined): string[] {
+const checksExample = '  # checks: [{ sql: select count(*) from users, min: 1 }] # what restored data must satisfy';
+
+/** What is not known stands as a comment; a secret stands as a reference to the variable that holds it. */
+function connectionLines(server: Extract<InitComponent, { type: 'postgres' | 'redis' }>): string[] {
+  const { type, host, port, user, database, passwordVariable, urlVariable } = server;
+  const checks = type === 'postgres' ? [checksExample] : [];
+  if (urlVariable !== undefined) return [`  url: ${reference(urlVariable)}`, ...checks];
   if (host === undefined) return [`  # host: ${type} # with port, ${type === 'postgres' ? 'user, ' : ''}password`];
-  if (type === 'redis') return [`  host: ${scalar(host)}`, '  # password: ${REDIS_PASSWORD}'];
-  return [
-    `  host: ${scalar(host)}`,
-    '  # user: ${POSTGRES_USER}',
-    '  # password: ${POSTGRES_PASSWORD}',
-    '  # checks: [{ sql: select count(*) from users, min: 1 }] # what restored data must satisfy',
-  ];
+  const lines = [`  host: ${scalar(host)}`];
+  if (port !== undefined) lines.push(`  port: ${port}`);
+  if (user !== undefined) lines.push(`  user: ${scalar(user)}`);
+  else if (type === 'postgres') lines.push('  # user: ${POSTGRES_USER}');
+  const passwordLine = `password: ${reference(passwordVariable ?? `${type.toUpperCase()}_PASSWORD`)}`;
+  lines.push(passwordVariable === undefined ? `  # ${passwordLine}` : `  ${passwordLine}`);
+  if (database !== undefined) lines.push(`  databases: ${list([database])}`);
+  return [...lines, ...checks];
 }
+
+const reference = (variable: string): string => `\${${variable}}`;

@@ -40,7 +40,10 @@ export interface DemoReport {
   readonly servers: { readonly postgres: string | undefined; readonly redis: string | undefined };
   readonly leftOut: readonly LeftOut[];
   readonly backups: { readonly first: readonly BackupFigures[]; readonly second: readonly BackupFigures[] };
-  readonly proofs: readonly Pick<Proof, 'component' | 'outcome' | 'message' | 'rows' | 'durationSeconds' | 'sandbox'>[];
+  readonly proofs: readonly Pick<
+    Proof,
+    'component' | 'outcome' | 'message' | 'rows' | 'content' | 'durationSeconds' | 'sandbox'
+  >[];
   readonly recoveries: readonly Recovery[];
   /** From the disaster's end until everything was back and compared. */
   readonly recoverySeconds: number;

@@ -142,16 +142,19 @@ function figuresOf({ component, elapsedMs, result, error }: BackupOutcome): Back
 
 async function proveAll(context: CommandContext): Promise<StepResult<DemoReport['proofs']>> {
   const { proofs } = await proveCommand.run(context, { component: undefined, from: undefined, workFolder: undefined });
-  const result = proofs.map(({ component, outcome, message, rows, durationSeconds, sandbox }) => ({
+  const result = proofs.map(({ component, outcome, message, rows, content, durationSeconds, sandbox }) => ({
     component,
     outcome,
     message,
     rows,
+    content,
     durationSeconds,
     sandbox,
   }));
   const passed = result.filter(({ outcome }) => outcome === 'passed').length;
-  const items = result.reduce((sum, { rows }) => sum + rows, 0);
+  const items = result
+    .flatMap(({ content = [] }) => content)
+    .reduce((sum, { what, count: number }) => (['table', 'byte'].includes(what) ? sum : sum + number), 0);
   const text = `${passed} of ${count(result.length, 'component')} proven in throw-away places: ${count(items, 'item', 'rows, keys, files and schema objects')} came back as they were`;
   return { text, facts: { proofs: result }, result };
 }

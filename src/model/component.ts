@@ -55,11 +55,19 @@ const filesSchema = z
 const postgresSchema = z
   .strictObject({
     type: z.literal('postgres').describe('a PostgreSQL server'),
-    url: secretSchema.optional().describe('connection URL, in place of host, port, user, password'),
-    host: z.string().min(1).optional().describe('host name, address or folder of the socket; POSTGRES_HOST if absent'),
-    port: portSchema.optional().describe('port; POSTGRES_PORT or 5432 if absent'),
-    user: z.string().min(1).optional().describe('role; POSTGRES_USER or postgres if absent'),
-    password: passwordField.describe('password; POSTGRES_PASSWORD if absent'),
+    url: secretSchema
+      .optional()
+      .describe(
+        'connection URL, in place of host, port, user, password; DATABASE_URL if neither it, host nor POSTGRES_HOST is there',
+      ),
+    host: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('host name, address or folder of the socket; POSTGRES_HOST, PGHOST or localhost if absent'),
+    port: portSchema.optional().describe('port; POSTGRES_PORT, PGPORT or 5432 if absent'),
+    user: z.string().min(1).optional().describe('role; POSTGRES_USER, PGUSER or postgres if absent'),
+    password: passwordField.describe('password; POSTGRES_PASSWORD or PGPASSWORD if absent'),
     databases: z.array(z.string().min(1)).min(1).optional().describe('databases; POSTGRES_DB, or all, if absent'),
     sslmode: z
       .enum(['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'])
@@ -73,8 +81,12 @@ const postgresSchema = z
 const redisSchema = z
   .strictObject({
     type: z.literal('redis').describe('a Redis or Valkey server'),
-    url: secretSchema.optional().describe('connection URL, in place of host, port, username, password'),
-    host: z.string().min(1).optional().describe('host name or address; REDIS_HOST if absent'),
+    url: secretSchema
+      .optional()
+      .describe(
+        'connection URL, in place of host, port, username, password; REDIS_URL if neither it, host nor REDIS_HOST is there',
+      ),
+    host: z.string().min(1).optional().describe('host name or address; REDIS_HOST or localhost if absent'),
     port: portSchema.optional().describe('port; REDIS_PORT or 6379 if absent'),
     username: z.string().min(1).optional().describe('ACL user'),
     password: passwordField.describe('password; REDIS_PASSWORD if absent'),

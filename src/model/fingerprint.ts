@@ -58,6 +58,7 @@ export function compareFingerprints(
   return differences;
 }
 
-function hasExpired(item: FingerprintItem, nowMs: number): boolean {
+/** Whether rows of an item may be gone by themselves, so that it is not compared. */
+export function hasExpired(item: FingerprintItem, nowMs: number): boolean {
   return item.expiresAtMs !== undefined && item.expiresAtMs <= nowMs;
 }

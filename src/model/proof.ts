@@ -19,9 +19,12 @@ export const proofSchema = z.object({
   sandbox: z.string(),
   durationSeconds: z.number(),
   restoredBytes: z.number(),
-  /** Tables, kinds of keys or files that were compared. */
+  /** Items that were compared: tables and other items of a fingerprint, or entries of a tree. */
   compared: z.number(),
+  /** Rows of tables, or keys; 0 for files. */
   rows: z.number(),
+  /** What was compared, by noun in the singular; absent in proofs of older programs. */
+  content: z.array(z.object({ what: z.string(), count: z.number() })).optional(),
   differences: z.array(
     z.object({
       name: z.string(),

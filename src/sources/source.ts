@@ -5,6 +5,7 @@ import type { JsonObject } from '../base/json.ts';
 import type { ContentCheck } from '../model/content-check.ts';
 import type { Finding } from '../model/finding.ts';
 import type { Fingerprint } from '../model/fingerprint.ts';
+import type { ItemUnit } from '../model/proof-content.ts';
 
 export interface Source {
   /** What it backs up: `files`, `postgres`, `redis`, `config`. */
@@ -87,6 +88,8 @@ export interface ServiceRestore {
   readonly kind: 'service';
   /** Whether a folder as target is the source's own affair: that of a stopped server. If not, the files go there as they are. */
   readonly takesFolders?: boolean | undefined;
+  /** What the rows of an item of its fingerprints are, by the item's name. */
+  unitOf(name: string): ItemUnit;
   /** Decides: looks at the target, touches nothing. Problems that forbid the restore are failed findings, not errors. */
   decide(reader: RecoveryReader, request: RestoreRequest, signal: AbortSignal): Promise<RestoreDecision>;
   /** Brings up a throw-away server that fits the recovery point; closing it leaves nothing behind. */

@@ -195,7 +195,7 @@ function define(): void {
       postgres.sql('aigentable', "INSERT INTO documents (agent_id, path, checksum) VALUES (0, 'x', '')"),
     ).rejects.toThrow(/foreign key/);
     const proof = await platform.succeed('prove', 'database', ...local);
-    expect(proof.stdout).toMatch(/^passed {2}database[^]*came back as they were/);
+    expect(proof.stdout).toMatch(/^passed {2}database[^]*came back as\s+they\s+were/);
   });
 
   test('S2-002 S2-043 the cache comes back into an emptied server, queue order and all', async () => {

@@ -34,6 +34,7 @@ describeWithPostgres(15, 'a PostgreSQL component', () => {
     await using server = await startPostgres(15);
     await server.sql('postgres', 'create database shop');
     await server.sql('shop', 'create table orders (id int primary key, note text)');
+    await server.sql('shop', 'create table numbered (id serial)');
     await server.sql('shop', "insert into orders select n, 'order ' || n from generate_series(1, 500) n");
     const { host, port, user, password } = server.address;
     const settings = { host, port, user, ...(password !== undefined && { password }) };
@@ -47,7 +48,10 @@ describeWithPostgres(15, 'a PostgreSQL component', () => {
     expect(checked.stdout).toMatch(/ok +connection/);
     await succeed('backup', 'database');
     const proof = await succeed('prove', 'database', '--json');
-    expect(jsonLines(proof).at(-1)).toMatchObject({ proofs: [{ outcome: 'passed' }] });
+    const message = /^2 tables with 500 rows, \d+ schema objects and 1 sequence came back as they were$/;
+    expect(jsonLines(proof).at(-1)).toMatchObject({
+      proofs: [{ outcome: 'passed', rows: 500, message: expect.stringMatching(message) }],
+    });
 
     await server.sql('shop', 'drop table orders');
     await succeed('restore', 'database', '--to', 'shop_beside');
@@ -60,20 +64,77 @@ describeWithPostgres(15, 'a PostgreSQL component', () => {
   });
 });
 
+describeWith(['redis-server'], 'servers that the classic variables name', () => {
+  describeWithPostgres(15, 'of both kinds', () => {
+    test('are written down by init without their passwords, checked and backed up, and complete a file that names the host', async () => {
+      await using folder = await temporaryFolder();
+      await using server = await startPostgres(15);
+      await server.sql('postgres', 'create database shop');
+      await server.sql('shop', 'create table orders as select 1 as id');
+      await using redis = await testRedis({ password: 'opensesame', settings: ['requirepass opensesame'] });
+      await redis.connection.call('SET', 'key', 'value');
+      const { port, user, password = '' } = server.address;
+      const { run, succeed } = runner(folder.path, {
+        POSTGRES_HOST: '127.0.0.1',
+        POSTGRES_PORT: String(port),
+        POSTGRES_USER: user,
+        POSTGRES_PASSWORD: password,
+        POSTGRES_DB: 'shop',
+        REDIS_HOST: '127.0.0.1',
+        REDIS_PORT: String(redis.address.port),
+        REDIS_PASSWORD: 'opensesame',
+      });
+      const path = join(folder.path, 'lifeboat.yaml');
+      const backUp = async () => {
+        expect([0, 3]).toContain((await run('check')).exitCode);
+        await succeed('backup');
+        expect(jsonLines(await succeed('prove', '--json')).at(-1)).toMatchObject({
+          proofs: [{ outcome: 'passed' }, { outcome: 'passed' }],
+        });
+      };
+
+      const init = await succeed('init', '-r', './repository', '--create-repository');
+      expect(init.stdout).toContain('with database, cache');
+      const text = await readFile(path, 'utf8');
+      expect(text).toContain('password: ${POSTGRES_PASSWORD}');
+      expect(text).toContain('password: ${REDIS_PASSWORD}');
+      expect(text).toContain("databases: ['shop']");
+      expect(text).not.toContain(password);
+      expect(text).not.toContain('opensesame');
+      await backUp();
+
+      const components = {
+        database: { type: 'postgres', host: '127.0.0.1' },
+        cache: { type: 'redis', host: '127.0.0.1' },
+      };
+      const repositories = { local: { location: './repository' } };
+      await writeFile(path, JSON.stringify({ application: 'shop', repositories, components }));
+      await backUp();
+      expect((await succeed('ls', 'latest', '--component', 'database')).stdout).not.toContain('postgres.dump');
+    });
+  });
+});
+
 describeWith(['redis-server'], 'a Redis component', () => {
   test('is checked, backed up, proven, flushed and restored', async () => {
     await using folder = await temporaryFolder();
     await using redis = await testRedis({ password: 'open sesame', settings: ['requirepass "open sesame"'] });
     for (let number = 0; number < 50; number += 1)
       await redis.connection.call('SET', `key:${number}`, `value ${number}`);
+    await redis.connection.call('RPUSH', 'list', 'a', 'b');
     const { host, port } = redis.address;
     await configure(folder.path, { cache: { type: 'redis', host, port, password: '${CACHE_PASSWORD}' } });
     const { run, succeed } = runner(folder.path, { CACHE_PASSWORD: 'open sesame' });
 
-    const ran = [await run('check'), await succeed('backup'), await succeed('prove')];
+    const ran = [await run('check'), await succeed('backup')];
+    const proof = await succeed('prove', '--json');
+    expect(jsonLines(proof).at(-1)).toMatchObject({
+      proofs: [{ rows: 51, message: '1 list key and 50 string keys came back as they were' }],
+    });
+    ran.push(proof);
     await redis.connection.call('FLUSHALL');
     ran.push(await succeed('restore', 'cache', '--yes'));
-    expect(await redis.connection.call('DBSIZE')).toBe(50);
+    expect(await redis.connection.call('DBSIZE')).toBe(51);
     expect(ran.map(({ stdout, stderr }) => stdout + stderr).join('\n')).not.toContain('open sesame');
   });
 });

@@ -1,11 +1,10 @@
 // What a role without all rights, or a wrong address, makes of a backup and a restore; and whether the check said so before.
-import { writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Finding } from '../../src/model/finding.ts';
 import type { PostgresOptions } from '../../src/sources/postgres/options.ts';
 import { postgresSource } from '../../src/sources/postgres/postgres-source.ts';
 import type { ServiceRestore } from '../../src/sources/source.ts';
-import { describeWithPostgres, startPostgres, type TestServer } from '../support/postgres-server.ts';
+import { describeWithPostgres, letIn, startPostgres, type TestServer } from '../support/postgres-server.ts';
 import { recordBackup } from '../support/recorded-backup.ts';
 import { describeWith } from '../support/tools.ts';
 
@@ -140,12 +139,3 @@ describeWith(['pg_dump'], 'PostgreSQL rights', () => {
     });
   });
 });
-
-/** A throw-away server lets in its superuser only: adds a rule for one more role. */
-async function letIn(server: TestServer, role: string): Promise<void> {
-  const rule = `host all ${role} 127.0.0.1/32 scram-sha-256`;
-  const query = "SELECT current_setting('hba_file') AS path, pg_read_file(current_setting('hba_file')) AS text";
-  const [file] = await server.sql('postgres', query);
-  await writeFile(String(file?.['path']), `${String(file?.['text'])}${rule}\n`);
-  await server.sql('postgres', 'SELECT pg_reload_conf()', 'SELECT pg_sleep(0.3)');
-}

@@ -207,11 +207,12 @@ describeWith(['redis-server'], 'a difficult restore of redis', () => {
     await expect.poll(() => target.connection.text('INFO', 'keyspace')).not.toContain('db15');
   });
 
-  test('by a user who may not swap leaves the data in use and removes its own', async () => {
-    await using target = await testRedis({ settings: ['user limited on >p ~* &* +@all -swapdb'] });
+  test('by a user who may not swap any more leaves the data in use and removes its own', async () => {
+    await using target = await testRedis({ settings: ['user limited on >p ~* &* +@all'] });
     await target.connection.call('SET', 'text', 'old');
     const limited = redisSource({ ...target.address, username: 'limited', password: 'p' });
     const decision = await decide(limited, reader);
+    await target.connection.call('ACL', 'SETUSER', 'limited', '-swapdb');
     await expect(decision.execute(quiet, signal)).rejects.toMatchObject({
       code: 'RESTORE_FAILED',
       message: expect.stringContaining('the data in use is untouched'),

@@ -1,4 +1,5 @@
 // Real PostgreSQL servers for tests: the throw-aways of the product, with a hand to write into them.
+import { writeFile } from 'node:fs/promises';
 import { delimiter } from 'node:path';
 import { describe } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
@@ -46,4 +47,13 @@ export function describeWithPostgres(major: number, title: string, define: () =>
   if (servers.some((one) => one.major === major)) describe(title, define);
   else if (process.env['CI'] === 'true') throw new Error(`${title}: no PostgreSQL ${major} on CI`);
   else describe.skip(`${title} (not run: no PostgreSQL ${major} on this machine)`, define);
+}
+
+/** A throw-away server lets in its superuser only: adds a rule for one more role. */
+export async function letIn(server: TestServer, role: string): Promise<void> {
+  const rule = `host all ${role} 127.0.0.1/32 scram-sha-256`;
+  const query = "SELECT current_setting('hba_file') AS path, pg_read_file(current_setting('hba_file')) AS text";
+  const [file] = await server.sql('postgres', query);
+  await writeFile(String(file?.['path']), `${String(file?.['text'])}${rule}\n`);
+  await server.sql('postgres', 'SELECT pg_reload_conf()', 'SELECT pg_sleep(0.3)');
 }

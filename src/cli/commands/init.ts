@@ -21,7 +21,7 @@ export interface InitData {
 export const initCommand = defineCommand({
   summary: 'Write a first lifeboat.yaml',
   details:
-    'Asks on a terminal for what the options leave open; elsewhere, and with --no-questions, it takes what lies in the folder. --repository names where backups go, --password-file where the password lies or is to be written.',
+    'Asks on a terminal for what the options leave open; elsewhere, and with --no-questions, it takes the servers that POSTGRES_HOST, DATABASE_URL, REDIS_HOST and REDIS_URL name, and what lies in the folder; passwords stay in their variables. --repository names where backups go, --password-file where the password lies or is to be written.',
   examples: [
     'lifeboat init',
     'lifeboat init --files ./uploads --postgres localhost --repository /srv/backups',

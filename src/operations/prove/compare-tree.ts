@@ -1,9 +1,10 @@
 // Compares a restored folder with the tree it came from: every entry, its content by hash, all metadata that a restore can
 // set, and that there is nothing more.
-import { lstatSync, opendirSync, type BigIntStats } from 'node:fs';
+import { chmodSync, lstatSync, opendirSync, type BigIntStats } from 'node:fs';
 import { fsPath, nameFromBytes } from '../../base/byte-name.ts';
 import { readMetadata } from '../../base/file-metadata.ts';
 import type { FileMetadata } from '../../base/file-type.ts';
+import type { ContentCount } from '../../model/proof-content.ts';
 import { plainBytesOf } from '../../repository/blob-codec.ts';
 import type { TreeNode } from '../../repository/tree.ts';
 import { walkTree } from '../../repository/walk.ts';
@@ -23,11 +24,13 @@ export interface TreeDifference {
 
 export interface TreeComparison {
   readonly compared: number;
+  readonly content: readonly ContentCount[];
   readonly differences: readonly TreeDifference[];
   /** Device nodes that only root can make, and so were not looked at. */
   readonly skipped: number;
 }
 
+/** `folder` is a throw-away copy: folders that bar their owner are opened. */
 export async function compareTree(parts: PointParts, folder: string, signal: AbortSignal): Promise<TreeComparison> {
   return new Comparison(parts, folder).perform(signal);
 }
@@ -39,6 +42,7 @@ class Comparison {
   readonly #differences: TreeDifference[] = [];
   readonly #links = new Map<string, { readonly node: TreeNode; readonly path: string; readonly inode: bigint }[]>();
   #compared = 0;
+  readonly #content = { file: 0, byte: 0, folder: 0, link: 0, 'special file': 0 };
   #present = 0;
   #skipped = 0;
 
@@ -55,13 +59,26 @@ class Comparison {
         continue;
       }
       this.#compared += 1;
+      this.#count(node);
       const detail = await this.#differenceOf(path, node);
       if (detail !== 'missing') this.#present += 1;
       if (detail !== undefined) this.#note(path, detail === 'missing' ? 'missing' : 'changed', detail);
+      if (node.type === 'dir' && detail !== 'missing' && !this.#isRoot) openFolder(`${this.#folder}${path}`);
     }
     // Names are looked for only where the numbers differ: a tree may have millions.
     if (this.#found().some((_, at) => at >= this.#present)) await this.#noteAdded(signal);
-    return { compared: this.#compared, differences: this.#differences, skipped: this.#skipped };
+    const all = Object.entries(this.#content).map(([what, count]) => ({ what, count }));
+    // Bytes follow their files, however few.
+    const content = all.filter(({ what, count }) => count > 0 || (what === 'byte' && this.#content.file > 0));
+    return { compared: this.#compared, content, differences: this.#differences, skipped: this.#skipped };
+  }
+
+  #count({ type, sizeBytes }: TreeNode): void {
+    if (type === 'file') this.#content.byte += sizeBytes;
+    if (type === 'file') this.#content.file += 1;
+    else if (type === 'dir') this.#content.folder += 1;
+    else if (type === 'symlink') this.#content.link += 1;
+    else this.#content['special file'] += 1;
   }
 
   async *#expected(signal: AbortSignal) {
@@ -99,11 +116,30 @@ class Comparison {
     const place = `${this.#folder}${path}`;
     const stats = lstatSync(fsPath(place), { bigint: true, throwIfNoEntry: false });
     if (stats === undefined) return 'missing';
-    const field = this.#metadataDifference(readMetadata(place, stats), metadataOf(node));
+    const field = this.#metadataDifference(this.#metadataAt(place, stats), metadataOf(node));
     if (field !== undefined) return `${field} differs`;
     const link = this.#linkDifference(path, { node, stats });
     if (link !== undefined) return link;
-    return node.type === 'file' ? this.#contentDifference(place, node) : undefined;
+    if (node.type !== 'file') return undefined;
+    using _ = this.#readable(place, stats);
+    return await this.#contentDifference(place, node);
+  }
+
+  /** Attributes of a file that its owner may not read take the right to read; where they don't, the mode is left alone. */
+  #metadataAt(place: string, stats: BigIntStats): FileMetadata {
+    let isWhole = true;
+    const found = readMetadata(place, stats, { onProblem: () => (isWhole = false) });
+    if (isWhole || stats.isSymbolicLink()) return found;
+    using _ = this.#readable(place, stats);
+    return readMetadata(place, stats);
+  }
+
+  /** Lets the owner read while it lasts: other names of the file are still to be compared by its mode. */
+  #readable(place: string, { mode }: BigIntStats): Disposable {
+    if (this.#isRoot || (mode & 0o400n) !== 0n) return { [Symbol.dispose]: () => undefined };
+    const modeBefore = Number(mode) & 0o7777;
+    chmodSync(fsPath(place), modeBefore | 0o400);
+    return { [Symbol.dispose]: () => chmodSync(fsPath(place), modeBefore) };
   }
 
   /** Only root can give files away, and some bits of the mode depend on the owner. */
@@ -149,6 +185,12 @@ class Comparison {
     const { equal, sizeBytes } = await pool.run('compare', { path: place, chunks });
     return equal.every(Boolean) && sizeBytes === offsetBytes ? undefined : 'content differs';
   }
+}
+
+/** Once it is compared itself: without these rights its owner could not look at what is in it. It is thrown away in any case. */
+function openFolder(place: string): void {
+  const { mode } = lstatSync(fsPath(place));
+  if ((mode & 0o700) !== 0o700) chmodSync(fsPath(place), (mode & 0o7777) | 0o700);
 }
 
 /** Others are put there by the system itself (labels), or taken from users without rights. */

@@ -3,6 +3,7 @@ import type { Clock } from '../../base/clock.ts';
 import { AppError, isAppError, messageOf } from '../../base/errors.ts';
 import { isInRange, type ContentCheck } from '../../model/content-check.ts';
 import type { FingerprintDifference } from '../../model/fingerprint.ts';
+import type { ContentCount } from '../../model/proof-content.ts';
 import type { ProofOutcome } from '../../model/proof.ts';
 import type { Source } from '../../sources/source.ts';
 import type { PointParts } from '../restore/recovery-reader.ts';
@@ -30,8 +31,11 @@ export interface Evidence {
   readonly restoredBytes: number;
   readonly compared: number;
   readonly rows: number;
+  readonly content: readonly ContentCount[];
   readonly differences: readonly (FingerprintDifference & { readonly detail?: string | undefined })[];
   readonly checks: readonly CheckResult[];
+  /** What was left out of the comparison though all is in order, as a fact. */
+  readonly remark?: string | undefined;
   /** Absent if there was something to compare with. */
   readonly incomparable?: string | undefined;
 }

@@ -16,7 +16,7 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { fsPath, nameFromBytes } from '../../base/byte-name.ts';
 import { systemClock } from '../../base/clock.ts';
@@ -72,6 +72,10 @@ describe('a proof of files', () => {
     const proof = await scene.proofOf(snapshot, { checks: [{ file: 'plain', minBytes: 3 }] });
     expect(proof).toMatchObject({ outcome: 'passed', tree: snapshot.tree, differences: [] });
     expect(proof.compared).toBeGreaterThan(10);
+    const counts = Object.fromEntries((proof.content ?? []).map(({ what, count }) => [what, count]));
+    expect(counts).toMatchObject({ file: 5, byte: 16 * 2 + 17 * 2 + 1, link: 1 });
+    expect(proof.message).toMatch(/^5 files of 67 B, \d+ folders and 1 link came back as they were$/);
+    expect(proof.rows).toBe(0);
     expect(readdirSync(work)).toEqual([]);
   });
 
@@ -208,16 +212,27 @@ describe('a proof of files', () => {
     expect(readdirSync(work)).toEqual([]);
   });
 
-  test.skipIf(!isRoot)('passes without rights too, and clears away what it restored write-protected', async () => {
-    mkdirSync(join(scene.folder, 'protected/inner'), { recursive: true });
-    writeFileSync(join(scene.folder, 'protected/inner/file'), 'x', { mode: 0o400 });
-    chmodSync(join(scene.folder, 'protected/inner'), 0o500);
-    const taken = await backupFolder(repository, join(scene.folder, 'protected'), { pool });
-    for (const at of [scene.folder, work]) chmodSync(at, 0o777);
-    openForAll(join(scene.folder, 'repository'));
-    expect(await unprivilegedAsync(() => scene.proofOf(taken.snapshot))).toMatchObject({ outcome: 'passed' });
-    expect(readdirSync(work)).toEqual([]);
-  });
+  test.skipIf(!isRoot)(
+    'passes without rights too, also where folders and files bar their owner, and clears them away',
+    async () => {
+      mkdirSync(join(scene.folder, 'protected/inner'), { recursive: true });
+      writeFileSync(join(scene.folder, 'protected/inner/file'), 'x', { mode: 0o400 });
+      chmodSync(join(scene.folder, 'protected/inner'), 0o500);
+      mkdirSync(join(scene.folder, 'protected/barred/deep'), { recursive: true });
+      const barred = join(scene.folder, 'protected/barred/deep/file');
+      writeFileSync(barred, 'y');
+      linkSync(barred, join(scene.folder, 'protected/barred/twin'));
+      native()?.writeExtendedAttribute(barred, 'user.note', Buffer.from('kept'));
+      for (const path of [barred, dirname(barred), join(scene.folder, 'protected/barred')]) chmodSync(path, 0o000);
+      const taken = await backupFolder(repository, join(scene.folder, 'protected'), { pool });
+      for (const at of [scene.folder, work]) chmodSync(at, 0o777);
+      openForAll(join(scene.folder, 'repository'));
+      const proof = await unprivilegedAsync(() => scene.proofOf(taken.snapshot));
+      expect(proof).toMatchObject({ outcome: 'passed', differences: [] });
+      expect(proof.message).toContain('3 files of 3 B');
+      expect(readdirSync(work)).toEqual([]);
+    },
+  );
 
   async function restored(wanted = snapshot): Promise<string> {
     const folder = join(work, 'restored');

@@ -13,7 +13,7 @@ export async function proveTree(request: ProveRequest, folder: string, signal: A
   const { indexed, pool, snapshot } = request;
   const decision = await decideTreeRestore(indexed, { snapshot, target: folder }, signal);
   const { bytes: restoredBytes } = await executeTreeRestore(indexed, decision, { pool, signal });
-  const { compared, differences, skipped } = await compareTree(request, folder, signal);
+  const { compared, content, differences, skipped } = await compareTree(request, folder, signal);
   const checks: CheckResult[] = [];
   for (const check of request.checks)
     checks.push(await runCheck(check, async () => sizeOf(check, { folder, paths: snapshot.paths })));
@@ -21,7 +21,8 @@ export async function proveTree(request: ProveRequest, folder: string, signal: A
     sandbox: `folder ${folder}`,
     restoredBytes,
     compared,
-    rows: compared,
+    rows: 0,
+    content,
     differences,
     checks,
     ...(skipped > 0 && { incomparable: `${skipped} device nodes were not looked at: only root can make them` }),

@@ -46,6 +46,7 @@ describe('a proof of a service', () => {
       ...madeSource({ entries: () => [] }),
       restore: {
         kind: 'service',
+        unitOf: () => ({ unit: 'row', container: 'table' }),
         decide: () => Promise.reject(new Error('not asked for')),
         sandbox() {
           if (found instanceof AppError) return Promise.reject(found);
@@ -63,7 +64,7 @@ describe('a proof of a service', () => {
   const stored = fingerprint(7, '42');
   const missingTool = new AppError('TOOL_MISSING', 'no server of version 15', { hint: 'Install it.' });
   test.each([
-    ['passes where the fingerprint agrees', stored, {}, 'passed', '7 rows'],
+    ['passes where the fingerprint agrees', stored, {}, 'passed', '1 table with 7 rows came back as they were'],
     [
       'fails where a row is lost',
       stored,

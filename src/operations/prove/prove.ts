@@ -2,9 +2,10 @@
 // configured checks. Three outcomes: passed, failed, inconclusive. The place is cleaned away in any case.
 import { count } from '../../base/count.ts';
 import { isAppError, messageOf } from '../../base/errors.ts';
-import { compareFingerprints } from '../../model/fingerprint.ts';
+import { compareFingerprints, hasExpired, type Fingerprint } from '../../model/fingerprint.ts';
+import { contentOf, contentWords, type ItemUnit } from '../../model/proof-content.ts';
 import { differencesMax, type Proof, type ProofOutcome } from '../../model/proof.ts';
-import type { RecoveryReader, Sandbox, Source } from '../../sources/source.ts';
+import type { RecoveryReader, Sandbox, ServiceRestore, Source } from '../../sources/source.ts';
 import { recoveryReader } from '../restore/recovery-reader.ts';
 import { runCheck, type CheckResult, type Evidence, type ProveRequest } from './evidence.ts';
 import { proveTree } from './prove-tree.ts';
@@ -13,21 +14,21 @@ import { throwAwayFolder } from './throw-away-folder.ts';
 /** Never rejects for what a proof is to find out: a restore that fails is a failed proof, a missing tool an inconclusive one. */
 export async function prove(request: ProveRequest, signal: AbortSignal): Promise<Proof> {
   const startedMs = request.clock.now();
-  let evidence: Evidence = { sandbox: '', restoredBytes: 0, compared: 0, rows: 0, differences: [], checks: [] };
+  let evidence: Evidence = { sandbox: '', restoredBytes: 0, ...nothingCompared, checks: [] };
   let verdict: { outcome: ProofOutcome; message: string };
   const leftBehind: string[] = [];
   try {
     const { restore } = request.source;
     await using place = await throwAwayPlace(request, { restore, signal, leftBehind });
     evidence = await place.prove();
-    verdict = judge(evidence);
+    verdict = judge(evidence, request.source.restore);
   } catch (error) {
     signal.throwIfAborted();
     verdict = { outcome: isOurInability(error) ? 'inconclusive' : 'failed', message: messageOf(error) };
   }
   verdict.message = [verdict.message, ...leftBehind].join('; ');
   const { snapshot, component, program, clock } = request;
-  const { differences, checks, incomparable: _, ...rest } = evidence;
+  const { differences, checks, content, incomparable: _, remark: __, ...rest } = evidence;
   return {
     version: 1,
     component,
@@ -37,6 +38,7 @@ export async function prove(request: ProveRequest, signal: AbortSignal): Promise
     ...verdict,
     ...rest,
     durationSeconds: (clock.now() - startedMs) / 1000,
+    content: [...content],
     differences: differences.slice(0, differencesMax),
     checks: [...checks],
     program,
@@ -66,8 +68,9 @@ async function throwAwayPlace(
     return { ...disposing(folder), prove: () => proveTree(request, folder.path, signal) };
   }
   const reader = recoveryReader(request);
+  const unitOf = (name: string): ItemUnit => restore.unitOf(name);
   const sandbox = await restore.sandbox(reader, signal);
-  return { ...disposing(sandbox), prove: () => proveService(request, { reader, sandbox, signal }) };
+  return { ...disposing(sandbox), prove: () => proveService(request, { reader, sandbox, unitOf, signal }) };
 }
 
 /** The data may be fine: we could not look at it here. */
@@ -85,11 +88,12 @@ function isOurInability(error: unknown): boolean {
   );
 }
 
-function judge(evidence: Evidence): { outcome: ProofOutcome; message: string } {
-  const { differences, checks, compared, rows, incomparable } = evidence;
+function judge(evidence: Evidence, restore: Source['restore']): { outcome: ProofOutcome; message: string } {
+  const { differences, checks, content, incomparable, remark } = evidence;
   const first = differences[0];
   if (first !== undefined) {
-    return { outcome: 'failed', message: `${count(differences.length, 'difference')}, the first: ${describe(first)}` };
+    const found = count(differences.length, 'difference');
+    return { outcome: 'failed', message: `${found}, the first: ${describe(first, restore)}` };
   }
   const failed = checks.find(({ outcome }) => outcome === 'failed');
   if (failed !== undefined) return { outcome: 'failed', message: `the check '${failed.check}' found ${failed.value}` };
@@ -97,47 +101,70 @@ function judge(evidence: Evidence): { outcome: ProofOutcome; message: string } {
   const unclear = checks.find(({ outcome }) => outcome === 'inconclusive');
   if (unclear !== undefined)
     return { outcome: 'inconclusive', message: `the check '${unclear.check}': ${unclear.value}` };
-  return {
-    outcome: 'passed',
-    message: `${count(compared, 'item')} with ${count(rows, 'row')} came back as ${compared === 1 ? 'it was' : 'they were'}`,
-  };
+  const message = `${contentWords(content)} came back as they were`;
+  return { outcome: 'passed', message: remark === undefined ? message : `${message}; ${remark}` };
 }
 
-function describe({ name, kind, rowsExpected, rowsFound, detail }: Evidence['differences'][number]): string {
-  if (detail !== undefined) return `${name}: ${detail}`;
-  if (kind === 'changed' && rowsExpected === rowsFound)
-    return `${name} has ${count(rowsFound, 'row')} as it should, but not the same`;
-  return `${name} has ${count(rowsFound, 'row')} instead of ${rowsExpected}${kind === 'changed' ? '' : ` (${kind})`}`;
+function describe(
+  { name, kind, rowsExpected, rowsFound, detail }: Evidence['differences'][number],
+  restore: Source['restore'],
+): string {
+  if (detail !== undefined || restore.kind === 'tree') return `${name}: ${detail ?? kind}`;
+  const found = count(rowsFound, restore.unitOf(name).unit);
+  if (kind === 'changed' && rowsExpected === rowsFound) return `${name} has ${found} as it should, but not the same`;
+  return `${name} has ${found} instead of ${rowsExpected}${kind === 'changed' ? '' : ` (${kind})`}`;
+}
+
+interface ServiceProof {
+  readonly reader: RecoveryReader;
+  readonly sandbox: Sandbox;
+  readonly unitOf: ServiceRestore['unitOf'];
+  readonly signal: AbortSignal;
 }
 
 async function proveService(
   request: ProveRequest,
-  { reader, sandbox, signal }: { reader: RecoveryReader; sandbox: Sandbox; signal: AbortSignal },
+  { reader, sandbox, unitOf, signal }: ServiceProof,
 ): Promise<Evidence> {
   const expected = await reader.fingerprint(signal);
-  const counted = countingReader(reader);
-  await sandbox.restore(counted.reader, signal);
+  const counting = countingReader(reader);
+  await sandbox.restore(counting.reader, signal);
   const checks: CheckResult[] = [];
   for (const check of request.checks) checks.push(await runCheck(check, () => sandbox.valueOf(check, signal)));
-  const base = { sandbox: sandbox.description, restoredBytes: counted.bytes(), checks };
+  const base = { sandbox: sandbox.description, restoredBytes: counting.bytes(), checks };
   if (expected === undefined) {
-    return {
-      ...base,
-      compared: 0,
-      rows: 0,
-      differences: [],
-      incomparable: 'the snapshot holds no fingerprint to compare with',
-    };
+    return { ...base, ...nothingCompared, incomparable: 'the snapshot holds no fingerprint to compare with' };
   }
   const found = await sandbox.fingerprint(signal);
-  const rows = expected.items.reduce((sum, item) => sum + item.rows, 0);
   if (found.method !== expected.method) {
     const incomparable = `the fingerprint was made by method '${expected.method}', this program knows '${found.method}'`;
-    return { ...base, compared: 0, rows: 0, differences: [], incomparable };
+    return { ...base, ...nothingCompared, incomparable };
   }
-  const differences = compareFingerprints(expected, found, request.clock.now());
-  return { ...base, compared: expected.items.length, rows, differences };
+  const nowMs = request.clock.now();
+  const differences = compareFingerprints(expected, found, nowMs);
+  return { ...base, ...countsOf(expected, { unitOf, nowMs }), differences };
 }
+
+const nothingCompared = { compared: 0, rows: 0, content: [], differences: [] } as const;
+
+/** Counts what was compared only: keys that may have expired since the backup say nothing. */
+function countsOf(
+  { items }: Fingerprint,
+  { unitOf, nowMs }: { readonly unitOf: ServiceRestore['unitOf']; readonly nowMs: number },
+): Pick<Evidence, 'compared' | 'rows' | 'content' | 'remark'> {
+  const lasting = items.filter((item) => !hasExpired(item, nowMs));
+  const content = contentOf(lasting, unitOf);
+  const expired = items.reduce((sum, item) => sum + (hasExpired(item, nowMs) ? item.rows : 0), 0);
+  return {
+    compared: lasting.length,
+    rows: content.reduce((sum, { what, count }) => sum + (isRow.test(what) ? count : 0), 0),
+    content,
+    ...(expired > 0 && { remark: `without ${count(expired, 'key')} that may have expired since the backup` }),
+  };
+}
+
+/** What a service's data consists of, in contrast to what it is arranged by. */
+const isRow = /^row$|key$/;
 
 function countingReader(reader: RecoveryReader): { readonly reader: RecoveryReader; bytes(): number } {
   let total = 0;

@@ -5,6 +5,7 @@ import type { Finding } from '../../model/finding.ts';
 import { type Connection, connect, onlyRow } from './connection.ts';
 import { describeServer, type ServerAddress } from './server-address.ts';
 import { addressOf, type PostgresOptions } from './options.ts';
+import { restoreRightsFinding } from './ownership.ts';
 import { dumpProgram } from './programs.ts';
 import { readServer, type ServerFacts } from './server.ts';
 import { foreignSchema } from './tables.ts';
@@ -35,6 +36,7 @@ export async function* checkPostgres(options: PostgresOptions, signal: AbortSign
     : { aspect: 'connection', outcome: 'passed', message };
   yield versionFinding(server);
   yield await programFinding(server, options, signal);
+  yield restoreRightsFinding(server, chosen);
   for (const database of chosen) {
     try {
       await using connection = await connect(address, database, signal);

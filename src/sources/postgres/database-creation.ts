@@ -24,6 +24,8 @@ export async function createDatabase(connection: Connection, name: string, optio
 function createClauses({ facts, server, plainLocale }: CreateOptions): string {
   if (facts === undefined) return '';
   const clauses = [`ENCODING ${text(facts.encoding)}`];
+  // From the first moment: whoever owns the database may create in its schema public, and nobody else (15 on).
+  if (server.rolesHeld.includes(facts.owner)) clauses.push(`OWNER ${quote(facts.owner)}`);
   if (plainLocale === true) {
     clauses.push("LC_COLLATE 'C' LC_CTYPE 'C'");
     if (server.major >= 15) clauses.push('LOCALE_PROVIDER libc');

@@ -74,13 +74,22 @@ test.each([14, 15, 16])('format 1.%i is read, in chunks of any size', (minor) =>
       owner: 'app',
       definition: `SELECT pg_catalog.setval('public."Odd, true); seq"', -42, false);\n`,
     }),
+    entry(minor, { tag: 'EXTENSION citext', description: 'COMMENT' }),
+    entry(minor, { tag: 't', description: 'ACL', owner: 'root' }),
+    entry(minor, { tag: 'DEFAULT PRIVILEGES FOR TABLES', description: 'DEFAULT ACL', owner: 'root' }),
   ]);
   const expected = {
     serverMajor: 16,
     programMajor: 17,
     tables: 1,
     sequences: [{ schema: 'public', name: 'Odd, true); seq', lastValue: '-42', isCalled: false }],
-    owners: new Set(['app']),
+    owners: new Set(['app', 'root']),
+    ownersToSet: new Set(['app']),
+    entryNumbers: [1, 1, 1, 1, 1, 1],
+    delicate: [
+      { number: 1, kind: 'comment on extension', tag: 'EXTENSION citext', owner: '' },
+      { number: 1, kind: 'default right', tag: 'DEFAULT PRIVILEGES FOR TABLES', owner: 'root' },
+    ],
     tablespaces: new Set(['fast']),
     extensions: new Set(['citext']),
   };

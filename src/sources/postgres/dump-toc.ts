@@ -12,9 +12,31 @@ export interface DumpToc {
   readonly tables: number;
   readonly sequences: readonly SequenceValue[];
   readonly owners: ReadonlySet<string>;
+  /** Those of `owners` to whom pg_restore gives objects; the others only own what is commented on or granted. */
+  readonly ownersToSet: ReadonlySet<string>;
   readonly tablespaces: ReadonlySet<string>;
   readonly extensions: ReadonlySet<string>;
+  /** Of all entries, in the dump's order: what pg_restore takes as a list. */
+  readonly entryNumbers: readonly number[];
+  /** Entries that the server may refuse to a role that is no superuser. */
+  readonly delicate: readonly DelicateEntry[];
 }
+
+export interface DelicateEntry {
+  readonly number: number;
+  readonly kind: DelicateKind;
+  /** `SCHEMA public`, `EXTENSION pg_trgm`, `pg_authid`. */
+  readonly tag: string;
+  readonly owner: string;
+}
+
+export type DelicateKind =
+  | 'public schema'
+  | 'comment on public schema'
+  | 'comment on extension'
+  | 'right in catalog'
+  | 'default right'
+  | 'event trigger';
 
 export interface SequenceValue {
   readonly schema: string;
@@ -65,6 +87,7 @@ interface Layout {
 }
 
 interface TocEntry {
+  readonly number: number;
   readonly tag: string;
   readonly description: string;
   readonly definition: string;
@@ -87,22 +110,46 @@ function* parseToc(): Parser<DumpToc> {
   const programMajor = Number.parseInt((yield* parseText(layout)) ?? '', 10);
   const count = yield* parseInteger(layout);
   if (count < 0 || count > entriesMax) throw notADump(`${count} entries`);
-  const found = {
+  const found = nothingFound();
+  for (let index = 0; index < count; index += 1) note(found, yield* parseEntry(layout));
+  return { serverMajor, programMajor, ...found };
+}
+
+function nothingFound() {
+  return {
     tables: 0,
     sequences: [] as SequenceValue[],
     owners: new Set<string>(),
+    ownersToSet: new Set<string>(),
     tablespaces: new Set<string>(),
     extensions: new Set<string>(),
+    entryNumbers: [] as number[],
+    delicate: [] as DelicateEntry[],
   };
-  for (let index = 0; index < count; index += 1) {
-    const entry = yield* parseEntry(layout);
-    if (entry.owner !== '') found.owners.add(entry.owner);
-    if (entry.tablespace !== '') found.tablespaces.add(entry.tablespace);
-    if (entry.description === 'EXTENSION') found.extensions.add(entry.tag);
-    if (entry.description === 'TABLE DATA') found.tables += 1;
-    if (entry.description === 'SEQUENCE SET') found.sequences.push(sequenceValue(entry));
-  }
-  return { serverMajor, programMajor, ...found };
+}
+
+function note(found: ReturnType<typeof nothingFound>, entry: TocEntry): void {
+  const { number, tag, owner, description, tablespace } = entry;
+  found.entryNumbers.push(number);
+  const kind = delicateKind(entry);
+  if (kind !== undefined) found.delicate.push({ number, kind, tag, owner });
+  const isGiven = !/ACL|COMMENT|SECURITY LABEL/.test(description) && kind !== 'public schema';
+  if (owner !== '') found.owners.add(owner);
+  if (owner !== '' && isGiven) found.ownersToSet.add(owner);
+  if (tablespace !== '') found.tablespaces.add(tablespace);
+  if (description === 'EXTENSION') found.extensions.add(tag);
+  if (description === 'TABLE DATA') found.tables += 1;
+  if (description === 'SEQUENCE SET') found.sequences.push(sequenceValue(entry));
+}
+
+function delicateKind({ description, tag, schema }: TocEntry): DelicateKind | undefined {
+  const isInCatalog = /^(?:SCHEMA )?(?:pg_catalog|information_schema)$/.test(schema === '' ? tag : schema);
+  if (description === 'SCHEMA' && tag === 'public') return 'public schema';
+  if (description === 'COMMENT' && tag === 'SCHEMA public') return 'comment on public schema';
+  if (description === 'COMMENT' && tag.startsWith('EXTENSION ')) return 'comment on extension';
+  if (description === 'ACL' && isInCatalog) return 'right in catalog';
+  if (description === 'DEFAULT ACL') return 'default right';
+  return description === 'EVENT TRIGGER' ? 'event trigger' : undefined;
 }
 
 function* parseLayout(): Parser<Layout> {
@@ -134,7 +181,7 @@ function* parseText(layout: Layout): Parser<string | undefined> {
 }
 
 function* parseEntry(layout: Layout): Parser<TocEntry> {
-  yield* parseInteger(layout); // Number of the entry.
+  const number = yield* parseInteger(layout);
   yield* parseInteger(layout); // Whether it has data.
   yield* parseText(layout); // Catalog.
   yield* parseText(layout); // Object id.
@@ -152,7 +199,7 @@ function* parseEntry(layout: Layout): Parser<TocEntry> {
   yield* parseText(layout); // Whether the table has oids: a thing of the past.
   while ((yield* parseText(layout)) !== undefined); // Dependencies.
   yield 1 + layout.offsetBytes; // Where the data is: unknown in a stream.
-  return { tag, description, definition, schema, tablespace, owner };
+  return { number, tag, description, definition, schema, tablespace, owner };
 }
 
 const setvalPattern = /, '?(-?\d+)'?, (true|false)\);\s*$/;

@@ -3,12 +3,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { chmod, chown, cp, mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, chown, cp, mkdir, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError } from '../../base/errors.ts';
+import { makeThrowAwayFolder, serverUserId, type ThrowAwayFolder } from '../../base/throw-away-folder.ts';
 import { connect } from './connection.ts';
 import type { ServerAddress } from './server-address.ts';
 import { completeLinks, type ServerPrograms } from './server-programs.ts';
@@ -45,10 +46,12 @@ export async function startLocalServer(
       hint: 'Choose a temporary folder that every account may enter; what is made in it is closed to others.',
     });
   }
-  const folder = await mkdtemp(join(parentFolder, 'lifeboat-postgres-'));
+  const throwAway = await makeThrowAwayFolder(parentFolder, 'postgres');
+  const folder = throwAway.path;
   try {
     if (account !== undefined) await chown(folder, account.uid, account.gid);
-    const place: Place = { programFolder: await reachablePrograms(programs, folder, account), folder, account };
+    const programFolder = await reachablePrograms(programs, folder, account);
+    const place: Place = { programFolder, folder, throwAway, account };
     const password = randomBytes(24).toString('base64url');
     await initialise(place, password, signal);
     for (let attempt = 1; ; attempt += 1) {
@@ -57,7 +60,7 @@ export async function startLocalServer(
       if (attempt === startAttemptsMax) throw startFailed('no free port was found', undefined);
     }
   } catch (error) {
-    await rm(folder, { recursive: true, force: true });
+    await throwAway[Symbol.asyncDispose]();
     throw error;
   }
 }
@@ -70,14 +73,14 @@ interface Account {
 interface Place {
   readonly programFolder: string;
   readonly folder: string;
+  readonly throwAway: ThrowAwayFolder;
   readonly account: Account | undefined;
 }
 
 /** The server refuses to run as root; then it runs as `nobody`, who owns nothing else. */
 function serverAccount(): Account | undefined {
   if (process.getuid?.() !== 0) return undefined;
-  const nobody = 65_534;
-  return { uid: nobody, gid: nobody };
+  return { uid: serverUserId, gid: serverUserId };
 }
 
 /** Copies the programs where another account can't reach them (a home folder) or where links can't be completed. */
@@ -141,6 +144,7 @@ async function initialise(place: Place, password: string, signal: AbortSignal): 
     '--no-sync',
     '--no-instructions',
   ]);
+  place.throwAway.guard(child, 'TERM');
   const messages = collectMessages(child);
   const stop = (): boolean => child.kill('SIGTERM');
   signal.addEventListener('abort', stop, { once: true });
@@ -203,6 +207,7 @@ async function start(
   ];
   const flags = all.flatMap((setting) => ['-c', setting]);
   const child = spawnServerProgram(place, 'postgres', ['-D', join(place.folder, 'data'), ...flags]);
+  place.throwAway.guard(child, 'QUIT'); // Ends all its children at once, too.
   const messages = collectMessages(child);
   const address: ServerAddress = { host: '127.0.0.1', port, user: superuser, password, ssl: { mode: 'disable' } };
   try {
@@ -218,7 +223,7 @@ async function start(
     pid: child.pid ?? 0,
     async [Symbol.asyncDispose]() {
       await stopServer(child);
-      await rm(place.folder, { recursive: true, force: true });
+      await place.throwAway[Symbol.asyncDispose]();
     },
   };
 }

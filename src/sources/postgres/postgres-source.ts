@@ -3,6 +3,7 @@ import type { Source } from '../source.ts';
 import { openBackup } from './backup-session.ts';
 import { checkPostgres } from './check.ts';
 import type { PostgresOptions } from './options.ts';
+import { unitOf } from './fingerprint.ts';
 import { decideRestore } from './restore-decision.ts';
 import { openSandbox } from './sandbox.ts';
 
@@ -13,6 +14,7 @@ export function postgresSource(options: PostgresOptions): Source {
     open: (signal) => openBackup(options, signal),
     restore: {
       kind: 'service',
+      unitOf,
       decide: (reader, request, signal) => decideRestore(options, { reader, request }, signal),
       sandbox: (reader, signal) => openSandbox(options, reader, signal),
     },

@@ -29,13 +29,15 @@ export async function decideRestore(
     await using connection = await connectForMaintenance(target.address, names, signal);
     server = await readServerFacts(connection);
     const { programFolders } = options;
-    looked = await preflight({ point, server, connection, programFolders, address: target.address }, signal);
+    const existing = server.databases.filter(({ name }) => names.includes(name));
+    const subject = { point, server, connection, programFolders, replaced: existing, address: target.address };
+    looked = await preflight(subject, signal);
   } catch (error) {
     signal.throwIfAborted();
     if (!isAppError(error)) throw error;
     return forbidden(described, findingOf('connection', error));
   }
-  const moves = movesOf(point.databases, { names, server, stamp: nameStamp(options.clock.now()) });
+  const moves = movesOf(point.databases, { names, server, stamp: freeStamp(server, options.clock.now()) });
   const findings = [...looked.findings, ...sessionFindings(moves), ...leftOverFindings(server)];
   const expected = await reader.fingerprint(signal);
   const work: RestoreWork = {
@@ -83,6 +85,15 @@ function scopeFinding({ databases }: RecoveryPoint, target: string | undefined):
   }
   const message = `${databases.length} databases (${databases.map(({ name }) => name).join(', ')}) can't all become ${target ?? ''}`;
   return { aspect, outcome: 'failed', message, hint: 'Name one database to restore.' };
+}
+
+/** Of now, or of the next second that no kept database carries: two restores may fall into one. */
+function freeStamp({ databases }: ServerFacts, nowMs: number): string {
+  let stamp = nameStamp(nowMs);
+  for (let later = 1; databases.some(({ name }) => name.endsWith(stamp)); later += 1) {
+    stamp = nameStamp(nowMs + later * 1000);
+  }
+  return stamp;
 }
 
 const newEnding = '_lifeboat_new_';

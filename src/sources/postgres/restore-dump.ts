@@ -3,6 +3,8 @@ import { AppError } from '../../base/errors.ts';
 import { compareFingerprints, type Fingerprint, type FingerprintItem } from '../../model/fingerprint.ts';
 import type { RecoveryReader } from '../source.ts';
 import { connect } from './connection.ts';
+import type { DelicateEntry } from './dump-toc.ts';
+import { openList } from './left-out.ts';
 import type { ServerAddress } from './server-address.ts';
 import { fingerprintDatabase, fingerprintMethod, fingerprintOf, pinnedSettings } from './fingerprint.ts';
 import { itemName } from './item-name.ts';
@@ -18,24 +20,29 @@ export interface FeedOptions {
   readonly into: string;
   /** More pg_restore flags. */
   readonly flags: readonly string[];
+  /** Entries of the dump that are not restored. */
+  readonly leftOut?: readonly DelicateEntry[];
   readonly onBytes: (count: number) => void;
 }
 
 export async function feedDump(
   reader: RecoveryReader,
-  { path, name }: StoredDatabase,
+  { path, name, toc }: StoredDatabase,
   options: FeedOptions & { readonly signal: AbortSignal },
 ): Promise<void> {
-  const { address, program, into, flags, onBytes, signal } = options;
+  const { address, program, into, flags, leftOut = [], onBytes, signal } = options;
   const counted = async function* (): AsyncGenerator<Uint8Array> {
     for await (const chunk of reader.read(path, signal)) {
       onBytes(chunk.length);
       yield chunk;
     }
   };
+  await using list = leftOut.length === 0 ? undefined : await openList(toc, leftOut);
+  const listFlags = list === undefined ? [] : ['--use-list', '/dev/fd/3'];
   const run = {
     ...({ folder: program.folder, program: 'pg_restore', address } as const),
-    arguments: ['--exit-on-error', '--no-password', ...flags, '--dbname', connectionString(into)],
+    arguments: ['--exit-on-error', '--no-password', ...flags, ...listFlags, '--dbname', connectionString(into)],
+    fileDescriptor: list?.fd,
   };
   try {
     await feedProgram(run, counted(), signal);

@@ -9,6 +9,7 @@ import { applyProperties, createDatabase, dropDatabase } from './database-creati
 import { dropRoles, restoreRoles } from './globals.ts';
 import type { ProgramFolder } from './programs.ts';
 import type { RecoveryPoint, StoredDatabase } from './recovery-point.ts';
+import { leftOut } from './left-out.ts';
 import { feedDump, fingerprintRestored, isComparable, requireEqual } from './restore-dump.ts';
 import { connectForMaintenance, type DatabaseEntry, readServerFacts, type ServerFacts } from './server.ts';
 import { swapDatabases } from './swap-databases.ts';
@@ -90,12 +91,15 @@ async function restoreOne(
   const { point, server, address, program, flags, expected } = work;
   const { maintenance, progress, litter, move, signal } = hands;
   const { stored, restored } = move;
-  const { roles } = await readServerFacts(maintenance);
-  await createDatabase(maintenance, restored, { facts: stored.facts, server });
+  // Roles may have come since the preflight.
+  const now = await readServerFacts(maintenance);
+  await createDatabase(maintenance, restored, { facts: stored.facts, server: now });
   litter.databases.push(restored);
   const onBytes = (count: number): void => progress.bytes(count);
-  await feedDump(point.reader, stored, { address, program, flags, into: restored, onBytes, signal });
-  const refused = await applyProperties(maintenance, restored, { facts: stored.facts, roles: new Set(roles) });
+  const without = leftOut(stored.toc, now);
+  const feed = { address, program, flags, leftOut: without, into: restored, onBytes, signal };
+  await feedDump(point.reader, stored, feed);
+  const refused = await applyProperties(maintenance, restored, { facts: stored.facts, roles: new Set(now.roles) });
   await analyze(address, restored, signal);
   const found = await fingerprintRestored(address, { original: stored.name, current: restored }, signal);
   const isCompared = isComparable(expected);

@@ -6,7 +6,9 @@ import { describeServer, type ServerAddress } from './server-address.ts';
 import type { ProgramFolder } from './programs.ts';
 import { restoreProgram } from './programs.ts';
 import type { RecoveryPoint } from './recovery-point.ts';
-import type { ServerFacts } from './server.ts';
+import { superuserFindings } from './left-out.ts';
+import { ownershipFinding } from './ownership.ts';
+import type { DatabaseEntry, ServerFacts } from './server.ts';
 
 export interface Preflight {
   readonly findings: readonly Finding[];
@@ -23,6 +25,8 @@ export interface PreflightSubject {
   /** On the target. */
   readonly connection: Connection;
   readonly programFolders: readonly string[];
+  /** Databases that give their names to restored ones. */
+  readonly replaced: readonly DatabaseEntry[];
 }
 
 export async function preflight(subject: PreflightSubject, signal: AbortSignal): Promise<Preflight> {
@@ -32,7 +36,8 @@ export async function preflight(subject: PreflightSubject, signal: AbortSignal):
   const { program, finding } = await findProgram(subject, signal);
   const roles = roleFindings(subject);
   const tablespaces = tablespaceFinding(subject);
-  findings.push(finding, rightFinding(server, address), ...roles.findings, tablespaces);
+  findings.push(finding, rightFinding(server, address), ownershipFinding(server, subject.replaced));
+  findings.push(...roles.findings, ...superuserFindings(point, server), tablespaces);
   findings.push(...(await extensionFindings(subject)), ...(await localeFindings(subject)), spaceFinding(point));
   const flags = [...roles.flags, ...(tablespaces.outcome === 'warning' ? ['--no-tablespaces'] : [])];
   return { findings, program, flags, missingRoles: roles.missing };
@@ -97,14 +102,27 @@ function roleFindings({ point, server }: PreflightSubject): Roles {
       missing,
     };
   }
-  const foreign = server.isSuperuser ? [] : owners.filter((owner) => !server.rolesHeld.includes(owner));
+  const foreign = foreignOwners(point, server);
   if (foreign.length > 0) {
-    const message = `the restoring role is no member of ${foreign.join(', ')}: everything will belong to itself`;
-    const hint = 'Restore as a superuser, or grant the restoring role membership in the owners, to keep them.';
+    const message = `${server.user} can't give objects to ${foreign.join(', ')}: everything will belong to itself`;
+    const hint = 'Restore as a superuser to keep the owners.';
     return { findings: [{ aspect, outcome: 'warning', message, hint }], flags: ['--no-owner'], missing };
   }
   const message = missing.length === 0 ? 'all roles exist; none is changed' : `will be created: ${missing.join(', ')}`;
   return { findings: [{ aspect, outcome: 'passed', message }], flags: [], missing };
+}
+
+/**
+ * Without a superuser, objects can be given to the database's owner only, by a member of it: all others may not create in
+ * the schemas, and the rights to do so come at the end of a dump.
+ */
+function foreignOwners({ databases }: RecoveryPoint, { isSuperuser, rolesHeld, user }: ServerFacts): string[] {
+  if (isSuperuser) return [];
+  const foreign = databases.flatMap(({ toc, facts }) => {
+    const owner = facts !== undefined && rolesHeld.includes(facts.owner) ? facts.owner : user;
+    return [...toc.ownersToSet].filter((one) => one !== owner && one !== user && isOfUsers(one));
+  });
+  return [...new Set(foreign)];
 }
 
 /** The server's own roles are everywhere. */
@@ -122,11 +140,16 @@ function tablespaceFinding({ point, server }: PreflightSubject): Finding {
   return { aspect, outcome: 'warning', message, hint: 'Create the tablespaces first to keep the layout.' };
 }
 
-async function extensionFindings({ point, connection }: PreflightSubject): Promise<Finding[]> {
+async function extensionFindings({ point, connection, server }: PreflightSubject): Promise<Finding[]> {
   const wanted = new Set(point.databases.flatMap(({ toc }) => [...toc.extensions]));
   if (wanted.size === 0) return [];
   const missing = await missingExtensions(connection, wanted);
   const aspect = 'extensions';
+  const untrusted = server.isSuperuser ? [] : await untrustedExtensions(connection, { wanted, major: server.major });
+  if (missing.length === 0 && untrusted.length > 0) {
+    const message = `only a superuser may create the extensions ${untrusted.join(', ')}`;
+    return [{ aspect, outcome: 'warning', message, hint: 'Restore as a superuser.' }];
+  }
   if (missing.length === 0) return [{ aspect, outcome: 'passed', message: `available: ${[...wanted].join(', ')}` }];
   const hint = 'Install the package that brings them (postgresql-contrib, postgis …) on the target server.';
   return [{ aspect, outcome: 'failed', message: `not available on the target: ${missing.join(', ')}`, hint }];
@@ -136,6 +159,20 @@ export async function missingExtensions(connection: Connection, wanted: Iterable
   const rows = await connection.query<{ readonly name: string }>(
     `SELECT name FROM unnest($1::text[]) AS u(name)
       WHERE name NOT IN (SELECT a.name::text FROM pg_catalog.pg_available_extensions a)`,
+    [[...wanted]],
+  );
+  return rows.map(({ name }) => name);
+}
+
+/** A warning only: managed services let more roles create more of them than the catalog says. */
+async function untrustedExtensions(
+  connection: Connection,
+  { wanted, major }: { readonly wanted: Iterable<string>; readonly major: number },
+): Promise<string[]> {
+  const isTrusted = major >= 13 ? 'v.trusted' : 'false';
+  const rows = await connection.query<{ readonly name: string }>(
+    `SELECT name FROM unnest($1::text[]) AS u(name)
+      WHERE (SELECT bool_and(v.superuser AND NOT ${isTrusted}) FROM pg_catalog.pg_available_extension_versions v WHERE v.name = u.name)`,
     [[...wanted]],
   );
   return rows.map(({ name }) => name);

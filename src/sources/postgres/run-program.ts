@@ -12,6 +12,8 @@ export interface ProgramRun {
   readonly program: ClientProgram;
   readonly arguments: readonly string[];
   readonly address: ServerAddress;
+  /** An open file that the program finds as `/dev/fd/3`. */
+  readonly fileDescriptor?: number | undefined;
 }
 
 /** A program that did not end well, with its own words. */
@@ -86,8 +88,8 @@ function start(run: ProgramRun, signal: AbortSignal): Started {
   signal.throwIfAborted();
   const child = spawn(join(run.folder, run.program), run.arguments, {
     env: environmentOf(run.address),
-    stdio: ['pipe', 'pipe', 'pipe'],
-  });
+    stdio: ['pipe', 'pipe', 'pipe', run.fileDescriptor ?? 'ignore'],
+  }) as ChildProcessWithoutNullStreams; // The types know no fourth one.
   child.stdin.on('error', () => undefined); // EPIPE: the exit status says why.
   if (run.program === 'pg_restore') child.stdout.resume();
   else child.stdin.end();

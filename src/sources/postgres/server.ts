@@ -9,11 +9,13 @@ export interface ServerFacts {
   readonly version: string;
   readonly major: number;
   readonly isStandby: boolean;
+  /** The connected role. */
+  readonly user: string;
   readonly isSuperuser: boolean;
   readonly mayCreateDatabases: boolean;
   readonly mayCreateRoles: boolean;
   readonly roles: readonly string[];
-  /** Those that the connected role may give objects to. */
+  /** Those whose rights the connected role has and to which it may give objects. */
   readonly rolesHeld: readonly string[];
   readonly tablespaces: readonly string[];
   readonly databases: readonly DatabaseEntry[];
@@ -26,6 +28,11 @@ export interface DatabaseEntry {
   readonly sizeBytes: number | null;
   /** Sessions in it, our own not counted. */
   readonly sessions: number;
+  readonly owner: string;
+  /** Whether the connected role has the rights of the owner, which renaming takes. */
+  readonly isOwned: boolean;
+  /** Whether a membership in the owner would give those rights, and no more than those of this application. */
+  readonly isOwnerGrantable: boolean;
 }
 
 const oldestMajor = 10;
@@ -33,18 +40,21 @@ const oldestMajor = 10;
 const serverQuery = `
   SELECT pg_catalog.current_setting('server_version') AS version,
          pg_catalog.current_setting('server_version_num')::int / 10000 AS major,
-         pg_catalog.pg_is_in_recovery() AS "isStandby", r.rolsuper AS "isSuperuser",
+         pg_catalog.pg_is_in_recovery() AS "isStandby", r.rolname::text AS "user", r.rolsuper AS "isSuperuser",
          r.rolsuper OR r.rolcreatedb AS "mayCreateDatabases", r.rolsuper OR r.rolcreaterole AS "mayCreateRoles",
          ARRAY(SELECT rolname::text FROM pg_catalog.pg_roles WHERE rolname NOT LIKE 'pg\\_%' ORDER BY 1) AS roles,
-         ARRAY(SELECT rolname::text FROM pg_catalog.pg_roles WHERE pg_catalog.pg_has_role(oid, 'MEMBER')) AS "rolesHeld",
+         ARRAY(SELECT rolname::text FROM pg_catalog.pg_roles WHERE pg_catalog.pg_has_role(oid, 'USAGE') AND pg_catalog.pg_has_role(oid,
+                 CASE WHEN pg_catalog.current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END)) AS "rolesHeld",
          ARRAY(SELECT spcname::text FROM pg_catalog.pg_tablespace ORDER BY 1) AS tablespaces,
          (SELECT json_agg(json_build_object(
                    'name', d.datname, 'isTemplate', d.datistemplate, 'allowsConnections', d.datallowconn,
                    'sizeBytes', CASE WHEN pg_catalog.has_database_privilege(d.oid, 'CONNECT')
                                      THEN pg_catalog.pg_database_size(d.oid) END,
+                   'owner', o.rolname, 'isOwned', pg_catalog.pg_has_role(o.oid, 'USAGE'),
+                   'isOwnerGrantable', r.rolinherit AND NOT o.rolsuper AND o.rolname NOT LIKE 'pg\\_%',
                    'sessions', (SELECT count(*) FROM pg_catalog.pg_stat_activity a
                                  WHERE a.datid = d.oid AND a.pid <> pg_catalog.pg_backend_pid())) ORDER BY d.datname)
-            FROM pg_catalog.pg_database d) AS databases
+            FROM pg_catalog.pg_database d JOIN pg_catalog.pg_roles o ON o.oid = d.datdba) AS databases
     FROM pg_catalog.pg_roles r WHERE r.rolname = current_user`;
 
 export async function readServerFacts(connection: Connection): Promise<ServerFacts> {

@@ -2,6 +2,7 @@
 // what follows for an answer.
 import { Redis } from 'ioredis';
 import { AppError, errnoOf, messageOf } from '../../base/errors.ts';
+import { rightsHint } from './access-rights.ts';
 
 export interface RedisAddress {
   readonly host: string;
@@ -87,8 +88,6 @@ function isClosed(error: unknown): boolean {
   return error instanceof Error && /closed|writeable/i.test(error.message);
 }
 
-const rights = 'Grant the user +psync +replconf +ping +info, and to restore +@all on all keys.';
-
 /** An error answer (`NOPERM …`, `ERR …`) or a broken connection as an error of ours. */
 export function redisError(error: unknown, address: RedisAddress): AppError {
   const at = addressText(address);
@@ -110,7 +109,7 @@ export function redisError(error: unknown, address: RedisAddress): AppError {
   }
   if (message.startsWith('NOPERM')) {
     return new AppError('SOURCE_DENIED', `redis at ${at} refuses a command: ${message}`, {
-      hint: rights,
+      hint: rightsHint(address.username),
       cause,
     });
   }

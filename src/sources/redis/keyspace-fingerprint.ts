@@ -2,6 +2,7 @@
 // do: a later look finds fewer of them and can leave out just those whose time may have come.
 import { compareNames } from '../../base/byte-name.ts';
 import type { Fingerprint, FingerprintItem } from '../../model/fingerprint.ts';
+import type { ItemUnit } from '../../model/proof-content.ts';
 import type { RdbKey, RdbRecord } from './rdb-reader.ts';
 import { hashParts, HashSum } from './value-hash.ts';
 
@@ -93,6 +94,12 @@ export class KeyspaceFingerprint {
       group.firstExpiryMs = Math.min(group.firstExpiryMs, old.firstExpiryMs);
     }
   }
+}
+
+/** `db0 hash expiring within 1 h of …` → `hash key`. */
+export function unitOf(name: string): ItemUnit {
+  const [, type] = /^db\d+ (\S+)/.exec(name) ?? [];
+  return { unit: type === undefined ? 'function library' : `${type} key` };
 }
 
 function keyDigest(record: RdbKey, value: Buffer): Buffer {

@@ -3,11 +3,12 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { constants } from 'node:fs';
-import { access, mkdtemp, rm, statfs } from 'node:fs/promises';
+import { access, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError, errnoOf, isAppError } from '../../base/errors.ts';
+import { makeThrowAwayFolder, type ThrowAwayFolder } from '../../base/throw-away-folder.ts';
 import { connectRedis, type RedisAddress } from './connection.ts';
 
 export interface LocalServer extends AsyncDisposable {
@@ -38,21 +39,26 @@ const logBytesMax = 8192;
 /** Starts it and waits until it has loaded what is in its folder. */
 export async function startLocalServer(options: LocalServerOptions, signal: AbortSignal): Promise<LocalServer> {
   signal.throwIfAborted();
-  const folder = await mkdtemp(join(options.parentFolder ?? tmpdir(), 'lifeboat-redis-'));
-  const removeFolder = () => rm(folder, { recursive: true, force: true, maxRetries: 3 });
+  const throwAway = await makeThrowAwayFolder(options.parentFolder ?? tmpdir(), 'redis');
   try {
-    await options.prepare?.(folder);
-    return await startIn(folder, options, signal);
+    await options.prepare?.(throwAway.path);
+    return await startIn(throwAway, options, signal);
   } catch (error) {
-    await removeFolder();
+    await throwAway[Symbol.asyncDispose]();
     throw error;
   }
 }
 
-async function startIn(folder: string, options: LocalServerOptions, signal: AbortSignal): Promise<LocalServer> {
+async function startIn(
+  throwAway: ThrowAwayFolder,
+  options: LocalServerOptions,
+  signal: AbortSignal,
+): Promise<LocalServer> {
+  const folder = throwAway.path;
   const socketPath = join(folder, 's');
   const program = options.program ?? 'redis-server';
   const server = spawn(program, ['-'], { cwd: folder, stdio: ['pipe', 'pipe', 'pipe'], detached: false });
+  throwAway.guard(server, 'KILL'); // It holds nothing that is to be kept.
   const log = keepLog(server);
   const exited = once(server, 'exit').then(
     () => undefined,
@@ -64,13 +70,16 @@ async function startIn(folder: string, options: LocalServerOptions, signal: Abor
   const stop = async () => {
     if (server.exitCode === null && server.signalCode === null && server.pid !== undefined) server.kill('SIGKILL');
     await exited;
-    await rm(folder, { recursive: true, force: true, maxRetries: 3 });
   };
   const { username, password } = options;
   const address: RedisAddress = { host: '', port: 0, socketPath, username, password };
   try {
     const version = await untilReady({ address, server, exited, log, program }, signal);
-    return { address, folder, pid: server.pid ?? 0, version, [Symbol.asyncDispose]: stop };
+    const close = async () => {
+      await stop();
+      await throwAway[Symbol.asyncDispose]();
+    };
+    return { address, folder, pid: server.pid ?? 0, version, [Symbol.asyncDispose]: close };
   } catch (error) {
     await stop();
     throw error;

@@ -1,6 +1,7 @@
 // Looks at a Redis server: can it be backed up, with which rights, and what of its settings matters.
 import { isAppError, messageOf } from '../../base/errors.ts';
 import type { Finding } from '../../model/finding.ts';
+import { refusedCommand, rightsHint } from './access-rights.ts';
 import { addressText, connectRedis, type RedisAddress, type RedisConnection } from './connection.ts';
 import { majorVersion, productOf, serverInfo, type ServerInfo } from './server-facts.ts';
 
@@ -26,7 +27,7 @@ export async function* checkRedis(address: RedisAddress, signal: AbortSignal): A
     return;
   }
   yield* findingsOf(info);
-  yield await rightsFinding(open, address);
+  yield* rightsFindings(open, { address, info });
 }
 
 /** Pure: what INFO tells. */
@@ -93,36 +94,35 @@ function persistenceFinding(info: ServerInfo): Finding {
   return { aspect, outcome: 'passed', message: 'append-only file is off: at a start dump.rdb is loaded' };
 }
 
-const rightsHint = 'Grant the user +psync +replconf +ping +info.';
-
 /** Asks the server instead of trying: a tried PSYNC would make it fork. */
-async function rightsFinding(connection: RedisConnection, address: RedisAddress): Promise<Finding> {
+async function* rightsFindings(
+  connection: RedisConnection,
+  { address, info }: { readonly address: RedisAddress; readonly info: ServerInfo },
+): AsyncIterable<Finding> {
   const aspect = 'access rights';
   const who = address.username ?? 'default';
+  const hint = rightsHint(who, majorVersion(info));
   try {
     const known = await connection.call('COMMAND', 'INFO', 'psync');
     if (!Array.isArray(known) || known[0] === null) {
-      return {
-        aspect,
-        outcome: 'failed',
-        message: 'the server offers no replication (PSYNC)',
-        hint: "Use the provider's own backups of this server.",
-      };
+      const message = 'the server offers no replication (PSYNC)';
+      yield { aspect, outcome: 'failed', message, hint: "Use the provider's own backups of this server." };
+      return;
     }
-    for (const command of [['psync', '?', '-1'], ['replconf', 'capa', 'eof'], ['ping'], ['info']]) {
-      const answer = await connection.text('ACL', 'DRYRUN', who, ...command);
-      if (answer === 'OK') continue;
-      return { aspect, outcome: 'failed', message: `user ${who} may not ${command[0]}`, hint: rightsHint };
-    }
-    return { aspect, outcome: 'passed', message: `user ${who} may replicate` };
+    const refused = await refusedCommand(connection, who, 'backup');
+    yield refused === undefined
+      ? { aspect, outcome: 'passed', message: `user ${who} may replicate` }
+      : { aspect, outcome: 'failed', message: `user ${who} may not ${refused}`, hint };
+    const missing = await refusedCommand(connection, who, 'restore');
+    const message =
+      missing === undefined
+        ? `user ${who} may restore`
+        : `user ${who} is for backups: it may not ${missing}, so restore as another user`;
+    yield { aspect: 'restore rights', outcome: 'passed', message };
   } catch (error) {
     if (!isAppError(error)) throw error;
     // Redis 6 knows no dry run, and a user of few rights may not ask for one.
-    return {
-      aspect,
-      outcome: 'inconclusive',
-      message: `whether user ${who} may replicate can't be asked: ${messageOf(error)}`,
-      hint: `${rightsHint} A first backup shows whether that suffices.`,
-    };
+    const message = `whether user ${who} may replicate can't be asked: ${messageOf(error)}`;
+    yield { aspect, outcome: 'inconclusive', message, hint: `${hint} A first backup shows whether that suffices.` };
   }
 }

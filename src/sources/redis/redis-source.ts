@@ -6,6 +6,7 @@ import type { RestoreDecision, RestoreRequest, RecoveryReader, Source } from '..
 import type { RedisAddress } from './connection.ts';
 import { folderRestore } from './folder-restore.ts';
 import { readRecoveryPoint } from './recovery-point.ts';
+import { unitOf } from './keyspace-fingerprint.ts';
 import { checkRedis } from './redis-checks.ts';
 import { openRedisSandbox } from './redis-sandbox.ts';
 import { dumpPath, openRedisSession } from './redis-session.ts';
@@ -29,6 +30,7 @@ export function redisSource(options: RedisSourceOptions): Source {
     restore: {
       kind: 'service',
       takesFolders: true,
+      unitOf,
       decide: (reader, request, signal) => decide({ reader, request, address, clock }, signal),
       sandbox: (_, signal) => openRedisSandbox(options.serverProgram ?? 'redis-server', signal),
     },

@@ -2,7 +2,9 @@
 import type { Clock } from '../../base/clock.ts';
 import { AppError, isAppError, messageOf } from '../../base/errors.ts';
 import { compareFingerprints, type Fingerprint } from '../../model/fingerprint.ts';
+import type { Finding } from '../../model/finding.ts';
 import type { RecoveryReader, RestoreDecision, RestoreOutcome, RestoreProgress } from '../source.ts';
+import { refusedIfKnown, rightsHint } from './access-rights.ts';
 import { addressText, connectRedis, redisError, type RedisAddress, type RedisConnection } from './connection.ts';
 import { writeKeys, type WrittenKeys } from './key-writer.ts';
 import { RdbCheck } from './rdb-check.ts';
@@ -10,7 +12,7 @@ import { databaseOf, type RecoveryPoint } from './recovery-point.ts';
 import { summaryOf } from './redis-sandbox.ts';
 import { dumpPath } from './redis-session.ts';
 import { decideServerRestore, type ServerDecision } from './server-decision.ts';
-import { serverInfo, setting } from './server-facts.ts';
+import { majorVersion, serverInfo, setting, type ServerInfo } from './server-facts.ts';
 
 export interface ServerRestoreOptions {
   readonly reader: RecoveryReader;
@@ -26,16 +28,20 @@ export async function serverRestore(options: ServerRestoreOptions, signal: Abort
   const { address, point, include } = options;
   const target = `redis at ${addressText(address)}`;
   let decision: ServerDecision;
+  let rights: readonly Finding[];
   try {
     await using connection = await connectRedis(address, signal);
     const databases = await setting(connection, 'databases');
     const databaseCount = databases === undefined ? undefined : Number(databases);
-    decision = decideServerRestore({ point, include, databaseCount, info: await serverInfo(connection) });
+    const info = await serverInfo(connection);
+    decision = decideServerRestore({ point, include, databaseCount, info });
+    rights = await rightsFindings(connection, { address, hasFunctions: hasFunctions(options), info });
   } catch (error) {
     if (!isAppError(error)) throw error;
     const findings = [{ aspect: 'connection', outcome: 'failed', message: error.message, hint: error.hint }] as const;
     return { target, steps: [`write keys into ${target}`], findings, execute: () => Promise.reject(error) };
   }
+  decision = { ...decision, findings: [...decision.findings, ...rights] };
   const run = new ServerRestore(options, decision);
   return {
     target,
@@ -44,6 +50,25 @@ export async function serverRestore(options: ServerRestoreOptions, signal: Abort
     findings: decision.findings,
     execute: (progress, executeSignal) => run.execute(progress, executeSignal),
   };
+}
+
+/** Functions belong to no database, so they come with all of them or not at all. */
+function hasFunctions({ point, include }: ServerRestoreOptions): boolean {
+  return include.length === 0 && point.fingerprint?.items.some(({ name }) => name === 'functions') === true;
+}
+
+/** A user who may write but not swap would leave the work half done. */
+async function rightsFindings(
+  connection: RedisConnection,
+  target: { readonly address: RedisAddress; readonly hasFunctions: boolean; readonly info: ServerInfo },
+): Promise<Finding[]> {
+  const user = target.address.username ?? 'default';
+  const refused =
+    (await refusedIfKnown(connection, user, 'restore')) ??
+    (target.hasFunctions ? await refusedIfKnown(connection, user, 'functions') : undefined);
+  if (refused === undefined) return [];
+  const message = `user ${user} may not ${refused}`;
+  return [{ aspect: 'access rights', outcome: 'failed', message, hint: rightsHint(user, majorVersion(target.info)) }];
 }
 
 interface Step {
@@ -90,8 +115,7 @@ class ServerRestore {
       replace: [read, remove, write, verify],
       fill: [write, verify],
     }[decision.mode];
-    const hasFunctions = options.point.fingerprint?.items.some(({ name }) => name === 'functions') === true;
-    this.steps = hasFunctions && options.include.length === 0 ? [...data, functions] : data;
+    this.steps = hasFunctions(options) ? [...data, functions] : data;
   }
 
   async execute(progress: RestoreProgress, signal: AbortSignal): Promise<RestoreOutcome> {
