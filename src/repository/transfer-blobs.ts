@@ -1,17 +1,16 @@
 // Moves blobs into new packs, of the same repository (prune) or of another (copy): read in pack order, neighbours in one
-// request, each checked against its id on the way.
+// request, each checked against its id on the way. What can't be read in one pack is taken from another that has it.
 import { forEachLimited } from '../base/for-each-limited.ts';
-import { AppError, isAppError } from '../base/errors.ts';
-import { openBlob } from './blob-codec.ts';
+import { AppError, isAppError, messageOf } from '../base/errors.ts';
 import type { BlobLocation } from './blob-index.ts';
 import type { IndexedRepository } from './blob-reader.ts';
 import { planFetch, type FetchPiece } from './fetch-plan.ts';
 import { fileName } from './layout.ts';
 import type { PackWriter } from './pack-writer.ts';
-import { isMissing } from './repository.ts';
-import { open, seal, type KeyTriple } from './seal.ts';
+import type { KeyTriple } from './seal.ts';
 import type { Workers } from './worker-pool.ts';
 import type { ResealedRun } from './worker-protocol.ts';
+import { resealBlob, roomFor } from './worker-reseal.ts';
 
 export interface TransferOptions {
   readonly writer: PackWriter;
@@ -34,34 +33,43 @@ export async function transferBlobs(
   records: Iterable<number>,
   options: TransferOptions,
 ): Promise<void> {
-  const { pool, signal } = options;
+  const { pool, signal, writer } = options;
   await forEachLimited(piecesOf(source, records), pool.threadsMax + 1, async (piece) => {
     signal.throwIfAborted();
     const run = await reseal(source, piece, options);
     let at = 0;
     for (const [number, place] of piece.places.entries()) {
-      const problem = run.problems[number];
-      if (problem === undefined) await options.writer.add(place, run.bytes.subarray(at, (at += place.lengthBytes)));
-      else await transferOtherCopy(source, { place, problem }, options);
+      const blob = run?.blobs[number];
+      if (run !== undefined && blob?.outcome === 'sealed') {
+        const { lengthBytes, plainLengthBytes } = blob;
+        const sealed = run.bytes.subarray(at, (at += lengthBytes));
+        await writer.add({ id: place.id, type: place.type, lengthBytes, plainLengthBytes }, sealed);
+      } else await transferAnyCopy(source, place, options);
       options.onBlob?.(place);
     }
   });
 }
 
+/** Undefined if the piece can't be read: its blobs are then read one by one. */
 async function reseal(
   { repository }: IndexedRepository,
-  piece: Piece,
+  { pack, offsetBytes: offset, lengthBytes: length, blobs, places }: Piece,
   { pool, targetKeys, signal }: TransferOptions,
-): Promise<ResealedRun> {
-  const { offsetBytes: offset, lengthBytes: length } = piece;
+): Promise<ResealedRun | undefined> {
+  let bytes: Buffer;
   try {
-    const bytes = await repository.store.get(fileName('data', piece.pack), { offset, length, signal });
-    return await pool.run('reseal', { bytes, blobs: piece.blobs, keys: targetKeys });
+    bytes = await repository.store.get(fileName('data', pack), { offset, length, signal });
   } catch (error) {
-    if (!isMissing(error)) throw error;
-    return { bytes: new Uint8Array(), problems: piece.blobs.map(() => 'the file is missing') };
+    signal.throwIfAborted();
+    if (!isUnreadable(error)) throw error;
+    return undefined;
   }
+  const typed = blobs.map((blob, number) => ({ ...blob, type: places[number]?.type ?? 'data' }));
+  return pool.run('reseal', { bytes, blobs: typed, keys: targetKeys });
 }
+
+/** The store says so of this object; what concerns the store as a whole is not for us to pass over. */
+const isUnreadable = (error: unknown): boolean => isAppError(error, 'OBJECT_MISSING', 'STORE_FAILED');
 
 function* piecesOf({ index }: IndexedRepository, records: Iterable<number>): Generator<Piece> {
   const byPack = new Map<number, number[]>();
@@ -80,34 +88,40 @@ function* piecesOf({ index }: IndexedRepository, records: Iterable<number>): Gen
   }
 }
 
-async function transferOtherCopy(
+/** Also looks at the place where it failed: alone it may be readable where its neighbours are not. */
+async function transferAnyCopy(
   { repository, index }: IndexedRepository,
-  { place, problem }: { readonly place: BlobLocation; readonly problem: string },
-  { writer, targetKeys, signal }: TransferOptions,
+  { id, type }: BlobLocation,
+  { writer, targetKeys: target, signal }: TransferOptions,
 ): Promise<void> {
-  const { id, type } = place;
-  for (const other of index.findAll(type, id)) {
-    if (other.pack === place.pack && other.offsetBytes === place.offsetBytes) continue;
-    const { offsetBytes: offset, lengthBytes: length, plainLengthBytes } = other;
-    let sealed: Buffer;
+  const { store, keys } = repository;
+  const problems: string[] = [];
+  let storeFailure: AppError | undefined;
+  for (const { pack, offsetBytes: offset, lengthBytes: length, plainLengthBytes } of index.findAll(type, id)) {
+    const name = fileName('data', pack);
+    const blob = { id, type, offsetBytes: 0, lengthBytes: length, plainLengthBytes };
+    const room = new Uint8Array(roomFor(blob));
+    let sealed: { readonly lengthBytes: number; readonly plainLengthBytes: number };
     try {
-      const stored = await repository.store.get(fileName('data', other.pack), { offset, length, signal });
-      openBlob(repository.keys, stored, { id, plainLengthBytes });
-      sealed = targetKeys === undefined ? stored : seal(targetKeys, open(repository.keys, stored));
+      const stored = await store.get(name, { offset, length, signal });
+      sealed = resealBlob({ keys, target }, { blob, stored }, room);
     } catch (error) {
-      // Damaged or gone as well: there may be a third. What concerns the store is not for us to pass over.
       signal.throwIfAborted();
-      if (isAppError(error) && !isMissing(error)) throw error;
+      if (isAppError(error) && !isUnreadable(error)) throw error;
+      if (isAppError(error, 'STORE_FAILED')) storeFailure = error;
+      problems.push(`file ${name}: ${messageOf(error)}`);
       continue;
     }
-    await writer.add(other, sealed);
+    await writer.add({ id, type, ...sealed }, room.subarray(0, sealed.lengthBytes));
     return;
   }
+  // A store that fails may do better later: no reason to speak of damage.
+  if (storeFailure !== undefined) throw storeFailure;
   throw new AppError(
     'REPOSITORY_DAMAGED',
-    `${type} blob ${id} in file ${fileName('data', place.pack)} of ${repository.store.properties.location} is damaged: ${problem}`,
+    `${type} blob ${id} of ${store.properties.location} is damaged: ${problems.join('; ')}`,
     {
-      hint: "Run 'lifeboat repository verify --read-data' to see the extent; nothing was deleted.",
+      hint: "Run 'lifeboat repository verify --read-data' to see the extent; nothing that a snapshot needs was deleted.",
     },
   );
 }

@@ -71,7 +71,7 @@ export interface WorkerTasks {
   reseal: {
     readonly task: {
       readonly bytes: Uint8Array;
-      readonly blobs: readonly StoredBlob[];
+      readonly blobs: readonly ResealBlob[];
       readonly keys?: KeyTriple | undefined;
     };
     readonly result: ResealedRun;
@@ -121,12 +121,15 @@ export interface SealedRun {
   readonly plainLengthsBytes: readonly number[];
 }
 
-/** Blobs as they were compressed, one after another in the order asked; damaged ones are left out. */
+/** The sealed blobs that could be opened, one after another in the order asked; damaged ones are left out. */
 export interface ResealedRun {
   readonly bytes: Uint8Array<ArrayBuffer>;
-  /** What is wrong with each blob, undefined for those that are in `bytes`. */
-  readonly problems: readonly (string | undefined)[];
+  readonly blobs: readonly ResealedBlob[];
 }
+
+export type ResealedBlob =
+  | { readonly outcome: 'sealed'; readonly lengthBytes: number; readonly plainLengthBytes: number }
+  | { readonly outcome: 'damaged'; readonly message: string };
 
 export interface StoredBlob {
   readonly id: BlobId;
@@ -134,6 +137,11 @@ export interface StoredBlob {
   readonly offsetBytes: number;
   readonly lengthBytes: number;
   readonly plainLengthBytes: number;
+}
+
+export interface ResealBlob extends StoredBlob {
+  /** Trees are compressed if they are not, as format 2 wants it; data stays as its writer chose. */
+  readonly type: BlobType;
 }
 
 export interface RestoreBlob extends StoredBlob {
