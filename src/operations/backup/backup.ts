@@ -2,6 +2,7 @@
 import { hostname, userInfo } from 'node:os';
 import { AppError, firstFailure, messageOf } from '../../base/errors.ts';
 import type { JsonObject } from '../../base/json.ts';
+import { syntheticMetadata } from '../../base/synthetic-metadata.ts';
 import { BlobWriter, type SavedFile } from '../../repository/blob-writer.ts';
 import type { IndexedRepository } from '../../repository/blob-reader.ts';
 import type { ChunkerName } from '../../repository/create-chunker.ts';
@@ -14,7 +15,7 @@ import { loadSnapshots, saveSnapshot, type StoredSnapshot } from '../../reposito
 import type { TreeNode } from '../../repository/tree.ts';
 import { workersFor, type Workers } from '../../repository/worker-pool.ts';
 import type { BackupSession, Entry, EntryProblem, Source } from '../../sources/source.ts';
-import { nodeOf, syntheticMetadata } from '../node-metadata.ts';
+import { nodeOf } from '../node-metadata.ts';
 import { isUnchanged, ParentTree } from './parent-tree.ts';
 import { savePatched } from './patched-entry.ts';
 import { TreeBuilder } from './tree-builder.ts';
