@@ -99,9 +99,7 @@ function copiesOf(index: BlobIndex, used: RecordSet): Map<number, number[]> {
     const { type, id } = index.at(record);
     const first = index.recordOf(type, id);
     if (first === record || !used.has(first)) continue;
-    const known = copies.get(first);
-    if (known === undefined) copies.set(first, [first, record]);
-    else known.push(record);
+    copies.getOrInsertComputed(first, () => [first]).push(record);
   }
   return copies;
 }

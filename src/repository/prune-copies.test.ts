@@ -12,7 +12,7 @@ import {
 } from '../../test/support/sample-repository.ts';
 import { watchRepository } from '../../test/support/watched-store.ts';
 import { AppError } from '../base/errors.ts';
-import { seededRandom, systemRandom } from '../base/random.ts';
+import { seededRandom } from '../base/random.ts';
 import type { BlobLocation } from './blob-index.ts';
 import { readBlob } from './blob-reader.ts';
 import { forgetSnapshots } from './forget.ts';
@@ -23,6 +23,7 @@ import type { Repository } from './repository.ts';
 import { loadSnapshots, type StoredSnapshot } from './snapshot.ts';
 import { findUsedBlobs } from './used-blobs.ts';
 import { verifyRepository } from './verify.ts';
+import { freshSeed } from '../../test/support/fresh-seed.ts';
 
 const files = { same: noise(1, 1500), also: noise(2, 1500), new: noise(5, 1500), large: noise(6, 30_000) };
 let sample: SampleRepository;
@@ -117,8 +118,7 @@ test('a dry run finds the damage too, and decides the same', async () => {
 });
 
 test('with copies damaged at random, one of each left good, no prune loses what is needed', async () => {
-  const seed = Math.floor(systemRandom() * 2 ** 32);
-  process.stdout.write(`damaged copies with seed ${seed}\n`);
+  const seed = freshSeed('damaged copies');
   const random = seededRandom(seed);
   await storeAgain(sample);
   await storeAgain(sample, 'tree');

@@ -73,12 +73,7 @@ const isUnreadable = (error: unknown): boolean => isAppError(error, 'OBJECT_MISS
 
 function* piecesOf({ index }: IndexedRepository, records: Iterable<number>): Generator<Piece> {
   const byPack = new Map<number, number[]>();
-  for (const record of records) {
-    const packNumber = index.packNumberAt(record);
-    const known = byPack.get(packNumber);
-    if (known === undefined) byPack.set(packNumber, [record]);
-    else known.push(record);
-  }
+  for (const record of records) byPack.getOrInsertComputed(index.packNumberAt(record), () => []).push(record);
   for (const ofPack of byPack.values()) {
     const places = new Map(ofPack.map((record) => [index.at(record).offsetBytes, index.at(record)]));
     for (const piece of planFetch(index, new Map(ofPack.map((record) => [record, []])))) {

@@ -18,7 +18,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { seededRandom, systemRandom } from '../../src/base/random.ts';
+import { seededRandom } from '../../src/base/random.ts';
 import { syntheticMetadata } from '../../src/base/synthetic-metadata.ts';
 import { readTree } from '../../src/repository/blob-reader.ts';
 import { loadIndex } from '../../src/repository/load-index.ts';
@@ -33,6 +33,7 @@ import { useScenes } from '../support/scene.ts';
 import { expectSound, giveToNobody } from '../support/soundness.ts';
 import { isRoot, unprivilegedAsync } from '../support/unprivileged.ts';
 import { watchRepository } from '../support/watched-store.ts';
+import { freshSeed } from '../support/fresh-seed.ts';
 
 const mebibyte = 1024 * 1024;
 
@@ -193,8 +194,7 @@ describe('a backup', () => {
   });
 
   test('aborted at any moment leaves a sound repository, which a later run completes', async () => {
-    const seed = Math.floor(systemRandom() * 2 ** 32);
-    process.stdout.write(`aborts with seed ${seed}\n`);
+    const seed = freshSeed('aborts');
     const seeded = seededRandom(seed);
     fillFolder(scene.data, seeded, 120);
     for (let number = 0; number < 12; number += 1)

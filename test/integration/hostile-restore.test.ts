@@ -15,13 +15,14 @@ import {
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { isAppError } from '../../src/base/errors.ts';
-import { seededRandom, systemRandom } from '../../src/base/random.ts';
+import { seededRandom } from '../../src/base/random.ts';
 import { listFolder } from '../support/compare-folders.ts';
 import { saveHandmade, type HandmadeSnapshot, type RawNode } from '../support/handmade-tree.ts';
 import { restoreTo } from '../support/repository.ts';
 import { hostileFile, hostileFolder, hostileLink, hostileSnapshot, pick } from '../support/hostile-trees.ts';
 import { openForAll, useScenes } from '../support/scene.ts';
 import { isRoot, nobody, unprivilegedAsync } from '../support/unprivileged.ts';
+import { freshSeed } from '../support/fresh-seed.ts';
 
 describe('a hostile repository', () => {
   const scene = useScenes();
@@ -167,8 +168,7 @@ describe('a hostile repository', () => {
   test.each(isRoot ? ['root', 'nobody'] : ['the user'])(
     'made at random leaves alone all that lies around the target: as %s',
     async (who) => {
-      const seed = Math.floor(systemRandom() * 2 ** 32);
-      process.stdout.write(`hostile trees with seed ${seed}\n`);
+      const seed = freshSeed('hostile trees');
       const random = seededRandom(seed);
       for (let round = 0; round < 12; round += 1) {
         const snapshot = await save(hostileSnapshot(random, outside));

@@ -15,7 +15,7 @@ import {
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { AppError } from '../../src/base/errors.ts';
-import { seededRandom, systemRandom } from '../../src/base/random.ts';
+import { seededRandom } from '../../src/base/random.ts';
 import { BlobIndex } from '../../src/repository/blob-index.ts';
 import { listFolder } from '../support/compare-folders.ts';
 import { saveHandmade } from '../support/handmade-tree.ts';
@@ -26,6 +26,7 @@ import { openForAll, useScenes } from '../support/scene.ts';
 import { damagePacks, dataPacks } from '../support/damaged-packs.ts';
 import { isRoot, unprivilegedAsync } from '../support/unprivileged.ts';
 import { watchRepository } from '../support/watched-store.ts';
+import { freshSeed } from '../support/fresh-seed.ts';
 
 const mebibyte = 1024 * 1024;
 
@@ -142,8 +143,7 @@ describe('a restore', () => {
   });
 
   test('that is killed at any moment leaves what its repetition makes good', async () => {
-    const seed = Math.floor(systemRandom() * 2 ** 32);
-    process.stdout.write(`kills with seed ${seed}\n`);
+    const seed = freshSeed('kills');
     const seeded = seededRandom(seed);
     mkdirSync(join(scene.data, 'random'));
     fillFolder(join(scene.data, 'random'), seeded, 40);
