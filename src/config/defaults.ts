@@ -15,20 +15,26 @@ export class VariableProblem {
   }
 }
 
+/** Of each kind of server: what the names of its variables begin with, and the one that holds a whole URL. */
+const serverVariables = {
+  postgres: { prefix: 'POSTGRES', url: 'DATABASE_URL' },
+  redis: { prefix: 'REDIS', url: 'REDIS_URL' },
+} as const;
+
 export function withConnection(component: ComponentEntry, environment: Environment): ComponentEntry | VariableProblem {
   if (component.type !== 'postgres' && component.type !== 'redis') return component;
   if (component.url !== undefined || component.host !== undefined) return component;
-  const prefix = component.type === 'postgres' ? 'POSTGRES' : 'REDIS';
-  const host = variable(environment, `${prefix}_HOST`);
-  const url = variable(environment, component.type === 'postgres' ? 'DATABASE_URL' : 'REDIS_URL');
+  const names = serverVariables[component.type];
+  const host = variable(environment, `${names.prefix}_HOST`);
+  const url = variable(environment, names.url);
   if (host === undefined && url !== undefined) return { ...component, url };
-  const port = portVariable(environment, `${prefix}_PORT`);
+  const port = portVariable(environment, `${names.prefix}_PORT`);
   if (port instanceof VariableProblem) return port;
   return {
     ...(component.type === 'postgres' ? withRole(component, environment) : component),
     host: host ?? 'localhost',
     port: component.port ?? port,
-    password: component.password ?? variable(environment, `${prefix}_PASSWORD`),
+    password: component.password ?? variable(environment, `${names.prefix}_PASSWORD`),
   };
 }
 
@@ -81,10 +87,12 @@ export function withStore(repository: RepositoryEntry, location: string, environ
  * `repositoryLocation` is what `--repository` or LIFEBOAT_REPOSITORY gives.
  */
 export function configurationFromVariables(environment: Environment, repositoryLocation: string | undefined): unknown {
-  const database = variable(environment, 'POSTGRES_HOST') ?? variable(environment, 'DATABASE_URL');
-  const cache = variable(environment, 'REDIS_HOST') ?? variable(environment, 'REDIS_URL');
+  const isNamed = ({ prefix, url }: { readonly prefix: string; readonly url: string }): boolean =>
+    variable(environment, `${prefix}_HOST`) !== undefined || variable(environment, url) !== undefined;
+  const hasDatabase = isNamed(serverVariables.postgres);
+  const hasCache = isNamed(serverVariables.redis);
   const bucket = bucketLocation(environment);
-  if (database === undefined && cache === undefined) return undefined;
+  if (!hasDatabase && !hasCache) return undefined;
   if (bucket === undefined && repositoryLocation === undefined) return undefined;
   const isOther = repositoryLocation !== undefined && repositoryLocation !== bucket;
   return {
@@ -96,8 +104,8 @@ export function configurationFromVariables(environment: Environment, repositoryL
       ...(bucket !== undefined && { s3: { location: bucket } }),
     },
     components: {
-      ...(database !== undefined && { postgres: { type: 'postgres', tier: 'P0' } }),
-      ...(cache !== undefined && { redis: { type: 'redis' } }),
+      ...(hasDatabase && { postgres: { type: 'postgres', tier: 'P0' } }),
+      ...(hasCache && { redis: { type: 'redis' } }),
     },
   };
 }

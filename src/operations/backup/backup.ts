@@ -118,6 +118,14 @@ function findParent(
   return snapshots.findLast(({ hostname: host, paths }) => host === like.host && paths.toSorted().join('\0') === key);
 }
 
+/** Where a file belongs. */
+interface FilePosition {
+  readonly name: string;
+  readonly parent: TreeNode | undefined;
+  readonly writer: BlobWriter;
+  readonly builder: TreeBuilder;
+}
+
 class BackupRun {
   readonly #parts: RunParts;
   readonly #files = { new: 0, changed: 0, unmodified: 0 };
@@ -219,33 +227,21 @@ class BackupRun {
     this.#parts.options.onProgress?.({ files, bytes: this.#bytes, path: this.#path });
   }
 
-  async #addFile(
-    entry: Entry,
-    {
-      name,
-      parent,
-      writer,
-      builder,
-    }: { name: string; parent: TreeNode | undefined; writer: BlobWriter; builder: TreeBuilder },
-  ): Promise<void> {
-    const { metadata } = entry;
+  async #addFile(entry: Entry, into: FilePosition): Promise<void> {
+    const { name, parent, writer, builder } = into;
+    const { indexed, signal } = this.#parts;
     if (entry.kind === 'patched') {
       this.#files.changed += 1;
-      const saved = await savePatched(entry, {
-        parent,
-        writer,
-        indexed: this.#parts.indexed,
-        signal: this.#parts.signal,
-      });
-      builder.add(nodeOf(name, metadata, saved));
-      return;
-    }
-    if (entry.content?.from === 'stream') {
+      builder.add(nodeOf(name, entry.metadata, await savePatched(entry, { parent, writer, indexed, signal })));
+    } else if (entry.content?.from === 'stream') {
       this.#files[parent === undefined ? 'new' : 'changed'] += 1;
-      const saved = await writer.saveStream(entry.content.open(this.#parts.signal));
-      builder.add(nodeOf(name, metadata, saved));
-      return;
-    }
+      builder.add(nodeOf(name, entry.metadata, await writer.saveStream(entry.content.open(signal))));
+    } else await this.#addLocalFile(entry, entry.content?.path ?? entry.path, into);
+  }
+
+  /** Not read if nothing about it says that it changed and all of its content is still stored. */
+  async #addLocalFile(entry: Entry, path: string, { name, parent, writer, builder }: FilePosition): Promise<void> {
+    const { metadata } = entry;
     const isKept = this.#parts.options.isForced !== true && isUnchanged(metadata, parent);
     if (isKept && parent.content.every((id) => writer.isKnown('data', id))) {
       this.#files.unmodified += 1;
@@ -254,7 +250,6 @@ class BackupRun {
       return;
     }
     this.#files[parent === undefined ? 'new' : 'changed'] += 1;
-    const path = entry.content?.path ?? entry.path;
     const { done } = await writer.saveFile({ path, sizeBytes: metadata.sizeBytes, mtimeNs: metadata.mtimeNs });
     const node = done.then((saved) => this.#nodeOfSaved(saved, { name, entry }));
     node.catch(() => undefined); // The folder it belongs to hears of it.
