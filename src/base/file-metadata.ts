@@ -3,7 +3,7 @@ import { type BigIntStats, constants, lstatSync, readlinkSync } from 'node:fs';
 import { fsPath, nameFromBytes } from './byte-name.ts';
 import { errnoOf, messageOf } from './errors.ts';
 import type { ExtendedAttribute, FileMetadata, FileType } from './file-type.ts';
-import { native } from './native.ts';
+import { native, type Native } from './native.ts';
 import { OwnerNames } from './owner-names.ts';
 
 export interface ReadMetadataOptions {
@@ -65,24 +65,15 @@ export function fileTypeOf(stats: BigIntStats): FileType {
 }
 
 const none: readonly ExtendedAttribute[] = [];
+const noNames: readonly string[] = [];
 
 function readExtendedAttributes(
   path: string,
   onProblem: ((message: string) => void) | undefined,
 ): readonly ExtendedAttribute[] {
   const calls = native();
-  if (calls === undefined) return none;
-  let names: readonly string[];
-  try {
-    names = calls.listExtendedAttributes(path);
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') throw error;
-    // A file system that has none at all has lost none; SMB says so with ENODATA.
-    if (!['ENOTSUP', 'ENODATA'].includes(errnoOf(error) ?? ''))
-      onProblem?.(`extended attributes not read: ${messageOf(error)}`);
-    return none;
-  }
-  if (names.length === 0) return none;
+  const names = calls === undefined ? noNames : attributeNames(calls, path, onProblem);
+  if (calls === undefined || names.length === 0) return none;
   const attributes: ExtendedAttribute[] = [];
   for (const name of names) {
     try {
@@ -94,4 +85,20 @@ function readExtendedAttributes(
     }
   }
   return attributes;
+}
+
+function attributeNames(
+  calls: Native,
+  path: string,
+  onProblem: ((message: string) => void) | undefined,
+): readonly string[] {
+  try {
+    return calls.listExtendedAttributes(path);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') throw error;
+    // A file system that has none at all has lost none; SMB says so with ENODATA.
+    if (!['ENOTSUP', 'ENODATA'].includes(errnoOf(error) ?? ''))
+      onProblem?.(`extended attributes not read: ${messageOf(error)}`);
+    return noNames;
+  }
 }

@@ -11,22 +11,18 @@ export class OwnerNames {
 
   /** Empty if the number has no name on this machine. */
   user(uid: number): string {
-    const known = this.#users.get(uid);
-    if (known !== undefined) return known;
-    const calls = native();
-    const name = calls === undefined ? nameInFile('/etc/passwd', uid) : calls.userName(uid);
-    this.#users.set(uid, name ?? '');
-    return name ?? '';
+    return this.#users.getOrInsertComputed(uid, () => {
+      const calls = native();
+      return (calls === undefined ? nameInFile('/etc/passwd', uid) : calls.userName(uid)) ?? '';
+    });
   }
 
   /** As `user`, of groups. */
   group(gid: number): string {
-    const known = this.#groups.get(gid);
-    if (known !== undefined) return known;
-    const calls = native();
-    const name = calls === undefined ? nameInFile('/etc/group', gid) : calls.groupName(gid);
-    this.#groups.set(gid, name ?? '');
-    return name ?? '';
+    return this.#groups.getOrInsertComputed(gid, () => {
+      const calls = native();
+      return (calls === undefined ? nameInFile('/etc/group', gid) : calls.groupName(gid)) ?? '';
+    });
   }
 }
 

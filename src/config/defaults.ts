@@ -122,10 +122,12 @@ export function withStore(repository: RepositoryEntry, location: string, environ
  * `repositoryLocation` is what `--repository` or LIFEBOAT_REPOSITORY gives.
  */
 export function configurationFromVariables(environment: Environment, repositoryLocation: string | undefined): unknown {
-  const database = variable(environment, 'POSTGRES_HOST') ?? variable(environment, 'DATABASE_URL');
-  const cache = variable(environment, 'REDIS_HOST') ?? variable(environment, 'REDIS_URL');
+  const isNamed = ({ host, url }: { readonly host: readonly string[]; readonly url: string }): boolean =>
+    firstOf([...host.slice(0, 1), url], environment) !== undefined;
+  const hasDatabase = isNamed(variableNames.postgres);
+  const hasCache = isNamed(variableNames.redis);
   const bucket = bucketLocation(environment);
-  if (database === undefined && cache === undefined) return undefined;
+  if (!hasDatabase && !hasCache) return undefined;
   if (bucket === undefined && repositoryLocation === undefined) return undefined;
   const isOther = repositoryLocation !== undefined && repositoryLocation !== bucket;
   return {
@@ -137,8 +139,8 @@ export function configurationFromVariables(environment: Environment, repositoryL
       ...(bucket !== undefined && { s3: { location: bucket } }),
     },
     components: {
-      ...(database !== undefined && { postgres: { type: 'postgres', tier: 'P0' } }),
-      ...(cache !== undefined && { redis: { type: 'redis' } }),
+      ...(hasDatabase && { postgres: { type: 'postgres', tier: 'P0' } }),
+      ...(hasCache && { redis: { type: 'redis' } }),
     },
   };
 }

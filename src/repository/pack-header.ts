@@ -1,5 +1,6 @@
 // The table of contents at the end of a pack: what blobs it holds, in file order. Pure: bytes in, entries out.
 import type { BlobId } from './ids.ts';
+import { sealOverheadBytes } from './seal.ts';
 
 export type BlobType = 'data' | 'tree';
 
@@ -20,6 +21,11 @@ export const headerMaxBytes = 16 * 1024 * 1024;
 
 export function entryBytes(entry: Pick<PackEntry, 'plainLengthBytes'>): number {
   return entry.plainLengthBytes === 0 ? plainEntryBytes : compressedEntryBytes;
+}
+
+/** Format 2 compresses all trees; those of a repository that began as format 1 are not. Nothing can't be compressed. */
+export function isRawTree(blob: Pick<PackEntry, 'type' | 'lengthBytes' | 'plainLengthBytes'>): boolean {
+  return blob.type === 'tree' && blob.plainLengthBytes === 0 && blob.lengthBytes > sealOverheadBytes;
 }
 
 export function encodeHeader(entries: readonly PackEntry[]): Buffer {

@@ -13,10 +13,15 @@ import { createRepository, noSignal } from '../../test/support/repository.ts';
 import { temporaryFolder } from '../../test/support/temporary-folder.ts';
 import { faultyStore } from '../storage/faulty.ts';
 import type { BlobIndex, BlobLocation } from './blob-index.ts';
+import { readBlob } from './blob-reader.ts';
 import { loadIndex } from './load-index.ts';
 import { forgetSnapshots } from './forget.ts';
 import type { SnapshotId } from './ids.ts';
+import { fileName } from './layout.ts';
+import { PackWriter } from './pack-writer.ts';
 import { prune, type PruneRequest } from './prune-execute.ts';
+import { rebuildIndex } from './rebuild-index.ts';
+import { seal } from './seal.ts';
 import { verifyRepository } from './verify.ts';
 
 let sample: SampleRepository;
@@ -126,6 +131,34 @@ test('of blobs stored twice one copy stays', async () => {
   expect(new Set(ids).size).toBe(ids.length);
   expect(await sample.restore(second)).toEqual(kept);
   expect((await verify()).findings).toEqual([]);
+});
+
+test('trees that are not compressed are compressed, once, whatever may stay unused', async () => {
+  const { second, kept, first } = await twoSnapshots();
+  const { repository, store, workers } = sample;
+  const from = await sample.indexed();
+  await using writer = new PackWriter(repository, from.index, {
+    signal: noSignal,
+    beforeIndex: () => Promise.resolve(),
+  });
+  const trees = recordsIn(from.index).filter(({ type }) => type === 'tree');
+  for (const { id, type } of trees) {
+    const sealed = seal(repository.keys, await readBlob(from, { id, type }, noSignal));
+    await writer.add({ id, type, lengthBytes: sealed.length, plainLengthBytes: 0 }, sealed);
+  }
+  await writer.finish();
+  for (const pack of new Set(trees.map((tree) => tree.pack))) await store.remove(fileName('data', pack));
+  await rebuildIndex(repository, { signal: noSignal });
+  const rawPack = (await sample.indexed()).index.find('tree', second.tree)?.pack;
+  const { repack } = await prune(repository, { maxUnused: 'unlimited', pool: workers, signal: noSignal });
+  expect(repack).toEqual([rawPack]);
+  const now = recordsIn((await sample.indexed()).index).filter(({ type }) => type === 'tree');
+  expect(now).toHaveLength(trees.length);
+  expect(now.every(({ plainLengthBytes }) => plainLengthBytes > 0)).toBe(true);
+  expect((await verify()).findings).toEqual([]);
+  expect(await sample.restore(second)).toEqual(kept);
+  expect(await sample.restore(first)).toMatchObject({ old: noise(3, 1500) });
+  expect((await pruneAll({ maxUnused: 'unlimited', packTargetBytes: undefined, isDryRun: true })).repack).toEqual([]);
 });
 
 test('packs that no index lists are removed', async () => {

@@ -2,6 +2,7 @@
 // index lists, and no index lists a pack that is gone. What a crash leaves over, the next prune removes.
 import { dayMs } from '../base/duration.ts';
 import type { BlobIndex } from './blob-index.ts';
+import { findDamagedCopies } from './check-copies.ts';
 import type { IndexId, PackId } from './ids.ts';
 import { encodeIndex, indexBlobsMax, type IndexedPack } from './index-file.ts';
 import { listFiles } from './layout.ts';
@@ -9,7 +10,14 @@ import { loadIndexFile } from './load-index.ts';
 import { acquireLock, type Lock } from './lock.ts';
 import { measurePacks } from './pack-use.ts';
 import { packTargetBytes, PackWriter } from './pack-writer.ts';
-import { decidePrune, defaultMaxUnused, type PruneDecision, type PruneOptions, type UnindexedPack } from './prune.ts';
+import {
+  copiesToCheck,
+  decidePrune,
+  defaultMaxUnused,
+  type PruneDecision,
+  type PruneOptions,
+  type UnindexedPack,
+} from './prune.ts';
 import type { RecordSet } from './record-set.ts';
 import { removeFiles } from './remove-files.ts';
 import { saveJson, type Repository } from './repository.ts';
@@ -33,7 +41,7 @@ export interface PruneRequest extends Partial<Omit<PruneOptions, 'packTargetByte
 
 export type PruneProgress =
   | { readonly phase: 'trees'; readonly trees: number }
-  | { readonly phase: 'repack'; readonly doneBytes: number; readonly totalBytes: number }
+  | { readonly phase: 'copies' | 'repack'; readonly doneBytes: number; readonly totalBytes: number }
   | { readonly phase: 'index' | 'remove' };
 
 interface PruneRun {
@@ -60,7 +68,8 @@ interface Decided {
   readonly decision: PruneDecision;
 }
 
-async function decide({ repository, request, signal }: PruneRun): Promise<Decided> {
+async function decide(run: PruneRun): Promise<Decided> {
+  const { repository, request, signal } = run;
   const snapshots = await loadSnapshots(repository, signal);
   const survey = await surveyIndexes(repository, {
     signal,
@@ -81,17 +90,42 @@ async function decide({ repository, request, signal }: PruneRun): Promise<Decide
     else unindexed.push({ pack: id, sizeBytes });
   }
   const isSound = (pack: PackId): boolean => sizes.get(pack) === survey.packs.get(pack)?.sizeBytes;
-  const { packs, kept } = measurePacks(survey, used, isSound);
-  const { packTargetBytes: wanted } = request;
-  const decision = decidePrune(
-    { packs, unindexed, indexFiles: survey.files },
-    {
-      maxUnused: request.maxUnused ?? defaultMaxUnused,
-      maxRepackBytes: request.maxRepackBytes,
-      packTargetBytes: wanted === undefined ? packTargetBytes : { data: wanted, tree: wanted },
-    },
-  );
-  return { survey, kept, decision };
+  const damaged = new Set<number>();
+  const good = new Set<number>();
+  for (;;) {
+    const measured = measurePacks(survey, used, { isSound, damaged });
+    const { packs, kept } = measured;
+    const decision = decidePrune({ packs, unindexed, indexFiles: survey.files }, optionsOf(request));
+    const unchecked = copiesToCheck(measured.duplicates, decision, (record) => index.at(record).pack).filter(
+      (record) => !good.has(record),
+    );
+    if (unchecked.length === 0) return { survey, kept, decision };
+    // What turns out damaged gives way to another copy, which may change what is repacked: decided anew.
+    for (const record of await findDamaged(run, index, unchecked)) damaged.add(record);
+    for (const record of unchecked) if (!damaged.has(record)) good.add(record);
+  }
+}
+
+function optionsOf({
+  maxUnused = defaultMaxUnused,
+  maxRepackBytes,
+  packTargetBytes: wanted,
+}: PruneRequest): PruneOptions {
+  const targets = wanted === undefined ? packTargetBytes : { data: wanted, tree: wanted };
+  return { maxUnused, maxRepackBytes, packTargetBytes: targets };
+}
+
+async function findDamaged(
+  { repository, request, signal }: PruneRun,
+  index: BlobIndex,
+  records: readonly number[],
+): Promise<number[]> {
+  await using pool = workersFor(repository, request.pool);
+  const totalBytes = records.reduce((sum, record) => sum + index.at(record).lengthBytes, 0);
+  let doneBytes = 0;
+  const onBytes = (bytes: number): void =>
+    request.onProgress?.({ phase: 'copies', doneBytes: (doneBytes += bytes), totalBytes });
+  return await findDamagedCopies({ repository, index }, records, { pool, signal, onBytes });
 }
 
 async function executePrune(run: PruneRun, { survey, kept, decision }: Decided): Promise<void> {

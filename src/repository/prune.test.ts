@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { IndexId, PackId } from './ids.ts';
 import type { PackUse } from './pack-use.ts';
-import { decidePrune, type PruneOptions } from './prune.ts';
+import { copiesToCheck, decidePrune, type PruneOptions } from './prune.ts';
 
 const id = (number: number): PackId => number.toString(16).padStart(64, '0') as PackId;
 const target = { data: 1000, tree: 1000 };
@@ -18,6 +18,7 @@ function pack(number: number, use: Partial<PackUse> & { unusedShare?: number } =
     usedBlobs: unusedShare === 1 ? 0 : 10,
     usedBytes: unusedShare === 1 ? 0 : Math.round(sizeBytes * (1 - unusedShare)),
     unusedBlobs: unusedShare === 0 ? 0 : 5,
+    hasRawTrees: false,
     ...rest,
   };
 }
@@ -54,6 +55,22 @@ test('with nothing to spare only whole packs go', () => {
 
 test('packs that hold data and trees are separated even if nothing in them is unused', () => {
   expect(decide([pack(1, { type: 'mixed' }), pack(2)]).repack).toEqual([id(1)]);
+});
+
+test('packs of trees that are not compressed are rewritten even if nothing in them is unused, within the limit', () => {
+  const packs = [pack(1, { type: 'tree', hasRawTrees: true }), pack(2, { type: 'tree' })];
+  expect(decide(packs).repack).toEqual([id(1)]);
+  expect(decide(packs, { maxRepackBytes: 999 }).repack).toEqual([]);
+});
+
+test('a kept copy is looked at if it stays in its place while another one goes', () => {
+  const packOf = (record: number): PackId => id(record);
+  const decision = { repack: [id(1), id(2)], remove: [id(3)] };
+  const check = (kept: number, ...others: number[]): number[] => copiesToCheck([{ kept, others }], decision, packOf);
+  expect(check(7, 3)).toEqual([7]);
+  expect(check(7, 8, 1)).toEqual([7]);
+  expect(check(7, 8)).toEqual([]);
+  expect(check(1, 3)).toEqual([]);
 });
 
 test('small packs of one type are merged once there are ten of them', () => {

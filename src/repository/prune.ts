@@ -2,7 +2,7 @@
 // carries it out.
 import type { IndexId, PackId } from './ids.ts';
 import type { BlobType } from './pack-header.ts';
-import type { PackUse } from './pack-use.ts';
+import type { Duplicate, PackUse } from './pack-use.ts';
 import { packBlobsMax } from './pack-writer.ts';
 import type { IndexSurvey } from './survey-indexes.ts';
 
@@ -79,6 +79,22 @@ export function decidePrune(input: PruneInput, options: PruneOptions): PruneDeci
   };
 }
 
+/**
+ * Of blobs with several copies, those whose kept copy stays where it is while another one goes: if it is damaged, a good
+ * one may be about to go. Copies that are repacked need no such look: they are read then, with the others still there.
+ */
+export function copiesToCheck(
+  duplicates: readonly Duplicate[],
+  { repack, remove }: Pick<PruneDecision, 'repack' | 'remove'>,
+  packOf: (record: number) => PackId,
+): number[] {
+  const repacked = new Set(repack);
+  const gone = new Set([...repack, ...remove]);
+  return duplicates
+    .filter(({ kept, others }) => !repacked.has(packOf(kept)) && others.some((record) => gone.has(packOf(record))))
+    .map(({ kept }) => kept);
+}
+
 const sumOf = (packs: readonly PackUse[], amount: (pack: PackUse) => number): number =>
   packs.reduce((sum, pack) => sum + amount(pack), 0);
 const unusedBytes = ({ sizeBytes, usedBytes, unusedBlobs }: PackUse): number =>
@@ -94,7 +110,7 @@ function unusedLimit(usedBytes: number, maxUnused: PruneOptions['maxUnused']): n
 /** Those that must be rewritten first, then the most wasteful, until little enough is wasted or the limit is reached. */
 function chooseRepacks(packs: readonly PackUse[], options: PruneOptions): PackUse[] {
   const merged = new Set([...smallOf(packs, 'data', options), ...smallOf(packs, 'tree', options)]);
-  const isDue = (pack: PackUse): boolean => pack.type === 'mixed' || merged.has(pack);
+  const isDue = (pack: PackUse): boolean => pack.type === 'mixed' || pack.hasRawTrees || merged.has(pack);
   const rank = (pack: PackUse): number => (isDue(pack) ? 0 : pack.type === 'tree' ? 1 : 2);
   const share = (pack: PackUse): number => unusedBytes(pack) / pack.sizeBytes;
   const candidates = packs

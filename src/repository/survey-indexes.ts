@@ -5,7 +5,7 @@ import type { IndexId, PackId } from './ids.ts';
 import type { IndexedPack } from './index-file.ts';
 import { fileName } from './layout.ts';
 import { loadIndexFile } from './load-index.ts';
-import { packSizeOf, type BlobType } from './pack-header.ts';
+import { isRawTree, packSizeOf, type BlobType } from './pack-header.ts';
 import { listIds, type Repository } from './repository.ts';
 
 /** What the indexes say of one pack. */
@@ -14,6 +14,8 @@ export interface SurveyedPack {
   readonly sizeBytes: number;
   readonly type: BlobType | 'mixed';
   readonly blobs: number;
+  /** Trees in it are not compressed. */
+  readonly hasRawTrees: boolean;
   /** How many index files list it. */
   listings: number;
   /** Two index files list it differently: one of them is wrong, or each holds a part. */
@@ -63,7 +65,14 @@ export async function surveyIndexes(repository: Repository, options: SurveyOptio
 function describePack({ entries }: IndexedPack): SurveyedPack {
   const types = new Set(entries.map(({ type }) => type));
   const type = types.size > 1 ? 'mixed' : types.has('tree') ? 'tree' : 'data';
-  return { sizeBytes: packSizeOf(entries), type, blobs: entries.length, listings: 1, isListedDifferently: false };
+  return {
+    sizeBytes: packSizeOf(entries),
+    type,
+    blobs: entries.length,
+    hasRawTrees: entries.some(isRawTree),
+    listings: 1,
+    isListedDifferently: false,
+  };
 }
 
 function addListing(known: SurveyedPack, { entries }: IndexedPack): void {

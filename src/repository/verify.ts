@@ -9,7 +9,7 @@ import { configName, fileName, listFiles, type FileIds, type FileKind } from './
 import { acquireLock, readLock, type Lock } from './lock.ts';
 import { isMissing, listIds, readFile, type Repository } from './repository.ts';
 import { loadSnapshot, type StoredSnapshot } from './snapshot.ts';
-import { surveyIndexes, type IndexSurvey } from './survey-indexes.ts';
+import { surveyIndexes, type IndexSurvey, type SurveyedPack } from './survey-indexes.ts';
 import { VerifyFindings, type VerifyFinding } from './verify-findings.ts';
 import { verifyPacks } from './verify-packs.ts';
 import { verifyTrees } from './verify-trees.ts';
@@ -183,12 +183,17 @@ async function verifyPackFiles(
     const name = fileName('data', pack);
     if (!there.has(pack)) findings.error(name, 'an index lists it, but it is missing');
     const surveyed = packs.get(pack);
-    if (surveyed?.type === 'mixed') findings.note(name, 'it holds data and trees; prune separates them');
-    if (surveyed?.isListedDifferently === true) findings.error(name, 'two index files list it differently');
-    else if (surveyed !== undefined && surveyed.listings > 1)
-      findings.note(name, `${surveyed.listings} index files list it`);
+    if (surveyed !== undefined) noteListing(findings, name, surveyed);
   }
   return sound;
+}
+
+/** What the indexes alone tell of a pack. */
+function noteListing(findings: VerifyFindings, name: string, { type, ...surveyed }: SurveyedPack): void {
+  if (type === 'mixed') findings.note(name, 'it holds data and trees; prune separates them');
+  if (surveyed.hasRawTrees) findings.note(name, 'it holds trees that are not compressed; prune compresses them');
+  if (surveyed.isListedDifferently) findings.error(name, 'two index files list it differently');
+  else if (surveyed.listings > 1) findings.note(name, `${surveyed.listings} index files list it`);
 }
 
 async function readPacks(run: Run, { index }: IndexSurvey, sound: ReadonlySet<PackId>): Promise<void> {

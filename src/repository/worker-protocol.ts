@@ -71,11 +71,11 @@ export interface WorkerTasks {
   reseal: {
     readonly task: {
       readonly bytes: Uint8Array;
-      readonly blobs: readonly StoredBlob[];
+      readonly blobs: readonly ResealBlob[];
       readonly keys?: KeyTriple | undefined;
     };
-    /** What is wrong with each blob, in the order asked. */
-    readonly result: readonly (string | undefined)[];
+    /** In the order asked. */
+    readonly result: readonly ResealedBlob[];
   };
   /** Opens blobs of one stretch of a pack and checks them; returns their content if asked. */
   open: {
@@ -122,12 +122,22 @@ export interface SealedRun {
   readonly plainLengthsBytes: readonly number[];
 }
 
+/** A damaged blob, or one that lies sealed in its old place unless `bytes` are given. */
+export type ResealedBlob =
+  | { readonly outcome: 'sealed'; readonly plainLengthBytes: number; readonly bytes?: Uint8Array }
+  | { readonly outcome: 'damaged'; readonly message: string };
+
 export interface StoredBlob {
   readonly id: BlobId;
   /** Within the bytes of the task. */
   readonly offsetBytes: number;
   readonly lengthBytes: number;
   readonly plainLengthBytes: number;
+}
+
+export interface ResealBlob extends StoredBlob {
+  /** Trees are compressed if they are not, as format 2 wants it; data stays as its writer chose. */
+  readonly type: BlobType;
 }
 
 export interface RestoreBlob extends StoredBlob {

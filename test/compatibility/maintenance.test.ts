@@ -24,6 +24,7 @@ import {
   cheapScrypt,
   createRepository,
   noSignal,
+  reopen,
   restoreTo,
   testPassword,
 } from '../support/repository.ts';
@@ -118,6 +119,23 @@ describeWith(['restic'], 'restic and Lifeboat maintain one repository', () => {
     expect((await loadSnapshots(ours, signal)).at(-1)?.tags).toContain('by-restic');
     expect(restic(['prune', '--max-unused', '0', '--dry-run'])).toMatch(/to delete:\s+0 blobs/);
     await expectRestorable();
+  });
+
+  test('we compress the trees of a repository that restic began in format 1', async () => {
+    rmSync(repositoryPath(), { recursive: true });
+    restic(['init', '--repository-version', '1']);
+    fill(1);
+    restic(['backup', data]);
+    restic(['migrate', 'upgrade_repo_v2']);
+    ours = await reopen(folder.path);
+    const wouldRepack = (): string => restic(['prune', '--dry-run']).match(/to repack:\s+(\d+) blobs/)?.[1] ?? '';
+    expect(Number(wouldRepack())).toBeGreaterThan(0);
+    const { repack } = await prune(ours, { signal });
+    expect(repack).toHaveLength(1);
+    expect(wouldRepack()).toBe('0');
+    expect(check()).toContain(clean);
+    expect(await verify()).toEqual([]);
+    expect((await prune(ours, { signal, isDryRun: true })).repack).toEqual([]);
   });
 
   test('copies by either program are recognised by the other', async () => {

@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { seededRandom, systemRandom } from '../../src/base/random.ts';
+import { seededRandom } from '../../src/base/random.ts';
 import { loadSnapshots, type SnapshotSummary } from '../../src/repository/snapshot.ts';
 import { findNode } from '../../src/repository/walk.ts';
 import { listFolder } from '../support/compare-folders.ts';
@@ -19,6 +19,7 @@ import {
 } from '../support/repository.ts';
 import { temporaryFolder, type TemporaryFolder } from '../support/temporary-folder.ts';
 import { describeWith } from '../support/tools.ts';
+import { freshSeed } from '../support/fresh-seed.ts';
 
 describeWith(['restic'], 'one repository serves restic and Lifeboat', () => {
   let folder: TemporaryFolder;
@@ -40,8 +41,7 @@ describeWith(['restic'], 'one repository serves restic and Lifeboat', () => {
 
   /** Fresh each run; printed, so that a failure can be repeated. */
   function fillAtRandom(entries: number): void {
-    const seed = Math.floor(systemRandom() * 2 ** 32);
-    process.stdout.write(`random tree with seed ${seed}\n`);
+    const seed = freshSeed('random tree');
     fillFolder(data, seededRandom(seed), entries);
   }
 

@@ -13,34 +13,30 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { isAppError } from '../../src/base/errors.ts';
-import { seededRandom, systemRandom } from '../../src/base/random.ts';
-import type { Repository } from '../../src/repository/repository.ts';
-import type { WorkerPool } from '../../src/repository/worker-pool.ts';
+import { seededRandom } from '../../src/base/random.ts';
 import { listFolder } from '../support/compare-folders.ts';
 import { saveHandmade, type HandmadeSnapshot, type RawNode } from '../support/handmade-tree.ts';
 import { restoreTo } from '../support/repository.ts';
 import { hostileFile, hostileFolder, hostileLink, hostileSnapshot, pick } from '../support/hostile-trees.ts';
 import { openForAll, useScenes } from '../support/scene.ts';
 import { isRoot, nobody, unprivilegedAsync } from '../support/unprivileged.ts';
+import { freshSeed } from '../support/fresh-seed.ts';
 
 describe('a hostile repository', () => {
-  let folder: string;
-  let repository: Repository;
-  let pool: WorkerPool;
+  const scene = useScenes();
   let outside: string;
-  let target: string;
-  useScenes((fresh) => {
-    ({ folder, repository, pool, target } = fresh);
-    outside = join(folder, 'outside');
+
+  beforeEach(() => {
+    outside = join(scene.folder, 'outside');
     mkdirSync(join(outside, 'dir'), { recursive: true });
     writeFileSync(join(outside, 'canary'), 'alive');
     writeFileSync(join(outside, 'dir', 'a'), 'alive too');
     symlinkSync('canary', join(outside, 'link'));
   });
 
-  const save = (snapshot: HandmadeSnapshot) => saveHandmade(repository, snapshot, pool);
+  const save = (snapshot: HandmadeSnapshot) => saveHandmade(scene.repository, snapshot, scene.pool);
 
   test.each([
     ['a name that is absolute', [hostileFile('/etc/evil')]],
@@ -64,8 +60,10 @@ describe('a hostile repository', () => {
   ] satisfies [string, RawNode[]][])('with %s is refused before anything is written', async (_what, nodes) => {
     const snapshot = await save({ nodes: [hostileFile('innocent'), ...nodes] });
     const before = listFolder(outside);
-    await expect(restoreTo(repository, { pool, snapshot, target })).rejects.toMatchObject({ code: 'HOSTILE_CONTENT' });
-    expect(existsSync(target)).toBe(false);
+    await expect(
+      restoreTo(scene.repository, { pool: scene.pool, snapshot, target: scene.target }),
+    ).rejects.toMatchObject({ code: 'HOSTILE_CONTENT' });
+    expect(existsSync(scene.target)).toBe(false);
     expect(listFolder(outside)).toEqual(before);
   });
 
@@ -77,7 +75,7 @@ describe('a hostile repository', () => {
     ['no objects as attributes', [hostileFile('a', '', { extended_attributes: [7, null] })]],
   ] as [string, RawNode[]][])('with a node that has %s is refused as damaged', async (_what, nodes) => {
     const snapshot = await save({ nodes });
-    const restoring = restoreTo(repository, { pool, snapshot, target });
+    const restoring = restoreTo(scene.repository, { pool: scene.pool, snapshot, target: scene.target });
     await expect(restoring).rejects.toMatchObject({ code: 'REPOSITORY_DAMAGED' });
   });
 
@@ -85,7 +83,7 @@ describe('a hostile repository', () => {
     const planted = await save({
       nodes: [hostileLink('x', outside), hostileFolder('y', [hostileLink('z', '../../outside/dir')])],
     });
-    await restoreTo(repository, { pool, snapshot: planted, target });
+    await restoreTo(scene.repository, { pool: scene.pool, snapshot: planted, target: scene.target });
     const before = listFolder(outside);
     // Its paths pretend that /x and /y lie above what was backed up, where links of the host are followed.
     const nodes = [
@@ -93,96 +91,106 @@ describe('a hostile repository', () => {
       hostileFolder('y', [hostileFolder('z', [hostileFile('a')])]),
     ];
     const through = await save({ nodes, paths: ['/x/dir/deep', '/y/z/deep'] });
-    const { problems } = await restoreTo(repository, { pool, snapshot: through, target });
+    const { problems } = await restoreTo(scene.repository, {
+      pool: scene.pool,
+      snapshot: through,
+      target: scene.target,
+    });
     expect(problems).toEqual([]);
     expect(listFolder(outside)).toEqual(before);
-    expect(lstatSync(join(target, 'x')).isDirectory()).toBe(true);
-    expect(readFileSync(join(target, 'y/z/a'), 'utf8')).toBe('hostile');
+    expect(lstatSync(join(scene.target, 'x')).isDirectory()).toBe(true);
+    expect(readFileSync(join(scene.target, 'y/z/a'), 'utf8')).toBe('hostile');
   });
 
   test('cannot write through a planted link when only some files are included', async () => {
-    await restoreTo(repository, { pool, snapshot: await save({ nodes: [hostileLink('x', outside)] }), target });
+    await restoreTo(scene.repository, {
+      pool: scene.pool,
+      snapshot: await save({ nodes: [hostileLink('x', outside)] }),
+      target: scene.target,
+    });
     const before = listFolder(outside);
     const snapshot = await save({ nodes: [hostileFolder('x', [hostileFile('canary')])] });
-    await restoreTo(repository, { pool, snapshot, target, include: ['canary'] });
+    await restoreTo(scene.repository, { pool: scene.pool, snapshot, target: scene.target, include: ['canary'] });
     expect(listFolder(outside)).toEqual(before);
-    expect(readFileSync(join(target, 'x/canary'), 'utf8')).toBe('hostile');
+    expect(readFileSync(join(scene.target, 'x/canary'), 'utf8')).toBe('hostile');
   });
 
   test('cannot write through a file link, whether delta or not', async () => {
-    mkdirSync(target);
-    symlinkSync('../outside/canary', join(target, 'one'));
-    symlinkSync('../outside/new', join(target, 'two'));
+    mkdirSync(scene.target);
+    symlinkSync('../outside/canary', join(scene.target, 'one'));
+    symlinkSync('../outside/new', join(scene.target, 'two'));
     const before = listFolder(outside);
     const snapshot = await save({ nodes: [hostileFile('one'), hostileFile('two', 'x'.repeat(10))] });
-    await restoreTo(repository, { pool, snapshot, target, isDelta: true });
+    await restoreTo(scene.repository, { pool: scene.pool, snapshot, target: scene.target, isDelta: true });
     expect(listFolder(outside)).toEqual(before);
-    expect(readFileSync(join(target, 'one'), 'utf8')).toBe('hostile');
+    expect(readFileSync(join(scene.target, 'one'), 'utf8')).toBe('hostile');
     expect(existsSync(join(outside, 'new'))).toBe(false);
   });
 
   test('cannot change what a hard link outside shares with a file in the target', async () => {
-    mkdirSync(target);
-    linkSync(join(outside, 'canary'), join(target, 'same'));
-    linkSync(join(outside, 'dir/a'), join(target, 'other'));
+    mkdirSync(scene.target);
+    linkSync(join(outside, 'canary'), join(scene.target, 'same'));
+    linkSync(join(outside, 'dir/a'), join(scene.target, 'other'));
     const before = listFolder(outside);
     const snapshot = await save({ nodes: [hostileFile('same', 'alive', { mode: 0o4777 }), hostileFile('other')] });
-    for (const isDelta of [false, true]) await restoreTo(repository, { pool, snapshot, target, isDelta });
+    for (const isDelta of [false, true])
+      await restoreTo(scene.repository, { pool: scene.pool, snapshot, target: scene.target, isDelta });
     expect(listFolder(outside)).toEqual(before);
-    expect(lstatSync(join(target, 'same')).mode & 0o777).toBe(0o777);
+    expect(lstatSync(join(scene.target, 'same')).mode & 0o777).toBe(0o777);
   });
 
   test.skipIf(!isRoot)('cannot write through a link that the user may not remove', async () => {
-    mkdirSync(target);
-    symlinkSync('../outside', join(target, 'x'));
-    symlinkSync('../outside', join(target, 'y')); // The folder is root's: nobody can't remove them.
+    mkdirSync(scene.target);
+    symlinkSync('../outside', join(scene.target, 'x'));
+    symlinkSync('../outside', join(scene.target, 'y')); // The folder is root's: nobody can't remove them.
     for (const each of [outside, join(outside, 'dir'), join(outside, 'canary')]) chownSync(each, nobody, nobody);
-    openForAll(join(folder, 'repository'));
-    chmodSync(folder, 0o777);
+    openForAll(join(scene.folder, 'repository'));
+    chmodSync(scene.folder, 0o777);
     const before = listFolder(outside);
     const nodes = [
       hostileFolder('x', [hostileFile('canary'), hostileFile('new')]),
       hostileFolder('y', [hostileFile('new')]),
     ];
     const snapshot = await save({ nodes });
-    openForAll(join(folder, 'repository'));
-    chmodSync(folder, 0o777);
+    openForAll(join(scene.folder, 'repository'));
+    chmodSync(scene.folder, 0o777);
     const { problems } = await unprivilegedAsync(() =>
-      restoreTo(repository, { pool, snapshot, target, include: ['new'] }),
+      restoreTo(scene.repository, { pool: scene.pool, snapshot, target: scene.target, include: ['new'] }),
     );
-    const all = await unprivilegedAsync(() => restoreTo(repository, { pool, snapshot, target }));
-    expect(problems.map(({ path }) => path)).toEqual([join(target, 'x'), join(target, 'y')]);
-    expect(all.problems.map(({ path }) => path)).toContain(join(target, 'x'));
+    const all = await unprivilegedAsync(() =>
+      restoreTo(scene.repository, { pool: scene.pool, snapshot, target: scene.target }),
+    );
+    expect(problems.map(({ path }) => path)).toEqual([join(scene.target, 'x'), join(scene.target, 'y')]);
+    expect(all.problems.map(({ path }) => path)).toContain(join(scene.target, 'x'));
     expect(listFolder(outside)).toEqual(before);
   });
 
   test.each(isRoot ? ['root', 'nobody'] : ['the user'])(
     'made at random leaves alone all that lies around the target: as %s',
     async (who) => {
-      const seed = Math.floor(systemRandom() * 2 ** 32);
-      process.stdout.write(`hostile trees with seed ${seed}\n`);
+      const seed = freshSeed('hostile trees');
       const random = seededRandom(seed);
       for (let round = 0; round < 12; round += 1) {
         const snapshot = await save(hostileSnapshot(random, outside));
         if (who === 'nobody') {
-          openForAll(join(folder, 'repository'));
-          chmodSync(folder, 0o777);
+          openForAll(join(scene.folder, 'repository'));
+          chmodSync(scene.folder, 0o777);
         }
-        const before = [listFolder(outside), readdirSync(folder).filter((name) => name !== 'target')];
+        const before = [listFolder(outside), readdirSync(scene.folder).filter((name) => name !== 'target')];
         const request = {
-          pool,
+          pool: scene.pool,
           snapshot,
-          target,
+          target: scene.target,
           isDelta: random() < 0.5,
           ...(random() < 0.3 && { include: [pick(random, ['a', 'b', '*', '/a/b'])] }),
           ...(random() < 0.2 && { base: pick(random, ['/a', '/a/b', '/..', '/a/../..']) }),
         };
-        const restore = () => restoreTo(repository, request);
+        const restore = () => restoreTo(scene.repository, request);
         const outcome = await (who === 'nobody' ? unprivilegedAsync(restore) : restore()).catch(
           (error: unknown) => error,
         );
         if (outcome instanceof Error && !isAppError(outcome)) throw outcome;
-        const around = readdirSync(folder).filter((name) => name !== 'target');
+        const around = readdirSync(scene.folder).filter((name) => name !== 'target');
         expect([listFolder(outside), around]).toEqual(before);
       }
     },
@@ -190,14 +198,9 @@ describe('a hostile repository', () => {
 });
 
 describe('a hostile repository that lies', () => {
-  let repository: Repository;
-  let pool: WorkerPool;
-  let target: string;
-  useScenes((fresh) => {
-    ({ repository, pool, target } = fresh);
-  });
+  const scene = useScenes();
 
-  const save = (snapshot: HandmadeSnapshot) => saveHandmade(repository, snapshot, pool);
+  const save = (snapshot: HandmadeSnapshot) => saveHandmade(scene.repository, snapshot, scene.pool);
 
   test('keeps files apart whose hard link keys say they are one', async () => {
     const key = { inode: 7, device_id: 8, links: 2 };
@@ -207,16 +210,20 @@ describe('a hostile repository that lies', () => {
       { ...hostileLink('c', 'a'), ...key },
       hostileFile('d', 'first', key),
     ];
-    const { problems } = await restoreTo(repository, { pool, snapshot: await save({ nodes }), target });
+    const { problems } = await restoreTo(scene.repository, {
+      pool: scene.pool,
+      snapshot: await save({ nodes }),
+      target: scene.target,
+    });
     expect(problems).toEqual([]);
-    expect(['a', 'b', 'd'].map((name) => readFileSync(join(target, name), 'utf8'))).toEqual([
+    expect(['a', 'b', 'd'].map((name) => readFileSync(join(scene.target, name), 'utf8'))).toEqual([
       'first',
       'second',
       'first',
     ]);
-    expect(readlinkSync(join(target, 'c'))).toBe('a');
-    expect(lstatSync(join(target, 'd')).ino).toBe(lstatSync(join(target, 'a')).ino);
-    expect(lstatSync(join(target, 'b')).ino).not.toBe(lstatSync(join(target, 'a')).ino);
+    expect(readlinkSync(join(scene.target, 'c'))).toBe('a');
+    expect(lstatSync(join(scene.target, 'd')).ino).toBe(lstatSync(join(scene.target, 'a')).ino);
+    expect(lstatSync(join(scene.target, 'b')).ino).not.toBe(lstatSync(join(scene.target, 'a')).ino);
   });
 
   test('that lies about sizes gives the content there is, and says so', async () => {
@@ -229,8 +236,12 @@ describe('a hostile repository that lies', () => {
       hostileFile('negative', 'four', { size: -5 }),
       hostileFile('fraction', 'four', { size: 1.5 }),
     ];
-    const { problems } = await restoreTo(repository, { pool, snapshot: await save({ nodes }), target });
-    const sizes = nodes.map(({ name }) => lstatSync(join(target, name)).size);
+    const { problems } = await restoreTo(scene.repository, {
+      pool: scene.pool,
+      snapshot: await save({ nodes }),
+      target: scene.target,
+    });
+    const sizes = nodes.map(({ name }) => lstatSync(join(scene.target, name)).size);
     expect(sizes).toEqual([4, 4, 500, 500, 4, 4]);
     expect(problems).toHaveLength(nodes.length);
     expect(problems[0]?.message).toContain('its content has 4');
@@ -239,9 +250,11 @@ describe('a hostile repository that lies', () => {
   test('that declares a size no disk has is refused for want of space', async () => {
     for (const size of [2 ** 60, 1e300]) {
       const snapshot = await save({ nodes: [hostileFile('huge', 'four', { size })] });
-      await expect(restoreTo(repository, { pool, snapshot, target })).rejects.toMatchObject({ code: 'TARGET_SPACE' });
+      await expect(
+        restoreTo(scene.repository, { pool: scene.pool, snapshot, target: scene.target }),
+      ).rejects.toMatchObject({ code: 'TARGET_SPACE' });
     }
-    expect(existsSync(target)).toBe(false);
+    expect(existsSync(scene.target)).toBe(false);
   });
 
   test('whose file points at a tree, or at nothing, costs that file only', async () => {
@@ -251,10 +264,14 @@ describe('a hostile repository that lies', () => {
       hostileFile('void', '', { content: ['0'.repeat(64)] }),
       hostileFile('good'),
     ];
-    const { problems } = await restoreTo(repository, { pool, snapshot: await save({ nodes }), target });
-    expect(problems.map(({ path }) => path)).toEqual([join(target, 'tree'), join(target, 'void')]);
-    expect(listFolder(target)).toHaveLength(2);
-    expect(readFileSync(join(target, 'good'), 'utf8')).toBe('hostile');
+    const { problems } = await restoreTo(scene.repository, {
+      pool: scene.pool,
+      snapshot: await save({ nodes }),
+      target: scene.target,
+    });
+    expect(problems.map(({ path }) => path)).toEqual([join(scene.target, 'tree'), join(scene.target, 'void')]);
+    expect(listFolder(scene.target)).toHaveLength(2);
+    expect(readFileSync(join(scene.target, 'good'), 'utf8')).toBe('hostile');
   });
 
   test('whose folder points at data, or at nothing, costs that folder only', async () => {
@@ -265,23 +282,27 @@ describe('a hostile repository that lies', () => {
       hostileFolder('none', [], { nodes: undefined }),
       hostileFile('good'),
     ];
-    const { problems } = await restoreTo(repository, { pool, snapshot: await save({ nodes }), target });
-    expect(problems.map(({ path }) => path)).toEqual([join(target, 'lost'), join(target, 'wrong')]);
+    const { problems } = await restoreTo(scene.repository, {
+      pool: scene.pool,
+      snapshot: await save({ nodes }),
+      target: scene.target,
+    });
+    expect(problems.map(({ path }) => path)).toEqual([join(scene.target, 'lost'), join(scene.target, 'wrong')]);
     expect(problems[0]?.message).toContain(`tree blob ${'f'.repeat(64)}`);
-    expect(readFileSync(join(target, 'good'), 'utf8')).toBe('hostile');
+    expect(readFileSync(join(scene.target, 'good'), 'utf8')).toBe('hostile');
   });
 
   test('with folders deeper than a path may be long reports them and restores the rest', async () => {
     let nodes: RawNode[] = [hostileFile('bottom')];
     for (let depth = 0; depth < 600; depth += 1) nodes = [hostileFolder('deep-down', nodes)];
-    const { problems } = await restoreTo(repository, {
-      pool,
+    const { problems } = await restoreTo(scene.repository, {
+      pool: scene.pool,
       snapshot: await save({ nodes: [...nodes, hostileFile('top')] }),
-      target,
+      target: scene.target,
     });
     expect(problems).toHaveLength(1);
     expect(problems[0]?.message).toContain('ENAMETOOLONG');
-    expect(readFileSync(join(target, 'top'), 'utf8')).toBe('hostile');
+    expect(readFileSync(join(scene.target, 'top'), 'utf8')).toBe('hostile');
   });
 
   test('with attributes and numbers that no system takes reports them and restores the content', async () => {
@@ -304,9 +325,13 @@ describe('a hostile repository that lies', () => {
       { name: 'device', type: 'dev', device: '99999999999999999999' },
       { name: 'empty-link', type: 'symlink' },
     ];
-    const { problems } = await restoreTo(repository, { pool, snapshot: await save({ nodes }), target });
-    expect(new Set(problems.map(({ path }) => path))).toContain(join(target, 'attributes'));
-    expect(readFileSync(join(target, 'attributes'), 'utf8')).toBe('hostile');
-    expect(readFileSync(join(target, 'numbers'), 'utf8')).toBe('hostile');
+    const { problems } = await restoreTo(scene.repository, {
+      pool: scene.pool,
+      snapshot: await save({ nodes }),
+      target: scene.target,
+    });
+    expect(new Set(problems.map(({ path }) => path))).toContain(join(scene.target, 'attributes'));
+    expect(readFileSync(join(scene.target, 'attributes'), 'utf8')).toBe('hostile');
+    expect(readFileSync(join(scene.target, 'numbers'), 'utf8')).toBe('hostile');
   });
 });

@@ -15,33 +15,23 @@ import {
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { AppError } from '../../src/base/errors.ts';
-import { seededRandom, systemRandom } from '../../src/base/random.ts';
+import { seededRandom } from '../../src/base/random.ts';
 import { BlobIndex } from '../../src/repository/blob-index.ts';
-import type { Repository } from '../../src/repository/repository.ts';
-import type { WorkerPool } from '../../src/repository/worker-pool.ts';
 import { listFolder } from '../support/compare-folders.ts';
 import { saveHandmade } from '../support/handmade-tree.ts';
 import { fillFolder, noise } from '../support/random-tree.ts';
 import { restoreTo } from '../support/repository.ts';
 import { canMount, mountSmallDisk } from '../support/small-disk.ts';
-import { openForAll, useScenes, type Scene } from '../support/scene.ts';
+import { openForAll, useScenes } from '../support/scene.ts';
 import { damagePacks, dataPacks } from '../support/damaged-packs.ts';
 import { isRoot, unprivilegedAsync } from '../support/unprivileged.ts';
 import { watchRepository } from '../support/watched-store.ts';
+import { freshSeed } from '../support/fresh-seed.ts';
 
 const mebibyte = 1024 * 1024;
 
 describe('a restore', () => {
-  let scene: Scene;
-  let folder: string;
-  let repository: Repository;
-  let pool: WorkerPool;
-  let data: string;
-  let target: string;
-  useScenes((fresh) => {
-    scene = fresh;
-    ({ folder, repository, pool, data, target } = fresh);
-  });
+  const scene = useScenes();
 
   const random = seededRandom(3);
 
@@ -51,37 +41,37 @@ describe('a restore', () => {
       ['middle', 40],
       ['large', 200],
     ] as const) {
-      writeFileSync(join(data, name), 'at the beginning');
-      if (name === 'small') truncateSync(join(data, name), 0);
-      truncateSync(join(data, name), size * mebibyte);
+      writeFileSync(join(scene.data, name), 'at the beginning');
+      if (name === 'small') truncateSync(join(scene.data, name), 0);
+      truncateSync(join(scene.data, name), size * mebibyte);
     }
     await scene.backUp();
     expect((await scene.restore()).problems).toEqual([]);
-    expect(listFolder(target).slice(1)).toEqual(listFolder(data).slice(1));
-    const blocks = (name: string) => (lstatSync(join(target, name)).blocks * 512) / mebibyte;
+    scene.expectAllBack();
+    const blocks = (name: string) => (lstatSync(join(scene.target, name)).blocks * 512) / mebibyte;
     expect(blocks('small')).toBeLessThan(1);
     expect(blocks('middle')).toBeLessThan(9);
     expect(blocks('large')).toBeLessThan(9);
   });
 
   test.skipIf(!isRoot)('without rights brings all back but the owners, and counts those', async () => {
-    writeFileSync(join(data, 'mine'), 'x', { mode: 0o4755 });
-    mkdirSync(join(data, 'closed'), { mode: 0o500 });
-    writeFileSync(join(data, 'closed/inside'), 'y', { mode: 0o400 });
+    writeFileSync(join(scene.data, 'mine'), 'x', { mode: 0o4755 });
+    mkdirSync(join(scene.data, 'closed'), { mode: 0o500 });
+    writeFileSync(join(scene.data, 'closed/inside'), 'y', { mode: 0o400 });
     await scene.backUp();
-    chmodSync(folder, 0o777);
-    openForAll(join(folder, 'repository'));
+    chmodSync(scene.folder, 0o777);
+    openForAll(join(scene.folder, 'repository'));
     const { problems, ownersRefused } = await unprivilegedAsync(() => scene.restore());
     expect(problems).toEqual([]);
     expect(ownersRefused).toBe(3);
-    expect(readFileSync(join(target, 'closed/inside'), 'utf8')).toBe('y');
-    expect(lstatSync(join(target, 'mine')).mode & 0o7777).toBe(0o755);
-    expect(lstatSync(join(target, 'closed')).mode & 0o777).toBe(0o500);
+    expect(readFileSync(join(scene.target, 'closed/inside'), 'utf8')).toBe('y');
+    expect(lstatSync(join(scene.target, 'mine')).mode & 0o7777).toBe(0o755);
+    expect(lstatSync(join(scene.target, 'closed')).mode & 0o777).toBe(0o500);
   });
 
   describe('from damaged packs', () => {
     beforeEach(async () => {
-      for (const name of ['a', 'b', 'c']) writeFileSync(join(data, name), noise(random, 300_000));
+      for (const name of ['a', 'b', 'c']) writeFileSync(join(scene.data, name), noise(random, 300_000));
       await scene.backUp({ packTargetBytes: 200_000 });
     });
 
@@ -92,21 +82,21 @@ describe('a restore', () => {
     ] as [string, (bytes: Buffer) => Buffer | undefined][])(
       'that are %s: reports the file with the pack, restores all others',
       async (_how, damage) => {
-        const [name = ''] = await dataPacks(repository);
-        damagePacks(repository, [name], damage);
+        const [name = ''] = await dataPacks(scene.repository);
+        damagePacks(scene.repository, [name], damage);
         const { problems } = await scene.restore();
         expect(problems).toHaveLength(1);
         expect(problems[0]?.message).toContain(name);
-        const lost = problems[0]?.path.slice(target.length + 1) ?? '';
-        expect(readdirSync(target).toSorted()).toEqual(['a', 'b', 'c'].filter((each) => each !== lost));
-        rmSync(join(data, lost));
-        expect(listFolder(target).slice(1)).toEqual(listFolder(data).slice(1));
+        const lost = problems[0]?.path.slice(scene.target.length + 1) ?? '';
+        expect(readdirSync(scene.target).toSorted()).toEqual(['a', 'b', 'c'].filter((each) => each !== lost));
+        rmSync(join(scene.data, lost));
+        scene.expectAllBack();
       },
     );
 
     test('whose sectors can’t be read does the same', async () => {
-      const [broken = ''] = await dataPacks(repository);
-      const watched = watchRepository(repository, {
+      const [broken = ''] = await dataPacks(scene.repository);
+      const watched = watchRepository(scene.repository, {
         beforeGet(name) {
           if (name.endsWith(broken)) throw new AppError('STORE_FAILED', `could not read ${name}: EIO`, { hint: 'x' });
         },
@@ -117,48 +107,54 @@ describe('a restore', () => {
     });
 
     test('of which others have a copy takes that one', async () => {
-      const before = new Set(await dataPacks(repository));
+      const before = new Set(await dataPacks(scene.repository));
       const bytes = noise(random, 5000);
       const nodes = [{ name: 'x', type: 'file', data: [bytes] }];
-      const snapshot = await saveHandmade(repository, { nodes }, pool);
-      const first = (await dataPacks(repository)).filter((name) => !before.has(name));
-      await saveHandmade(repository, { nodes, index: new BlobIndex() }, pool);
+      const snapshot = await saveHandmade(scene.repository, { nodes }, scene.pool);
+      const first = (await dataPacks(scene.repository)).filter((name) => !before.has(name));
+      await saveHandmade(scene.repository, { nodes, index: new BlobIndex() }, scene.pool);
       for (const damage of [(old: Buffer) => old.fill(1), () => undefined]) {
-        damagePacks(repository, first, damage);
-        rmSync(target, { recursive: true, force: true });
-        const { problems } = await restoreTo(repository, { pool, snapshot, target, isDelta: true });
+        damagePacks(scene.repository, first, damage);
+        rmSync(scene.target, { recursive: true, force: true });
+        const { problems } = await restoreTo(scene.repository, {
+          pool: scene.pool,
+          snapshot,
+          target: scene.target,
+          isDelta: true,
+        });
         expect(problems).toEqual([]);
-        expect(readFileSync(join(target, 'x')).equals(bytes)).toBe(true);
+        expect(readFileSync(join(scene.target, 'x')).equals(bytes)).toBe(true);
       }
     });
 
     test('does not give a second name to what is lost', async () => {
-      writeFileSync(join(data, 'd'), noise(random, 300_000));
-      linkSync(join(data, 'd'), join(data, 'e'));
-      const before = new Set(await dataPacks(repository));
+      writeFileSync(join(scene.data, 'd'), noise(random, 300_000));
+      linkSync(join(scene.data, 'd'), join(scene.data, 'e'));
+      const before = new Set(await dataPacks(scene.repository));
       await scene.backUp({ packTargetBytes: 200_000 });
-      mkdirSync(target);
-      writeFileSync(join(target, 'd'), 'something else');
-      const added = (await dataPacks(repository)).filter((name) => !before.has(name));
-      damagePacks(repository, added, (bytes) => bytes.fill(1));
+      mkdirSync(scene.target);
+      writeFileSync(join(scene.target, 'd'), 'something else');
+      const added = (await dataPacks(scene.repository)).filter((name) => !before.has(name));
+      damagePacks(scene.repository, added, (bytes) => bytes.fill(1));
       const { problems } = await scene.restore();
-      expect(problems.map(({ path }) => path)).toEqual([join(target, 'd'), join(target, 'e')]);
-      expect(readdirSync(target).toSorted()).toEqual(['a', 'b', 'c', 'd']);
+      expect(problems.map(({ path }) => path)).toEqual([join(scene.target, 'd'), join(scene.target, 'e')]);
+      expect(readdirSync(scene.target).toSorted()).toEqual(['a', 'b', 'c', 'd']);
     });
   });
 
   test('that is killed at any moment leaves what its repetition makes good', async () => {
-    const seed = Math.floor(systemRandom() * 2 ** 32);
-    process.stdout.write(`kills with seed ${seed}\n`);
+    const seed = freshSeed('kills');
     const seeded = seededRandom(seed);
-    mkdirSync(join(data, 'random'));
-    fillFolder(join(data, 'random'), seeded, 40);
-    for (let number = 0; number < 40; number += 1) writeFileSync(join(data, `file-${number}`), noise(seeded, 400_000));
+    mkdirSync(join(scene.data, 'random'));
+    fillFolder(join(scene.data, 'random'), seeded, 40);
+    for (let number = 0; number < 40; number += 1)
+      writeFileSync(join(scene.data, `file-${number}`), noise(seeded, 400_000));
     await scene.backUp({ packTargetBytes: 500_000 });
-    mkdirSync(join(target, data), { recursive: true });
-    for (let number = 0; number < 20; number += 1) writeFileSync(join(target, data, `file-${number}`), 'old');
+    mkdirSync(join(scene.target, scene.data), { recursive: true });
+    for (let number = 0; number < 20; number += 1)
+      writeFileSync(join(scene.target, scene.data, `file-${number}`), 'old');
     for (let round = 0; round < 2; round += 1) {
-      const child = fork(new URL('../support/restore-child.ts', import.meta.url), [folder, target]);
+      const child = fork(new URL('../support/restore-child.ts', import.meta.url), [scene.folder, scene.target]);
       let left = 1 + Math.floor(seeded() * 12);
       child.on('message', () => {
         left -= 1;
@@ -166,16 +162,17 @@ describe('a restore', () => {
       });
       await once(child, 'exit');
     }
-    expect((await restoreTo(repository, { pool, target })).problems).toEqual([]);
-    expect(listFolder(join(target, data)).slice(1)).toEqual(listFolder(data).slice(1));
+    expect((await restoreTo(scene.repository, { pool: scene.pool, target: scene.target })).problems).toEqual([]);
+    expect(listFolder(join(scene.target, scene.data)).slice(1)).toEqual(listFolder(scene.data).slice(1));
   });
 
   test('that is aborted leaves complete files only', async () => {
-    for (let number = 0; number < 30; number += 1) writeFileSync(join(data, `file-${number}`), noise(random, 900_000));
+    for (let number = 0; number < 30; number += 1)
+      writeFileSync(join(scene.data, `file-${number}`), noise(random, 900_000));
     await scene.backUp({ packTargetBytes: 500_000 });
     const stop = new AbortController();
     let gets = 0;
-    const watched = watchRepository(repository, {
+    const watched = watchRepository(scene.repository, {
       beforeGet(name) {
         if (name.startsWith('data/')) gets += 1;
         if (gets === 15) stop.abort();
@@ -188,21 +185,21 @@ describe('a restore', () => {
   describe.skipIf(!canMount)('onto a small disk', () => {
     beforeEach(() => {
       for (let number = 0; number < 30; number += 1)
-        writeFileSync(join(data, `file-${number}`), noise(random, 900_000));
+        writeFileSync(join(scene.data, `file-${number}`), noise(random, 900_000));
     });
 
     test('is refused beforehand where the space does not suffice', async () => {
       await scene.backUp();
-      using disk = mountSmallDisk(target, 'size=20m');
+      using disk = mountSmallDisk(scene.target, 'size=20m');
       await expect(scene.restore()).rejects.toMatchObject({ code: 'TARGET_SPACE' });
       expect(readdirSync(disk.path)).toEqual([]);
     });
 
     test('ends clearly where the space vanishes meanwhile, and leaves complete files only', async () => {
       await scene.backUp({ packTargetBytes: 500_000 });
-      using disk = mountSmallDisk(target, 'size=60m');
+      using disk = mountSmallDisk(scene.target, 'size=60m');
       let gets = 0;
-      const watched = watchRepository(repository, {
+      const watched = watchRepository(scene.repository, {
         beforeGet(name) {
           if (!name.startsWith('data/')) return;
           gets += 1;
@@ -213,28 +210,30 @@ describe('a restore', () => {
       rmSync(join(disk.path, 'eater'));
       expectComplete();
       expect((await scene.restore()).problems).toEqual([]);
-      expect(listFolder(target).slice(1)).toEqual(listFolder(data).slice(1));
+      scene.expectAllBack();
     });
 
     test('that is write-protected is refused', async () => {
       await scene.backUp();
-      using _ = mountSmallDisk(target, 'size=60m,ro');
-      for (const each of [target, join(target, 'below')]) {
+      using _ = mountSmallDisk(scene.target, 'size=60m,ro');
+      for (const each of [scene.target, join(scene.target, 'below')]) {
         await expect(scene.restore({ target: each })).rejects.toMatchObject({ code: 'RESTORE_FAILED' });
       }
     });
   });
 
-  /** Whatever is in the target is as it was in the data; something is missing, and there is no debris. */
+  /** Whatever is in the target is as it was in the data; something is missing, and a mark says so. */
   function expectComplete(): void {
-    const names = readdirSync(target);
+    const isMark = (name: string): boolean => name.startsWith('.lifeboat-unfinished-');
+    expect(readdirSync(scene.target).filter(isMark)).toHaveLength(1);
+    const names = readdirSync(scene.target).filter((name) => !isMark(name));
     expect(names.length).toBeGreaterThan(0);
-    expect(names.length).toBeLessThan(readdirSync(data).length);
-    const good = new Set(listFolder(data));
+    expect(names.length).toBeLessThan(readdirSync(scene.data).length);
+    const good = new Set(listFolder(scene.data));
     expect(
-      listFolder(target)
+      listFolder(scene.target)
         .slice(1)
-        .filter((line) => !good.has(line)),
+        .filter((line) => !good.has(line) && !isMark(line.slice(2))),
     ).toEqual([]);
   }
 });

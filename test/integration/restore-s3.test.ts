@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { AppError } from '../../src/base/errors.ts';
-import { seededRandom, systemRandom } from '../../src/base/random.ts';
+import { seededRandom } from '../../src/base/random.ts';
 import { initRepository, openRepository } from '../../src/repository/open-repository.ts';
 import type { Repository } from '../../src/repository/repository.ts';
 import { WorkerPool } from '../../src/repository/worker-pool.ts';
@@ -16,6 +16,7 @@ import { backupFolder, cheapScrypt, noSignal, restoreTo, testPassword } from '..
 import { describeWithS3, startS3Server, type S3Server } from '../support/s3-server.ts';
 import { temporaryFolder, type TemporaryFolder } from '../support/temporary-folder.ts';
 import { watchedStore, type WatchedStore } from '../support/watched-store.ts';
+import { freshSeed } from '../support/fresh-seed.ts';
 
 await describeWithS3('a repository in a bucket', () => {
   let server: S3Server;
@@ -32,8 +33,7 @@ await describeWithS3('a repository in a bucket', () => {
     data = join(home.path, 'data');
     target = join(home.path, 'target');
     mkdirSync(data);
-    const seed = Math.floor(systemRandom() * 2 ** 32);
-    process.stdout.write(`tree for a bucket with seed ${seed}\n`);
+    const seed = freshSeed('tree for a bucket');
     fillFolder(data, seededRandom(seed), 80);
     writeFileSync(join(data, 'large'), noise(seededRandom(seed), 5_000_000));
     store = s3Store({ kind: 's3', bucket: await server.makeBucket(), prefix: 'shop', client: server.client });

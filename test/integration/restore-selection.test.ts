@@ -12,54 +12,35 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { Repository } from '../../src/repository/repository.ts';
-import { WorkerPool } from '../../src/repository/worker-pool.ts';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { listFolder } from '../support/compare-folders.ts';
-import { backupFolder, createRepository, restoreTo, type RestoreToRequest } from '../support/repository.ts';
-import { temporaryFolder, type TemporaryFolder } from '../support/temporary-folder.ts';
+import { backupFolder, type RestoreToRequest } from '../support/repository.ts';
+import { useScenes } from '../support/scene.ts';
 
 describe('a restore of a part', () => {
-  let home: TemporaryFolder;
-  let repository: Repository;
-  let pool: WorkerPool;
+  const scene = useScenes();
   let data: string;
-  let target: string;
 
-  beforeAll(async () => {
-    home = await temporaryFolder();
-    repository = await createRepository(home.path);
-    pool = new WorkerPool(repository);
-  });
-  afterAll(async () => {
-    await pool[Symbol.asyncDispose]();
-    await home[Symbol.asyncDispose]();
-  });
   beforeEach(async () => {
-    data = join(home.path, 'srv/www');
-    target = join(home.path, 'target');
+    data = join(scene.folder, 'srv/www');
     for (const folder of ['images/small', 'logs/old', 'empty']) mkdirSync(join(data, folder), { recursive: true });
     for (const file of ['index.html', 'images/a.png', 'images/small/b.png', 'images/readme.txt', 'logs/old/x.log'])
       writeFileSync(join(data, file), file);
     chmodSync(join(data, 'images'), 0o711);
     utimesSync(join(data, 'images'), 7, 7);
-    await backupFolder(repository, data, { pool });
-  });
-  afterEach(() => {
-    rmSync(join(home.path, 'srv'), { recursive: true, force: true });
-    rmSync(target, { recursive: true, force: true });
+    await backupFolder(scene.repository, data, { pool: scene.pool });
   });
 
-  async function restored(request: Omit<RestoreToRequest, 'target'>): Promise<string[]> {
-    const { problems } = await restoreTo(repository, { pool, target, ...request });
+  async function restored(request: Partial<RestoreToRequest>): Promise<string[]> {
+    const { problems } = await scene.restore({ base: '/', ...request });
     expect(problems).toEqual([]);
-    return (readdirSync(target, { recursive: true }) as string[]).toSorted();
+    return (readdirSync(scene.target, { recursive: true }) as string[]).toSorted();
   }
 
   test('by patterns brings the files and the folders that lead to them, with their modes', async () => {
     const names = await restored({ base: data, include: ['*.png'] });
     expect(names).toEqual(['images', 'images/a.png', 'images/small', 'images/small/b.png']);
-    expect(lstatSync(join(target, 'images'))).toMatchObject({ mode: 0o40_711, mtimeMs: 7000 });
+    expect(lstatSync(join(scene.target, 'images'))).toMatchObject({ mode: 0o40_711, mtimeMs: 7000 });
   });
 
   test.each([
@@ -85,14 +66,14 @@ describe('a restore of a part', () => {
 
   test('without a base puts whole paths below the target', async () => {
     await restored({});
-    expect(listFolder(join(target, data)).slice(1)).toEqual(listFolder(data).slice(1));
+    expect(listFolder(join(scene.target, data)).slice(1)).toEqual(listFolder(data).slice(1));
   });
 
   test.each([{ include: ['nothing-like-it'] }, { base: '/elsewhere' }])(
     'that fits nothing (%j) is refused',
     async (request) => {
       await expect(restored(request)).rejects.toMatchObject({ code: 'NOT_FOUND' });
-      expect(existsSync(target)).toBe(false);
+      expect(existsSync(scene.target)).toBe(false);
     },
   );
 
@@ -100,12 +81,12 @@ describe('a restore of a part', () => {
     const before = listFolder(data);
     rmSync(join(data, 'images'), { recursive: true });
     writeFileSync(join(data, 'index.html'), 'defaced');
-    writeFileSync(join(home.path, 'srv/neighbour'), 'not of the backup');
+    writeFileSync(join(scene.folder, 'srv/neighbour'), 'not of the backup');
     writeFileSync(join(data, 'newer'), 'not of the backup');
-    const { problems } = await restoreTo(repository, { pool, target: '/' });
+    const { problems } = await scene.restore({ base: '/', target: '/' });
     expect(problems).toEqual([]);
     expect(readFileSync(join(data, 'newer'), 'utf8')).toBe('not of the backup');
-    expect(readFileSync(join(home.path, 'srv/neighbour'), 'utf8')).toBe('not of the backup');
+    expect(readFileSync(join(scene.folder, 'srv/neighbour'), 'utf8')).toBe('not of the backup');
     rmSync(join(data, 'newer'));
     utimesSync(data, new Date(), lstatSync(data).mtime);
     expect(listFolder(data).slice(1)).toEqual(before.slice(1));
@@ -113,13 +94,13 @@ describe('a restore of a part', () => {
 
   test('in place follows links above what was backed up, where a host keeps its folders elsewhere', async () => {
     const before = listFolder(data);
-    rmSync(join(home.path, 'srv'), { recursive: true });
-    mkdirSync(join(home.path, 'moved'));
-    symlinkSync('moved', join(home.path, 'srv'));
-    const { problems } = await restoreTo(repository, { pool, target: '/' });
+    rmSync(join(scene.folder, 'srv'), { recursive: true });
+    mkdirSync(join(scene.folder, 'moved'));
+    symlinkSync('moved', join(scene.folder, 'srv'));
+    const { problems } = await scene.restore({ base: '/', target: '/' });
     expect(problems).toEqual([]);
-    expect(lstatSync(join(home.path, 'srv')).isSymbolicLink()).toBe(true);
-    expect(listFolder(join(home.path, 'moved/www'))).toEqual(before);
-    rmSync(join(home.path, 'moved'), { recursive: true });
+    expect(lstatSync(join(scene.folder, 'srv')).isSymbolicLink()).toBe(true);
+    expect(listFolder(join(scene.folder, 'moved/www'))).toEqual(before);
+    rmSync(join(scene.folder, 'moved'), { recursive: true });
   });
 });

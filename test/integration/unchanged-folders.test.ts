@@ -3,20 +3,18 @@
 import { chmodSync, linkSync, lutimesSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { seededRandom, systemRandom, type Random } from '../../src/base/random.ts';
+import { seededRandom } from '../../src/base/random.ts';
 import type { BackupResult } from '../../src/operations/backup/backup.ts';
 import { readTree } from '../../src/repository/blob-reader.ts';
 import type { BlobId } from '../../src/repository/ids.ts';
 import { loadIndex } from '../../src/repository/load-index.ts';
 import type { Repository } from '../../src/repository/repository.ts';
 import type { TreeNode } from '../../src/repository/tree.ts';
+import { freshSeed } from '../support/fresh-seed.ts';
 import { cloneRepository, noSignal } from '../support/repository.ts';
-import { useScenes, type Scene } from '../support/scene.ts';
+import { useScenes } from '../support/scene.ts';
 
-let scene: Scene;
-useScenes((fresh) => {
-  scene = fresh;
-});
+const scene = useScenes();
 
 const folders = ['a', 'a/b', 'a/b/c', 'd', 'd/e', 'f'];
 
@@ -64,8 +62,8 @@ async function dataTree(repository: Repository, { snapshot }: BackupResult): Pro
 }
 
 test('trees of backups with a parent are those of a backup without one', async () => {
-  const seed = Math.floor(systemRandom() * 2 ** 32);
-  const random: Random = seededRandom(seed);
+  const seed = freshSeed('changing folders');
+  const random = seededRandom(seed);
   const { data, repository, folder } = scene;
   const empty = cloneRepository(repository, join(folder, 'copies'));
   fill(data);

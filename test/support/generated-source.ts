@@ -1,6 +1,6 @@
 // An application made of generated files, backed up as a real source would be: streams, and ranges against the parent.
 import type { Random } from '../../src/base/random.ts';
-import { syntheticMetadata } from '../../src/operations/node-metadata.ts';
+import { syntheticMetadata } from '../../src/base/synthetic-metadata.ts';
 import type { BackupSession, Entry, ParentReader, Source } from '../../src/sources/source.ts';
 
 /** Path → content. The buffers are never changed. */

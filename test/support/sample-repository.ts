@@ -1,10 +1,12 @@
 // A small repository in memory with generated snapshots, for tests of what maintains repositories.
 import { seededRandom } from '../../src/base/random.ts';
 import { backup } from '../../src/operations/backup/backup.ts';
+import type { BlobLocation } from '../../src/repository/blob-index.ts';
 import { readBlob, type IndexedRepository } from '../../src/repository/blob-reader.ts';
 import { loadIndex } from '../../src/repository/load-index.ts';
 import { fileName } from '../../src/repository/layout.ts';
 import { initRepository } from '../../src/repository/open-repository.ts';
+import type { BlobType } from '../../src/repository/pack-header.ts';
 import { PackWriter } from '../../src/repository/pack-writer.ts';
 import type { Repository } from '../../src/repository/repository.ts';
 import type { Snapshot, StoredSnapshot } from '../../src/repository/snapshot.ts';
@@ -92,8 +94,19 @@ export async function namesIn(store: Store, prefix = ''): Promise<string[]> {
   return (await Array.fromAsync(store.list(prefix), ({ name }) => name)).toSorted();
 }
 
-/** Stores a second copy of every data blob, in one pack. */
-export async function storeAgain({ repository, indexed }: SampleRepository): Promise<void> {
+/** Flips a bit of some copies of blobs where they are stored. */
+export async function damageBlobs(store: Store, places: Iterable<BlobLocation>): Promise<void> {
+  for (const { pack, offsetBytes, lengthBytes } of places) {
+    const name = fileName('data', pack);
+    const bytes = Buffer.from(await store.get(name));
+    const at = offsetBytes + Math.floor(lengthBytes / 2);
+    bytes[at] = (bytes[at] ?? 0) ^ 1;
+    await store.put(name, [bytes]);
+  }
+}
+
+/** Stores another copy of every blob of a type, in one pack. */
+export async function storeAgain({ repository, indexed }: SampleRepository, type: BlobType = 'data'): Promise<void> {
   const from = await indexed();
   const writer = new PackWriter(repository, from.index, {
     signal: noSignal,
@@ -102,7 +115,7 @@ export async function storeAgain({ repository, indexed }: SampleRepository): Pro
   for (let record = from.index.size - 1; record >= 0; record -= 1) {
     const place = from.index.at(record);
     const { offsetBytes: offset, lengthBytes: length } = place;
-    if (place.type === 'data')
+    if (place.type === type)
       await writer.add(place, await repository.store.get(fileName('data', place.pack), { offset, length }));
   }
   await writer.finish();

@@ -2,12 +2,21 @@
 // all tests of a file share.
 import { chmodSync, lstatSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest';
-import type { BackupOptions, BackupResult } from '../../src/operations/backup/backup.ts';
+import { afterAll, afterEach, beforeAll, beforeEach, expect } from 'vitest';
+import { backup, type BackupOptions, type BackupResult } from '../../src/operations/backup/backup.ts';
 import type { TreeRestoreResult } from '../../src/operations/restore/tree-restore.ts';
 import type { Repository } from '../../src/repository/repository.ts';
 import { WorkerPool } from '../../src/repository/worker-pool.ts';
-import { backupFolder, cloneRepository, createRepository, restoreTo, type RestoreToRequest } from './repository.ts';
+import type { Source } from '../../src/sources/source.ts';
+import { listFolder } from './compare-folders.ts';
+import {
+  backupFolder,
+  cloneRepository,
+  createRepository,
+  noSignal,
+  restoreTo,
+  type RestoreToRequest,
+} from './repository.ts';
 import { temporaryFolder, type TemporaryFolder } from './temporary-folder.ts';
 
 export interface Scene {
@@ -20,16 +29,20 @@ export interface Scene {
   /** Not there yet. */
   readonly target: string;
   backUp(options?: Partial<BackupOptions>, into?: Repository): Promise<BackupResult>;
+  backUpFrom(source: Source, options?: Partial<BackupOptions>): Promise<BackupResult>;
   /** The content of `data` into the target itself. */
   restore(request?: Partial<RestoreToRequest>, from?: Repository): Promise<TreeRestoreResult>;
+  /** What is in the target, itself apart, is what is in `data`, metadata and all. */
+  expectAllBack(): void;
 }
 
-/** Calls `set` with a fresh scene before each test. */
-export function useScenes(set: (scene: Scene) => void): void {
+/** The scene of the test at hand: each test finds a fresh one, and may not use it outside of itself. */
+export function useScenes(): Scene {
   let home: TemporaryFolder;
   let empty: Repository;
   let pool: WorkerPool;
   let place: TemporaryFolder;
+  let repository: Repository;
 
   beforeAll(async () => {
     home = await temporaryFolder();
@@ -42,22 +55,35 @@ export function useScenes(set: (scene: Scene) => void): void {
   });
   beforeEach(async () => {
     place = await temporaryFolder();
-    const folder = place.path;
-    const data = join(folder, 'data');
-    const target = join(folder, 'target');
-    const repository = cloneRepository(empty, folder);
-    mkdirSync(data);
-    set({
-      folder,
-      repository,
-      pool,
-      data,
-      target,
-      backUp: (options, into = repository) => backupFolder(into, data, { pool, ...options }),
-      restore: (request, from = repository) => restoreTo(from, { pool, target, base: data, ...request }),
-    });
+    repository = cloneRepository(empty, place.path);
+    mkdirSync(scene.data);
   });
   afterEach(() => place[Symbol.asyncDispose]());
+
+  const scene: Scene = {
+    get folder() {
+      return place.path;
+    },
+    get repository() {
+      return repository;
+    },
+    get pool() {
+      return pool;
+    },
+    get data() {
+      return join(place.path, 'data');
+    },
+    get target() {
+      return join(place.path, 'target');
+    },
+    backUp: (options, into = repository) => backupFolder(into, scene.data, { pool, ...options }),
+    backUpFrom: (source, options) =>
+      backup(repository, source, { component: 'files', programVersion: 'test', signal: noSignal, pool, ...options }),
+    restore: (request, from = repository) =>
+      restoreTo(from, { pool, target: scene.target, base: scene.data, ...request }),
+    expectAllBack: () => expect(listFolder(scene.target).slice(1)).toEqual(listFolder(scene.data).slice(1)),
+  };
+  return scene;
 }
 
 /** For work without rights: others may read what is there, and nobody but its owner may change it. */

@@ -77,6 +77,8 @@ export async function pruneWithProgress(
       if (at.phase === 'trees') progress.update({ work: 'look at trees', itemsDone: at.trees, item: 'tree' });
       else if (at.phase === 'repack')
         progress.update({ work: 'repack', bytesDone: at.doneBytes, bytesTotal: at.totalBytes });
+      else if (at.phase === 'copies')
+        progress.update({ work: 'check copies', bytesDone: at.doneBytes, bytesTotal: at.totalBytes });
       else progress.update({ work: at.phase === 'index' ? 'write indexes' : 'remove packs' });
     },
   });

@@ -2,6 +2,7 @@
 import { hostname, userInfo } from 'node:os';
 import { AppError, firstFailure, messageOf } from '../../base/errors.ts';
 import type { JsonObject } from '../../base/json.ts';
+import { syntheticMetadata } from '../../base/synthetic-metadata.ts';
 import { BlobWriter, type SavedFile } from '../../repository/blob-writer.ts';
 import type { IndexedRepository } from '../../repository/blob-reader.ts';
 import type { ChunkerName } from '../../repository/create-chunker.ts';
@@ -14,7 +15,7 @@ import { loadSnapshots, saveSnapshot, type StoredSnapshot } from '../../reposito
 import { isSameNode, type TreeNode } from '../../repository/tree.ts';
 import { workersFor, type Workers } from '../../repository/worker-pool.ts';
 import type { BackupSession, Entry, EntryProblem, Source } from '../../sources/source.ts';
-import { nodeOf, syntheticMetadata } from '../node-metadata.ts';
+import { nodeOf } from '../node-metadata.ts';
 import { isUnchanged, ParentTree } from './parent-tree.ts';
 import { savePatched } from './patched-entry.ts';
 import { TreeBuilder } from './tree-builder.ts';
@@ -115,6 +116,14 @@ function findParent(
 ): StoredSnapshot | undefined {
   const key = like.paths.toSorted().join('\0');
   return snapshots.findLast(({ hostname: host, paths }) => host === like.host && paths.toSorted().join('\0') === key);
+}
+
+/** Where a file belongs. */
+interface FilePosition {
+  readonly name: string;
+  readonly parent: TreeNode | undefined;
+  readonly writer: BlobWriter;
+  readonly builder: TreeBuilder;
 }
 
 class BackupRun {
@@ -218,33 +227,21 @@ class BackupRun {
     this.#parts.options.onProgress?.({ files, bytes: this.#bytes, path: this.#path });
   }
 
-  async #addFile(
-    entry: Entry,
-    {
-      name,
-      parent,
-      writer,
-      builder,
-    }: { name: string; parent: TreeNode | undefined; writer: BlobWriter; builder: TreeBuilder },
-  ): Promise<void> {
-    const { metadata } = entry;
+  async #addFile(entry: Entry, into: FilePosition): Promise<void> {
+    const { name, parent, writer, builder } = into;
+    const { indexed, signal } = this.#parts;
     if (entry.kind === 'patched') {
       this.#files.changed += 1;
-      const saved = await savePatched(entry, {
-        parent,
-        writer,
-        indexed: this.#parts.indexed,
-        signal: this.#parts.signal,
-      });
-      builder.add(nodeOf(name, metadata, saved));
-      return;
-    }
-    if (entry.content?.from === 'stream') {
+      builder.add(nodeOf(name, entry.metadata, await savePatched(entry, { parent, writer, indexed, signal })));
+    } else if (entry.content?.from === 'stream') {
       this.#files[parent === undefined ? 'new' : 'changed'] += 1;
-      const saved = await writer.saveStream(entry.content.open(this.#parts.signal));
-      builder.add(nodeOf(name, metadata, saved));
-      return;
-    }
+      builder.add(nodeOf(name, entry.metadata, await writer.saveStream(entry.content.open(signal))));
+    } else await this.#addLocalFile(entry, entry.content?.path ?? entry.path, into);
+  }
+
+  /** Not read if nothing about it says that it changed and all of its content is still stored. */
+  async #addLocalFile(entry: Entry, path: string, { name, parent, writer, builder }: FilePosition): Promise<void> {
+    const { metadata } = entry;
     const kept = this.#keptNode(nodeOf(name, metadata, { content: parent?.content }), parent, writer);
     if (kept !== undefined) {
       this.#files.unmodified += 1;
@@ -253,7 +250,6 @@ class BackupRun {
       return;
     }
     this.#files[parent === undefined ? 'new' : 'changed'] += 1;
-    const path = entry.content?.path ?? entry.path;
     const { done } = await writer.saveFile({ path, sizeBytes: metadata.sizeBytes, mtimeNs: metadata.mtimeNs });
     const node = done.then((saved) => this.#nodeOfSaved(saved, { name, entry }));
     node.catch(() => undefined); // The folder it belongs to hears of it.

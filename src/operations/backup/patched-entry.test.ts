@@ -13,7 +13,7 @@ import { noise } from '../../../test/support/random-tree.ts';
 import { createRepository, noSignal } from '../../../test/support/repository.ts';
 import { temporaryFolder, type TemporaryFolder } from '../../../test/support/temporary-folder.ts';
 import { watchRepository } from '../../../test/support/watched-store.ts';
-import { syntheticMetadata } from '../node-metadata.ts';
+import { syntheticMetadata } from '../../base/synthetic-metadata.ts';
 import { backup, type BackupResult } from './backup.ts';
 
 interface Range {

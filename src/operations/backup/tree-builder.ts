@@ -2,10 +2,11 @@
 // of its files are known.
 import { AppError } from '../../base/errors.ts';
 import type { FileMetadata } from '../../base/file-type.ts';
+import { syntheticMetadata } from '../../base/synthetic-metadata.ts';
 import type { BlobWriter } from '../../repository/blob-writer.ts';
 import type { BlobId } from '../../repository/ids.ts';
 import { encodeTree, isSameNode, type TreeNode } from '../../repository/tree.ts';
-import { nodeOf, syntheticMetadata } from '../node-metadata.ts';
+import { nodeOf } from '../node-metadata.ts';
 import type { EarlierFolder } from './parent-tree.ts';
 
 type Pending<Value> = Value | Promise<Value>;

@@ -144,13 +144,10 @@ class Comparison {
 
   /** Only root can give files away, and some bits of the mode depend on the owner. */
   #metadataDifference(found: FileMetadata, expected: FileMetadata): string | undefined {
+    const field = plainFields.find(([name]) => found[name] !== expected[name]);
+    if (field !== undefined) return field[1];
     const modeMask = this.#isRoot ? 0o7777 : 0o777;
     const attributes = (metadata: FileMetadata): string => attributesText(metadata, this.#isRoot);
-    if (found.type !== expected.type) return 'type';
-    if (found.sizeBytes !== expected.sizeBytes) return 'size';
-    if (found.linkTarget !== expected.linkTarget) return 'link target';
-    if (found.deviceNumber !== expected.deviceNumber) return 'device number';
-    if (found.mtimeNs !== expected.mtimeNs) return 'modification time';
     if (this.#isRoot && (found.uid !== expected.uid || found.gid !== expected.gid)) return 'owner';
     if (found.type !== 'symlink' && (found.mode & modeMask) !== (expected.mode & modeMask)) return 'mode';
     return attributes(found) === attributes(expected) ? undefined : 'set of extended attributes';
@@ -192,6 +189,15 @@ function openFolder(place: string): void {
   const { mode } = lstatSync(fsPath(place));
   if ((mode & 0o700) !== 0o700) chmodSync(fsPath(place), (mode & 0o7777) | 0o700);
 }
+
+/** Must be equal whoever restored; what is said if they are not. */
+const plainFields = [
+  ['type', 'type'],
+  ['sizeBytes', 'size'],
+  ['linkTarget', 'link target'],
+  ['deviceNumber', 'device number'],
+  ['mtimeNs', 'modification time'],
+] as const satisfies readonly (readonly [keyof FileMetadata, string])[];
 
 /** Others are put there by the system itself (labels), or taken from users without rights. */
 function attributesText({ extendedAttributes }: FileMetadata, isRoot: boolean): string {

@@ -157,7 +157,7 @@ function countsOf(
   const expired = items.reduce((sum, item) => sum + (hasExpired(item, nowMs) ? item.rows : 0), 0);
   return {
     compared: lasting.length,
-    rows: content.reduce((sum, { what, count }) => sum + (isRow.test(what) ? count : 0), 0),
+    rows: content.reduce((sum, one) => sum + (isRow.test(one.what) ? one.count : 0), 0),
     content,
     ...(expired > 0 && { remark: `without ${count(expired, 'key')} that may have expired since the backup` }),
   };

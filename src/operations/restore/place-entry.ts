@@ -14,6 +14,25 @@ export function lstatOrNone(place: string): Stats | undefined {
   return lstatSync(fsPath(place), { throwIfNoEntry: false });
 }
 
+/** What can't be looked at counts as absent: whoever writes there will say what is wrong with it. */
+export function lookAt(place: string): Stats | undefined {
+  return orNone(() => lstatSync(fsPath(place)));
+}
+
+/** Also by way of a link. */
+export function isFolder(place: string): boolean {
+  return orNone(() => statSync(fsPath(place)))?.isDirectory() === true;
+}
+
+function orNone(look: () => Stats): Stats | undefined {
+  try {
+    return look();
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return undefined;
+  }
+}
+
 /** The folder that everything goes into. It may be reached through links: the user named it. */
 export function makeTarget(target: string): void {
   try {
@@ -39,10 +58,6 @@ export function makeFolder(place: string, { mayFollow }: { readonly mayFollow: b
   }
   mkdirSync(fsPath(place), { mode: 0o700 });
   return true;
-}
-
-function isFolder(place: string): boolean {
-  return statSync(fsPath(place), { throwIfNoEntry: false })?.isDirectory() === true;
 }
 
 /** Hard links of one file share inode and device; undefined where there is nothing to share. */

@@ -6,8 +6,9 @@ import { AppError } from '../../base/errors.ts';
 import type { Finding } from '../../model/finding.ts';
 import type { Source } from '../../sources/source.ts';
 import { recoveryReader, type PointParts } from './recovery-reader.ts';
-import { decideTreeRestore, type TreeRestoreRequest } from './tree-decision.ts';
+import { decideTreeRestore, type TreeRestoreDecision, type TreeRestoreRequest } from './tree-decision.ts';
 import { executeTreeRestore, type TreeRestoreResult } from './tree-restore.ts';
+import { unfinishedWords } from './unfinished-restores.ts';
 
 export interface RestoreRequest extends PointParts {
   /** Absent where no configuration names it: then the recovery point is restored as files. */
@@ -92,21 +93,32 @@ async function decideTree(request: RestoreRequest, signal: AbortSignal): Promise
     async execute(onProgress) {
       const onTreeProgress = ({ bytes }: { bytes: number }): void => onProgress({ step, bytes });
       const result = await executeTreeRestore(indexed, decision, { pool, signal, onProgress: onTreeProgress });
-      return reportOf(result, target);
+      return reportOf(result, decision);
     },
   };
 }
 
-function reportOf(result: TreeRestoreResult, target: string): RestoreReport {
+function reportOf(
+  result: TreeRestoreResult,
+  { target, unfinished }: Pick<TreeRestoreDecision, 'target' | 'unfinished'>,
+): RestoreReport {
   const { files, bytes, writtenBytes, problems, ownersRefused } = result;
   const restored = [
     `${count(files, 'file')} (${formatByteSize(bytes)}) below ${target}, ${formatByteSize(writtenBytes)} of them written`,
+    ...unfinished
+      .filter(({ isRepeated }) => isRepeated)
+      .map(({ restore }) => `${unfinishedWords(restore)}: it is finished now`),
   ];
+  const left = unfinished.filter(({ isRepeated }) => !isRepeated);
+  const incomplete = left.map(({ restore, mark }) => ({
+    path: mark,
+    message: `${unfinishedWords(restore)}: files that only it brings back may be incomplete`,
+  }));
   const owners = {
     path: target,
     message: `the owner of ${count(ownersRefused, 'entry', 'entries')} was not restored: only root may give files away`,
   };
-  return { restored, bytes, problems: ownersRefused > 0 ? [...problems, owners] : problems };
+  return { restored, bytes, problems: [...problems, ...incomplete, ...(ownersRefused > 0 ? [owners] : [])] };
 }
 
 async function decideService(

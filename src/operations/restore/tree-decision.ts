@@ -1,7 +1,7 @@
 // Decides the restore of a tree of files: what would be written where, whether there is room, what is in the way.
 // Looks, touches nothing.
 import { statfs } from 'node:fs/promises';
-import { accessSync, constants, lstatSync, realpathSync, statSync, type Stats } from 'node:fs';
+import { accessSync, constants, realpathSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { fsPath, nameFromBytes } from '../../base/byte-name.ts';
 import { count } from '../../base/count.ts';
@@ -13,7 +13,15 @@ import type { StoredSnapshot } from '../../repository/snapshot.ts';
 import type { TreeNode } from '../../repository/tree.ts';
 import { walkTree } from '../../repository/walk.ts';
 import { ownFolder } from '../backup/backup.ts';
+import { isFolder, lookAt } from './place-entry.ts';
 import { placeOf, selection, type TreeSelection } from './target-path.ts';
+import {
+  findUnfinished,
+  isRepeatedBy,
+  unfinishedWords,
+  type FoundUnfinished,
+  type RestoreScope,
+} from './unfinished-restores.ts';
 
 export interface TreeRestoreRequest extends Partial<TreeSelection> {
   readonly snapshot: StoredSnapshot;
@@ -35,6 +43,13 @@ export interface TreeRestoreDecision {
   /** For people; absent if nothing exists yet. */
   readonly replaces?: string | undefined;
   readonly findings: readonly Finding[];
+  /** What was begun at the target and did not end. */
+  readonly unfinished: readonly EarlierRestore[];
+}
+
+export interface EarlierRestore extends FoundUnfinished {
+  /** This restore does all that it was to do. */
+  readonly isRepeated: boolean;
 }
 
 /** Keeps what a full disk would break. */
@@ -46,11 +61,8 @@ export async function decideTreeRestore(
   signal: AbortSignal,
 ): Promise<TreeRestoreDecision> {
   const target = resolve(request.target);
-  const chosen = selection({
-    base: request.base ?? '/',
-    include: request.include ?? [],
-    exclude: request.exclude ?? [],
-  });
+  const scope = scopeOf(request, target);
+  const chosen = selection(scope);
   const { isDelta = false } = request;
   const counts: Counts = { files: 0, folders: 0, others: 0, totalBytes: 0, existing: 0, missingBytes: 0 };
   const unreadable: string[] = [];
@@ -63,15 +75,35 @@ export async function decideTreeRestore(
     if (relative !== undefined) countEntry(counts, { node, place: placeOf(target, relative), isDelta });
   }
   const { missingBytes, ...rest } = counts;
+  const { tree } = request.snapshot;
+  const unfinished = findUnfinished(scope).map((found) => ({
+    ...found,
+    isRepeated: isRepeatedBy(found.restore, { ...scope, tree }),
+  }));
   const findings = [
     await spaceFinding(target, missingBytes),
     folderFinding(target),
     repositoryFinding(indexed, target),
     contentFinding(rest, unreadable),
     damageFinding(unreadable),
+    ...unfinished.map((earlier) => unfinishedFinding(earlier)),
   ];
   const replaces = rest.existing > 0 ? `${rest.existing} existing files below ${target} where they differ` : undefined;
-  return { request, target, ...rest, replaces, findings: findings.filter((finding) => finding !== undefined) };
+  return {
+    request,
+    target,
+    ...rest,
+    replaces,
+    findings: findings.filter((finding) => finding !== undefined),
+    unfinished,
+  };
+}
+
+export function scopeOf(
+  { snapshot, base = '/', include = [], exclude = [] }: TreeRestoreRequest,
+  target: string,
+): RestoreScope {
+  return { target, paths: snapshot.paths, base, include, exclude };
 }
 
 interface Counts {
@@ -99,16 +131,6 @@ function countEntry(
   if (found === undefined || !isDelta) counts.missingBytes += sizeBytes;
 }
 
-/** What can't be looked at counts as absent: the restore will say what is wrong with it. */
-function lookAt(place: string): Stats | undefined {
-  try {
-    return lstatSync(fsPath(place));
-  } catch (error) {
-    if (errnoOf(error) === undefined) throw error;
-    return undefined;
-  }
-}
-
 /** The nearest folder that exists: there the space will be taken. */
 function existingFolder(path: string): string {
   return lookAt(path) !== undefined || dirname(path) === path ? path : existingFolder(dirname(path));
@@ -131,10 +153,6 @@ function folderFinding(target: string): Finding | undefined {
     const message = `${nearest} can't be written: ${errno}`;
     return { aspect: 'access', outcome: 'failed', message, hint: 'Choose another target, or run as a user who may.' };
   }
-}
-
-function isFolder(path: string): boolean {
-  return statSync(fsPath(path), { throwIfNoEntry: false })?.isDirectory() === true;
 }
 
 async function spaceFinding(target: string, neededBytes: number): Promise<Finding> {
@@ -189,6 +207,18 @@ function contentFinding(
     outcome: 'failed',
     message: 'nothing in the snapshot fits the selection',
     hint: "See what is there with 'lifeboat ls', then correct --include or --exclude.",
+  };
+}
+
+function unfinishedFinding({ restore, mark, isRepeated }: EarlierRestore): Finding {
+  const what = unfinishedWords(restore);
+  return {
+    aspect: 'earlier restore',
+    outcome: 'warning',
+    message: isRepeated ? `${what}: this one finishes it` : `${what}, and this one does not repeat it`,
+    hint: isRepeated
+      ? 'Let this restore end: what is right already is not written again.'
+      : `Repeat that one as well, or remove ${mark} if its files do not matter.`,
   };
 }
 

@@ -1,5 +1,6 @@
 // Carries out the restore of a tree of files: folders first, contents fetched pack by pack and written in parallel by the
 // workers, then links and special files, metadata last. Memory is bounded: files are handled in windows.
+import { dirname } from 'node:path';
 import { AppError, messageOf, type ErrorCode } from '../../base/errors.ts';
 import { applyMetadata } from '../../base/apply-metadata.ts';
 import type { IndexedRepository } from '../../repository/blob-reader.ts';
@@ -10,9 +11,19 @@ import type { TreeNode } from '../../repository/tree.ts';
 import { ownFolder } from '../backup/backup.ts';
 import { metadataOf } from '../node-metadata.ts';
 import { FileWindow, type FilePlace } from './file-window.ts';
-import { hardLinkKey, isSameFile, makeFolder, makeHardLink, makeOther, makeTarget } from './place-entry.ts';
+import {
+  besideName,
+  hardLinkKey,
+  isSameFile,
+  makeFolder,
+  makeHardLink,
+  makeOther,
+  makeTarget,
+  removeIfThere,
+} from './place-entry.ts';
 import { placeOf, selection, type Selection } from './target-path.ts';
-import type { TreeRestoreDecision } from './tree-decision.ts';
+import { scopeOf, type TreeRestoreDecision } from './tree-decision.ts';
+import { foldersToMake, markBegun, type RestoreScope, type UnfinishedRestore } from './unfinished-restores.ts';
 
 export interface TreeRestoreOptions {
   readonly pool: Workers;
@@ -69,8 +80,11 @@ class TreeRestore {
   readonly #indexed: IndexedRepository;
   readonly #decision: TreeRestoreDecision;
   readonly #options: TreeRestoreOptions;
+  readonly #scope: RestoreScope;
   readonly #selection: Selection;
   readonly #slabs: SlabPool;
+  /** Folders above the source that an earlier restore made before it was killed. */
+  readonly #halfMade: ReadonlySet<string>;
   readonly #problems: { path: string; message: string }[] = [];
   readonly #way: OpenFolder[] = [];
   readonly #folders: { readonly place: string; readonly node: TreeNode }[] = [];
@@ -87,14 +101,16 @@ class TreeRestore {
     this.#decision = decision;
     this.#options = options;
     this.#slabs = fetchSlabs(options.pool.threadsMax, indexed.repository.store);
-    const { base = '/', include = [], exclude = [] } = decision.request;
-    this.#selection = selection({ base, include, exclude });
+    this.#scope = scopeOf(decision.request, decision.target);
+    this.#selection = selection(this.#scope);
+    this.#halfMade = new Set(decision.unfinished.flatMap(({ restore }) => restore.madeFolders));
   }
 
   async perform(): Promise<TreeRestoreResult> {
     const { signal } = this.#options;
     const { request, target } = this.#decision;
     makeTarget(target);
+    const mark = markBegun(this.#scope, this.#asUnfinished());
     let window = this.#newWindow();
     for await (const { path, node } of walkTree(this.#indexed, request.snapshot.tree, {
       signal,
@@ -114,7 +130,7 @@ class TreeRestore {
     }
     await this.#finishWindow(window);
     for (const link of this.#lateLinks) this.#addLateLink(link);
-    for (const { place, node } of this.#folders.toReversed()) this.#applyMetadata(place, node);
+    this.#finishFolders(mark);
     return {
       files: this.#files,
       bytes: this.#bytes,
@@ -122,6 +138,25 @@ class TreeRestore {
       problems: this.#problems,
       ownersRefused: this.#ownersRefused,
     };
+  }
+
+  #asUnfinished(): UnfinishedRestore {
+    const { id: snapshot, tree } = this.#decision.request.snapshot;
+    const { base, include, exclude } = this.#scope;
+    const beganAt = new Date(this.#indexed.repository.clock.now()).toISOString();
+    const madeFolders = [...new Set([...this.#halfMade, ...foldersToMake(this.#scope)])];
+    return { snapshot, tree, base, include: [...include], exclude: [...exclude], beganAt, madeFolders };
+  }
+
+  /** From the deepest up, as each would change the time of the one above. So does a mark that goes. */
+  #finishFolders(ownMark: string | undefined): void {
+    const repeated = this.#decision.unfinished.filter(({ isRepeated }) => isRepeated).map(({ mark }) => mark);
+    const marks = new Set(ownMark === undefined ? repeated : [...repeated, ownMark]);
+    for (const { place, node } of this.#folders.toReversed()) {
+      for (const mark of marks) if (dirname(mark) === place) this.#attempt(mark, () => removeIfThere(mark));
+      this.#applyMetadata(place, node);
+    }
+    for (const mark of marks) this.#attempt(mark, () => removeIfThere(mark));
   }
 
   #newWindow(): FileWindow {
@@ -162,7 +197,7 @@ class TreeRestore {
     this.#attempt(place, () => {
       // Only in place: elsewhere nobody has links that must stay, but an earlier snapshot may have planted one.
       const isNew = makeFolder(place, { mayFollow: isAbove && this.#decision.target === '/' });
-      if (isNew || !isAbove) this.#folders.push({ place, node });
+      if (isNew || !isAbove || this.#halfMade.has(place)) this.#folders.push({ place, node });
       folder.state = 'made';
     });
   }
@@ -180,6 +215,8 @@ class TreeRestore {
     const alike = key === undefined ? [] : (this.#links.get(key) ?? []);
     const original = alike.find((each) => isSameFile(each.node, node));
     this.#files += 1;
+    // What was to take the place of a file when a restore was killed.
+    if (this.#decision.unfinished.length > 0) this.#attempt(place, () => removeIfThere(besideName(place)));
     if (original !== undefined) {
       this.#lateLinks.push({ place, original: original.place, node });
       return;

@@ -13,7 +13,7 @@ import {
 import { setImmediate } from 'node:timers/promises';
 import { compareNames, fsPath, nameFromBytes } from '../../base/byte-name.ts';
 import { errnoOf, messageOf } from '../../base/errors.ts';
-import { fileTypeOf, readMetadata } from '../../base/file-metadata.ts';
+import { fileTypeOf, readMetadata, type ReadMetadataOptions } from '../../base/file-metadata.ts';
 import type { FileMetadata } from '../../base/file-type.ts';
 import { OwnerNames } from '../../base/owner-names.ts';
 import type { Entry, EntryProblem } from '../source.ts';
@@ -99,23 +99,25 @@ interface Found {
 function look(visit: Visit, owners: OwnerNames, walk: Walk): Found | undefined {
   const { path, planned, level } = visit;
   const onProblem = (message: string): void => void walk.problems.push({ path, message });
-  if (planned?.isGiven === false && !level.isWanted) {
-    // Links are followed here: the tree needs a directory.
-    const metadata = readMetadata(nameFromBytes(realpathSync(fsPath(path), 'buffer')), undefined, {
-      owners,
-      onProblem,
-    });
-    return { entry: { kind: 'whole', path, metadata }, below: () => levelOnTheWay(path, planned) };
-  }
-  if (walk.isExcluded(path)) {
-    if (planned !== undefined) onProblem('excluded by a pattern, though it or something in it was named');
-    return undefined;
-  }
+  const reading: ReadMetadataOptions = { owners, onProblem };
+  if (planned?.isGiven === false && !level.isWanted) return lookOnTheWay(path, planned, reading);
+  if (!walk.isExcluded(path)) return lookAtWanted(visit, walk, reading);
+  if (planned !== undefined) onProblem('excluded by a pattern, though it or something in it was named');
+  return undefined;
+}
+
+/** A folder above what was named. Links are followed here: the tree needs a directory. */
+function lookOnTheWay(path: string, planned: PlannedFolder, reading: ReadMetadataOptions): Found {
+  const metadata = readMetadata(nameFromBytes(realpathSync(fsPath(path), 'buffer')), undefined, reading);
+  return { entry: { kind: 'whole', path, metadata }, below: () => levelOnTheWay(path, planned) };
+}
+
+function lookAtWanted({ path, planned, level }: Visit, walk: Walk, reading: ReadMetadataOptions): Found | undefined {
   const stats = lstatSync(fsPath(path), { bigint: true });
   const device = planned?.isGiven === true && walk.oneFileSystem ? stats.dev : level.device;
   const isOutside = device !== undefined && stats.dev !== device;
   if (isLeftOut(stats, isOutside, walk)) return undefined;
-  const metadata = readMetadata(path, stats, { owners, onProblem });
+  const metadata = readMetadata(path, stats, reading);
   const entry = entryOf(path, metadata);
   if (metadata.type !== 'dir') return { entry, below: undefined };
   if (isOutside) return { entry, below: planned === undefined ? undefined : () => levelOnTheWay(path, planned) };

@@ -1,7 +1,7 @@
 // One backup of a Redis server: its RDB file as a replica would get it, checked while it passes.
 import type { Clock } from '../../base/clock.ts';
-import type { FileMetadata } from '../../base/file-type.ts';
 import type { JsonObject } from '../../base/json.ts';
+import { syntheticMetadata } from '../../base/synthetic-metadata.ts';
 import type { BackupSession, Entry, EntryProblem } from '../source.ts';
 import { connectRedis, type RedisAddress } from './connection.ts';
 import { RdbCheck, type RdbSummary } from './rdb-check.ts';
@@ -37,7 +37,7 @@ class RedisSession implements BackupSession {
 
   async *entries(walkSignal: AbortSignal): AsyncIterable<Entry> {
     walkSignal.throwIfAborted();
-    const metadata = dumpMetadata(BigInt(this.#context.clock.now()) * 1_000_000n);
+    const metadata = syntheticMetadata('file', BigInt(this.#context.clock.now()) * 1_000_000n);
     const open = (signal: AbortSignal) => this.#read(signal);
     yield { kind: 'whole', path: dumpPath, metadata, content: { from: 'stream', open } };
     walkSignal.throwIfAborted();
@@ -91,25 +91,4 @@ class RedisSession implements BackupSession {
       this.problems.push({ path: dumpPath, message });
     }
   }
-}
-
-/** As a restored `dump.rdb` should look; the size is known only once all has come. */
-function dumpMetadata(timeNs: bigint): FileMetadata {
-  return {
-    type: 'file',
-    mode: 0o600,
-    mtimeNs: timeNs,
-    atimeNs: timeNs,
-    ctimeNs: timeNs,
-    uid: process.getuid?.() ?? 0,
-    gid: process.getgid?.() ?? 0,
-    user: '',
-    group: '',
-    inode: 0n,
-    deviceId: 0n,
-    links: 1,
-    sizeBytes: 0,
-    deviceNumber: 0n,
-    extendedAttributes: [],
-  };
 }
