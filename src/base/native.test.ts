@@ -1,5 +1,14 @@
 import { spawnSync } from 'node:child_process';
-import { lstatSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  ftruncateSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  symlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, assert, beforeEach, describe, expect, test } from 'vitest';
 import { type TemporaryFolder, temporaryFolder } from '../../test/support/temporary-folder.ts';
@@ -29,6 +38,29 @@ describe.skipIf(calls === undefined)('native calls', () => {
     expect(calls.readExtendedAttribute(file, 'user.a')).toEqual(Buffer.alloc(0));
     calls.removeExtendedAttribute(file, 'user.z');
     expect(calls.readExtendedAttribute(file, 'user.z')).toBeUndefined();
+  });
+
+  test('holes of a file are told from its data', () => {
+    assert(calls !== undefined);
+    const sparse = join(folder.path, 'sparse');
+    const handle = openSync(sparse, 'w+');
+    writeSync(handle, 'data', 0, 'utf8');
+    writeSync(handle, 'more', 10_000_000);
+    ftruncateSync(handle, 30_000_000);
+    expect(calls.nextData(handle, 0)).toBe(0);
+    const next = calls.nextData(handle, 1_000_000) ?? 0;
+    expect(next).toBeGreaterThan(1_000_000);
+    expect(next).toBeLessThanOrEqual(10_000_000);
+    expect(calls.nextData(handle, 20_000_000)).toBeUndefined();
+    closeSync(handle);
+  });
+
+  test('a file system is synced through any of its files', () => {
+    assert(calls !== undefined);
+    const handle = openSync(folder.path, 'r');
+    expect(calls.syncFileSystem(handle)).toBeUndefined();
+    closeSync(handle);
+    expect(() => calls.syncFileSystem(-1)).toThrow('EBADF');
   });
 
   test('an answer is a copy: the next call does not change it', () => {

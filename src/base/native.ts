@@ -19,6 +19,8 @@ export interface Native {
   makeFifo(path: string, mode: number): void;
   /** `mode` says by its `S_IFBLK` or `S_IFCHR` bit which kind. */
   makeDevice(path: string, mode: number, deviceNumber: bigint): void;
+  /** Returns when all that was written to the file system which holds an open file or folder is on its disk. */
+  syncFileSystem(file: number): void;
   /** Where the next bytes of an open file are that are no hole, from `offset`; undefined if only a hole follows. */
   nextData(file: number, offset: number): number | undefined;
   /** Asks the name service, as `getent` does; undefined if the number has no name. */
@@ -50,6 +52,7 @@ const symbols = {
   utimensat: { arguments: ['int32', 'pointer', 'pointer', 'int32'], return: 'int32' },
   fchmodat: { arguments: ['int32', 'pointer', 'uint32', 'int32'], return: 'int32' },
   mkfifo: { arguments: ['pointer', 'uint32'], return: 'int32' },
+  syncfs: { arguments: ['int32'], return: 'int32' },
   lseek: { arguments: ['int32', 'int64', 'int32'], return: 'int64' },
   getpwuid_r: { arguments: ['uint32', 'pointer', 'pointer', 'uint64', 'pointer'], return: 'int32' },
   getgrgid_r: { arguments: ['uint32', 'pointer', 'pointer', 'uint64', 'pointer'], return: 'int32' },
@@ -134,6 +137,7 @@ function bind(ffi: Ffi, { lib, functions: c }: ReturnType<typeof openLibrary>, e
       const mknod = lib.getFunction('mknod', { arguments: ['pointer', 'uint32', 'uint64'], return: 'int32' });
       expectZero(mknod(toPath(path), mode, deviceNumber), 'mknod', path);
     },
+    syncFileSystem: (file) => expectZero(c.syncfs(file), 'syncfs', String(file)),
     nextData(file, offset) {
       const found = Number(c.lseek(file, BigInt(offset), seekData));
       if (found >= 0) return found;

@@ -6,7 +6,7 @@ import { resealBlobs } from './worker-reseal.ts';
 import type { KeyTriple } from './seal.ts';
 import { scanBytes, scanFiles, scanPart, sealBlobs } from './worker-scan.ts';
 import type { WorkerSettings, WorkerTaskKind, WorkerTasks } from './worker-protocol.ts';
-import { compareChunks, openBlobs, restoreBlobs } from './worker-restore.ts';
+import { compareChunks, flush, openBlobs, restoreBlobs } from './worker-restore.ts';
 
 type Message = {
   [Kind in WorkerTaskKind]: { number: number; kind: Kind; task: WorkerTasks[Kind]['task'] };
@@ -39,6 +39,8 @@ function perform(message: Message): unknown {
       return sealBlobs(keys, message.task);
     case 'restore':
       return restoreBlobs(keys, message.task);
+    case 'flush':
+      return flush(message.task);
     case 'compare':
       return compareChunks(message.task);
     case 'reseal':

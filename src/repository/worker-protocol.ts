@@ -61,6 +61,11 @@ export interface WorkerTasks {
     readonly task: { readonly bytes: Uint8Array; readonly blobs: readonly RestoreBlob[] };
     readonly result: RestoreResult;
   };
+  /** Makes all that was written near a folder survive a power cut. It may take long, and nothing else can run meanwhile. */
+  flush: {
+    readonly task: { readonly folder: string };
+    readonly result: undefined;
+  };
   /** Compares stretches of an existing file with what they should be. */
   compare: {
     readonly task: { readonly path: string; readonly chunks: readonly Chunk[] };

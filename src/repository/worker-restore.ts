@@ -3,6 +3,7 @@ import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { blockBytes } from '../base/aligned-memory.ts';
 import { fsPath } from '../base/byte-name.ts';
 import { errnoOf, messageOf } from '../base/errors.ts';
+import { native } from '../base/native.ts';
 import { makeHole, writePart } from '../base/write-part.ts';
 import { openBlob } from './blob-codec.ts';
 import type { KeyTriple } from './seal.ts';
@@ -108,5 +109,14 @@ function readAt(file: number, bytes: Buffer, offsetBytes: number): boolean {
   } catch (error) {
     if (errnoOf(error) === undefined) throw error;
     return false;
+  }
+}
+
+export function flush({ folder }: WorkerTasks['flush']['task']): undefined {
+  const file = openSync(fsPath(folder), constants.O_RDONLY);
+  try {
+    native()?.syncFileSystem(file);
+  } finally {
+    closeSync(file);
   }
 }

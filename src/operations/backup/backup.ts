@@ -1,5 +1,6 @@
 // One backup of one component into one repository: source session → trees and packs → index → snapshot.
 import { hostname, userInfo } from 'node:os';
+import type { FileMetadata } from '../../base/file-type.ts';
 import { AppError, firstFailure, messageOf } from '../../base/errors.ts';
 import type { JsonObject } from '../../base/json.ts';
 import { syntheticMetadata } from '../../base/synthetic-metadata.ts';
@@ -242,7 +243,8 @@ class BackupRun {
   /** Not read if nothing about it says that it changed and all of its content is still stored. */
   async #addLocalFile(entry: Entry, path: string, { name, parent, writer, builder }: FilePosition): Promise<void> {
     const { metadata } = entry;
-    const kept = this.#keptNode(nodeOf(name, metadata, { content: parent?.content }), parent, writer);
+    const isForced = this.#parts.options.isForced === true;
+    const kept = isForced || parent === undefined ? undefined : keptNode({ name, metadata }, parent, writer);
     if (kept !== undefined) {
       this.#files.unmodified += 1;
       this.#bytes += metadata.sizeBytes;
@@ -254,13 +256,6 @@ class BackupRun {
     const node = done.then((saved) => this.#nodeOfSaved(saved, { name, entry }));
     node.catch(() => undefined); // The folder it belongs to hears of it.
     builder.add(node);
-  }
-
-  /** The node of a file that need not be read: the parent's own if not even its owner or mode is new. */
-  #keptNode(node: TreeNode, parent: TreeNode | undefined, writer: BlobWriter): TreeNode | undefined {
-    if (this.#parts.options.isForced === true || !isUnchanged(node, parent)) return undefined;
-    if (!parent.content.every((id) => writer.isKnown('data', id))) return undefined;
-    return isSameNode(node, parent) ? parent : node;
   }
 
   /** A file that can't be read is left out and reported; one that changed meanwhile is kept and reported. */
@@ -340,6 +335,17 @@ class BackupRun {
     };
     return saveSnapshot(indexed.repository, snapshot, signal);
   }
+}
+
+/** The node of a file that need not be read: the parent's own if not even its owner or mode is new. */
+function keptNode(
+  { name, metadata }: { readonly name: string; readonly metadata: FileMetadata },
+  parent: TreeNode,
+  writer: BlobWriter,
+): TreeNode | undefined {
+  const node = nodeOf(name, metadata, { content: parent.content });
+  if (!isUnchanged(node, parent) || !parent.content.every((id) => writer.isKnown('data', id))) return undefined;
+  return isSameNode(node, parent) ? parent : node;
 }
 
 /** Wraps what a source threw that is not an error of ours. */

@@ -70,12 +70,8 @@ export class ParentTree {
 }
 
 /** restic's rule: size, mtime, ctime and inode agree. */
-export function isUnchanged(
-  node: TreeNode,
-  parent: TreeNode | undefined,
-): parent is TreeNode & { content: readonly BlobId[] } {
+export function isUnchanged(node: TreeNode, parent: TreeNode): parent is TreeNode & { content: readonly BlobId[] } {
   return (
-    parent !== undefined &&
     parent.type === 'file' &&
     parent.content !== undefined &&
     parent.sizeBytes === node.sizeBytes &&

@@ -12,7 +12,7 @@ import { runCheck, type CheckResult, type Evidence, type ProveRequest } from './
 export async function proveTree(request: ProveRequest, folder: string, signal: AbortSignal): Promise<Evidence> {
   const { indexed, pool, snapshot } = request;
   const decision = await decideTreeRestore(indexed, { snapshot, target: folder }, signal);
-  const { bytes: restoredBytes } = await executeTreeRestore(indexed, decision, { pool, signal });
+  const { bytes: restoredBytes } = await executeTreeRestore(indexed, decision, { pool, signal, isTemporary: true });
   const { compared, content, differences, skipped } = await compareTree(request, folder, signal);
   const checks: CheckResult[] = [];
   for (const check of request.checks)

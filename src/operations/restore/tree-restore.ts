@@ -28,6 +28,8 @@ import { foldersToMake, markBegun, type RestoreScope, type UnfinishedRestore } f
 export interface TreeRestoreOptions {
   readonly pool: Workers;
   readonly signal: AbortSignal;
+  /** What is restored will be thrown away. */
+  readonly isTemporary?: boolean | undefined;
   onProgress?(progress: TreeRestoreProgress): void;
 }
 
@@ -130,6 +132,8 @@ class TreeRestore {
     }
     await this.#finishWindow(window);
     for (const link of this.#lateLinks) this.#addLateLink(link);
+    // Whoever is told that it is done may take the disk away; only what is thrown away anyway need not last.
+    if (this.#options.isTemporary !== true) await this.#options.pool.run('flush', { folder: target });
     this.#finishFolders(mark);
     return {
       files: this.#files,
