@@ -7,7 +7,7 @@ import { componentOf } from '../operations/restore/select-point.ts';
 import { loadSnapshots, type StoredSnapshot } from '../repository/snapshot.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { CommandContext } from './context.ts';
-import { provenTrees } from './proofs.ts';
+import { provenTrees, provenTreesForSure } from './proofs.ts';
 import { loadVerifications } from './verifications.ts';
 import { shortId, shortTime, type Style } from './style.ts';
 import { table } from './table.ts';
@@ -43,7 +43,7 @@ export async function decideRetentionOf(
 ): Promise<RetainedSnapshot[]> {
   const all = await loadSnapshots(repository, signal);
   const snapshots = all.filter(({ hostname }) => request.host === undefined || hostname === request.host);
-  const trees = await provenTrees(repository, signal);
+  const trees = await (request.forgetProven ? provenTrees : provenTreesForSure)(repository, signal);
   const verified = verifiedTrees(await loadVerifications(repository, signal));
   const idsOf = (known: { has(tree: string): boolean }): Set<string> =>
     new Set(snapshots.filter(({ tree }) => known.has(tree)).map(({ id }) => id));

@@ -9,7 +9,8 @@ import { isMissing, type Repository } from './repository.ts';
 import type { KeyTriple } from './seal.ts';
 import { decodeUnpacked, encodeUnpacked } from './unpacked.ts';
 
-export type NotePurpose = 'proof' | 'verification';
+export const notePurposes = ['proof', 'verification'] as const;
+export type NotePurpose = (typeof notePurposes)[number];
 
 export interface NewNote {
   readonly purpose: NotePurpose;

@@ -7,6 +7,7 @@ import type { BlobId, PackId } from './ids.ts';
 import { parseKeyFile } from './key-file.ts';
 import { configName, fileName, listFiles, type FileIds, type FileKind } from './layout.ts';
 import { acquireLock, readLock, type Lock } from './lock.ts';
+import { notePurposes, readNotes } from './note.ts';
 import { isMissing, listIds, readFile, type Repository } from './repository.ts';
 import { loadSnapshot, type StoredSnapshot } from './snapshot.ts';
 import { surveyIndexes, type IndexSurvey, type SurveyedPack } from './survey-indexes.ts';
@@ -127,6 +128,10 @@ async function verifySmallFiles(run: Run): Promise<void> {
   counts.locks = await verifyEach(run, 'locks', async (id) => {
     await readLock(repository, id, signal);
   });
+  for (const purpose of notePurposes) {
+    const { problems } = await readNotes(repository, { purpose }, signal);
+    for (const { name, message } of problems) findings.error(name, message);
+  }
   try {
     const config = decodeConfig(repository.keys, await repository.store.get(configName, { signal }));
     if (config.id !== repository.config.id) findings.error(configName, 'it is the config of another repository');

@@ -42,19 +42,41 @@ export function openBlobs(keys: KeyTriple, task: WorkerTasks['open']['task']): O
   });
 }
 
-function writeContent(content: Buffer, { path, positionBytes, isWhole }: RestoreTarget): void {
-  // Either we make the file, or the main thread made it and it must not have become a link since.
-  if (isWhole && isAllZero(content)) makeHole(path, content.length);
-  else writePart(path, content, { positionBytes, isNew: isWhole });
+/**
+ * Aligned stretches of zeros of this length become holes in new files. Shorter ones would tear the files of a database,
+ * which has zeros in every page, into thousands of extents.
+ */
+const holeBytes = 64 * 1024;
+
+const isZero = (bytes: Buffer): boolean => bytes[0] === 0 && bytes.subarray(1).equals(bytes.subarray(0, -1));
+
+/** Stretches of `content` between holes: where they begin and end in it. */
+function dataStretches(content: Buffer, positionBytes: number): { readonly from: number; readonly to: number }[] {
+  const stretches: { from: number; to: number }[] = [];
+  let from = 0;
+  const firstBlock = (holeBytes - (positionBytes % holeBytes)) % holeBytes;
+  for (let at = firstBlock; at + holeBytes <= content.length; at += holeBytes) {
+    if (!isZero(content.subarray(at, at + holeBytes))) continue;
+    if (at > from) stretches.push({ from, to: at });
+    from = at + holeBytes;
+  }
+  if (from < content.length || content.length === 0) stretches.push({ from, to: content.length });
+  return stretches;
 }
 
-const isAllZero = (content: Buffer): boolean =>
-  content.length > 0 && content[0] === 0 && content.subarray(1).equals(content.subarray(0, -1));
+/** Either we make the file, or the main thread made it and it must not have become a link since. */
+function writeContent(content: Buffer, { path, positionBytes, isFresh, isWhole }: RestoreTarget): void {
+  const whole = [{ from: 0, to: content.length }];
+  const stretches = isFresh ? dataStretches(content, positionBytes) : whole;
+  const hasHoles = stretches.length !== 1 || stretches[0]?.to !== content.length || stretches[0].from !== 0;
+  if (isWhole && hasHoles) makeHole(path, content.length);
+  const isNew = isWhole && !hasHoles;
+  for (const { from, to } of stretches)
+    writePart(path, content.subarray(from, to), { positionBytes: positionBytes + from, isNew });
+}
 
 function restoreBlob(content: Buffer, blob: RestoreBlob, failed: RestoreResult['failed'][number][]): void {
-  const isZero = isAllZero(content);
   for (const target of blob.targets) {
-    if (isZero && target.isFresh && !target.isWhole) continue;
     try {
       writeContent(content, target);
     } catch (error) {

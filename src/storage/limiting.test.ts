@@ -33,6 +33,20 @@ test('uploads take the time that the limit says, together as one after the other
   expect(time.elapsedMs()).toBe(14_000);
 });
 
+test('a lock does not wait behind what is sent: late, it would count as abandoned', async () => {
+  const time = simulatedTime();
+  await using store = limitingStore(memoryStore(), {
+    uploadBytesPerSecond: 1_000,
+    downloadBytesPerSecond: 1_000,
+    ...time,
+  });
+  await store.put('data/0', [Buffer.alloc(600_000)]);
+  await store.put('locks/own', [Buffer.alloc(300)]);
+  await store.get('data/0');
+  await store.get('locks/own');
+  expect(time.elapsedMs()).toBe(0);
+});
+
 /** As above, for many sleepers: each wakes when all that happened before has come to rest. */
 function simulatedSleepers() {
   let nowMs = 1_000;

@@ -83,7 +83,8 @@ export const copyCommand = defineCommand({
 type Input = Parameters<typeof copyCommand.run>[1];
 
 async function ends(context: CommandContext, { from, to, fromPasswordFile, toPasswordFile }: Input) {
-  const chosen = await context.chosenRepositories();
+  // What both ends are given needs no configuration.
+  const chosen = from === undefined || to === undefined ? await context.chosenRepositories() : [];
   const source = from === undefined ? chosen[0] : await context.repositoryAt(from, { passwordFile: fromPasswordFile });
   const others = chosen.filter(({ location }) => location !== source?.location);
   const target = to === undefined ? others[0] : await context.repositoryAt(to, { passwordFile: toPasswordFile });

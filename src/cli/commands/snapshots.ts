@@ -67,7 +67,7 @@ export const snapshotsCommand = defineCommand({
           tags.every((tag) => snapshot.tags.includes(tag)),
       );
       const known = {
-        proofs: newestProofs(await loadProofs(opened.repository, context.signal)),
+        proofs: newestProofs((await loadProofs(opened.repository, context.signal)).proofs),
         verified: verifiedTrees(await loadVerifications(opened.repository, context.signal)),
       };
       repositories.push({

@@ -42,6 +42,8 @@ export interface RepositoryStatus {
   readonly storedBytes: number | undefined;
   /** Of the repository as a whole, newest first. */
   readonly verifications: readonly Verified[];
+  /** Files that should be proofs; what they said is not known. */
+  readonly unreadableProofs: readonly string[];
   readonly problem: string | undefined;
 }
 
@@ -114,7 +116,7 @@ async function readRepository(
   try {
     await using opened = await context.openRepository(settings, 'read');
     const all = await loadSnapshots(opened.repository, context.signal);
-    const proofs = newestProofs(await loadProofs(opened.repository, context.signal));
+    const { proofs, problems } = await loadProofs(opened.repository, context.signal);
     const records = await loadVerifications(opened.repository, context.signal);
     const storedBytes = all.reduce((sum, each) => sum + (summaryNumber(each, 'data_added_packed') ?? 0), 0);
     const snapshots = all.map((snapshot) => ({
@@ -129,16 +131,17 @@ async function readRepository(
         snapshots: all.length,
         storedBytes,
         verifications: standing(records),
+        unreadableProofs: problems.map((each) => each.name),
         problem: undefined,
       },
       snapshots,
-      proofs,
+      proofs: newestProofs(proofs),
       verified: verifiedTrees(records),
     };
   } catch (error) {
     context.signal.throwIfAborted();
     if (!isAppError(error)) throw error;
-    const unknown = { snapshots: undefined, storedBytes: undefined, verifications: [] };
+    const unknown = { snapshots: undefined, storedBytes: undefined, verifications: [], unreadableProofs: [] };
     const status = { name, location, ...unknown, problem: error.message };
     return { status, snapshots: [], proofs: new Map(), verified: new Map() };
   }
@@ -237,15 +240,20 @@ function proofWords({ proof }: ComponentStatus, style: Style): string {
 }
 
 function repositoryLines(
-  { name, location, snapshots, verifications, problem }: RepositoryStatus,
+  { name, location, snapshots, verifications, unreadableProofs, problem }: RepositoryStatus,
   style: Style,
 ): string[] {
   if (problem !== undefined)
     return wrap(`repository ${name}: ${style.paint('yellow', 'unknown')}: ${problem}`, style.widthColumns);
   const verified = verifications.map((each) => `${reachWords(each)} ${ageWords(each.time, style)}`).join(', ');
   const words = verified === '' ? 'never verified' : `verified: ${verified}`;
+  const [unreadable] = unreadableProofs;
+  const damaged =
+    unreadable === undefined
+      ? []
+      : [style.paint('yellow', `${count(unreadableProofs.length, 'proof')} can't be read, the first in ${unreadable}`)];
   return [
     ...wrap(`repository ${name}: ${count(snapshots ?? 0, 'snapshot')} at ${location}`, style.widthColumns),
-    ...wrap(words, style.widthColumns - 2).map((line) => `  ${line}`),
+    ...[words, ...damaged].flatMap((text) => wrap(text, style.widthColumns - 2).map((line) => `  ${line}`)),
   ];
 }
