@@ -232,8 +232,8 @@ function progressFor(
   { stdout, stderr }: Streams,
 ): ProgressSink {
   if (options.json) return command.isLong === true ? jsonProgress(stdout, systemClock) : noProgress;
-  if (options.quiet || command.writesBytes === true) return noProgress;
-  return stderr.isTTY ? terminalProgress(stderr, systemClock) : plainProgress(stderr);
+  if (options.quiet) return noProgress;
+  return stderr.isTTY && command.writesBytes !== true ? terminalProgress(stderr, systemClock) : plainProgress(stderr);
 }
 
 async function configurationFor(options: GlobalOptions, environment: Environment): Promise<Configuration | undefined> {

@@ -18,6 +18,16 @@ export async function provenTrees(repository: Repository, signal: AbortSignal): 
   return new Set([...proofs].filter(({ outcome }) => outcome === 'passed').map(({ tree }) => tree));
 }
 
+/** The same as a question. Proofs are read only where one of the words asks for them: there may be many. */
+export async function isProvenFor(
+  words: readonly string[],
+  repository: Repository,
+  signal: AbortSignal,
+): Promise<(tree: string) => boolean> {
+  const proven = words.includes('latest-proven') ? await provenTrees(repository, signal) : new Set<string>();
+  return (tree) => proven.has(tree);
+}
+
 export async function saveProof(repository: Repository, proof: Proof, signal: AbortSignal): Promise<void> {
   // Through JSON: absent fields vanish, and what is read back is what was written.
   const json = JSON.parse(JSON.stringify(proof)) as Parameters<typeof writeNote>[1]['json'];

@@ -130,6 +130,33 @@ test('a damaged pack makes verify end with 20 and name the file', async () => {
   expect(ran.stdout).toContain('DAMAGED');
 });
 
+test('a damaged snapshot keeps nobody from the others, and is named', async () => {
+  await using own = await temporaryFolder();
+  const runThere = (...args: string[]): Promise<Ran> => runLifeboat([...args, ...repository], { folder: own.path });
+  await mkdir(join(own.path, 'data'));
+  await writeFile(join(own.path, 'data/file'), 'content');
+  await createRepository(own.path);
+  for (let turn = 0; turn < 2; turn += 1) await runThere('backup', '--path', './data');
+  const snapshots = join(own.path, 'repository/snapshots');
+  const [damaged = '', intact = ''] = await readdir(snapshots);
+  await rm(join(snapshots, damaged));
+  await writeFile(join(snapshots, damaged), 'rubbish');
+  for (const args of [['snapshots'], ['ls', 'latest'], ['ls', intact], ['find', 'file']]) {
+    const ran = await runThere(...args);
+    expect(ran).toMatchObject({ exitCode: 0 });
+    expect(ran.stderr).toContain(`snapshot ${damaged.slice(0, 8)} was left out`);
+  }
+  const dumped = await runThere('dump', intact, join(own.path, 'data/file'));
+  expect(dumped).toMatchObject({ exitCode: 0, stdout: 'content' });
+  const restored = await runThere('restore', 'latest', '--to', './restored');
+  expect(restored.exitCode).toBe(3);
+  expect(restored.stdout).toContain(`restored snapshot ${intact.slice(0, 8)}`);
+  expect(restored.stdout).toContain(`snapshot ${damaged.slice(0, 8)} of repository ./repository was left out`);
+  expect((await runThere('prove')).exitCode).toBe(3);
+  expect((await runThere('status')).exitCode).toBe(21);
+  expect((await runThere('repository', 'forget', '--keep-last', '1', '--yes')).exitCode).toBe(20);
+});
+
 test('the version and the help say so with 0, a bare call with 2', async () => {
   expect(await run(['--version'])).toMatchObject({ exitCode: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) });
   const help = await run(['backup', '--help']);

@@ -82,7 +82,7 @@ async function proveOne(
   const { repository } = opened;
   await using lock = await sharedLock(repository, context);
   const signal = AbortSignal.any([context.signal, lock.signal]);
-  await using point = await openPoint(repository, { from: snapshot.id }, signal);
+  await using point = await openPoint(repository, snapshot.id, signal);
   const component: Component = (await configuredComponent(point.snapshot, context)) ?? componentLike(point.snapshot);
   const name = componentOf(point.snapshot) ?? component.name;
   progress.update({ work: `prove ${name}`, detail: `restoring snapshot ${shortId(point.snapshot.id)} into a sandbox` });
