@@ -31,17 +31,24 @@ test('damaged index files are replaced', async () => {
   expect((await verify()).findings).toEqual([]);
 });
 
-test('a pack whose header is damaged is named and left out, the others come back', async () => {
-  await sample.save({ other: noise(500, 5000) });
+test.each([
+  ['the old index tells what is in it, so it stays listed', 0],
+  ['no index tells what is in it, so it is left out', 1],
+])('a pack whose header is damaged is named: %s', async (_, lost) => {
+  const other = { other: noise(500, 5000) };
+  const otherSnapshot = await sample.save(other);
   const { index } = await sample.indexed();
   const pack = index.packs.at(-1) ?? '';
   const name = `data/${pack.slice(0, 2)}/${pack}`;
   const bytes = await sample.store.get(name);
   bytes[bytes.length - 1] = 0xff;
   await sample.store.put(name, [bytes]);
-  const { unreadable } = await rebuildIndex(sample.repository, { signal: noSignal });
-  expect(unreadable).toMatchObject([{ file: name }]);
-  expect((await sample.indexed()).index.packs).toHaveLength(index.packs.length - 1);
+  for (const file of lost === 0 ? [] : await namesIn(sample.store, 'index/')) await sample.store.remove(file);
+  const { takenOver, unreadable } = await rebuildIndex(sample.repository, { signal: noSignal });
+  expect(lost === 0 ? takenOver : unreadable).toMatchObject([{ file: name }]);
+  expect(takenOver.length + unreadable.length).toBe(1);
+  expect((await sample.indexed()).index.packs).toHaveLength(index.packs.length - lost);
+  if (lost === 0) expect(await sample.restore(otherSnapshot)).toEqual(other);
 });
 
 test('a store that fails in between leaves the old index files where they are', async () => {
