@@ -14,7 +14,8 @@ test('works on no more items at once than allowed, and on each once', async () =
     done.push(item);
   });
   expect(most).toBe(3);
-  expect(done.toSorted()).toEqual([1, 2, 3, 4, 5, 6, 7]);
+  expect(new Set(done)).toEqual(new Set([1, 2, 3, 4, 5, 6, 7]));
+  expect(done).toHaveLength(7);
 });
 
 test('rejects with the first failure, when all work that was under way has ended', async () => {
