@@ -44,7 +44,10 @@ const filesSchema = z
   .strictObject({
     type: z.literal('files').describe('folders and files of this machine'),
     paths: z.array(z.string().min(1)).min(1).describe('folders and files to back up'),
-    excludes: z.array(z.string().min(1)).default([]).describe('patterns of what to leave out, as in .gitignore'),
+    excludes: z
+      .array(z.string().min(1))
+      .default([])
+      .describe('patterns of what to leave out, as for restic: `*.tmp`, `/srv/cache`, `logs/**`, `!keep.tmp`'),
     oneFileSystem: z.boolean().default(false).describe('do not enter other file systems'),
     excludeLargerThan: byteSizeSchema.optional().describe('leave out files larger than this'),
     excludeCaches: z.boolean().default(false).describe('leave out folders with a CACHEDIR.TAG file'),
@@ -102,9 +105,9 @@ const configSchema = z
     gitFolder: z.string().min(1).optional().describe('working folder of a git repository whose revision is recorded'),
     ...commonFields,
   })
-  .refine(({ files, compose, gitFolder }) => files.length + compose.length > 0 || gitFolder !== undefined, {
+  .refine(({ files, compose }) => files.length + compose.length > 0, {
     path: ['files'],
-    message: 'expected at least one of files, compose and gitFolder',
+    message: 'expected at least one file in files or compose',
   });
 
 export const componentSchema = z

@@ -18,15 +18,13 @@ export interface ConfigSourceOptions {
   readonly files: readonly string[];
   /** Compose files of other names. */
   readonly compose?: readonly string[] | undefined;
-  /** Env files of other names. */
-  readonly env?: readonly string[] | undefined;
   /** A git working copy whose revision is noted, beside those that the files lie in. */
   readonly repositoryFolder?: string | undefined;
 }
 
 export function configSource(options: ConfigSourceOptions): Source {
-  const patterns = { files: options.files, compose: options.compose ?? [], env: options.env ?? [] };
-  if (patterns.files.length + patterns.compose.length + patterns.env.length === 0) {
+  const patterns = { files: options.files, compose: options.compose ?? [] };
+  if (patterns.files.length + patterns.compose.length === 0) {
     throw new AppError('CONFIG_INVALID', 'no configuration files are given', { hint: 'Name at least one file.' });
   }
   const { repositoryFolder } = options;
