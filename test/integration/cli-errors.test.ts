@@ -1,9 +1,13 @@
 // What the real program says when something is wrong: the exit codes that scripts rely on, facts with hints, no stacks.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
 import { chmod, chown, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { acquireLock } from '../../src/repository/lock.ts';
-import { jsonLines, runLifeboat, type Ran } from '../support/lifeboat.ts';
+import { environmentIn, jsonLines, launcher, runLifeboat, type Ran } from '../support/lifeboat.ts';
 import { createRepository, noSignal, reopen } from '../support/repository.ts';
 import { isRoot, nobody } from '../support/unprivileged.ts';
 import { temporaryFolder, type TemporaryFolder } from '../support/temporary-folder.ts';
@@ -156,6 +160,24 @@ test('a damaged snapshot keeps nobody from the others, and is named', async () =
   expect((await runThere('status')).exitCode).toBe(21);
   expect((await runThere('repository', 'forget', '--keep-last', '1', '--yes')).exitCode).toBe(20);
 });
+
+test.each([['--help'], ['snapshots', ...repository], ['dump', 'latest', '/', ...repository]])(
+  'output that does not fit on its disk fails %s, without a stack',
+  async (...args) => {
+    await run(['backup', '--path', './data', ...repository]);
+    const full = openSync('/dev/full', 'w');
+    const child = spawn(process.execPath, [launcher, ...args], {
+      cwd: folder.path,
+      env: environmentIn(folder.path),
+      stdio: ['ignore', full, 'pipe'],
+    });
+    closeSync(full);
+    const [stderr, [exitCode]] = await Promise.all([text(child.stderr!), once(child, 'exit')]);
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain("error: the output can't be written: ENOSPC");
+    expect(stderr).not.toContain('    at ');
+  },
+);
 
 test('the version and the help say so with 0, a bare call with 2', async () => {
   expect(await run(['--version'])).toMatchObject({ exitCode: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) });
