@@ -24,8 +24,6 @@ const objectivesSchema = z
   .transform(({ rpo, rto, availability }) => ({ rpoMs: rpo, rtoMs: rto, availabilityPercent: availability }))
   .describe('what its users were promised');
 
-export type Objectives = z.output<typeof objectivesSchema>;
-
 const commonFields = {
   tier: z.enum(['P0', 'P1', 'P2', 'P3']).default('P1').describe('P0 is recovered first, P3 last'),
   objectives: objectivesSchema.optional(),

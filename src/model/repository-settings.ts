@@ -35,8 +35,6 @@ const s3Schema = z
   })
   .describe('settings of an S3 store');
 
-export type S3Settings = z.output<typeof s3Schema>;
-
 const megabyte = 2 ** 20;
 
 const limitsSchema = z

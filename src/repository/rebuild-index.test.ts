@@ -33,15 +33,15 @@ test('damaged index files are replaced', async () => {
 
 /** Another snapshot, in a pack whose header can't be read. */
 async function withDamagedHeader() {
-  const files = { other: noise(500, 5000) };
-  const snapshot = await sample.save(files);
+  const other = { other: noise(500, 5000) };
+  const otherSnapshot = await sample.save(other);
   const { index } = await sample.indexed();
   const pack = index.packs.at(-1) ?? '';
   const name = `data/${pack.slice(0, 2)}/${pack}`;
   const bytes = await sample.store.get(name);
   bytes[bytes.length - 1] = 0xff;
   await sample.store.put(name, [bytes]);
-  return { files, snapshot, name, packs: index.packs.length };
+  return { other, otherSnapshot, name, packs: index.packs.length };
 }
 
 test('a pack whose header is damaged is named, and stays listed as the old index has it', async () => {
@@ -49,7 +49,7 @@ test('a pack whose header is damaged is named, and stays listed as the old index
   const { takenOver, unreadable } = await rebuildIndex(sample.repository, { signal: noSignal });
   expect({ takenOver, unreadable }).toMatchObject({ takenOver: [{ file: damaged.name }], unreadable: [] });
   expect((await sample.indexed()).index.packs).toHaveLength(damaged.packs);
-  expect(await sample.restore(damaged.snapshot)).toEqual(damaged.files);
+  expect(await sample.restore(damaged.otherSnapshot)).toEqual(damaged.other);
 });
 
 test('a pack whose header is damaged is named and left out where no index tells what is in it', async () => {
