@@ -1,11 +1,10 @@
 // From a component's settings (a URL, or host, port and user) to what the sources of servers take. `unescape` takes a
 // percent sign that encodes nothing for itself, where `decodeURIComponent` would throw.
 import { tmpdir } from 'node:os';
-import { delimiter } from 'node:path';
 import { unescape } from 'node:querystring';
 import { AppError } from '../base/errors.ts';
 import type { Component } from '../model/component.ts';
-import { variable, type Environment } from './environment.ts';
+import { programFolders, variable, type Environment } from './environment.ts';
 
 type PostgresComponent = Extract<Component, { type: 'postgres' }>;
 type RedisComponent = Extract<Component, { type: 'redis' }>;
@@ -21,7 +20,7 @@ export function postgresOptions(component: PostgresComponent, environment: Envir
     ssl: sslOf(component, url, environment),
     databases: component.databases ?? (database === '' ? [] : [database]),
     lockWaitMaxMs,
-    programFolders: (variable(environment, 'PATH') ?? '').split(delimiter).filter((folder) => folder !== ''),
+    programFolders: programFolders(environment),
     sandboxFolder: tmpdir(),
   };
 }

@@ -20,6 +20,8 @@ export interface ConfigSourceOptions {
   readonly compose?: readonly string[] | undefined;
   /** A git working copy whose revision is noted, beside those that the files lie in. */
   readonly repositoryFolder?: string | undefined;
+  /** Where git is looked for: the PATH. */
+  readonly programFolders?: readonly string[] | undefined;
 }
 
 export function configSource(options: ConfigSourceOptions): Source {
@@ -27,15 +29,14 @@ export function configSource(options: ConfigSourceOptions): Source {
   if (patterns.files.length + patterns.compose.length === 0) {
     throw new AppError('CONFIG_INVALID', 'no configuration files are given', { hint: 'Name at least one file.' });
   }
-  const { repositoryFolder } = options;
   return {
     kind: 'config',
-    check: (signal) => checkConfig(() => findConfigFiles(patterns), repositoryFolder, signal),
+    check: (signal) => checkConfig(() => findConfigFiles(patterns), options, signal),
     async open(signal) {
       signal.throwIfAborted();
       const found = await findConfigFiles(patterns);
       if (found.files.length === 0) throw nothingFound(found);
-      return await openSession(found, repositoryFolder, signal);
+      return await openSession(found, options, signal);
     },
     restore: { kind: 'tree' },
   };
@@ -47,11 +48,7 @@ function nothingFound(found: FoundFiles): AppError {
   });
 }
 
-async function openSession(
-  found: FoundFiles,
-  repositoryFolder: string | undefined,
-  signal: AbortSignal,
-): Promise<BackupSession> {
+async function openSession(found: FoundFiles, git: GitPlace, signal: AbortSignal): Promise<BackupSession> {
   const problems: EntryProblem[] = found.unmatched.map((path) => ({ path, message: 'fits no file' }));
   const files: JsonObject[] = [];
   for (const file of found.files) {
@@ -60,7 +57,7 @@ async function openSession(
     files.push(facts);
     if (problem !== undefined) problems.push({ path: file.path, message: problem });
   }
-  const { revisions } = await gitRevisions(found.files, repositoryFolder, signal);
+  const { revisions } = await gitRevisions(found.files, git, signal);
   const paths = found.files.map(({ path }) => path);
   return {
     paths,
@@ -88,6 +85,8 @@ async function* walk(paths: readonly string[], problems: EntryProblem[], signal:
   signal.throwIfAborted();
 }
 
+type GitPlace = Pick<ConfigSourceOptions, 'repositoryFolder' | 'programFolders'>;
+
 interface Revisions {
   readonly revisions: readonly GitFacts[];
   readonly hasGit: boolean;
@@ -95,14 +94,14 @@ interface Revisions {
 
 async function gitRevisions(
   files: readonly ConfigFile[],
-  repositoryFolder: string | undefined,
+  { repositoryFolder, programFolders }: GitPlace,
   signal: AbortSignal,
 ): Promise<Revisions> {
   const folders = new Set(files.map(({ path }) => dirname(path)));
   if (repositoryFolder !== undefined) folders.add(repositoryFolder);
   const revisions = new Map<string, GitFacts>();
   for (const folder of folders) {
-    const state = await readGitRevision(folder, signal);
+    const state = await readGitRevision(folder, { programFolders, signal });
     if (state.kind === 'noGit') return { revisions: [], hasGit: false };
     if (state.kind === 'revision') revisions.set(state.facts.folder, state.facts);
   }
@@ -111,7 +110,7 @@ async function gitRevisions(
 
 async function* checkConfig(
   find: () => Promise<FoundFiles>,
-  repositoryFolder: string | undefined,
+  git: GitPlace,
   signal: AbortSignal,
 ): AsyncIterable<Finding> {
   let found: FoundFiles;
@@ -127,7 +126,7 @@ async function* checkConfig(
   yield await readableFinding(found.files);
   yield await permissionFinding(found.files);
   yield* composeFindings(found.files, signal);
-  yield gitFinding(await gitRevisions(found.files, repositoryFolder, signal));
+  yield gitFinding(await gitRevisions(found.files, git, signal));
 }
 
 function filesFinding({ files, unmatched }: FoundFiles): Finding {
