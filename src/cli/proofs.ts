@@ -1,4 +1,5 @@
 // What a repository knows of proofs: sealed notes about root trees.
+import { isAppError } from '../base/errors.ts';
 import { newestProofs, proofSchema, type Proof } from '../model/proof.ts';
 import { readNotes, writeNote } from '../repository/note.ts';
 import type { Repository } from '../repository/repository.ts';
@@ -28,8 +29,19 @@ export async function isProvenFor(
   return (tree) => proven.has(tree);
 }
 
-export async function saveProof(repository: Repository, proof: Proof, signal: AbortSignal): Promise<void> {
+/** Returns why it could not be recorded where nothing may be written: hours of proving must not be lost for that. */
+export async function saveProof(
+  repository: Repository,
+  proof: Proof,
+  signal: AbortSignal,
+): Promise<string | undefined> {
   // Through JSON: absent fields vanish, and what is read back is what was written.
   const json = JSON.parse(JSON.stringify(proof)) as Parameters<typeof writeNote>[1]['json'];
-  await writeNote(repository, { purpose: 'proof', subject: proof.tree, json }, signal);
+  try {
+    await writeNote(repository, { purpose: 'proof', subject: proof.tree, json }, signal);
+    return undefined;
+  } catch (error) {
+    if (!isAppError(error, 'STORE_READ_ONLY', 'STORE_DENIED', 'STORE_FULL')) throw error;
+    return error.message;
+  }
 }

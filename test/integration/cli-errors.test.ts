@@ -1,5 +1,5 @@
 // What the real program says when something is wrong: the exit codes that scripts rely on, facts with hints, no stacks.
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 import { chmod, chown, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
@@ -132,6 +132,20 @@ test('a damaged pack makes verify end with 20 and name the file', async () => {
   expect(ran).toMatchObject({ exitCode: 20 });
   expect(ran.stdout).toContain(name.slice(-64));
   expect(ran.stdout).toContain('DAMAGED');
+});
+
+test.skipIf(!isRoot)('a proof that may not be recorded is told all the same, with 3', async () => {
+  await using own = await temporaryFolder();
+  await mkdir(join(own.path, 'data'));
+  await writeFile(join(own.path, 'data/file'), 'content');
+  await createRepository(own.path);
+  await runLifeboat(['backup', '--path', './data', ...repository], { folder: own.path });
+  await chmod(own.path, 0o755);
+  execFileSync('chmod', ['-R', 'a+rX', join(own.path, 'repository')]);
+  const ran = await runLifeboat(['prove', ...repository], { folder: own.path, userId: nobody });
+  expect(ran.stdout).toContain('passed  files, snapshot');
+  expect(ran.stdout).toContain('not recorded in the repository: could not write');
+  expect(ran.exitCode).toBe(3);
 });
 
 test('a damaged snapshot keeps nobody from the others, and is named', async () => {
