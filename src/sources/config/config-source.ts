@@ -191,7 +191,7 @@ async function* composeFindings(files: readonly ConfigFile[], signal: AbortSigna
     }
   }
   yield bad.length === 0
-    ? { aspect, outcome: 'passed', message: `${compose.length} compose files are valid` }
+    ? { aspect, outcome: 'passed', message: `all valid: ${count(compose.length, 'compose file')}` }
     : {
         aspect,
         outcome: 'warning',
