@@ -15,7 +15,7 @@ import { terminalPrompter } from './cli/prompter.ts';
 import { isInteractive, jsonProgress, plainProgress, terminalProgress, type Streams } from './cli/terminal.ts';
 import { chooseRepository } from './config/choose-repository.ts';
 import { serversOfVariables } from './config/defaults.ts';
-import { variable, type Environment } from './config/environment.ts';
+import { programFolders, variable, type Environment } from './config/environment.ts';
 import { findConfiguration } from './config/find.ts';
 import { loadConfiguration, type Configuration } from './config/load.ts';
 import { configuredNames } from './config/names.ts';
@@ -232,8 +232,8 @@ function progressFor(
   { stdout, stderr }: Streams,
 ): ProgressSink {
   if (options.json) return command.isLong === true ? jsonProgress(stdout, systemClock) : noProgress;
-  if (options.quiet || command.writesBytes === true) return noProgress;
-  return stderr.isTTY ? terminalProgress(stderr, systemClock) : plainProgress(stderr);
+  if (options.quiet) return noProgress;
+  return stderr.isTTY && command.writesBytes !== true ? terminalProgress(stderr, systemClock) : plainProgress(stderr);
 }
 
 async function configurationFor(options: GlobalOptions, environment: Environment): Promise<Configuration | undefined> {
@@ -358,11 +358,15 @@ async function createSource(component: Component, environment: Environment): Pro
   }
   if (component.type === 'redis') {
     const { redisSource } = await import('./sources/redis/redis-source.ts');
-    return redisSource({ ...redisAddress(component), clock: systemClock });
+    return redisSource({
+      ...redisAddress(component),
+      programFolders: programFolders(environment),
+      clock: systemClock,
+    });
   }
   const { configSource } = await import('./sources/config/config-source.ts');
   const { files, compose, gitFolder: repositoryFolder } = component;
-  return configSource({ files, compose, repositoryFolder });
+  return configSource({ files, compose, repositoryFolder, programFolders: programFolders(environment) });
 }
 
 async function createFilesSource(

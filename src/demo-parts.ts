@@ -1,10 +1,10 @@
 // The part of the composition root that the demonstration needs: its servers, and commands in its folder. Loaded only then.
 import { tmpdir } from 'node:os';
-import { delimiter, join, relative } from 'node:path';
+import { join, relative } from 'node:path';
 import { AppError, isAppError } from './base/errors.ts';
 import type { CommandContext } from './cli/context.ts';
 import { demoOptions } from './config/demo-options.ts';
-import { variable, type Environment } from './config/environment.ts';
+import { programFolders, variable, type Environment } from './config/environment.ts';
 import { resolveOptions } from './config/options.ts';
 import type { DemoCache, DemoDatabase, DemoParts } from './demo/parts.ts';
 import { connect } from './sources/postgres/connection.ts';
@@ -19,15 +19,15 @@ export function demoParts(
   contextIn: (folder: string, environment: Environment) => CommandContext,
 ): DemoParts {
   const { scale } = resolveOptions(demoOptions, { flags: {}, environment }).values;
-  const programFolders = (variable(environment, 'PATH') ?? '').split(delimiter).filter((folder) => folder !== '');
+  const folders = programFolders(environment);
   return {
     scale,
     workingFolder: environment.workingFolder,
     isRoot: process.getuid?.() === 0,
     temporaryFolder: tmpdir(),
     programSeenFrom,
-    startDatabase: (parentFolder, signal) => startDatabase(programFolders, parentFolder, signal),
-    startCache,
+    startDatabase: (parentFolder, signal) => startDatabase(folders, parentFolder, signal),
+    startCache: (parentFolder, signal) => startCache(folders, parentFolder, signal),
     contextIn: (folder, variables) =>
       contextIn(folder, {
         ...environment,
@@ -46,11 +46,11 @@ function programSeenFrom(folder: string): string {
 }
 
 async function startDatabase(
-  programFolders: readonly string[],
+  folders: readonly string[],
   parentFolder: string,
   signal: AbortSignal,
 ): Promise<DemoDatabase> {
-  const programs = await backableServer(programFolders, signal);
+  const programs = await backableServer(folders, signal);
   const server = await startPostgres(programs, { parentFolder }, signal);
   const { host, port, user, password = '' } = server.address;
   return {
@@ -66,9 +66,9 @@ async function startDatabase(
 }
 
 /** The server of the newest pg_dump's own major, else the newest that a pg_dump here can back up. */
-async function backableServer(programFolders: readonly string[], signal: AbortSignal): Promise<ServerPrograms> {
-  const servers = await findServers(programFolders, signal);
-  const dumps = await findProgram('pg_dump', programFolders, signal);
+async function backableServer(folders: readonly string[], signal: AbortSignal): Promise<ServerPrograms> {
+  const servers = await findServers(folders, signal);
+  const dumps = await findProgram('pg_dump', folders, signal);
   const newest = dumps[0];
   const fitting =
     servers.find(({ major }) => major === newest?.major) ??
@@ -84,8 +84,8 @@ async function backableServer(programFolders: readonly string[], signal: AbortSi
   });
 }
 
-async function startCache(parentFolder: string, signal: AbortSignal): Promise<DemoCache> {
-  const server = await startRedis({ parentFolder }, signal).catch((error: unknown) => {
+async function startCache(folders: readonly string[], parentFolder: string, signal: AbortSignal): Promise<DemoCache> {
+  const server = await startRedis({ parentFolder, programFolders: folders }, signal).catch((error: unknown) => {
     if (!isAppError(error, 'RESTORE_FAILED')) throw error;
     // There are no data yet that could be damaged.
     throw new AppError('TOOL_MISSING', `redis-server can't be started: ${error.message}`, {

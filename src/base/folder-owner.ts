@@ -69,7 +69,8 @@ function whereabouts(): Pick<Owner, 'host' | 'boot' | 'namespace'> {
 function startOf(pid: number): string | undefined {
   try {
     if (process.platform !== 'linux') {
-      return execFileSync('ps', ['-o', 'lstart=', '-p', String(pid)], { encoding: 'utf8' }).trim();
+      const options = { encoding: 'utf8', env: { LC_ALL: 'C', PATH: '/usr/bin:/bin' } } as const;
+      return execFileSync('ps', ['-o', 'lstart=', '-p', String(pid)], options).trim();
     }
     const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
     // Behind the name, which may hold anything, the 20th field counts clock ticks since the machine's start.

@@ -1,7 +1,6 @@
 // How much a backup will have to read, so that its bar can end: what the last backup read, else a count of the files
 // that runs beside the work. An estimate only; where none is possible the bar shows what is done.
 import { hostname } from 'node:os';
-import { AppError } from '../base/errors.ts';
 import type { Repository } from '../repository/repository.ts';
 import { loadSnapshots } from '../repository/snapshot.ts';
 import type { Source } from '../sources/source.ts';
@@ -27,10 +26,8 @@ export function expectedSizeBytes(subject: {
   const find = async (): Promise<void> => {
     estimate.bytes = (await lastSizeBytes(subject, signal)) ?? (await countedSizeBytes(subject.source, signal));
   };
-  find().catch((error: unknown) => {
-    // The backup itself meets the same trouble and reports it; a defect must not hide.
-    if (!signal.aborted && !(error instanceof AppError)) throw error;
-  });
+  // The backup itself meets the same trouble and reports it. Whatever it is, a bar without an end must not end a backup.
+  find().catch(() => undefined);
   return estimate;
 }
 

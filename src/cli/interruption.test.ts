@@ -10,9 +10,9 @@ class StandInProcess extends EventEmitter {
   }
 }
 
-function watched() {
+function watched(hasHungUp = true) {
   const standIn = new StandInProcess();
-  return { standIn, interruption: watchInterruption(standIn as unknown as NodeJS.Process) };
+  return { standIn, interruption: watchInterruption(standIn as unknown as NodeJS.Process, () => hasHungUp) };
 }
 
 test.each(['SIGINT', 'SIGTERM', 'SIGHUP'])('the first %s asks the work to stop and ends nothing', (name) => {
@@ -27,6 +27,14 @@ test('the second signal, of whatever name, ends at once', () => {
   standIn.emit('SIGTERM', 'SIGTERM');
   standIn.emit('SIGINT', 'SIGINT');
   expect(standIn.exits).toEqual([130]);
+});
+
+test('a SIGHUP while the terminal is still there, by which restic looks for the owners of locks, stops nothing', () => {
+  const { standIn, interruption } = watched(false);
+  standIn.emit('SIGHUP', 'SIGHUP');
+  standIn.emit('SIGHUP', 'SIGHUP');
+  expect(interruption.signal.aborted).toBe(false);
+  expect(standIn.exits).toEqual([]);
 });
 
 test('once the work is over, signals are what they were', () => {

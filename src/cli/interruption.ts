@@ -1,4 +1,6 @@
-// Ctrl-C and a polite kill: the first asks the work to stop where nothing is half done, the second ends at once.
+// Ctrl-C, a polite kill and a terminal that goes away: the first asks the work to stop where nothing is half done, the
+// second ends at once.
+import { isatty } from 'node:tty';
 import { AppError } from '../base/errors.ts';
 
 export const interruptedExitCode = 130;
@@ -16,9 +18,12 @@ export interface Interruption extends Disposable {
 /** What of a process is needed here. */
 type SignalTarget = Pick<NodeJS.Process, 'on' | 'off' | 'exit'>;
 
-export function watchInterruption(target: SignalTarget): Interruption {
+/** `hasHungUp` says whether a SIGHUP means what its name says. */
+export function watchInterruption(target: SignalTarget, hasHungUp = terminalWatch()): Interruption {
   const controller = new AbortController();
   const onSignal = (name: NodeJS.Signals): void => {
+    // restic asks by this signal whether the owner of a lock still lives: a backup must not end because somebody asks.
+    if (name === 'SIGHUP' && !hasHungUp()) return;
     // The second time: whoever sends it does not want to wait. Crash safety takes care of the rest.
     if (controller.signal.aborted) target.exit(interruptedExitCode);
     controller.abort(
@@ -35,4 +40,10 @@ export function watchInterruption(target: SignalTarget): Interruption {
       for (const name of signalNames) target.off(name, onSignal);
     },
   };
+}
+
+/** A terminal that was there at the start and is none any more has hung up; without one nothing can. */
+function terminalWatch(): () => boolean {
+  const terminals = [0, 1, 2].filter((descriptor) => isatty(descriptor));
+  return () => terminals.some((descriptor) => !isatty(descriptor));
 }

@@ -5,12 +5,14 @@ import { componentOf, selectPoint, type PointRequest } from '../operations/resto
 import { parseTime } from '../repository/go-text.ts';
 import { loadSnapshots, type StoredSnapshot } from '../repository/snapshot.ts';
 import type { Access, CommandContext, OpenedRepository } from './context.ts';
-import { provenTrees } from './proofs.ts';
-import { wrap, type Style } from './style.ts';
+import { isProvenFor } from './proofs.ts';
+import { shortId, wrap, type Style } from './style.ts';
 
-/** A repository that could not be looked at, and why. */
+/** A repository that could not be looked at, or a snapshot of one, and why. */
 export interface UnreadRepository {
   readonly repository: string;
+  /** Absent if it is all of the repository. */
+  readonly snapshot?: string | undefined;
   readonly message: string;
 }
 
@@ -35,6 +37,7 @@ export class PointSearch implements AsyncDisposable {
   readonly #opened = new AsyncDisposableStack();
   readonly #read: (ReadRepository | undefined)[] = [];
   readonly #errors = new Map<string, AppError>();
+  readonly #damaged: UnreadRepository[] = [];
 
   constructor(context: CommandContext, access: Access) {
     this.#context = context;
@@ -43,7 +46,7 @@ export class PointSearch implements AsyncDisposable {
 
   /** Those that were tried in vain so far. */
   get unread(): readonly UnreadRepository[] {
-    return [...this.#errors].map(([repository, { message }]) => ({ repository, message }));
+    return [...this.#errors].map(([repository, { message }]) => ({ repository, message })).concat(this.#damaged);
   }
 
   /** Rejects with `NOT_FOUND` if no repository has it, and with what keeps them from being read if none can be. */
@@ -90,7 +93,10 @@ export class PointSearch implements AsyncDisposable {
   async #open(settings: OpenedRepository['settings'], isOnlyOne: boolean): Promise<ReadRepository | undefined> {
     try {
       const opened = this.#opened.use(await this.#context.openRepository(settings, this.#access));
-      return { opened, snapshots: await loadSnapshots(opened.repository, this.#context.signal) };
+      const snapshots = await loadSnapshots(opened.repository, this.#context.signal, (id, { message }) => {
+        this.#damaged.push({ repository: settings.name, snapshot: id, message });
+      });
+      return { opened, snapshots };
     } catch (error) {
       this.#context.signal.throwIfAborted();
       if (isOnlyOne || !isAppError(error)) throw error;
@@ -100,10 +106,9 @@ export class PointSearch implements AsyncDisposable {
   }
 
   async #pick({ opened, snapshots }: ReadRepository, request: PointRequest): Promise<StoredSnapshot | undefined> {
-    const { signal } = this.#context;
-    const proven = request.from === 'latest-proven' ? await provenTrees(opened.repository, signal) : new Set<string>();
+    const isProven = await isProvenFor([request.from], opened.repository, this.#context.signal);
     try {
-      return selectPoint(snapshots, request, (tree) => proven.has(tree));
+      return selectPoint(snapshots, request, isProven);
     } catch (error) {
       if (isAppError(error, 'NOT_FOUND')) return undefined;
       throw error;
@@ -115,9 +120,7 @@ export class PointSearch implements AsyncDisposable {
     const names = read.map(({ opened }) => opened.settings.name).join(', ');
     const all = read.flatMap(({ snapshots }) => snapshots);
     const components = [...new Set(all.flatMap((snapshot) => componentOf(snapshot) ?? []))].toSorted();
-    const unread = this.unread
-      .map(({ repository, message }) => `; ${repository} could not be read: ${message}`)
-      .join('');
+    const unread = this.unread.map((each) => `; ${unreadName(each)} could not be read: ${each.message}`).join('');
     const configured = (await this.#context.findConfiguration())?.application.components ?? [];
     const known = [...configured.map(({ name }) => name), ...components];
     if (component !== undefined && !known.includes(component) && components.length > 0) {
@@ -136,7 +139,7 @@ export class PointSearch implements AsyncDisposable {
     const errors = [...this.#errors.values()];
     const [first] = errors;
     const isAlike = first !== undefined && errors.every(({ code }) => code === first.code);
-    const reasons = this.unread.map(({ repository, message }) => `${repository}: ${message}`);
+    const reasons = [...this.#errors].map(([repository, { message }]) => `${repository}: ${message}`);
     return new AppError(
       isAlike ? first.code : 'STORE_UNREACHABLE',
       `none of the repositories can be read\n  ${reasons.join('\n  ')}`,
@@ -145,11 +148,15 @@ export class PointSearch implements AsyncDisposable {
   }
 }
 
+function unreadName({ repository, snapshot }: UnreadRepository): string {
+  return snapshot === undefined
+    ? `repository ${repository}`
+    : `snapshot ${shortId(snapshot)} of repository ${repository}`;
+}
+
 /** What a result says of repositories that were passed over. */
 export function unreadLines(unread: readonly UnreadRepository[], style: Style): string[] {
   return unread
-    .flatMap(({ repository, message }) =>
-      wrap(`warning: repository ${repository} was left out: ${message}`, style.widthColumns),
-    )
+    .flatMap((each) => wrap(`warning: ${unreadName(each)} was left out: ${each.message}`, style.widthColumns))
     .map((line) => line.replace(/^warning:/, style.paint('yellow', 'warning:')));
 }

@@ -50,17 +50,33 @@ and 'lifeboat completion bash|zsh|fish' for a script that completes them.`;
 export async function runProgram(args: readonly string[], parts: ProgramParts): Promise<number> {
   const isCompleting = args[0] === 'completion' || args[0] === 'complete';
   const run: Run = { parts, flags: {}, exitCode: 0, isCompleting, examples: new Map() };
-  watchBrokenPipe(parts);
+  watchOutput(run);
+  try {
+    const exitCode = await parse(args, run);
+    await flushed(parts.streams.stdout);
+    if (run.outputFailure !== undefined) throw run.outputFailure;
+    return exitCode;
+  } catch (error) {
+    return report(error instanceof CommanderError ? usageError(error) : error, args, run);
+  }
+}
+
+async function parse(args: readonly string[], run: Run): Promise<number> {
   try {
     const program = await buildProgram(run, namesToLoad(args));
-    if (isCompleting) await addCompletion(program, await parts.completionNames(args));
+    if (run.isCompleting) await addCompletion(program, await run.parts.completionNames(args));
     await program.parseAsync(args, { from: 'user' });
     return run.exitCode;
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return 0;
     if (error instanceof CommanderError && error.code === 'commander.help') return usageExitCode;
-    return report(error instanceof CommanderError ? usageError(error) : error, args, run);
+    throw error;
   }
+}
+
+/** Until all that was written before has gone out, or can't. */
+function flushed(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => stream.write('', () => resolve()));
 }
 
 interface Run {
@@ -68,6 +84,8 @@ interface Run {
   flags: GivenFlags;
   command?: AnyCommand;
   exitCode: number;
+  /** Standard output could not be written. */
+  outputFailure?: AppError;
   /** A shell shows descriptions in one line. */
   readonly isCompleting: boolean;
   /** For the help. */
@@ -209,7 +227,7 @@ function report(thrown: unknown, args: readonly string[], run: Run): number {
   const failure = failureOf(failureOrInterruption(thrown, parts.interruption.signal));
   const output = outputOptionsFor(args, run);
   if (output.json) {
-    const stream = run.command?.writesBytes === true ? stderr : stdout;
+    const stream = run.command?.writesBytes === true || run.outputFailure !== undefined ? stderr : stdout;
     stream.write(`${failureJson(failure, output.verbose)}\n`);
   } else {
     stderr.write(`${failureText(failure, styleFor(stderr, { clock: parts.clock, isVerbose: output.verbose }))}\n`);
@@ -239,15 +257,35 @@ function usageError(error: CommanderError): AppError {
   });
 }
 
-/** `lifeboat ls | head`: when the reader is gone there is nobody left to tell. */
-function watchBrokenPipe({ streams, interruption }: ProgramParts): void {
+/**
+ * `lifeboat ls | head`: when the reader is gone there is nobody left to tell. Output that can't be written for another
+ * reason (a full disk) fails the command; where only messages can't be, the work goes on.
+ */
+function watchOutput(run: Run): void {
+  const { streams, interruption } = run.parts;
   for (const stream of [streams.stdout, streams.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error;
-      process.exitCode = brokenPipeExitCode;
-      interruption.stop(
-        new AppError('INTERRUPTED', 'the reader of the output went away', { hint: 'Run the command again.' }),
-      );
+      if (error.code === 'EPIPE') {
+        process.exitCode = brokenPipeExitCode;
+        interruption.stop(
+          new AppError('INTERRUPTED', 'the reader of the output went away', { hint: 'Run the command again.' }),
+        );
+      } else if (stream === streams.stdout) {
+        run.outputFailure ??= outputFailure(error);
+        interruption.stop(run.outputFailure);
+      }
     });
   }
+}
+
+function outputFailure(error: NodeJS.ErrnoException): AppError {
+  const isFull = ['ENOSPC', 'EDQUOT'].includes(error.code ?? '');
+  return new AppError(
+    isFull ? 'STORE_FULL' : 'INTERRUPTED',
+    `the output can't be written: ${error.code ?? error.message}`,
+    {
+      hint: isFull ? 'Free space where the output goes, and run the command again.' : 'Run the command again.',
+      cause: error,
+    },
+  );
 }

@@ -1,5 +1,5 @@
 // What a repository knows of proofs: sealed notes about root trees.
-import { AppError } from '../base/errors.ts';
+import { AppError, isAppError } from '../base/errors.ts';
 import { newestProofs, proofSchema, type Proof } from '../model/proof.ts';
 import { readNotes, writeNote, type ReadNotes } from '../repository/note.ts';
 import type { Repository } from '../repository/repository.ts';
@@ -48,8 +48,29 @@ function provenIn(proofs: readonly Proof[]): ReadonlySet<string> {
   return new Set([...newest].filter(({ outcome }) => outcome === 'passed').map(({ tree }) => tree));
 }
 
-export async function saveProof(repository: Repository, proof: Proof, signal: AbortSignal): Promise<void> {
+/** The same as a question. Proofs are read only where one of the words asks for them: there may be many. */
+export async function isProvenFor(
+  words: readonly string[],
+  repository: Repository,
+  signal: AbortSignal,
+): Promise<(tree: string) => boolean> {
+  const proven = words.includes('latest-proven') ? await provenTrees(repository, signal) : new Set<string>();
+  return (tree) => proven.has(tree);
+}
+
+/** Returns why it could not be recorded where nothing may be written: hours of proving must not be lost for that. */
+export async function saveProof(
+  repository: Repository,
+  proof: Proof,
+  signal: AbortSignal,
+): Promise<string | undefined> {
   // Through JSON: absent fields vanish, and what is read back is what was written.
   const json = JSON.parse(JSON.stringify(proof)) as Parameters<typeof writeNote>[1]['json'];
-  await writeNote(repository, { purpose: 'proof', subject: proof.tree, json }, signal);
+  try {
+    await writeNote(repository, { purpose: 'proof', subject: proof.tree, json }, signal);
+    return undefined;
+  } catch (error) {
+    if (!isAppError(error, 'STORE_READ_ONLY', 'STORE_DENIED', 'STORE_FULL')) throw error;
+    return error.message;
+  }
 }

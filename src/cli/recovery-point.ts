@@ -4,14 +4,14 @@ import { isAppError } from '../base/errors.ts';
 import { componentSchema, type Component } from '../model/component.ts';
 import { completePolicy } from '../model/policy.ts';
 import type { PointParts } from '../operations/restore/recovery-reader.ts';
-import { componentOf, selectPoint, type PointRequest } from '../operations/restore/select-point.ts';
+import { componentOf } from '../operations/restore/select-point.ts';
+import type { SnapshotId } from '../repository/ids.ts';
 import { loadIndex } from '../repository/load-index.ts';
 import { acquireLock } from '../repository/lock.ts';
 import type { Repository } from '../repository/repository.ts';
-import { loadSnapshots, type StoredSnapshot } from '../repository/snapshot.ts';
+import { loadSnapshot, type StoredSnapshot } from '../repository/snapshot.ts';
 import { WorkerPool } from '../repository/worker-pool.ts';
 import type { CommandContext } from './context.ts';
-import { provenTrees } from './proofs.ts';
 
 export interface ReadLock extends AsyncDisposable {
   /** Aborts when the lock is lost: from then on a prune may remove what is being read. */
@@ -36,19 +36,15 @@ export async function sharedLock(repository: Repository, context: CommandContext
 
 export interface OpenPoint extends PointParts, AsyncDisposable {}
 
-export async function openPoint(
-  repository: Repository,
-  request: PointRequest,
-  signal: AbortSignal,
-): Promise<OpenPoint> {
-  const { points, pool } = await openPoints(repository, [request], signal);
+export async function openPoint(repository: Repository, id: SnapshotId, signal: AbortSignal): Promise<OpenPoint> {
+  const { points, pool } = await openPoints(repository, [id], signal);
   const [point] = points;
   assert.ok(point !== undefined);
   return { ...point, [Symbol.asyncDispose]: () => pool[Symbol.asyncDispose]() };
 }
 
 export interface OpenPoints extends AsyncDisposable {
-  /** In the order of the requests. */
+  /** In the order of the ids. */
   readonly points: readonly PointParts[];
   readonly pool: WorkerPool;
 }
@@ -56,14 +52,12 @@ export interface OpenPoints extends AsyncDisposable {
 /** Several points of one repository, with one index and one pool. */
 export async function openPoints(
   repository: Repository,
-  requests: readonly PointRequest[],
+  ids: readonly SnapshotId[],
   signal: AbortSignal,
 ): Promise<OpenPoints> {
   // Snapshots before the index: what a snapshot needs is then sure to be in it.
-  const stored = await loadSnapshots(repository, signal);
-  const needsProofs = requests.some(({ from }) => from === 'latest-proven');
-  const proven = needsProofs ? await provenTrees(repository, signal) : new Set<string>();
-  const snapshots = requests.map((request) => selectPoint(stored, request, (tree) => proven.has(tree)));
+  const snapshots: StoredSnapshot[] = [];
+  for (const id of ids) snapshots.push(await loadSnapshot(repository, id, signal));
   const indexed = { repository, index: await loadIndex(repository, signal) };
   const pool = new WorkerPool(repository);
   const points = snapshots.map((snapshot) => ({ snapshot, indexed, pool }));

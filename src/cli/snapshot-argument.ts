@@ -2,9 +2,10 @@
 import { selectPoint, type PointRequest } from '../operations/restore/select-point.ts';
 import type { IndexedRepository } from '../repository/blob-reader.ts';
 import { loadIndex } from '../repository/load-index.ts';
-import { loadSnapshots, type StoredSnapshot } from '../repository/snapshot.ts';
-import { provenTrees } from './proofs.ts';
+import type { StoredSnapshot } from '../repository/snapshot.ts';
 import type { CommandContext, OpenedRepository } from './context.ts';
+import { isProvenFor } from './proofs.ts';
+import { readableSnapshots } from './readable-snapshots.ts';
 
 /** Help for every argument that names a snapshot. */
 export const snapshotWords = 'latest, latest-proven, before:<time>, or the first digits of an id';
@@ -18,10 +19,10 @@ export interface ReadableSnapshot {
 export async function openSnapshot(
   { repository }: OpenedRepository,
   request: PointRequest,
-  { signal }: Pick<CommandContext, 'signal'>,
+  context: Pick<CommandContext, 'signal' | 'progress'>,
 ): Promise<ReadableSnapshot> {
-  const snapshots = await loadSnapshots(repository, signal);
-  const proven = request.from === 'latest-proven' ? await provenTrees(repository, signal) : new Set<string>();
-  const snapshot = selectPoint(snapshots, request, (tree) => proven.has(tree));
+  const { signal } = context;
+  const snapshots = await readableSnapshots(repository, context);
+  const snapshot = selectPoint(snapshots, request, await isProvenFor([request.from], repository, signal));
   return { snapshot, indexed: { repository, index: await loadIndex(repository, signal) } };
 }

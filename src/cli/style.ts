@@ -54,11 +54,6 @@ const marks: Readonly<Record<FindingOutcome, { readonly paint: Paint; readonly w
   inconclusive: { paint: 'yellow', word: 'unknown' },
 };
 
-export function outcomeWord(outcome: FindingOutcome, style: Style): string {
-  const { paint, word } = marks[outcome];
-  return style.paint(paint, word);
-}
-
 /** `ok       connection      PostgreSQL 15.18 at …` with the hint below it where something is wrong. */
 export function findingLines(findings: readonly Finding[], style: Style): string[] {
   const aspectWidth = Math.min(aspectColumnsMax, Math.max(0, ...findings.map(({ aspect }) => aspect.length)));

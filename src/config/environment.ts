@@ -1,5 +1,6 @@
 // The one place that reads the process: variables, folders. All else receives this snapshot.
 import { homedir } from 'node:os';
+import { delimiter } from 'node:path';
 
 export interface Environment {
   readonly variables: Readonly<Record<string, string | undefined>>;
@@ -9,6 +10,11 @@ export interface Environment {
 
 export function readEnvironment(): Environment {
   return { variables: { ...process.env }, workingFolder: process.cwd(), homeFolder: homedir() };
+}
+
+/** Folders of the PATH. */
+export function programFolders(environment: Environment): string[] {
+  return (variable(environment, 'PATH') ?? '').split(delimiter).filter((folder) => folder !== '');
 }
 
 /** A variable's value; one that is set to nothing counts as not set, as compose files often leave them. */

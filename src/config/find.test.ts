@@ -1,7 +1,8 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { chown, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { temporaryFolder, type TemporaryFolder } from '../../test/support/temporary-folder.ts';
+import { isRoot, nobody } from '../../test/support/unprivileged.ts';
 import { findConfiguration } from './find.ts';
 
 let folder: TemporaryFolder;
@@ -24,6 +25,16 @@ test('looks in folders above inside a git repository only', async () => {
   expect(await findConfiguration({ named: undefined, workingFolder: inner })).toBeUndefined();
   await mkdir(join(folder.path, '.git'));
   expect(await findConfiguration({ named: undefined, workingFolder: inner })).toBe(above);
+});
+
+test.skipIf(!isRoot)('refuses a file above that belongs to another user, unless the folder does too', async () => {
+  await mkdir(join(folder.path, '.git'));
+  await chown(above, nobody, nobody);
+  const options = { named: undefined, workingFolder: inner };
+  await expect(findConfiguration(options)).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+  expect(await findConfiguration({ ...options, named: above })).toBe(above);
+  await chown(inner, nobody, nobody);
+  expect(await findConfiguration(options)).toBe(above);
 });
 
 test('does not look beyond the root of the git repository', async () => {

@@ -1,5 +1,5 @@
 // Where lifeboat.yaml is: named, here, or in a folder above within the same git repository.
-import { access, constants } from 'node:fs/promises';
+import { access, constants, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { AppError, errnoOf } from '../base/errors.ts';
 
@@ -24,9 +24,21 @@ export async function findConfiguration(options: {
   }
   for (const folder of await foldersToSearch(workingFolder)) {
     const path = join(folder, fileName);
-    if (await isThere(path)) return path;
+    if (!(await isThere(path))) continue;
+    if (folder !== resolve(workingFolder)) await refuseForeign(path, workingFolder);
+    return path;
   }
   return undefined;
+}
+
+/** Anybody may make a git repository in /tmp: a file above must belong to us, to root, or to whose folder we are in. */
+async function refuseForeign(path: string, workingFolder: string): Promise<void> {
+  const trusted = [process.geteuid?.(), 0, (await stat(workingFolder)).uid];
+  const { uid } = await stat(path);
+  if (process.geteuid === undefined || trusted.includes(uid)) return;
+  throw new AppError('CONFIG_INVALID', `${path} belongs to another user (${uid})`, {
+    hint: `Name it with --config ${path} if you trust it, or write one here with 'lifeboat init'.`,
+  });
 }
 
 async function foldersToSearch(workingFolder: string): Promise<string[]> {

@@ -1,9 +1,10 @@
-// From a component's settings (a URL, or host, port and user) to what the sources of servers take.
+// From a component's settings (a URL, or host, port and user) to what the sources of servers take. `unescape` takes a
+// percent sign that encodes nothing for itself, where `decodeURIComponent` would throw.
 import { tmpdir } from 'node:os';
-import { delimiter } from 'node:path';
+import { unescape } from 'node:querystring';
 import { AppError } from '../base/errors.ts';
 import type { Component } from '../model/component.ts';
-import { variable, type Environment } from './environment.ts';
+import { programFolders, variable, type Environment } from './environment.ts';
 
 type PostgresComponent = Extract<Component, { type: 'postgres' }>;
 type RedisComponent = Extract<Component, { type: 'redis' }>;
@@ -12,21 +13,24 @@ const lockWaitMaxMs = 30_000;
 
 export function postgresOptions(component: PostgresComponent, environment: Environment) {
   const url = serverUrl(component);
-  const database = url === undefined ? '' : decodeURIComponent(url.pathname.slice(1));
+  const database = url === undefined ? '' : unescape(url.pathname.slice(1));
   return {
     ...addressOf(component, url),
     user: textOf(url?.username) ?? component.user ?? 'postgres',
     ssl: sslOf(component, url, environment),
     databases: component.databases ?? (database === '' ? [] : [database]),
     lockWaitMaxMs,
-    programFolders: (variable(environment, 'PATH') ?? '').split(delimiter).filter((folder) => folder !== ''),
+    programFolders: programFolders(environment),
     sandboxFolder: tmpdir(),
   };
 }
 
 export function redisAddress(component: RedisComponent) {
   const url = serverUrl(component);
-  if (url?.protocol === 'unix:') return { host: '', port: 0, socketPath: url.pathname, password: component.password };
+  if (url?.protocol === 'unix:') {
+    const { username, password } = component;
+    return { host: '', port: 0, socketPath: unescape(url.pathname), username, password };
+  }
   const tls = url?.protocol === 'rediss:' ? {} : undefined;
   return { ...addressOf(component, url), username: textOf(url?.username) ?? component.username, tls };
 }
@@ -45,7 +49,7 @@ function addressOf(component: PostgresComponent | RedisComponent, url: URL | und
 }
 
 function textOf(part: string | undefined): string | undefined {
-  return part === undefined || part === '' ? undefined : decodeURIComponent(part);
+  return part === undefined || part === '' ? undefined : unescape(part);
 }
 
 function sslOf({ name, sslmode }: PostgresComponent, url: URL | undefined, environment: Environment) {

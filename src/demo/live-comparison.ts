@@ -6,6 +6,8 @@ import { openPoint } from '../cli/recovery-point.ts';
 import { compareFingerprints, type Fingerprint } from '../model/fingerprint.ts';
 import type { Component } from '../model/component.ts';
 import { recoveryReader } from '../operations/restore/recovery-reader.ts';
+import { selectPoint } from '../operations/restore/select-point.ts';
+import { loadSnapshots } from '../repository/snapshot.ts';
 import type { Source } from '../sources/source.ts';
 
 export interface LiveComparison {
@@ -33,7 +35,9 @@ async function storedFingerprint(component: string, context: CommandContext): Pr
   const [settings] = await context.chosenRepositories();
   if (settings === undefined) throw new AppError('CONFIG_MISSING', 'no repository', { hint: 'Name one.' });
   await using opened = await context.openRepository(settings, 'read');
-  await using point = await openPoint(opened.repository, { component, from: 'latest' }, context.signal);
+  const snapshots = await loadSnapshots(opened.repository, context.signal);
+  const { id } = selectPoint(snapshots, { component, from: 'latest' }, () => false);
+  await using point = await openPoint(opened.repository, id, context.signal);
   return await recoveryReader(point).fingerprint(context.signal);
 }
 

@@ -24,8 +24,6 @@ const objectivesSchema = z
   .transform(({ rpo, rto, availability }) => ({ rpoMs: rpo, rtoMs: rto, availabilityPercent: availability }))
   .describe('what its users were promised');
 
-export type Objectives = z.output<typeof objectivesSchema>;
-
 const commonFields = {
   tier: z.enum(['P0', 'P1', 'P2', 'P3']).default('P1').describe('P0 is recovered first, P3 last'),
   objectives: objectivesSchema.optional(),
@@ -44,7 +42,10 @@ const filesSchema = z
   .strictObject({
     type: z.literal('files').describe('folders and files of this machine'),
     paths: z.array(z.string().min(1)).min(1).describe('folders and files to back up'),
-    excludes: z.array(z.string().min(1)).default([]).describe('patterns of what to leave out, as in .gitignore'),
+    excludes: z
+      .array(z.string().min(1))
+      .default([])
+      .describe('patterns of what to leave out, as for restic: `*.tmp`, `/srv/cache`, `logs/**`, `!keep.tmp`'),
     oneFileSystem: z.boolean().default(false).describe('do not enter other file systems'),
     excludeLargerThan: byteSizeSchema.optional().describe('leave out files larger than this'),
     excludeCaches: z.boolean().default(false).describe('leave out folders with a CACHEDIR.TAG file'),
@@ -102,9 +103,9 @@ const configSchema = z
     gitFolder: z.string().min(1).optional().describe('working folder of a git repository whose revision is recorded'),
     ...commonFields,
   })
-  .refine(({ files, compose, gitFolder }) => files.length + compose.length > 0 || gitFolder !== undefined, {
+  .refine(({ files, compose }) => files.length + compose.length > 0, {
     path: ['files'],
-    message: 'expected at least one of files, compose and gitFolder',
+    message: 'expected at least one file in files or compose',
   });
 
 export const componentSchema = z

@@ -33,11 +33,18 @@ export type ValueRange = {
   readonly equals?: number | string | undefined;
 };
 
-/** Whether a value a check found lies in its range; without a range, any value but nothing, 0 and false does. */
-export function isInRange(value: unknown, range: ValueRange): boolean {
-  if (range.equals !== undefined) return String(value) === String(range.equals);
-  const number = Number(value);
-  if (range.min === undefined && range.max === undefined)
-    return value !== null && value !== undefined && value !== false && number !== 0;
-  return !Number.isNaN(number) && number >= (range.min ?? -Infinity) && number <= (range.max ?? Infinity);
+/**
+ * Whether a value a check found lies in its range; without a range, any value but nothing, 0 and false does. A database
+ * answers numbers as text with all their digits: `100.00` equals 100. Nothing and an empty text are no 0.
+ */
+export function isInRange(value: unknown, { min, max, equals }: ValueRange): boolean {
+  const number = isNothing(value) ? Number.NaN : Number(value);
+  if (equals !== undefined)
+    return String(value) === String(equals) || (typeof equals === 'number' && number === equals);
+  if (min !== undefined || max !== undefined) return number >= (min ?? -Infinity) && number <= (max ?? Infinity);
+  return !isNothing(value) && value !== false && number !== 0;
+}
+
+function isNothing(value: unknown): boolean {
+  return value === undefined || value === null || value === '';
 }

@@ -1,4 +1,4 @@
-// The dated outcome of really restoring a recovery point and comparing it. Proofs expire.
+// The dated outcome of really restoring a recovery point and comparing it.
 import { z } from 'zod';
 
 export const proofOutcomeSchema = z.enum(['passed', 'failed', 'inconclusive']);
@@ -51,12 +51,4 @@ export function newestProofs(proofs: readonly Proof[]): Map<string, Proof> {
     if (known === undefined || Date.parse(known.time) <= Date.parse(proof.time)) newest.set(proof.tree, proof);
   }
   return newest;
-}
-
-/** A recovery point counts as proven while its newest proof passed and is not older than `validForMs`. */
-export function isProven(
-  proof: Proof | undefined,
-  now: { readonly nowMs: number; readonly validForMs: number },
-): boolean {
-  return proof?.outcome === 'passed' && now.nowMs - Date.parse(proof.time) <= now.validForMs;
 }

@@ -10,7 +10,7 @@ test('turns sizes and rates into bytes', () => {
   });
 });
 
-test.each(['/srv/backups', './backups', '~/backups', 's3://bucket', 's3://my.bucket-1/a/b'])(
+test.each(['/srv/backups', './backups', 'file:///srv/backups', '~/backups', 's3://bucket', 's3://my.bucket-1/a/b'])(
   'accepts %s',
   (location) => {
     expect(repositorySchema.safeParse({ location }).success).toBe(true);

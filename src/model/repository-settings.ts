@@ -4,10 +4,14 @@ import { byteRateSchema, byteSizeSchema, secretSchema } from './scalar-schemas.t
 
 const locationForm = 'a folder, or s3://bucket/prefix';
 
-/** Whether the text names a place that some driver knows: a path, or `s3://` with a bucket. */
+/** Whether the text names a place that some driver knows: a path, also as `file:///`, or `s3://` with a bucket. */
 function isLocation(text: string): boolean {
   const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(text)?.[1];
-  return scheme === undefined || /^s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?:\/.*)?$/.test(text);
+  return (
+    scheme === undefined ||
+    text.startsWith('file:///') ||
+    /^s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?:\/.*)?$/.test(text)
+  );
 }
 
 const s3Schema = z
@@ -34,8 +38,6 @@ const s3Schema = z
     message: 'expected accessKeyId and secretAccessKey together',
   })
   .describe('settings of an S3 store');
-
-export type S3Settings = z.output<typeof s3Schema>;
 
 const megabyte = 2 ** 20;
 

@@ -10,7 +10,7 @@ import { hashOf, type BlobId } from './ids.ts';
 import type { BlobType } from './pack-header.ts';
 import { PackWriter, type PackWriterOptions } from './pack-writer.ts';
 import type { Repository } from './repository.ts';
-import { fillArea, oversizeSlab, SlabPool, type Slab } from './slab-pool.ts';
+import { fillArea, noSlab, oversizeSlab, SlabPool, type Slab } from './slab-pool.ts';
 import type { Workers } from './worker-pool.ts';
 import type { Chunk, ScanFile, ScannedFile, SealedRun } from './worker-protocol.ts';
 
@@ -109,16 +109,16 @@ export class BlobWriter implements AsyncDisposable {
     let sizeBytes = 0;
     let slab = await this.#takeSlab();
     let filled = 0;
+    /** Hands the slab on, and takes another unless it was the last. */
     const scan = async (isLast: boolean): Promise<void> => {
       const { pool, chunker } = this.#options;
-      const chunks = await this.#orGiveBack(
-        slab,
-        pool.run('scanBytes', { slab: slab.memory, lengthBytes: filled, isLast, chunker }),
-      );
+      const chunks = await pool.run('scanBytes', { slab: slab.memory, lengthBytes: filled, isLast, chunker });
       content.push(...chunks.map(({ id }) => id));
       const consumed = chunks.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0);
       const rest = fillArea(slab.memory).slice(consumed, filled);
-      this.#sealLater(slab, chunks);
+      const full = slab;
+      slab = noSlab;
+      this.#sealLater(full, chunks);
       if (isLast) return;
       slab = await this.#takeSlab();
       fillArea(slab.memory).set(rest);
@@ -138,11 +138,10 @@ export class BlobWriter implements AsyncDisposable {
           if (filled === slabBytes) await scan(false);
         }
       }
-    } catch (error) {
+      await scan(true);
+    } finally {
       slab[Symbol.dispose]();
-      throw error;
     }
-    await scan(true);
     return { content, sizeBytes, isChanged: false };
   }
 
@@ -179,6 +178,7 @@ export class BlobWriter implements AsyncDisposable {
   /** After a failure: stops what is under way and waits for it, so that the lock can be let go. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#failure ??= new Error('the writer was closed');
+    for (const { reject } of this.#batch) reject(this.#failure);
     while (this.#underway.size > 0) await Promise.allSettled(this.#underway);
     await this.#packs[Symbol.asyncDispose]();
   }
@@ -214,18 +214,22 @@ export class BlobWriter implements AsyncDisposable {
     const batch = this.#batch;
     this.#batch = [];
     this.#batchBytes = 0;
-    const slab = await this.#takeSlab();
+    let slab: Slab;
+    try {
+      slab = await this.#takeSlab();
+    } catch (error) {
+      for (const { reject } of batch) reject(error);
+      throw error;
+    }
     this.#track(this.#scanBatch(slab, batch));
   }
 
   async #scanBatch(slab: Slab, batch: readonly PendingFile[]): Promise<void> {
     let scanned: readonly ScannedFile[];
     try {
-      scanned = await this.#options.pool.run('scanFiles', {
-        slab: slab.memory,
-
-        files: batch.map(({ file }) => file),
-      });
+      const files = batch.map(({ file }) => file);
+      const { pool } = this.#options;
+      scanned = await this.#orGiveBack(slab, pool.run('scanFiles', { slab: slab.memory, files }));
     } catch (error) {
       for (const { reject } of batch) reject(error);
       throw error;

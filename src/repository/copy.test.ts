@@ -52,6 +52,12 @@ test('copies restore to the same files under other keys, and name their original
   expect((await verify()).findings).toEqual([]);
 });
 
+test('a damaged snapshot of the target does not keep others from coming', async () => {
+  await target.store.put(`snapshots/${'0'.repeat(64)}`, [Buffer.from('rubbish')]);
+  const { snapshots } = await copy();
+  expect(snapshots.map(({ from }) => from)).toEqual([first.id, second.id]);
+});
+
 test('what zstd made of a blob is not made again', async () => {
   await copy();
   const [from, to] = [await source.indexed(), await target.indexed()];

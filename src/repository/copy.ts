@@ -60,7 +60,8 @@ export async function copySnapshots(source: Repository, target: Repository, opti
   const signal = AbortSignal.any([options.signal, sourceLock.signal, targetLock.signal]);
   const wanted: StoredSnapshot[] = [];
   for (const id of new Set(options.snapshots)) wanted.push(await loadSnapshot(source, id, signal));
-  const known = await loadSnapshots(target, signal);
+  // Of a damaged one in the target nobody knows whose copy it is: at worst there is one more.
+  const known = await loadSnapshots(target, signal, () => undefined);
   await using pool = workersFor(source, options.pool);
   const run = new CopyRun({
     options,

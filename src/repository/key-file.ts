@@ -1,7 +1,8 @@
 // Key files: the master key wrapped under a password by scrypt. Plain JSON; facts in docs/decisions/restic-format.md.
 import { randomBytes, scrypt } from 'node:crypto';
-import { hostname, userInfo } from 'node:os';
+import { hostname } from 'node:os';
 import { z } from 'zod';
+import { currentUser } from '../base/current-user.ts';
 import { open, seal, SealBroken, type KeyTriple } from './seal.ts';
 
 /** scrypt cost: memory is 128·r·N bytes. */
@@ -94,7 +95,7 @@ export async function wrapMasterKey(
   });
   const file: KeyFile = {
     created: options.created,
-    username: userInfo().username,
+    username: currentUser().username,
     hostname: hostname(),
     kdf: 'scrypt',
     N,

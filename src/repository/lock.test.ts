@@ -1,10 +1,10 @@
 import { hostname } from 'node:os';
-import { beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { namesIn, sampleRepository, type SampleRepository } from '../../test/support/sample-repository.ts';
 import { noSignal } from '../../test/support/repository.ts';
 import { faultyStore } from '../storage/faulty.ts';
 import type { Store } from '../storage/store.ts';
-import { acquireLock, readLocks, unlock, type Lock } from './lock.ts';
+import { acquireLock, readLocks, refreshIntervalMs, unlock, type Lock } from './lock.ts';
 import type { LockSettings, Repository } from './repository.ts';
 
 let sample: SampleRepository;
@@ -115,6 +115,68 @@ test('the signal by which restic asks whether an owner lives does not end it', a
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   expect(process.listenerCount('SIGHUP')).toBe(before);
+});
+
+test('the age of a lock counts from the time in its file, however long the writing took', async () => {
+  const slow: Store = {
+    ...sample.store,
+    async put(name, parts, options) {
+      await sample.store.put(name, parts, options);
+      nowMs += 10 * 60_000;
+    },
+  };
+  await using lock = await take(false, repositoryOn(slow));
+  lock.checkTime();
+  nowMs += 20 * 60_000;
+  expect(() => lock.checkTime()).toThrow(expect.objectContaining({ code: 'LOCK_LOST' }));
+});
+
+describe('a lock that is held for long', () => {
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  test('is written anew with the time of now, and the old file goes', async () => {
+    await using lock = await take(false);
+    const [before] = await readLocks(sample.repository, noSignal);
+    nowMs += refreshIntervalMs;
+    vi.advanceTimersByTime(refreshIntervalMs);
+    await lock.check();
+    const after = await readLocks(sample.repository, noSignal);
+    expect(after).toHaveLength(1);
+    expect(after[0]?.id).not.toBe(before?.id);
+    expect(Date.parse(after[0]?.time ?? '')).toBe(nowMs);
+  });
+
+  test('is lost once somebody removed its file', async () => {
+    await using lock = await take(false);
+    await unlock(sample.repository, { removeAll: true, signal: noSignal });
+    vi.advanceTimersByTime(refreshIntervalMs);
+    await expect(lock.check()).rejects.toMatchObject({ code: 'LOCK_LOST' });
+    expect(lock.signal.aborted).toBe(true);
+  });
+
+  test('goes when it is let go, also where an earlier file of it can not be removed', async () => {
+    const first = new Set<string>();
+    const store: Store = {
+      ...sample.store,
+      async remove(name, options) {
+        if (first.has(name)) throw new Error('refused');
+        await sample.store.remove(name, options);
+      },
+    };
+    {
+      await using lock = await take(false, repositoryOn(store));
+      for (const name of await namesIn(sample.store, 'locks/')) first.add(name);
+      vi.advanceTimersByTime(refreshIntervalMs);
+      await lock.check();
+      expect(await namesIn(sample.store, 'locks/')).toHaveLength(2);
+    }
+    expect(new Set(await namesIn(sample.store, 'locks/'))).toEqual(first);
+  });
 });
 
 test('a damaged lock file stops everybody until it is removed on request', async () => {

@@ -1,8 +1,9 @@
 // Locks as restic honours them: one small file per process. Non-exclusive ones for work that adds or reads, exclusive
 // ones for work that deletes. A lock that could not be refreshed in time stops its owner before others may ignore it.
-import { hostname, userInfo } from 'node:os';
+import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
+import { currentUser } from '../base/current-user.ts';
 import { AppError, errnoOf, isAppError, messageOf } from '../base/errors.ts';
 import { formatAge } from '../base/duration.ts';
 import { formatTime, parseTime } from './go-text.ts';
@@ -193,8 +194,9 @@ export async function acquireLock(repository: Repository, options: LockOptions):
 
 async function tryLock(repository: Repository, options: LockOptions): Promise<Lock> {
   await refuseConflicts(repository, undefined, options);
-  const id = await writeLock(repository, options.isExclusive, options.signal);
-  const lock = new HeldLock(repository, id, options);
+  const written = await writeLock(repository, options.isExclusive, options.signal);
+  const { id } = written;
+  const lock = new HeldLock(repository, written, options);
   try {
     await sleep(repository.lockSettings?.settleMs ?? settleDefaultMs, undefined, { signal: options.signal });
     await refuseConflicts(repository, id, options);
@@ -205,10 +207,17 @@ async function tryLock(repository: Repository, options: LockOptions): Promise<Lo
   }
 }
 
-async function writeLock(repository: Repository, exclusive: boolean, signal: AbortSignal): Promise<LockId> {
-  const { username, uid, gid } = userInfo();
+interface WrittenLock {
+  readonly id: LockId;
+  /** What the file says; others count its age from here, however long the writing took. */
+  readonly timeMs: number;
+}
+
+async function writeLock(repository: Repository, exclusive: boolean, signal: AbortSignal): Promise<WrittenLock> {
+  const { username, uid, gid } = currentUser();
   const owner = { ...(uid > 0 && { uid }), ...(gid > 0 && { gid }) };
-  const time = formatTime(BigInt(repository.clock.now()) * 1_000_000n);
+  const timeMs = repository.clock.now();
+  const time = formatTime(BigInt(timeMs) * 1_000_000n);
   const host = hostNameOf(repository);
   const json = JSON.stringify({ time, exclusive, hostname: host, username, pid: process.pid, ...owner });
   const { id, sealed } = sealJson(repository, { kind: 'locks', json });
@@ -222,7 +231,7 @@ async function writeLock(repository: Repository, exclusive: boolean, signal: Abo
     await repository.store.remove(name).catch(() => undefined);
     throw error;
   }
-  return id;
+  return { id, timeMs };
 }
 
 class HeldLock implements Lock {
@@ -236,11 +245,11 @@ class HeldLock implements Lock {
   #refreshedAtMs: number;
   #refreshing: Promise<void> = Promise.resolve();
 
-  constructor(repository: Repository, id: LockId, options: LockOptions) {
+  constructor(repository: Repository, written: WrittenLock, options: LockOptions) {
     this.#repository = repository;
-    this.#id = id;
+    this.#id = written.id;
     this.#isExclusive = options.isExclusive;
-    this.#refreshedAtMs = repository.clock.now();
+    this.#refreshedAtMs = written.timeMs;
     this.#timer = setInterval(() => {
       this.#refreshing = this.#refreshing.then(() => this.#refresh());
     }, refreshIntervalMs);
@@ -279,8 +288,9 @@ class HeldLock implements Lock {
     try {
       const old = this.#id;
       await this.#repository.store.stat(fileName('locks', old), { signal });
-      this.#id = await writeLock(this.#repository, this.#isExclusive, signal);
-      this.#refreshedAtMs = this.#repository.clock.now();
+      const written = await writeLock(this.#repository, this.#isExclusive, signal);
+      this.#id = written.id;
+      this.#refreshedAtMs = written.timeMs;
       this.#outdated.add(old);
       await this.#removeOutdated(signal);
     } catch (error) {
@@ -310,11 +320,18 @@ class HeldLock implements Lock {
     await this.#removeOutdated().catch(() => undefined);
   }
 
+  /** Tries all of them, also where one can't be removed. */
   async #removeOutdated(signal?: AbortSignal): Promise<void> {
+    const failures: unknown[] = [];
     for (const id of this.#outdated) {
-      await this.#repository.store.remove(fileName('locks', id), { signal });
-      letGo(id);
-      this.#outdated.delete(id);
+      try {
+        await this.#repository.store.remove(fileName('locks', id), { signal });
+        letGo(id);
+        this.#outdated.delete(id);
+      } catch (error) {
+        failures.push(error);
+      }
     }
+    if (failures.length > 0) throw failures[0];
   }
 }

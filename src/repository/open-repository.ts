@@ -15,6 +15,8 @@ import {
   type ScryptCost,
 } from './key-file.ts';
 import { configName, fileName, listFiles } from './layout.ts';
+import { acquireLock } from './lock.ts';
+import { removeFiles } from './remove-files.ts';
 import { damaged, isMissing, listIds, readFile, type LockSettings, type Repository } from './repository.ts';
 import type { KeyTriple } from './seal.ts';
 
@@ -159,24 +161,62 @@ export async function addPassword(
   return id;
 }
 
+export interface KeyRemovalOptions {
+  readonly signal: AbortSignal;
+  readonly lockWaitMs?: number | undefined;
+}
+
 /** Removes a password. The one in use and the last one can't be removed: nobody could open the repository again. */
-export async function removePassword(repository: Repository, id: KeyId, signal: AbortSignal): Promise<void> {
+export async function removePassword(repository: Repository, id: KeyId, options: KeyRemovalOptions): Promise<void> {
   if (id === repository.keyId) {
     throw new AppError('USAGE', `key ${id.slice(0, 8)} is the one in use`, {
       hint: 'Open the repository with another password to remove it.',
     });
   }
-  await repository.store.remove(fileName('keys', id), { signal });
+  await using removal = await keyRemoval(repository, options);
+  await removal.remove(id);
+}
+
+/**
+ * Two that each removed the other's key would leave none: one after the other, and only while the own key is there, which
+ * then stays.
+ */
+async function keyRemoval(
+  repository: Repository,
+  { signal: outer, lockWaitMs: waitMs = 0 }: KeyRemovalOptions,
+): Promise<AsyncDisposable & { remove(id: KeyId): Promise<void> }> {
+  const lock = await acquireLock(repository, { isExclusive: true, signal: outer, waitMs });
+  const signal = AbortSignal.any([outer, lock.signal]);
+  return {
+    async remove(id) {
+      await readFile(repository.store, { kind: 'keys', id: repository.keyId }, signal).catch((error: unknown) => {
+        throw isMissing(error) ? ownKeyGone(repository) : error;
+      });
+      await removeFiles(repository, { kind: 'keys', ids: [id] }, { lock, signal });
+    },
+    [Symbol.asyncDispose]: () => lock[Symbol.asyncDispose](),
+  };
+}
+
+function ownKeyGone({ keyId, store }: Repository): AppError {
+  return new AppError(
+    'PASSWORD_WRONG',
+    `key ${keyId.slice(0, 8)} of ${store.properties.location} was removed meanwhile`,
+    {
+      hint: 'Open the repository with a password that it still has.',
+    },
+  );
 }
 
 /** Writes a key file for the new password, checks that it opens, then removes the one in use. */
 export async function changePassword(
   repository: Repository,
-  options: { readonly password: string; readonly signal: AbortSignal; readonly scryptCost?: ScryptCost },
+  options: KeyRemovalOptions & { readonly password: string; readonly scryptCost?: ScryptCost },
 ): Promise<KeyId> {
+  await using removal = await keyRemoval(repository, options);
   const id = await addPassword(repository, options);
   const reopened = await openRepository(repository.store, options);
   if (!reopened.keys.encrypt.equals(repository.keys.encrypt)) throw new Error('the new password opens another key');
-  await repository.store.remove(fileName('keys', repository.keyId), { signal: options.signal });
+  await removal.remove(repository.keyId);
   return id;
 }

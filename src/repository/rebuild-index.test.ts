@@ -31,17 +31,33 @@ test('damaged index files are replaced', async () => {
   expect((await verify()).findings).toEqual([]);
 });
 
-test('a pack whose header is damaged is named and left out, the others come back', async () => {
-  await sample.save({ other: noise(500, 5000) });
+/** Another snapshot, in a pack whose header can't be read. */
+async function withDamagedHeader() {
+  const other = { other: noise(500, 5000) };
+  const otherSnapshot = await sample.save(other);
   const { index } = await sample.indexed();
   const pack = index.packs.at(-1) ?? '';
   const name = `data/${pack.slice(0, 2)}/${pack}`;
   const bytes = await sample.store.get(name);
   bytes[bytes.length - 1] = 0xff;
   await sample.store.put(name, [bytes]);
-  const { unreadable } = await rebuildIndex(sample.repository, { signal: noSignal });
-  expect(unreadable).toMatchObject([{ file: name }]);
-  expect((await sample.indexed()).index.packs).toHaveLength(index.packs.length - 1);
+  return { other, otherSnapshot, name, packs: index.packs.length };
+}
+
+test('a pack whose header is damaged is named, and stays listed as the old index has it', async () => {
+  const damaged = await withDamagedHeader();
+  const { takenOver, unreadable } = await rebuildIndex(sample.repository, { signal: noSignal });
+  expect({ takenOver, unreadable }).toMatchObject({ takenOver: [{ file: damaged.name }], unreadable: [] });
+  expect((await sample.indexed()).index.packs).toHaveLength(damaged.packs);
+  expect(await sample.restore(damaged.otherSnapshot)).toEqual(damaged.other);
+});
+
+test('a pack whose header is damaged is named and left out where no index tells what is in it', async () => {
+  const damaged = await withDamagedHeader();
+  for (const name of await namesIn(sample.store, 'index/')) await sample.store.remove(name);
+  const { takenOver, unreadable } = await rebuildIndex(sample.repository, { signal: noSignal });
+  expect({ takenOver, unreadable }).toMatchObject({ takenOver: [], unreadable: [{ file: damaged.name }] });
+  expect((await sample.indexed()).index.packs).toHaveLength(damaged.packs - 1);
 });
 
 test('a store that fails in between leaves the old index files where they are', async () => {

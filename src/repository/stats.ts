@@ -1,8 +1,8 @@
 // How much snapshots hold: to be restored, by distinct contents, and as stored.
+import { plainBytesOf } from './blob-codec.ts';
 import { blobMissing, readTree, type IndexedRepository } from './blob-reader.ts';
 import { hashOf, type BlobId, type SnapshotId } from './ids.ts';
 import { RecordSet } from './record-set.ts';
-import { sealOverheadBytes } from './seal.ts';
 import type { StoredSnapshot } from './snapshot.ts';
 
 export interface TreeTotals {
@@ -98,8 +98,7 @@ class Census {
   }
 
   #plainBytes(record: number): number {
-    const { plainLengthBytes, lengthBytes } = this.#indexed.index.at(record);
-    return plainLengthBytes === 0 ? lengthBytes - sealOverheadBytes : plainLengthBytes;
+    return plainBytesOf(this.#indexed.index.at(record));
   }
 
   #addContent(content: readonly BlobId[]): number {

@@ -1,8 +1,7 @@
 // Verification of what snapshots reach: every tree once, every node by the rules that restores rely on.
 import { compareNames } from '../base/byte-name.ts';
+import { plainBytesOf } from './blob-codec.ts';
 import type { IndexedRepository } from './blob-reader.ts';
-import type { BlobIndex } from './blob-index.ts';
-import { sealOverheadBytes } from './seal.ts';
 import { RecordSet } from './record-set.ts';
 import type { StoredSnapshot } from './snapshot.ts';
 import { sweepTrees, type SweptTree } from './sweep-trees.ts';
@@ -67,7 +66,7 @@ function verifyNode(node: TreeNode, { path, indexed: { index }, seen, findings }
     const record = index.recordOf('data', id);
     if (record >= 0) {
       seen.add(record);
-      sizeBytes += plainBytesOf(index, record);
+      sizeBytes += plainBytesOf(index.at(record));
     } else {
       const what = /^0+$/.test(id) ? 'an id of zeros' : `blob ${id}, which is in no index`;
       findings.error(path, `the file needs ${what}`);
@@ -77,9 +76,4 @@ function verifyNode(node: TreeNode, { path, indexed: { index }, seen, findings }
   // The content is what comes back; a wrong size misleads only what is shown beforehand.
   if (!Number.isNaN(sizeBytes) && sizeBytes !== node.sizeBytes)
     findings.note(path, `the file says it has ${node.sizeBytes} bytes, its blobs have ${sizeBytes}`);
-}
-
-function plainBytesOf(index: BlobIndex, record: number): number {
-  const { plainLengthBytes, lengthBytes } = index.at(record);
-  return plainLengthBytes === 0 ? lengthBytes - sealOverheadBytes : plainLengthBytes;
 }

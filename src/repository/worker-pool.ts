@@ -90,7 +90,14 @@ export class WorkerPool implements AsyncDisposable {
     this.#failure ??= new Error('the worker threads were stopped');
     const failure = this.#failure;
     for (const { waiting } of this.#threads) for (const { reject } of waiting.values()) reject(failure);
-    await Promise.all(this.#threads.map(({ worker }) => worker.removeAllListeners().terminate()));
+    // What a thread still says while it ends concerns nobody, but an error that nobody hears would end the process.
+    const ending = this.#threads.map(({ worker }) =>
+      worker
+        .removeAllListeners()
+        .on('error', () => undefined)
+        .terminate(),
+    );
+    await Promise.all(ending);
   }
 }
 

@@ -126,6 +126,8 @@ describe('restoring', () => {
     expect(summary).toMatchObject({ message_type: 'summary', proofs: [{ outcome: 'passed', snapshot: first }] });
     const lines = jsonLines(await succeed('restore', 'latest-proven', '--to', './p', '--dry-run', '--json'));
     expect(lines.at(-1)).toMatchObject({ snapshot: { id: first } });
+    const { before } = await documentOf<{ before: { id: string } }>('diff', 'latest-proven', 'latest');
+    expect(before.id).toBe(first);
   });
 });
 

@@ -1,9 +1,13 @@
 // What the real program says when something is wrong: the exit codes that scripts rely on, facts with hints, no stacks.
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
 import { chmod, chown, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { acquireLock } from '../../src/repository/lock.ts';
-import { jsonLines, runLifeboat, type Ran } from '../support/lifeboat.ts';
+import { environmentIn, jsonLines, launcher, runLifeboat, type Ran } from '../support/lifeboat.ts';
 import { createRepository, noSignal, reopen } from '../support/repository.ts';
 import { isRoot, nobody } from '../support/unprivileged.ts';
 import { temporaryFolder, type TemporaryFolder } from '../support/temporary-folder.ts';
@@ -129,6 +133,65 @@ test('a damaged pack makes verify end with 20 and name the file', async () => {
   expect(ran.stdout).toContain(name.slice(-64));
   expect(ran.stdout).toContain('DAMAGED');
 });
+
+test.skipIf(!isRoot)('a proof that may not be recorded is told all the same, with 3', async () => {
+  await using own = await temporaryFolder();
+  await mkdir(join(own.path, 'data'));
+  await writeFile(join(own.path, 'data/file'), 'content');
+  await createRepository(own.path);
+  await runLifeboat(['backup', '--path', './data', ...repository], { folder: own.path });
+  await chmod(own.path, 0o755);
+  execFileSync('chmod', ['-R', 'a+rX', join(own.path, 'repository')]);
+  const ran = await runLifeboat(['prove', ...repository], { folder: own.path, userId: nobody });
+  expect(ran.stdout).toContain('passed  files, snapshot');
+  expect(ran.stdout).toContain('not recorded in the repository: could not write');
+  expect(ran.exitCode).toBe(3);
+});
+
+test('a damaged snapshot keeps nobody from the others, and is named', async () => {
+  await using own = await temporaryFolder();
+  const runThere = (...args: string[]): Promise<Ran> => runLifeboat([...args, ...repository], { folder: own.path });
+  await mkdir(join(own.path, 'data'));
+  await writeFile(join(own.path, 'data/file'), 'content');
+  await createRepository(own.path);
+  for (let turn = 0; turn < 2; turn += 1) await runThere('backup', '--path', './data');
+  const snapshots = join(own.path, 'repository/snapshots');
+  const [damaged = '', intact = ''] = await readdir(snapshots);
+  await rm(join(snapshots, damaged));
+  await writeFile(join(snapshots, damaged), 'rubbish');
+  for (const args of [['snapshots'], ['ls', 'latest'], ['ls', intact], ['find', 'file']]) {
+    const ran = await runThere(...args);
+    expect(ran).toMatchObject({ exitCode: 0 });
+    expect(ran.stderr).toContain(`snapshot ${damaged.slice(0, 8)} was left out`);
+  }
+  const dumped = await runThere('dump', intact, join(own.path, 'data/file'));
+  expect(dumped).toMatchObject({ exitCode: 0, stdout: 'content' });
+  const restored = await runThere('restore', 'latest', '--to', './restored');
+  expect(restored.exitCode).toBe(3);
+  expect(restored.stdout).toContain(`restored snapshot ${intact.slice(0, 8)}`);
+  expect(restored.stdout).toContain(`snapshot ${damaged.slice(0, 8)} of repository ./repository was left out`);
+  expect((await runThere('prove')).exitCode).toBe(3);
+  expect((await runThere('status')).exitCode).toBe(21);
+  expect((await runThere('repository', 'forget', '--keep-last', '1', '--yes')).exitCode).toBe(20);
+});
+
+test.each([['--help'], ['snapshots', ...repository], ['dump', 'latest', '/', ...repository]])(
+  'output that does not fit on its disk fails %s, without a stack',
+  async (...args) => {
+    await run(['backup', '--path', './data', ...repository]);
+    const full = openSync('/dev/full', 'w');
+    const child = spawn(process.execPath, [launcher, ...args], {
+      cwd: folder.path,
+      env: environmentIn(folder.path),
+      stdio: ['ignore', full, 'pipe'],
+    });
+    closeSync(full);
+    const [stderr, [exitCode]] = await Promise.all([text(child.stderr!), once(child, 'exit')]);
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain("error: the output can't be written: ENOSPC");
+    expect(stderr).not.toContain('    at ');
+  },
+);
 
 test('the version and the help say so with 0, a bare call with 2', async () => {
   expect(await run(['--version'])).toMatchObject({ exitCode: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) });

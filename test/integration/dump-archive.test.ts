@@ -129,6 +129,23 @@ describe('the archive of a folder', () => {
   });
 });
 
+test('files that are stored without compression come whole', async () => {
+  await using own = await temporaryFolder();
+  const data = join(own.path, 'data');
+  mkdirSync(data);
+  for (const name of ['one', 'two']) writeFileSync(join(data, name), name.repeat(1000));
+  const repository = await createRepository(own.path);
+  await backupFolder(repository, data, { compressionLevel: 0 });
+  const unpacked = join(own.path, 'unpacked');
+  mkdirSync(unpacked);
+  const ran = await runLifeboat(['dump', 'latest', data, '--repository', './repository'], { folder: own.path });
+  expect(ran).toMatchObject({ exitCode: 0, stderr: '' });
+  execFileSync('tar', ['-x', '-C', unpacked, '--strip-components', String(data.split('/').length - 1)], {
+    input: ran.stdout,
+  });
+  expect(readFileSync(join(unpacked, 'two'), 'utf8')).toBe('two'.repeat(1000));
+});
+
 test('dump prints a folder, or all of a snapshot, as an archive', async () => {
   for (const path of [join(source, 'deep'), `${join(source, 'deep')}/`, '/']) {
     const args = ['dump', 'latest', path, '--repository', './repository'];

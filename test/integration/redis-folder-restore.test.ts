@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { redisSource } from '../../src/sources/redis/redis-source.ts';
@@ -81,6 +81,17 @@ describeWith(['redis-server'], 'a restore of redis into a folder', () => {
     expect(decision.findings).toContainEqual(expect.objectContaining({ aspect: 'server stopped', outcome: 'failed' }));
     await expect(decision.execute(quiet, signal)).rejects.toMatchObject({ code: 'TARGET_UNSAFE' });
     expect(existsSync(join(folder.path, 'dump.rdb'))).toBe(false);
+  });
+
+  test('that cannot write its append-only form leaves nothing but the present files', async () => {
+    await using folder = await temporaryFolder();
+    mkdirSync(join(folder.path, 'appendonlydir'));
+    // The base file would have a longer name than any file may.
+    writeFileSync(join(folder.path, 'appendonlydir', `${'a'.repeat(246)}.manifest`), '');
+    await using point = await newerPoint();
+    const decision = await decide(point.source, point.reader, { to: folder.path });
+    await expect(decision.execute(quiet, signal)).rejects.toMatchObject({ code: 'ENAMETOOLONG' });
+    expect(readdirSync(folder.path)).toEqual(['appendonlydir']);
   });
 
   test('of a damaged dump leaves the present files untouched', async () => {

@@ -1,7 +1,7 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { connectRedis } from '../../src/sources/redis/connection.ts';
 import { startLocalServer } from '../../src/sources/redis/local-server.ts';
 import { describeWith } from '../support/tools.ts';
@@ -15,6 +15,13 @@ describeWith(['redis-server'], 'a local redis-server', () => {
     expect([isAlive(server.pid), existsSync(server.folder)]).toEqual([true, true]);
     await server[Symbol.asyncDispose]();
     expect([isAlive(server.pid), existsSync(server.folder)]).toEqual([false, false]);
+  });
+
+  test('is told no secret of ours', async () => {
+    vi.stubEnv('LIFEBOAT_PASSWORD', 'planted');
+    await using server = await startLocalServer({}, signal);
+    vi.unstubAllEnvs();
+    expect(readFileSync(`/proc/${server.pid}/environ`, 'utf8')).not.toContain('LIFEBOAT_PASSWORD');
   });
 
   test('listens on no network port', async () => {

@@ -5,7 +5,7 @@ import { describe } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import { connect } from '../../src/sources/postgres/connection.ts';
 import { startLocalServer, type LocalServer } from '../../src/sources/postgres/local-server.ts';
-import { defaultLockWaitMaxMs, type PostgresOptions } from '../../src/sources/postgres/options.ts';
+import type { PostgresOptions } from '../../src/sources/postgres/options.ts';
 import { findServers } from '../../src/sources/postgres/server-programs.ts';
 
 const never = new AbortController().signal;
@@ -33,7 +33,7 @@ export async function startPostgres(major: number, settings: readonly string[] =
     options: (changes = {}) => ({
       ...server.address,
       databases: [],
-      lockWaitMaxMs: defaultLockWaitMaxMs,
+      lockWaitMaxMs: 30_000,
       programFolders,
       clock: systemClock,
       ...changes,

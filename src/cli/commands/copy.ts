@@ -4,10 +4,11 @@ import { AppError } from '../../base/errors.ts';
 import { componentOf } from '../../operations/restore/select-point.ts';
 import { copySnapshots, type CopyResult } from '../../repository/copy.ts';
 import type { Repository } from '../../repository/repository.ts';
-import { loadSnapshots, resolveSnapshotId, type StoredSnapshot } from '../../repository/snapshot.ts';
+import { resolveSnapshotId, type StoredSnapshot } from '../../repository/snapshot.ts';
 import { defineCommand } from '../command.ts';
 import type { CommandContext } from '../context.ts';
 import { listArgument, textOption } from '../option.ts';
+import { readableSnapshots } from '../readable-snapshots.ts';
 import { bytes, elapsedWords, shortId } from '../style.ts';
 
 export interface CopyData extends CopyResult {
@@ -92,8 +93,9 @@ async function ends(context: CommandContext, { from, to, fromPasswordFile, toPas
   throw new AppError('USAGE', 'no repository to copy to is named', { hint: 'Name it with --to.' });
 }
 
-async function chosenIds(repository: Repository, { words, component }: Input, { signal }: CommandContext) {
-  const all = await loadSnapshots(repository, signal);
+async function chosenIds(repository: Repository, { words, component }: Input, context: CommandContext) {
+  const { signal } = context;
+  const all = await readableSnapshots(repository, context);
   const own = component === undefined ? all : all.filter((snapshot) => componentOf(snapshot) === component);
   if (words.length === 0) return own.map(({ id }) => id);
   const ids: StoredSnapshot['id'][] = [];

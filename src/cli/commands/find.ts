@@ -3,9 +3,9 @@ import { count } from '../../base/count.ts';
 import { componentOf } from '../../operations/restore/select-point.ts';
 import { findPaths } from '../../repository/find.ts';
 import { loadIndex } from '../../repository/load-index.ts';
-import { loadSnapshots } from '../../repository/snapshot.ts';
 import { defineCommand } from '../command.ts';
 import { listArgument, switchOption, textOption } from '../option.ts';
+import { readableSnapshots } from '../readable-snapshots.ts';
 import { openFirst } from '../repository-choice.ts';
 import { bytes, shortId, shortTime } from '../style.ts';
 
@@ -41,7 +41,7 @@ export const findCommand = defineCommand({
     const { signal } = context;
     await using opened = await openFirst(context, 'read');
     const { repository } = opened;
-    const all = await loadSnapshots(repository, signal);
+    const all = await readableSnapshots(repository, context);
     const chosen = all.filter((snapshot) => component === undefined || componentOf(snapshot) === component);
     const indexed = { repository, index: await loadIndex(repository, signal) };
     const snapshots: FindData['snapshots'][number][] = [];

@@ -17,8 +17,13 @@ import { snapshotWords } from '../snapshot-argument.ts';
 import { bytes, elapsedWords, shortId, wrap, type Paint, type Style } from '../style.ts';
 import { table } from '../table.ts';
 
+interface RecordedProof extends Proof {
+  /** Why it could not be recorded in the repository. */
+  readonly unrecorded?: string | undefined;
+}
+
 export interface ProveData {
-  readonly proofs: readonly Proof[];
+  readonly proofs: readonly RecordedProof[];
   /** Those that could not be looked at. */
   readonly unread: readonly UnreadRepository[];
 }
@@ -26,7 +31,7 @@ export interface ProveData {
 export const proveCommand = defineCommand({
   summary: 'Restore into a throw-away sandbox and compare, as proof that backups come back',
   details:
-    'Databases are restored into a temporary server of the matching version and compared by the fingerprint taken at backup time, files into a temporary folder and compared one by one. One row lost, changed or added fails the proof. The newest of all repositories is taken, or that of --repository; one that cannot be read is left out with a warning. Exit code 20: failed, 21: inconclusive, 3: a repository was left out.',
+    'Databases are restored into a temporary server of the matching version and compared by the fingerprint taken at backup time, files into a temporary folder and compared one by one. One row lost, changed or added fails the proof. The newest of all repositories is taken, or that of --repository; one that cannot be read is left out with a warning. Exit code 20: failed, 21: inconclusive, 3: a repository or a snapshot could not be read, or a proof could not be recorded.',
   examples: ['lifeboat prove', 'lifeboat prove database', 'lifeboat prove --from 46c536f7 --repository /srv/repo'],
   arguments: { component: optionalArgument('[component]', 'component of lifeboat.yaml; all if absent') },
   options: {
@@ -39,7 +44,7 @@ export const proveCommand = defineCommand({
   isLong: true,
   async run(context, input): Promise<ProveData> {
     await using search = new PointSearch(context, 'write');
-    const proofs: Proof[] = [];
+    const proofs: RecordedProof[] = [];
     for (const component of await componentsToProve(context, input)) {
       proofs.push(await proveOne(search, { ...input, component }, context));
     }
@@ -50,7 +55,7 @@ export const proveCommand = defineCommand({
   exitCode({ proofs, unread }) {
     if (proofs.some(({ outcome }) => outcome === 'failed')) return 20;
     if (proofs.some(({ outcome }) => outcome === 'inconclusive')) return 21;
-    return unread.length > 0 ? 3 : 0;
+    return unread.length > 0 || proofs.some(({ unrecorded }) => unrecorded !== undefined) ? 3 : 0;
   },
 });
 
@@ -76,13 +81,13 @@ async function proveOne(
     readonly workFolder: string | undefined;
   },
   context: CommandContext,
-): Promise<Proof> {
+): Promise<RecordedProof> {
   const { clock, programVersion, progress } = context;
   const { opened, snapshot } = await search.find({ from: wish.from ?? 'latest', component: wish.component });
   const { repository } = opened;
   await using lock = await sharedLock(repository, context);
   const signal = AbortSignal.any([context.signal, lock.signal]);
-  await using point = await openPoint(repository, { from: snapshot.id }, signal);
+  await using point = await openPoint(repository, snapshot.id, signal);
   const component: Component = (await configuredComponent(point.snapshot, context)) ?? componentLike(point.snapshot);
   const name = componentOf(point.snapshot) ?? component.name;
   progress.update({ work: `prove ${name}`, detail: `restoring snapshot ${shortId(point.snapshot.id)} into a sandbox` });
@@ -98,14 +103,13 @@ async function proveOne(
     },
     signal,
   );
-  await saveProof(repository, proof, signal);
-  return proof;
+  return { ...proof, unrecorded: await saveProof(repository, proof, signal) };
 }
 
 const paints: Readonly<Record<Proof['outcome'], Paint>> = { passed: 'green', failed: 'red', inconclusive: 'yellow' };
 const differencesShownMax = 20;
 
-function renderProof(proof: Proof, style: Style): string {
+function renderProof(proof: RecordedProof, style: Style): string {
   const { outcome, component, snapshot, message, sandbox, durationSeconds, restoredBytes, differences, checks } = proof;
   const lines = [
     `${style.paint(paints[outcome], outcome)}  ${component}, snapshot ${shortId(snapshot)}, in ${elapsedWords(durationSeconds * 1000)}`,
@@ -136,5 +140,7 @@ function renderProof(proof: Proof, style: Style): string {
     if (differences.length > differencesShownMax)
       lines.push(`and ${count(differences.length - differencesShownMax, 'more difference')}`);
   }
+  if (proof.unrecorded !== undefined)
+    lines.push(...wrap(`not recorded in the repository: ${proof.unrecorded}`, style.widthColumns));
   return lines.join('\n');
 }

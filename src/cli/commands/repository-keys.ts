@@ -83,7 +83,8 @@ const actions: Readonly<Record<string, Action>> = {
   },
   async change({ repository }, context, { newPasswordFile }) {
     const password = await newPassword(context, newPasswordFile);
-    const id = await changePassword(repository, { password, signal: context.signal });
+    const { signal, settings } = context;
+    const id = await changePassword(repository, { password, signal, lockWaitMs: settings.lockWaitMs });
     return { done: `changed the password: key ${shortId(id)} replaces ${shortId(repository.keyId)}`, keyId: id };
   },
   async remove({ repository }, context, { key, isConfirmed }) {
@@ -100,7 +101,8 @@ const actions: Readonly<Record<string, Action>> = {
       `remove key ${shortId(found.id)} of ${found.userName}@${found.hostName}`,
       isConfirmed,
     );
-    await removePassword(repository, found.id, context.signal);
+    const { signal, settings } = context;
+    await removePassword(repository, found.id, { signal, lockWaitMs: settings.lockWaitMs });
     return { done: `removed key ${shortId(found.id)}` };
   },
 };

@@ -22,15 +22,19 @@ export const repositoryRebuildIndexCommand = defineCommand({
         progress.update({ work: 'read packs', itemsDone: donePacks, itemsTotal: totalPacks, item: 'pack' }),
     });
   },
-  render({ packs, blobs, indexesWritten, indexesRemoved, unreadable }, style) {
+  render({ packs, blobs, indexesWritten, indexesRemoved, takenOver, unreadable }, style) {
     const lines = [
       `indexed ${count(blobs, 'blob')} in ${count(packs, 'pack')}: wrote ${count(indexesWritten, 'index file')}, removed ${indexesRemoved}`,
     ];
+    if (takenOver.length > 0) {
+      const words = `${count(takenOver.length, 'pack')} with a damaged header, of which the old index told what is in it:`;
+      lines.push(style.paint('yellow', words), ...takenOver.map(({ file, message }) => `  ${file}: ${message}`));
+    }
     if (unreadable.length > 0) {
       lines.push(style.paint('red', `${count(unreadable.length, 'pack')} can't be read and is not in the index:`));
       lines.push(...unreadable.map(({ file, message }) => `  ${file}: ${message}`));
     }
     return lines.join('\n');
   },
-  exitCode: ({ unreadable }) => (unreadable.length > 0 ? 20 : 0),
+  exitCode: ({ takenOver, unreadable }) => (takenOver.length + unreadable.length > 0 ? 20 : 0),
 });

@@ -106,8 +106,8 @@ async function openAll(found: readonly FoundPoint[], context: CommandContext, is
   for (const [{ repository }, own] of Map.groupBy(found, ({ opened }) => opened)) {
     const lock = stack.use(isDryRun ? noLock() : await sharedLock(repository, context));
     signals.push(lock.signal);
-    const requests = own.map(({ snapshot }) => ({ from: snapshot.id }));
-    const open = stack.use(await openPoints(repository, requests, AbortSignal.any(signals)));
+    const ids = own.map(({ snapshot }) => snapshot.id);
+    const open = stack.use(await openPoints(repository, ids, AbortSignal.any(signals)));
     for (const [at, point] of open.points.entries()) {
       const one = own[at];
       if (one !== undefined) points.set(one, point);

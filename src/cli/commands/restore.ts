@@ -71,7 +71,7 @@ export const restoreCommand = defineCommand({
     const { repository } = found.opened;
     await using lock = input.isDryRun ? noLock() : await sharedLock(repository, context);
     const signal = AbortSignal.any([context.signal, lock.signal]);
-    await using point = await openPoint(repository, { from: found.snapshot.id }, signal);
+    await using point = await openPoint(repository, found.snapshot.id, signal);
     const decision = await decide(point, { ...context, signal }, input);
     const data = dataOf(found, decision, search.unread);
     if (input.isDryRun) return { ...data, report: undefined, elapsedMs: context.clock.now() - startMs };

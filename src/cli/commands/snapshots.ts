@@ -3,10 +3,10 @@ import { count } from '../../base/count.ts';
 import { newestProofs, type Proof } from '../../model/proof.ts';
 import { verifiedTrees, type Verified } from '../../model/verification.ts';
 import type { StoredSnapshot } from '../../repository/snapshot.ts';
-import { loadSnapshots } from '../../repository/snapshot.ts';
 import { defineCommand } from '../command.ts';
 import { listOption, parsedOption, textOption } from '../option.ts';
 import { loadProofs } from '../proofs.ts';
+import { readableSnapshots } from '../readable-snapshots.ts';
 import { loadVerifications } from '../verifications.ts';
 import { componentOf } from '../../operations/restore/select-point.ts';
 import { summaryNumber } from '../snapshot-summary.ts';
@@ -59,7 +59,7 @@ export const snapshotsCommand = defineCommand({
     const repositories = [];
     for (const settings of await context.chosenRepositories()) {
       await using opened = await context.openRepository(settings, 'read');
-      const all = await loadSnapshots(opened.repository, context.signal);
+      const all = await readableSnapshots(opened.repository, context);
       const fitting = all.filter(
         (snapshot) =>
           (component === undefined || componentOf(snapshot) === component) &&

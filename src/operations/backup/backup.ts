@@ -1,13 +1,16 @@
 // One backup of one component into one repository: source session → trees and packs → index → snapshot.
-import { hostname, userInfo } from 'node:os';
+import { hostname } from 'node:os';
+import { currentUser } from '../../base/current-user.ts';
 import type { FileMetadata } from '../../base/file-type.ts';
 import { AppError, firstFailure, messageOf } from '../../base/errors.ts';
 import type { JsonObject } from '../../base/json.ts';
 import { syntheticMetadata } from '../../base/synthetic-metadata.ts';
 import { BlobWriter, type SavedFile } from '../../repository/blob-writer.ts';
 import type { IndexedRepository } from '../../repository/blob-reader.ts';
+import { chunkMaxBytes } from '../../repository/chunker.ts';
 import type { ChunkerName } from '../../repository/create-chunker.ts';
 import { formatTime } from '../../repository/go-text.ts';
+import type { BlobId } from '../../repository/ids.ts';
 import { loadIndex } from '../../repository/load-index.ts';
 import { fileName } from '../../repository/layout.ts';
 import { acquireLock, type Lock } from '../../repository/lock.ts';
@@ -282,7 +285,9 @@ class BackupRun {
     for (const [name, value] of files) {
       const bytes = Buffer.from(`${JSON.stringify(value, undefined, 2)}\n`);
       await builder.moveTo(`${ownFolder}/${name}`);
-      const content = [await writer.saveData(bytes)];
+      const content: BlobId[] = [];
+      for (let at = 0; at < bytes.length; at += chunkMaxBytes)
+        content.push(await writer.saveData(bytes.subarray(at, at + chunkMaxBytes)));
       builder.add(nodeOf(name, syntheticMetadata('file', startedNs), { content, sizeBytes: bytes.length }));
     }
     return { facts, fingerprintItems: fingerprint?.items.length ?? 0 };
@@ -297,7 +302,7 @@ class BackupRun {
     readonly storedBytes: number;
   }): Promise<StoredSnapshot> {
     const { indexed, options, source, signal, startedNs } = this.#parts;
-    const { username, uid, gid } = userInfo();
+    const { username, uid, gid } = currentUser();
     const { counts } = made.writer;
     const time = formatTime(startedNs);
     const files = this.#files.new + this.#files.changed + this.#files.unmodified;

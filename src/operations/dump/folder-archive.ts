@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import type { Writable } from 'node:stream';
 import { pack, type Header, type Pack } from 'tar-stream';
 import { asError } from '../../base/errors.ts';
+import { plainBytesOf } from '../../repository/blob-codec.ts';
 import type { IndexedRepository } from '../../repository/blob-reader.ts';
 import { toPosixMode } from '../../repository/file-mode.ts';
 import type { BlobId } from '../../repository/ids.ts';
@@ -10,6 +11,7 @@ import { readContent } from '../../repository/read-content.ts';
 import type { TreeNode } from '../../repository/tree.ts';
 import { walkTree } from '../../repository/walk.ts';
 import type { Workers } from '../../repository/worker-pool.ts';
+import { metadataOf } from '../node-metadata.ts';
 
 export interface ArchivedFolder {
   readonly tree: BlobId;
@@ -146,11 +148,15 @@ function headerOf(path: string, node: TreeNode, indexed: IndexedRepository): Ent
 
 /** Of its blobs: a size that a snapshot only claims would break the archive. */
 function sizeOf({ content = [] }: TreeNode, { index }: IndexedRepository): number {
-  return content.reduce((sum, id) => sum + (index.find('data', id)?.plainLengthBytes ?? 0), 0);
+  return content.reduce((sum, id) => {
+    const blob = index.find('data', id);
+    return sum + (blob === undefined ? 0 : plainBytesOf(blob)); // One that is missing fails when it is read.
+  }, 0);
 }
 
-function numbersOf({ uid, gid, mtime }: TreeNode): Pick<EntryHeader, 'uid' | 'gid' | 'mtime' | 'pax'> {
-  const seconds = Temporal.Instant.from(mtime).epochMilliseconds / 1000;
+function numbersOf(node: TreeNode): Pick<EntryHeader, 'uid' | 'gid' | 'mtime' | 'pax'> {
+  const { uid, gid, mtimeNs } = metadataOf(node);
+  const seconds = Number(mtimeNs / 1_000_000n) / 1000;
   const isPlainTime = seconds >= 0 && seconds < plainSecondsMax;
   const pax = {
     ...(uid > plainIdMax && { uid: String(uid) }),

@@ -82,6 +82,7 @@ function isOurInability(error: unknown): boolean {
     'STORE_FULL',
     'STORE_UNREACHABLE',
     'STORE_DENIED',
+    'STORE_FAILED',
     'INCONCLUSIVE',
     'TIMED_OUT',
     'REPOSITORY_LOCKED',

@@ -1,5 +1,6 @@
 // One recovery point as a source sees it: entries, contents, and what was noted beside them at backup time.
-import { AppError } from '../../base/errors.ts';
+import { z } from 'zod';
+import { AppError, messageOf } from '../../base/errors.ts';
 import type { JsonObject } from '../../base/json.ts';
 import { fingerprintSchema, type Fingerprint } from '../../model/fingerprint.ts';
 import type { IndexedRepository } from '../../repository/blob-reader.ts';
@@ -13,6 +14,8 @@ import { metadataOf } from '../node-metadata.ts';
 
 /** Our own files are small; one that is not is no file of ours. */
 const ownFileMaxBytes = 64 * 1024 * 1024;
+
+const factsSchema = z.record(z.string(), z.json()) as z.ZodType<JsonObject>;
 
 export interface PointParts {
   readonly indexed: IndexedRepository;
@@ -33,11 +36,24 @@ export function recoveryReader({ indexed, pool, snapshot }: PointParts): Recover
     yield* readContent(indexed, node.content ?? [], { pool, signal });
   }
 
-  async function readOwn(name: string, signal: AbortSignal): Promise<unknown> {
+  /** Undefined if there is none. Rejects with `REPOSITORY_DAMAGED` if it is not what `parse` takes. */
+  async function readOwn<Value>(
+    name: string,
+    parse: (json: unknown) => Value,
+    signal: AbortSignal,
+  ): Promise<Value | undefined> {
     const node = await findNode(indexed, tree, { path: `${ownFolder}/${name}`, signal });
     if (node?.type !== 'file' || node.sizeBytes > ownFileMaxBytes) return undefined;
     const parts = await Array.fromAsync(readContent(indexed, node.content ?? [], { pool, signal }));
-    return JSON.parse(Buffer.concat(parts).toString('utf8'));
+    try {
+      return parse(JSON.parse(Buffer.concat(parts).toString('utf8')));
+    } catch (error) {
+      const place = `${ownFolder}/${name} of snapshot ${snapshot.id.slice(0, 8)}`;
+      throw new AppError('REPOSITORY_DAMAGED', `${place} is malformed: ${messageOf(error)}`, {
+        hint: 'The program that wrote this snapshot wrote it wrongly; restore another snapshot.',
+        cause: error,
+      });
+    }
   }
 
   return {
@@ -49,12 +65,10 @@ export function recoveryReader({ indexed, pool, snapshot }: PointParts): Recover
       }
     },
     async facts(signal) {
-      const facts = await readOwn('facts.json', signal);
-      return typeof facts === 'object' && facts !== null ? (facts as JsonObject) : {};
+      return (await readOwn('facts.json', (json) => factsSchema.parse(json), signal)) ?? {};
     },
     async fingerprint(signal): Promise<Fingerprint | undefined> {
-      const fingerprint = await readOwn('fingerprint.json', signal);
-      return fingerprint === undefined ? undefined : fingerprintSchema.parse(fingerprint);
+      return readOwn('fingerprint.json', (json) => fingerprintSchema.parse(json), signal);
     },
   };
 }

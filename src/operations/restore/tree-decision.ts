@@ -88,7 +88,8 @@ export async function decideTreeRestore(
     damageFinding(unreadable),
     ...unfinished.map((earlier) => unfinishedFinding(earlier)),
   ];
-  const replaces = rest.existing > 0 ? `${rest.existing} existing files below ${target} where they differ` : undefined;
+  const replaces =
+    rest.existing > 0 ? `${count(rest.existing, 'existing file')} below ${target} where they differ` : undefined;
   return {
     request,
     target,

@@ -17,7 +17,6 @@ export interface ConfigFile {
 export interface ConfigPatterns {
   readonly files: readonly string[];
   readonly compose: readonly string[];
-  readonly env: readonly string[];
 }
 
 export interface FoundFiles {
@@ -33,7 +32,6 @@ export async function findConfigFiles(patterns: ConfigPatterns): Promise<FoundFi
   const found = new Map<string, ConfigFile>();
   const unmatched: string[] = [];
   const groups = [
-    [patterns.env, 'env'],
     [patterns.compose, 'compose'],
     [patterns.files, undefined],
   ] as const;

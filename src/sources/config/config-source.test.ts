@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { temporaryFolder, type TemporaryFolder } from '../../../test/support/temporary-folder.ts';
 import { describeWith } from '../../../test/support/tools.ts';
 import type { BackupSession } from '../source.ts';
@@ -180,6 +180,22 @@ test.each([
   ['/srv/git/shop.git', '/srv/git/shop.git'],
 ])('the remote %s is noted as %s', (remote, noted) => {
   expect(remoteWithoutCredentials(remote)).toBe(noted);
+});
+
+test('git is told where programs lie and where its settings are, and no secret of ours', async () => {
+  await using folder = await configFolder();
+  const said = join(folder.path, 'environment');
+  writeFileSync(join(folder.path, 'git'), `#!/bin/sh\nenv > ${said}\nexit 1\n`, { mode: 0o755 });
+  vi.stubEnv('LIFEBOAT_PASSWORD', planted);
+  const programFolders = [folder.path, '/usr/bin', '/bin'];
+  const source = configSource({ files: [join(folder.path, 'app/docker-compose.yml')], programFolders });
+  await using _ = await source.open(signal);
+  vi.unstubAllEnvs();
+  const names = readFileSync(said, 'utf8')
+    .split('\n')
+    .map((line) => line.split('=')[0]);
+  expect(names).toEqual(expect.arrayContaining(['PATH', 'HOME']));
+  expect(names).not.toContain('LIFEBOAT_PASSWORD');
 });
 
 describeWith(['git'], 'the git revision of configuration', () => {

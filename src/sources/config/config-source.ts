@@ -18,26 +18,25 @@ export interface ConfigSourceOptions {
   readonly files: readonly string[];
   /** Compose files of other names. */
   readonly compose?: readonly string[] | undefined;
-  /** Env files of other names. */
-  readonly env?: readonly string[] | undefined;
   /** A git working copy whose revision is noted, beside those that the files lie in. */
   readonly repositoryFolder?: string | undefined;
+  /** Where git is looked for: the PATH. */
+  readonly programFolders?: readonly string[] | undefined;
 }
 
 export function configSource(options: ConfigSourceOptions): Source {
-  const patterns = { files: options.files, compose: options.compose ?? [], env: options.env ?? [] };
-  if (patterns.files.length + patterns.compose.length + patterns.env.length === 0) {
+  const patterns = { files: options.files, compose: options.compose ?? [] };
+  if (patterns.files.length + patterns.compose.length === 0) {
     throw new AppError('CONFIG_INVALID', 'no configuration files are given', { hint: 'Name at least one file.' });
   }
-  const { repositoryFolder } = options;
   return {
     kind: 'config',
-    check: (signal) => checkConfig(() => findConfigFiles(patterns), repositoryFolder, signal),
+    check: (signal) => checkConfig(() => findConfigFiles(patterns), options, signal),
     async open(signal) {
       signal.throwIfAborted();
       const found = await findConfigFiles(patterns);
       if (found.files.length === 0) throw nothingFound(found);
-      return await openSession(found, repositoryFolder, signal);
+      return await openSession(found, options, signal);
     },
     restore: { kind: 'tree' },
   };
@@ -49,11 +48,7 @@ function nothingFound(found: FoundFiles): AppError {
   });
 }
 
-async function openSession(
-  found: FoundFiles,
-  repositoryFolder: string | undefined,
-  signal: AbortSignal,
-): Promise<BackupSession> {
+async function openSession(found: FoundFiles, git: GitPlace, signal: AbortSignal): Promise<BackupSession> {
   const problems: EntryProblem[] = found.unmatched.map((path) => ({ path, message: 'fits no file' }));
   const files: JsonObject[] = [];
   for (const file of found.files) {
@@ -62,7 +57,7 @@ async function openSession(
     files.push(facts);
     if (problem !== undefined) problems.push({ path: file.path, message: problem });
   }
-  const { revisions } = await gitRevisions(found.files, repositoryFolder, signal);
+  const { revisions } = await gitRevisions(found.files, git, signal);
   const paths = found.files.map(({ path }) => path);
   return {
     paths,
@@ -90,6 +85,8 @@ async function* walk(paths: readonly string[], problems: EntryProblem[], signal:
   signal.throwIfAborted();
 }
 
+type GitPlace = Pick<ConfigSourceOptions, 'repositoryFolder' | 'programFolders'>;
+
 interface Revisions {
   readonly revisions: readonly GitFacts[];
   readonly hasGit: boolean;
@@ -97,14 +94,14 @@ interface Revisions {
 
 async function gitRevisions(
   files: readonly ConfigFile[],
-  repositoryFolder: string | undefined,
+  { repositoryFolder, programFolders }: GitPlace,
   signal: AbortSignal,
 ): Promise<Revisions> {
   const folders = new Set(files.map(({ path }) => dirname(path)));
   if (repositoryFolder !== undefined) folders.add(repositoryFolder);
   const revisions = new Map<string, GitFacts>();
   for (const folder of folders) {
-    const state = await readGitRevision(folder, signal);
+    const state = await readGitRevision(folder, { programFolders, signal });
     if (state.kind === 'noGit') return { revisions: [], hasGit: false };
     if (state.kind === 'revision') revisions.set(state.facts.folder, state.facts);
   }
@@ -113,7 +110,7 @@ async function gitRevisions(
 
 async function* checkConfig(
   find: () => Promise<FoundFiles>,
-  repositoryFolder: string | undefined,
+  git: GitPlace,
   signal: AbortSignal,
 ): AsyncIterable<Finding> {
   let found: FoundFiles;
@@ -129,7 +126,7 @@ async function* checkConfig(
   yield await readableFinding(found.files);
   yield await permissionFinding(found.files);
   yield* composeFindings(found.files, signal);
-  yield gitFinding(await gitRevisions(found.files, repositoryFolder, signal));
+  yield gitFinding(await gitRevisions(found.files, git, signal));
 }
 
 function filesFinding({ files, unmatched }: FoundFiles): Finding {
@@ -194,7 +191,7 @@ async function* composeFindings(files: readonly ConfigFile[], signal: AbortSigna
     }
   }
   yield bad.length === 0
-    ? { aspect, outcome: 'passed', message: `${compose.length} compose files are valid` }
+    ? { aspect, outcome: 'passed', message: `all valid: ${count(compose.length, 'compose file')}` }
     : {
         aspect,
         outcome: 'warning',

@@ -1,8 +1,10 @@
 // Which revision a folder is at, if it lies in a git working copy.
 import { execFile } from 'node:child_process';
+import { homedir } from 'node:os';
 import { promisify } from 'node:util';
 import { AppError, errnoOf } from '../../base/errors.ts';
 import type { JsonObject } from '../../base/json.ts';
+import { programEnvironment } from '../program-environment.ts';
 
 export type GitState =
   | { readonly kind: 'revision'; readonly facts: GitFacts }
@@ -25,8 +27,14 @@ export interface GitFacts extends JsonObject {
 const answerBytesMax = 16 * 1024 * 1024;
 const answerMaxMs = 60_000;
 
-export async function readGitRevision(folder: string, signal: AbortSignal): Promise<GitState> {
-  const ask = (...parts: string[]) => askGit(folder, parts, signal);
+export interface GitOptions {
+  /** Where git is looked for: the PATH. */
+  readonly programFolders?: readonly string[] | undefined;
+  readonly signal: AbortSignal;
+}
+
+export async function readGitRevision(folder: string, options: GitOptions): Promise<GitState> {
+  const ask = (...parts: string[]) => askGit(folder, parts, options);
   try {
     const top = await ask('rev-parse', '--show-toplevel');
     if (top === undefined) return { kind: 'none' };
@@ -48,12 +56,18 @@ export async function readGitRevision(folder: string, signal: AbortSignal): Prom
 }
 
 /** Its answer, or undefined where git says no. Takes no locks and starts no monitor of the working copy's own choice. */
-async function askGit(folder: string, parts: readonly string[], signal: AbortSignal): Promise<string | undefined> {
+async function askGit(
+  folder: string,
+  parts: readonly string[],
+  { programFolders, signal }: GitOptions,
+): Promise<string | undefined> {
+  // Its settings in the home folder say which working copies of others it trusts.
+  const env = programEnvironment(programFolders, { HOME: homedir() });
   try {
     const { stdout } = await promisify(execFile)(
       'git',
       ['--no-optional-locks', '-c', 'core.fsmonitor=false', '-C', folder, ...parts],
-      { signal, maxBuffer: answerBytesMax, timeout: answerMaxMs },
+      { env, signal, maxBuffer: answerBytesMax, timeout: answerMaxMs },
     );
     return stdout.replace(/\n$/, '');
   } catch (error) {

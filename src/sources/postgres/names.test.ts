@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { databaseOf, dumpPath } from './entry-paths.ts';
 import { itemName } from './item-name.ts';
-import { nameStamp, nameWithEnding, restoreTarget } from './restore-target.ts';
+import { nameStamp, namesWithEnding, restoreTarget } from './restore-target.ts';
 import { connectionString } from './run-program.ts';
 import type { ServerAddress } from './server-address.ts';
 
@@ -54,9 +54,23 @@ test('a target is an address, a name on the original server, or the origin', () 
 });
 
 test('a long name is cut by whole characters so that its ending survives the limit of 63 bytes', () => {
-  const name = nameWithEnding('ü'.repeat(40), '_before_x');
-  expect(name).toBe(`${'ü'.repeat(27)}_before_x`);
+  expect(namesWithEnding(['ü'.repeat(40)], '_before_x')).toEqual([`${'ü'.repeat(27)}_before_x`]);
   expect(nameStamp(Date.UTC(2026, 10, 20, 18, 52, 0, 999))).toBe('20261120t185200');
+});
+
+test('names that are alike where they are cut stay different', () => {
+  const tenants = ['one', 'two', 'three'].map((tenant) => `customers_of_the_production_system_${tenant}`);
+  const ending = '_lifeboat_new_20261120t185200';
+  const names = namesWithEnding(tenants, ending);
+  expect(new Set(names).size).toBe(3);
+  for (const name of names) {
+    expect(Buffer.byteLength(name)).toBeLessThanOrEqual(63);
+    expect(name.endsWith(ending)).toBe(true);
+  }
+});
+
+test('a percent sign that encodes nothing stands for itself in a target', () => {
+  expect(restoreTarget('postgres://me:100%pure@other/x', origin).address.password).toBe('100%pure');
 });
 
 test('a connection string quotes what would otherwise be read as more settings', () => {

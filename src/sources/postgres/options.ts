@@ -26,8 +26,6 @@ export interface PostgresOptions {
   readonly clock: Clock;
 }
 
-export const defaultLockWaitMaxMs = 30_000;
-
 export async function addressOf(options: PostgresOptions): Promise<ServerAddress> {
   const { host, port, user, ssl } = options;
   return { host, port, user, ssl, password: options.password ?? (await passwordFrom(options.passwordFile)) };

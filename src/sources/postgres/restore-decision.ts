@@ -1,4 +1,5 @@
 // Decides a restore into a running server: what goes where, what that replaces, what speaks against it.
+import assert from 'node:assert/strict';
 import pg from 'pg';
 import { type AppError, isAppError, messageOf } from '../../base/errors.ts';
 import type { Finding } from '../../model/finding.ts';
@@ -8,7 +9,7 @@ import { addressOf, type PostgresOptions } from './options.ts';
 import { readRecoveryPoint, type RecoveryPoint, type StoredDatabase } from './recovery-point.ts';
 import { executeRestore, type Move, type RestoreWork } from './restore-execution.ts';
 import { preflight } from './restore-preflight.ts';
-import { nameStamp, nameWithEnding, restoreTarget } from './restore-target.ts';
+import { nameStamp, namesWithEnding, restoreTarget } from './restore-target.ts';
 import { connectForMaintenance, type DatabaseEntry, readServerFacts, type ServerFacts } from './server.ts';
 
 export async function decideRestore(
@@ -103,11 +104,13 @@ function movesOf(
   databases: readonly StoredDatabase[],
   { names, server, stamp }: { readonly names: readonly string[]; readonly server: ServerFacts; readonly stamp: string },
 ): Move[] {
+  const newNames = namesWithEnding(names, `${newEnding}${stamp}`);
+  const oldNames = namesWithEnding(names, `_before_${stamp}`);
   return databases.map((stored, index) => {
-    const name = names[index] ?? stored.name;
-    const existing = server.databases.find((one) => one.name === name);
-    const restored = nameWithEnding(name, `${newEnding}${stamp}`);
-    return { stored, target: name, restored, existing, before: existing && nameWithEnding(name, `_before_${stamp}`) };
+    const [target, restored] = [names[index], newNames[index]];
+    assert.ok(target !== undefined && restored !== undefined);
+    const existing = server.databases.find((one) => one.name === target);
+    return { stored, target, restored, existing, before: existing && oldNames[index] };
   });
 }
 

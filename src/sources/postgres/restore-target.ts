@@ -1,4 +1,5 @@
 // Where a restore goes, from the words of a user, and the names of databases on the way.
+import { unescape } from 'node:querystring';
 import { AppError } from '../../base/errors.ts';
 import type { ServerAddress } from './server-address.ts';
 
@@ -18,16 +19,16 @@ export function restoreTarget(to: string | undefined, origin: ServerAddress): Re
       hint: 'Write postgres://user@host:port/database, with special characters as %XX.',
     });
   }
-  const host = decodeURIComponent(url.hostname).replace(/^\[(.*)\]$/, '$1') || origin.host;
-  const password = url.password === '' ? origin.password : decodeURIComponent(url.password);
-  const database = decodeURIComponent(url.pathname.slice(1));
+  const host = unescape(url.hostname).replace(/^\[(.*)\]$/, '$1') || origin.host;
+  const password = url.password === '' ? origin.password : unescape(url.password);
+  const database = unescape(url.pathname.slice(1));
   return {
     address: {
       host,
       port: url.port === '' ? portOf(host, origin) : Number(url.port),
       password,
       ssl: origin.ssl,
-      user: url.username === '' ? origin.user : decodeURIComponent(url.username),
+      user: url.username === '' ? origin.user : unescape(url.username),
     },
     database: database === '' ? undefined : database,
   };
@@ -40,13 +41,24 @@ function portOf(host: string, origin: ServerAddress): number {
 const nameMaxBytes = 63;
 
 /** `name` with an ending, cut by whole characters to what PostgreSQL takes: it would cut the ending. */
-export function nameWithEnding(name: string, ending: string): string {
+function nameWithEnding(name: string, ending: string): string {
   let kept = '';
   for (const character of name) {
     if (Buffer.byteLength(kept + character + ending) > nameMaxBytes) break;
     kept += character;
   }
   return kept + ending;
+}
+
+/** As `nameWithEnding`, for many: names that begin alike and are cut get a number before the ending. */
+export function namesWithEnding(names: readonly string[], ending: string): string[] {
+  const taken = new Set<string>();
+  for (const name of names) {
+    let candidate = nameWithEnding(name, ending);
+    for (let number = 2; taken.has(candidate); number += 1) candidate = nameWithEnding(name, `_${number}${ending}`);
+    taken.add(candidate);
+  }
+  return [...taken];
 }
 
 /** `20261120t185200`: sorts by time and needs no quotes in SQL. */

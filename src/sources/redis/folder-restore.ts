@@ -132,7 +132,10 @@ async function execute(options: Execution, progress: RestoreProgress, signal: Ab
   const keys = await writeDump(options, { path: written, progress }, signal);
   if (appendOnly !== undefined) {
     progress.step(1);
-    const prepared = await prepareAppendOnly(folder, written, appendOnly);
+    const prepared = await prepareAppendOnly(folder, written, appendOnly).catch(async (error: unknown) => {
+      await rm(written, { force: true }); // A full disk must not stay full of what is of no use.
+      throw error;
+    });
     await moveAside(appendOnly.name);
     await rename(prepared, join(folder, appendOnly.name));
   }
@@ -174,6 +177,19 @@ async function writeDump(
 async function prepareAppendOnly(folder: string, dump: string, appendOnly: AppendOnly): Promise<string> {
   const prepared = join(folder, `.${appendOnly.name}.lifeboat`);
   await rm(prepared, { recursive: true, force: true });
+  try {
+    await writeAppendOnly(prepared, { folder, dump, appendOnly });
+    return prepared;
+  } catch (error) {
+    await rm(prepared, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+async function writeAppendOnly(
+  prepared: string,
+  { folder, dump, appendOnly }: { readonly folder: string; readonly dump: string; readonly appendOnly: AppendOnly },
+): Promise<void> {
   const copy = async (to: string) => {
     await copyFile(dump, to, constants.COPYFILE_FICLONE);
     await syncFile(to);
@@ -181,7 +197,7 @@ async function prepareAppendOnly(folder: string, dump: string, appendOnly: Appen
   };
   if (appendOnly.kind === 'file') {
     await copy(prepared); // An RDB file with no commands after it is a whole append-only file.
-    return prepared;
+    return;
   }
   await mkdir(prepared, { mode: 0o700 });
   await ownAsFolder(prepared, folder);
@@ -195,7 +211,6 @@ async function prepareAppendOnly(folder: string, dump: string, appendOnly: Appen
   }
   await ownAsFolder(manifest, folder);
   await syncFolder(prepared);
-  return prepared;
 }
 
 /** As root, what we write must belong to whom the server runs as. */

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError, errnoOf, isAppError } from '../../base/errors.ts';
 import { makeThrowAwayFolder, type ThrowAwayFolder } from '../../base/throw-away-folder.ts';
+import { programEnvironment } from '../program-environment.ts';
 import { connectRedis, type RedisAddress } from './connection.ts';
 
 export interface LocalServer extends AsyncDisposable {
@@ -27,6 +28,8 @@ export interface LocalServerOptions {
   /** Where its private folder is created. */
   readonly parentFolder?: string;
   readonly program?: string;
+  /** Where it is looked for: the PATH. */
+  readonly programFolders?: readonly string[] | undefined;
   /** What the settings demand of those who connect. */
   readonly username?: string;
   readonly password?: string;
@@ -57,7 +60,8 @@ async function startIn(
   const folder = throwAway.path;
   const socketPath = join(folder, 's');
   const program = options.program ?? 'redis-server';
-  const server = spawn(program, ['-'], { cwd: folder, stdio: ['pipe', 'pipe', 'pipe'], detached: false });
+  const env = programEnvironment(options.programFolders);
+  const server = spawn(program, ['-'], { cwd: folder, env, stdio: ['pipe', 'pipe', 'pipe'], detached: false });
   throwAway.guard(server, 'KILL'); // It holds nothing that is to be kept.
   const log = keepLog(server);
   const exited = once(server, 'exit').then(

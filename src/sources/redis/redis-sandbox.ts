@@ -8,6 +8,7 @@ import { promisify } from 'node:util';
 import { AppError, errnoOf } from '../../base/errors.ts';
 import type { ContentCheck } from '../../model/content-check.ts';
 import type { Fingerprint } from '../../model/fingerprint.ts';
+import { programEnvironment } from '../program-environment.ts';
 import type { RecoveryReader, Sandbox } from '../source.ts';
 import { connectRedis, type RedisAddress } from './connection.ts';
 import { privateParentFolder, programMissing, startLocalServer, type LocalServer } from './local-server.ts';
@@ -20,8 +21,16 @@ import { keysByDatabase, serverInfo } from './server-facts.ts';
 /** Databases a server has unless told otherwise. */
 const databasesDefault = 16;
 const scanCount = 1000;
+/** A program that only says its version has said it by then. */
+const answerMaxMs = 10_000;
 
-export async function openRedisSandbox(program: string, signal: AbortSignal): Promise<Sandbox> {
+export interface ServerProgram {
+  readonly program: string;
+  /** Where it is looked for: the PATH. */
+  readonly programFolders?: readonly string[] | undefined;
+}
+
+export async function openRedisSandbox(program: ServerProgram, signal: AbortSignal): Promise<Sandbox> {
   const version = await programVersion(program, signal);
   let server: LocalServer | undefined;
   let expected: Fingerprint | undefined;
@@ -51,9 +60,13 @@ export async function openRedisSandbox(program: string, signal: AbortSignal): Pr
   };
 }
 
-async function programVersion(program: string, signal: AbortSignal): Promise<string> {
+async function programVersion({ program, programFolders }: ServerProgram, signal: AbortSignal): Promise<string> {
   try {
-    const { stdout } = await promisify(execFile)(program, ['--version'], { signal });
+    const { stdout } = await promisify(execFile)(program, ['--version'], {
+      env: programEnvironment(programFolders),
+      signal,
+      timeout: answerMaxMs,
+    });
     return `${stdout.startsWith('Valkey') ? 'Valkey' : 'Redis'} ${/v=(\S+)/.exec(stdout)?.[1] ?? 'unknown'}`;
   } catch (error) {
     throw ['ENOENT', 'EACCES'].includes(errnoOf(error) ?? '') ? programMissing(program, error) : error;
@@ -61,12 +74,12 @@ async function programVersion(program: string, signal: AbortSignal): Promise<str
 }
 
 /** The dump lies in a private folder, in memory where there is room, only until the server has loaded it. */
-async function startWith(reader: RecoveryReader, program: string, signal: AbortSignal): Promise<LocalServer> {
+async function startWith(reader: RecoveryReader, program: ServerProgram, signal: AbortSignal): Promise<LocalServer> {
   const point = await readRecoveryPoint(reader, signal);
   const databases = Math.max(databasesDefault, ...[...(point?.keys?.keys() ?? [])].map((index) => index + 1));
   const server = await startLocalServer(
     {
-      program,
+      ...program,
       parentFolder: await privateParentFolder(point?.sizeBytes ?? 0),
       settings: [`databases ${databases}`],
       prepare: async (folder) => {

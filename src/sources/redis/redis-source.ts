@@ -16,11 +16,13 @@ import { serverRestore } from './server-restore.ts';
 export interface RedisSourceOptions extends RedisAddress {
   /** The server program for sandboxes, if it is not `redis-server` on the path. */
   readonly serverProgram?: string | undefined;
+  /** Where programs are looked for: the PATH. */
+  readonly programFolders?: readonly string[] | undefined;
   readonly clock?: Clock | undefined;
 }
 
 export function redisSource(options: RedisSourceOptions): Source {
-  const { host, port, socketPath, username, password, tls } = options;
+  const { host, port, socketPath, username, password, tls, programFolders } = options;
   const address: RedisAddress = { host, port, socketPath, username, password, tls };
   const clock = options.clock ?? systemClock;
   return {
@@ -32,7 +34,8 @@ export function redisSource(options: RedisSourceOptions): Source {
       takesFolders: true,
       unitOf,
       decide: (reader, request, signal) => decide({ reader, request, address, clock }, signal),
-      sandbox: (_, signal) => openRedisSandbox(options.serverProgram ?? 'redis-server', signal),
+      sandbox: (_, signal) =>
+        openRedisSandbox({ program: options.serverProgram ?? 'redis-server', programFolders }, signal),
     },
   };
 }

@@ -52,6 +52,15 @@ describe('an answer of the server becomes an error with a code and a hint:', () 
     expect(error.message).not.toMatch(/^[A-Z]/);
   });
 
+  test('a removal of what is gone succeeds also where the server says so', async () => {
+    await using server = await scriptedServer((_, response) => {
+      response.writeHead(404, { 'content-type': 'application/xml' }).end(xmlError('NoSuchKey'));
+    });
+    await using store = storeAt(server.endpoint);
+    await store.remove('locks/gone');
+    expect(server.requests).toHaveLength(1);
+  });
+
   test('an answer without a body is judged by its status', async () => {
     await using server = await scriptedServer((_, response) => response.writeHead(403).end());
     await using store = storeAt(server.endpoint);

@@ -67,9 +67,13 @@ export function s3Store(at: S3Location, tuning: S3StoreTuning = {}): Store {
     list: (prefix, { signal } = {}) => list(bucket, prefix, signal),
 
     async remove(name, { signal } = {}) {
-      await call(`remove ${location}/${name}`, signal, (abort) =>
-        client.send(new DeleteObjectCommand(bucket.target(name)), abort),
-      );
+      await call(`remove ${location}/${name}`, signal, async (abort) => {
+        try {
+          await client.send(new DeleteObjectCommand(bucket.target(name)), abort);
+        } catch (error) {
+          if (!isMissing(error)) throw error; // AWS says nothing of it; Google answers 404.
+        }
+      });
     },
 
     async [Symbol.asyncDispose]() {
