@@ -29,6 +29,7 @@ import type { RepositorySettings } from './model/repository-settings.ts';
 import { openRepository } from './repository/open-repository.ts';
 import type { Repository } from './repository/repository.ts';
 import type { Source } from './sources/source.ts';
+import { unreachableSource } from './sources/unreachable-source.ts';
 import { cachingStore } from './storage/caching.ts';
 import { limitingStore } from './storage/limiting.ts';
 import { parseLocation, type S3Location, type StoreLocation } from './storage/location.ts';
@@ -96,7 +97,11 @@ export function createContext(
     passwordFileOf: (settings) => passwords.fileOf(settings),
     openRepository: (settings, access) =>
       openWithCache(settings, access, { context, options: optionsOf(settings), environment, unlocked }),
-    sourceOf: (component) => createSource(component, environment),
+    async sourceOf(component) {
+      const source = await createSource(component, environment);
+      const reason = (await loaded())?.unreachable.get(component.name);
+      return reason === undefined ? source : unreachableSource(source, reason);
+    },
     runDemo: () => runDemo(context, parts, { options, command }),
     readPasswordFile: (path) => readPassword(resolve(environment.workingFolder, path)),
   };

@@ -14,6 +14,8 @@ export interface Problem {
   /** Absent where the problem is not in the file. */
   readonly position: Position | undefined;
   readonly text: string;
+  /** What a reference names is not there; the file itself may be right. */
+  readonly isUnset?: boolean | undefined;
 }
 
 /** A scalar that references were filled into. */
@@ -162,7 +164,8 @@ class Walk {
     if (result.kind === 'literal') return;
     const references = [...value.matchAll(/\$\{(?:file:[^}]*|\w+)/g)].map(([text]) => `${text}}`).join(' and ');
     if (result.kind === 'problem') {
-      this.#add(path, this.offsetOf(path, 'value'), `found ${result.found}, expected ${result.expected}`);
+      const text = `found ${result.found}, expected ${result.expected}`;
+      this.#add(path, this.offsetOf(path, 'value'), text, result.isUnset);
       replace(undefined);
       return;
     }
@@ -171,8 +174,8 @@ class Walk {
     this.filled.push({ path, references, replace });
   }
 
-  #add(path: DocumentPath, offset: number, text: string): void {
-    this.problems.push({ path, position: this.#positionAt(offset), text });
+  #add(path: DocumentPath, offset: number, text: string, isUnset = false): void {
+    this.problems.push({ path, position: this.#positionAt(offset), text, ...(isUnset && { isUnset }) });
   }
 
   offsetOf(path: DocumentPath, of: 'key' | 'value'): number {

@@ -129,10 +129,28 @@ describe('references', () => {
     ]);
   });
 
+  test('of a connection that are not set stop only what needs that server', () => {
+    const text = postgres('    url: ${DATABASE_URL}').replace(
+      'components:',
+      'components:\n  e: { type: config, files: [.env] }',
+    );
+    const { application, unreachable } = parse(text);
+    expect(application.components).toMatchObject([{ name: 'e', files: ['/app/.env'] }, { name: 'db' }]);
+    expect([...unreachable.keys()]).toEqual(['db']);
+    expect(unreachable.get('db')).toMatchObject({
+      code: 'CONFIG_INVALID',
+      message: expect.stringContaining('components.db.url: found ${DATABASE_URL}, which is not set'),
+      hint: expect.stringContaining('.env'),
+    });
+    expect(parse(text, { DATABASE_URL: 'postgres://db/shop' }).unreachable.size).toBe(0);
+    expect(problemsOf(postgres('    databases: ["${NOBODY}"]'))).toHaveLength(1);
+  });
+
   test('to files that can not be read are problems', () => {
-    expect(problemsOf(postgres('    password: ${file:/none/at/all}'))).toEqual([
+    const { unreachable } = parse(postgres('    password: ${file:/none/at/all}'));
+    expect(unreachable.get('db')?.message).toBe(
       'lifeboat.yaml:7:15: components.db.password: found ${file:/none/at/all}, which cannot be read (ENOENT), expected a file that can be read',
-    ]);
+    );
   });
 });
 
