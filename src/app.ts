@@ -15,7 +15,7 @@ import { terminalPrompter } from './cli/prompter.ts';
 import { isInteractive, jsonProgress, plainProgress, terminalProgress, type Streams } from './cli/terminal.ts';
 import { chooseRepository } from './config/choose-repository.ts';
 import { serversOfVariables } from './config/defaults.ts';
-import { variable, type Environment } from './config/environment.ts';
+import { readEnvFile, variable, type Environment } from './config/environment.ts';
 import { findConfiguration } from './config/find.ts';
 import { loadConfiguration, type Configuration } from './config/load.ts';
 import { configuredNames } from './config/names.ts';
@@ -77,7 +77,7 @@ export function createContext(
       showsBar: streams.stderr.isTTY && !options.json && !options.quiet,
     },
     named: { repository: options.repository, passwordFile: options.passwordFile },
-    serversOfVariables: () => serversOfVariables(environment),
+    serversOfVariables: () => serversOfVariables(environment, readEnvFile(environment.workingFolder)),
     configurationTemplate: (answers) => firstConfiguration(answers, environment),
     findConfiguration: loaded,
     async chosenRepositories() {

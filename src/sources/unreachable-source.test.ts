@@ -16,7 +16,7 @@ const source: Source = {
   open: () => Promise.reject(new Error('a server that defaults named')),
   restore: {
     kind: 'service',
-    unitOf: () => 'row',
+    unitOf: () => ({ unit: 'row' }),
     decide: (_, { to }) =>
       Promise.resolve({
         target: to ?? 'a server that defaults named',
