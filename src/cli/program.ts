@@ -206,7 +206,10 @@ async function perform(command: AnyCommand, input: Record<string, unknown>, run:
 function report(thrown: unknown, args: readonly string[], run: Run): number {
   const { parts } = run;
   const { stdout, stderr } = parts.streams;
-  const failure = failureOf(failureOrInterruption(thrown, parts.interruption.signal));
+  const reason = failureOrInterruption(thrown, parts.interruption.signal);
+  // `dump | head` saw what it wanted; a backup that its reader broke off has to be told.
+  if (reason === readerGone && run.command?.isLong !== true) return brokenPipeExitCode;
+  const failure = failureOf(reason);
   const output = outputOptionsFor(args, run);
   if (output.json) {
     const stream = run.command?.writesBytes === true ? stderr : stdout;
@@ -239,15 +242,17 @@ function usageError(error: CommanderError): AppError {
   });
 }
 
+const readerGone = new AppError('INTERRUPTED', 'the reader of the output went away', {
+  hint: 'Run the command again.',
+});
+
 /** `lifeboat ls | head`: when the reader is gone there is nobody left to tell. */
 function watchBrokenPipe({ streams, interruption }: ProgramParts): void {
   for (const stream of [streams.stdout, streams.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code !== 'EPIPE') throw error;
       process.exitCode = brokenPipeExitCode;
-      interruption.stop(
-        new AppError('INTERRUPTED', 'the reader of the output went away', { hint: 'Run the command again.' }),
-      );
+      interruption.stop(readerGone);
     });
   }
 }

@@ -1,5 +1,5 @@
 // Opens a repository for reading one snapshot: what `ls`, `dump`, `find` and `diff` begin with.
-import { selectPoint, type PointRequest } from '../operations/restore/select-point.ts';
+import { componentOf, selectPoint, type PointRequest } from '../operations/restore/select-point.ts';
 import type { IndexedRepository } from '../repository/blob-reader.ts';
 import { loadIndex } from '../repository/load-index.ts';
 import { loadSnapshots, type StoredSnapshot } from '../repository/snapshot.ts';
@@ -8,6 +8,8 @@ import type { CommandContext, OpenedRepository } from './context.ts';
 
 /** Help for every argument that names a snapshot. */
 export const snapshotWords = 'latest, latest-proven, before:<time>, or the first digits of an id';
+/** Where a component's name stands for its newest snapshot too. */
+export const snapshotOrComponentWords = `a component, for its newest, or ${snapshotWords}`;
 
 export interface ReadableSnapshot {
   readonly snapshot: StoredSnapshot;
@@ -22,6 +24,9 @@ export async function openSnapshot(
 ): Promise<ReadableSnapshot> {
   const snapshots = await loadSnapshots(repository, signal);
   const proven = request.from === 'latest-proven' ? await provenTrees(repository, signal) : new Set<string>();
-  const snapshot = selectPoint(snapshots, request, (tree) => proven.has(tree));
+  // As for `restore`, a component's name wins over the first digits of an id.
+  const isComponent = request.component === undefined && snapshots.some((one) => componentOf(one) === request.from);
+  const meant = isComponent ? { component: request.from, from: 'latest' } : request;
+  const snapshot = selectPoint(snapshots, meant, (tree) => proven.has(tree));
   return { snapshot, indexed: { repository, index: await loadIndex(repository, signal) } };
 }

@@ -9,7 +9,11 @@ export interface RestoreTarget {
 }
 
 /** `to` is `postgres://user@host:port/newname` (all parts optional), a database's name on the original server, or absent. */
-export function restoreTarget(to: string | undefined, origin: ServerAddress): RestoreTarget {
+export function restoreTarget(
+  to: string | undefined,
+  origin: ServerAddress,
+  passwordOfOthers: string | undefined = origin.password,
+): RestoreTarget {
   if (to === undefined || to === '') return { address: origin, database: undefined };
   if (!/^postgres(?:ql)?:\/\//.test(to)) return { address: origin, database: to };
   const url = URL.parse(to);
@@ -19,7 +23,9 @@ export function restoreTarget(to: string | undefined, origin: ServerAddress): Re
     });
   }
   const host = decodeURIComponent(url.hostname).replace(/^\[(.*)\]$/, '$1') || origin.host;
-  const password = url.password === '' ? origin.password : decodeURIComponent(url.password);
+  const user = url.username === '' ? origin.user : decodeURIComponent(url.username);
+  const known = user === origin.user ? origin.password : passwordOfOthers;
+  const password = url.password === '' ? known : decodeURIComponent(url.password);
   const database = decodeURIComponent(url.pathname.slice(1));
   return {
     address: {
@@ -27,7 +33,7 @@ export function restoreTarget(to: string | undefined, origin: ServerAddress): Re
       port: url.port === '' ? portOf(host, origin) : Number(url.port),
       password,
       ssl: origin.ssl,
-      user: url.username === '' ? origin.user : decodeURIComponent(url.username),
+      user,
     },
     database: database === '' ? undefined : database,
   };
