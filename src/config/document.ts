@@ -164,8 +164,9 @@ class Walk {
     if (result.kind === 'literal') return;
     const references = [...value.matchAll(/\$\{(?:file:[^}]*|\w+)/g)].map(([text]) => `${text}}`).join(' and ');
     if (result.kind === 'problem') {
+      const position = this.#positionAt(this.offsetOf(path, 'value'));
       const text = `found ${result.found}, expected ${result.expected}`;
-      this.#add(path, this.offsetOf(path, 'value'), text, result.isUnset);
+      this.problems.push({ path, position, text, isUnset: result.isUnset });
       replace(undefined);
       return;
     }
@@ -174,8 +175,8 @@ class Walk {
     this.filled.push({ path, references, replace });
   }
 
-  #add(path: DocumentPath, offset: number, text: string, isUnset = false): void {
-    this.problems.push({ path, position: this.#positionAt(offset), text, ...(isUnset && { isUnset }) });
+  #add(path: DocumentPath, offset: number, text: string): void {
+    this.problems.push({ path, position: this.#positionAt(offset), text });
   }
 
   offsetOf(path: DocumentPath, of: 'key' | 'value'): number {

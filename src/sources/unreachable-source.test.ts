@@ -29,9 +29,10 @@ const source: Source = {
 };
 
 test('its own server is neither checked nor read nor restored to', async () => {
-  const { check, open, restore } = unreachableSource(source, reason);
-  await expect(Array.fromAsync(check(signal))).rejects.toBe(reason);
-  await expect(open(signal)).rejects.toBe(reason);
+  const unreachable = unreachableSource(source, reason);
+  await expect(Array.fromAsync(unreachable.check(signal))).rejects.toBe(reason);
+  await expect(unreachable.open(signal)).rejects.toBe(reason);
+  const { restore } = unreachable;
   if (restore.kind !== 'service') throw new Error('the kind of restore changed');
   for (const to of [undefined, 'shop_copy', 'postgres:///shop_copy']) {
     const request: RestoreRequest = { to, include: [] };
