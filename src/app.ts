@@ -15,7 +15,7 @@ import { terminalPrompter } from './cli/prompter.ts';
 import { isInteractive, jsonProgress, plainProgress, terminalProgress, type Streams } from './cli/terminal.ts';
 import { chooseRepository } from './config/choose-repository.ts';
 import { serversOfVariables } from './config/defaults.ts';
-import { programFolders, variable, type Environment } from './config/environment.ts';
+import { programFolders, readEnvFile, variable, type Environment } from './config/environment.ts';
 import { findConfiguration } from './config/find.ts';
 import { loadConfiguration, type Configuration } from './config/load.ts';
 import { configuredNames } from './config/names.ts';
@@ -29,6 +29,7 @@ import type { RepositorySettings } from './model/repository-settings.ts';
 import { openRepository } from './repository/open-repository.ts';
 import type { Repository } from './repository/repository.ts';
 import type { Source } from './sources/source.ts';
+import { unreachableSource } from './sources/unreachable-source.ts';
 import { cachingStore } from './storage/caching.ts';
 import { limitingStore } from './storage/limiting.ts';
 import { parseLocation, type S3Location, type StoreLocation } from './storage/location.ts';
@@ -76,7 +77,7 @@ export function createContext(
       showsBar: streams.stderr.isTTY && !options.json && !options.quiet,
     },
     named: { repository: options.repository, passwordFile: options.passwordFile },
-    serversOfVariables: () => serversOfVariables(environment),
+    serversOfVariables: () => serversOfVariables(environment, readEnvFile(environment.workingFolder)),
     configurationTemplate: (answers) => firstConfiguration(answers, environment),
     findConfiguration: loaded,
     async chosenRepositories() {
@@ -96,7 +97,11 @@ export function createContext(
     passwordFileOf: (settings) => passwords.fileOf(settings),
     openRepository: (settings, access) =>
       openWithCache(settings, access, { context, options: optionsOf(settings), environment, unlocked }),
-    sourceOf: (component) => createSource(component, environment),
+    async sourceOf(component) {
+      const source = await createSource(component, environment);
+      const reason = (await loaded())?.unreachable.get(component.name);
+      return reason === undefined ? source : unreachableSource(source, reason);
+    },
     runDemo: () => runDemo(context, parts, { options, command }),
     readPasswordFile: (path) => readPassword(resolve(environment.workingFolder, path)),
   };

@@ -36,7 +36,7 @@ export interface CommandContext {
 
   /** lifeboat.yaml, or what the classic environment variables say in its place; undefined without either. */
   findConfiguration(): Promise<LoadedConfiguration | undefined>;
-  /** Servers that the classic environment variables name, for a first lifeboat.yaml. */
+  /** Servers that the classic environment variables, or a .env file with them, name, for a first lifeboat.yaml. */
   serversOfVariables(): readonly InitComponent[];
   /** The text of a first lifeboat.yaml. */
   configurationTemplate(answers: InitAnswers): string;

@@ -14,11 +14,18 @@ export interface InitAnswers {
   readonly timeZone: string;
 }
 
-export type InitComponent = { readonly name: string } & (
-  | ({ readonly type: 'postgres' | 'redis'; readonly host: string | undefined } & InitConnection)
-  | { readonly type: 'files'; readonly paths: readonly string[] }
-  | { readonly type: 'config'; readonly files: readonly string[] }
-);
+export type InitServer = {
+  readonly name: string;
+  readonly type: 'postgres' | 'redis';
+  readonly host: string | undefined;
+} & InitConnection;
+
+export type InitComponent =
+  | InitServer
+  | ({ readonly name: string } & (
+      | { readonly type: 'files'; readonly paths: readonly string[] }
+      | { readonly type: 'config'; readonly files: readonly string[] }
+    ));
 
 /** How a server is reached, as far as it is known. Secrets stay where they are: only the variable that holds one is named. */
 interface InitConnection {
@@ -26,6 +33,10 @@ interface InitConnection {
   readonly user?: string | undefined;
   readonly database?: string | undefined;
   readonly passwordVariable?: string | undefined;
+  /** Without password; in place of the keys before. */
+  readonly url?: string | undefined;
   /** Holds a whole connection URL. */
   readonly urlVariable?: string | undefined;
+  /** The variable stands in the .env file of the folder, and is not set. */
+  readonly isOfEnvFile?: boolean | undefined;
 }

@@ -5,6 +5,7 @@ import { basename, join } from 'node:path';
 import type { CommandContext } from './context.ts';
 import type { InitAnswers, InitComponent } from './first-configuration.ts';
 import type { Prompter } from './prompter.ts';
+import { serverOfAnswer, wrongServer } from './server-answer.ts';
 
 export interface InitFlags {
   readonly application: string | undefined;
@@ -112,11 +113,14 @@ async function askServer(
   const product = type === 'postgres' ? 'PostgreSQL' : 'Redis';
   const known = found.find((component) => component.type === type);
   const suggestion = known === undefined || !('host' in known) ? undefined : known.host || known.urlVariable;
-  const question = `Host of ${product} (empty: none)`;
-  const answer = orNothing(await prompter.text(question, suggestion === undefined ? {} : { suggestion }));
+  const question = `${product}: host, host:port or URL (empty: none)`;
+  const validate = (text: string): string | undefined => wrongServer(type, text.trim())?.hint;
+  const answer = orNothing(
+    await prompter.text(question, suggestion === undefined ? { validate } : { suggestion, validate }),
+  );
   if (answer === undefined) return [];
   if (known !== undefined && answer === suggestion) return [known];
-  return componentsOf({ postgres: undefined, redis: undefined, files: [], configFiles: [], [type]: answer });
+  return [serverOfAnswer(type, answer)];
 }
 
 const orNothing = (answer: string): string | undefined => (answer.trim() === '' ? undefined : answer.trim());
@@ -129,8 +133,8 @@ const listOf = (answer: string): string[] =>
 function componentsOf(flags: Pick<InitFlags, 'postgres' | 'redis' | 'files' | 'configFiles'>): InitComponent[] {
   const { postgres, redis, files, configFiles } = flags;
   return [
-    ...(postgres === undefined ? [] : [{ name: 'database', type: 'postgres' as const, host: postgres }]),
-    ...(redis === undefined ? [] : [{ name: 'cache', type: 'redis' as const, host: redis }]),
+    ...(postgres === undefined ? [] : [serverOfAnswer('postgres', postgres)]),
+    ...(redis === undefined ? [] : [serverOfAnswer('redis', redis)]),
     ...(files.length === 0 ? [] : [{ name: 'files', type: 'files' as const, paths: files }]),
     ...(configFiles.length === 0 ? [] : [{ name: 'configuration', type: 'config' as const, files: configFiles }]),
   ];

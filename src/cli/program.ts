@@ -224,7 +224,10 @@ async function perform(command: AnyCommand, input: Record<string, unknown>, run:
 function report(thrown: unknown, args: readonly string[], run: Run): number {
   const { parts } = run;
   const { stdout, stderr } = parts.streams;
-  const failure = failureOf(failureOrInterruption(thrown, parts.interruption.signal));
+  const reason = failureOrInterruption(thrown, parts.interruption.signal);
+  // `dump | head` saw what it wanted; a backup that its reader broke off has to be told.
+  if (reason === readerGone && run.command?.isLong !== true) return brokenPipeExitCode;
+  const failure = failureOf(reason);
   const output = outputOptionsFor(args, run);
   if (output.json) {
     const stream = run.command?.writesBytes === true || run.outputFailure !== undefined ? stderr : stdout;
@@ -257,6 +260,10 @@ function usageError(error: CommanderError): AppError {
   });
 }
 
+const readerGone = new AppError('INTERRUPTED', 'the reader of the output went away', {
+  hint: 'Run the command again.',
+});
+
 /**
  * `lifeboat ls | head`: when the reader is gone there is nobody left to tell. Output that can't be written for another
  * reason (a full disk) fails the command; where only messages can't be, the work goes on.
@@ -267,9 +274,7 @@ function watchOutput(run: Run): void {
     stream.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'EPIPE') {
         process.exitCode = brokenPipeExitCode;
-        interruption.stop(
-          new AppError('INTERRUPTED', 'the reader of the output went away', { hint: 'Run the command again.' }),
-        );
+        interruption.stop(readerGone);
       } else if (stream === streams.stdout) {
         run.outputFailure ??= outputFailure(error);
         interruption.stop(run.outputFailure);

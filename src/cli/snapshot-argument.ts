@@ -1,5 +1,5 @@
 // Opens a repository for reading one snapshot: what `ls`, `dump`, `find` and `diff` begin with.
-import { selectPoint, type PointRequest } from '../operations/restore/select-point.ts';
+import { componentOf, selectPoint, type PointRequest } from '../operations/restore/select-point.ts';
 import type { IndexedRepository } from '../repository/blob-reader.ts';
 import { loadIndex } from '../repository/load-index.ts';
 import type { StoredSnapshot } from '../repository/snapshot.ts';
@@ -9,6 +9,8 @@ import { readableSnapshots } from './readable-snapshots.ts';
 
 /** Help for every argument that names a snapshot. */
 export const snapshotWords = 'latest, latest-proven, before:<time>, or the first digits of an id';
+/** Where a component's name stands for its newest snapshot too. */
+export const snapshotOrComponentWords = `a component, for its newest, or ${snapshotWords}`;
 
 export interface ReadableSnapshot {
   readonly snapshot: StoredSnapshot;
@@ -23,6 +25,9 @@ export async function openSnapshot(
 ): Promise<ReadableSnapshot> {
   const { signal } = context;
   const snapshots = await readableSnapshots(repository, context);
-  const snapshot = selectPoint(snapshots, request, await isProvenFor([request.from], repository, signal));
+  // As for `restore`, a component's name wins over the first digits of an id.
+  const isComponent = request.component === undefined && snapshots.some((one) => componentOf(one) === request.from);
+  const meant = isComponent ? { component: request.from, from: 'latest' } : request;
+  const snapshot = selectPoint(snapshots, meant, await isProvenFor([meant.from], repository, signal));
   return { snapshot, indexed: { repository, index: await loadIndex(repository, signal) } };
 }

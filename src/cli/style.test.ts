@@ -1,11 +1,18 @@
 import { expect, test } from 'vitest';
-import { ageWords, elapsedWords, findingLines, plainStyle } from './style.ts';
+import { styleText } from 'node:util';
+import { ageWords, elapsedWords, findingLines, plainStyle, wrap } from './style.ts';
 
 const style = plainStyle({ nowMs: Date.parse('2026-11-20T12:01:01.620Z') });
 
 test('ages and durations show no milliseconds', () => {
   expect(ageWords('2026-11-20T12:00:00Z', style)).toBe('1m 1s ago');
   expect(elapsedWords(60_620)).toBe('1m');
+});
+
+test('a number stays with its unit, and colours take no room', () => {
+  expect(wrap('restored to /srv/shop in 1.4 s', 27)).toEqual(['restored to /srv/shop in', '1.4 s']);
+  const red = styleText('red', 'failed', { validateStream: false });
+  expect(wrap(`${red} to go on as before`, 20)).toEqual([`${red} to go on as`, 'before']);
 });
 
 test('a long aspect is broken within its column, so that all messages begin in the same one', () => {

@@ -1,4 +1,5 @@
 // How text for people looks: width, colours, times. Everything a `render` needs to stay pure.
+import { stripVTControlCharacters } from 'node:util';
 import { formatByteSize } from '../base/byte-size.ts';
 import { formatAge } from '../base/duration.ts';
 import type { Finding, FindingOutcome } from '../model/finding.ts';
@@ -74,20 +75,25 @@ const outcomeColumns = 8;
 /** Names in a configuration may be longer: they are broken, so that messages keep half the line. */
 const aspectColumnsMax = 28;
 
+/** Between words; a number and its unit are one. */
+const gaps = /(?<!\d) | (?!(?:ms|s|min|h|B|[KMGT]iB)\b)/;
+/** Colours take no room. */
+const columnsOf = (text: string): number => stripVTControlCharacters(text).length;
+
 /** Breaks text between words into lines of at most `widthColumns`; a word that is longer is broken inside. */
 export function wrap(text: string, widthColumns: number): string[] {
   const width = Math.max(16, widthColumns);
   const lines: string[] = [];
   for (const paragraph of text.split('\n')) {
     let line = '';
-    for (const word of paragraph.split(' ')) {
+    for (const word of paragraph.split(gaps)) {
       let rest = word;
-      if (line !== '' && line.length + 1 + rest.length <= width) {
+      if (line !== '' && columnsOf(line) + 1 + columnsOf(rest) <= width) {
         line += ` ${rest}`;
         continue;
       }
       if (line !== '') lines.push(line);
-      for (; rest.length > width; rest = rest.slice(width)) lines.push(rest.slice(0, width));
+      for (; columnsOf(rest) > width; rest = rest.slice(width)) lines.push(rest.slice(0, width));
       line = rest;
     }
     lines.push(line);

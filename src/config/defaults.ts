@@ -1,7 +1,7 @@
 // The classic environment variables of web applications, each the default of a key that lifeboat.yaml leaves out.
 // lifeboat.yaml goes before POSTGRES_* and REDIS_*, these before libpq's PGHOST, PGPORT, PGUSER and PGPASSWORD.
 import { basename } from 'node:path';
-import type { InitComponent } from '../cli/first-configuration.ts';
+import type { InitServer } from '../cli/first-configuration.ts';
 import { variable, type Environment } from './environment.ts';
 import type { ConfigurationFile } from './schema.ts';
 
@@ -147,10 +147,11 @@ export function configurationFromVariables(environment: Environment, repositoryL
 
 /**
  * The servers that variables name, as `init` writes them down. `$` begins a reference in the file, so that a value with one is
- * referred to rather than repeated, like a secret.
+ * referred to rather than repeated, like a secret. `envFile` holds what a .env file would set: it gives way to the environment.
  */
-export function serversOfVariables(environment: Environment): InitComponent[] {
-  const servers: InitComponent[] = [];
+export function serversOfVariables(given: Environment, envFile: Environment['variables'] = {}): InitServer[] {
+  const environment = { ...given, variables: { ...envFile, ...given.variables } };
+  const servers: InitServer[] = [];
   for (const type of ['postgres', 'redis'] as const) {
     const names = variableNames[type];
     const name = type === 'postgres' ? 'database' : 'cache';
@@ -160,7 +161,10 @@ export function serversOfVariables(environment: Environment): InitComponent[] {
       servers.push({ name, type, host: written(names.host[0], host), ...keysOf(type, environment) });
     else if (url !== undefined) servers.push({ name, type, host: URL.parse(url)?.hostname, urlVariable: names.url });
   }
-  return servers;
+  return servers.map((server) => {
+    const name = server.urlVariable ?? server.passwordVariable;
+    return name === undefined || variable(given, name) !== undefined ? server : { ...server, isOfEnvFile: true };
+  });
 }
 
 function written(name: string, value: string): string {

@@ -14,6 +14,8 @@ export interface Problem {
   /** Absent where the problem is not in the file. */
   readonly position: Position | undefined;
   readonly text: string;
+  /** What a reference names is not there; the file itself may be right. */
+  readonly isUnset?: boolean | undefined;
 }
 
 /** A scalar that references were filled into. */
@@ -162,7 +164,9 @@ class Walk {
     if (result.kind === 'literal') return;
     const references = [...value.matchAll(/\$\{(?:file:[^}]*|\w+)/g)].map(([text]) => `${text}}`).join(' and ');
     if (result.kind === 'problem') {
-      this.#add(path, this.offsetOf(path, 'value'), `found ${result.found}, expected ${result.expected}`);
+      const position = this.#positionAt(this.offsetOf(path, 'value'));
+      const text = `found ${result.found}, expected ${result.expected}`;
+      this.problems.push({ path, position, text, isUnset: result.isUnset });
       replace(undefined);
       return;
     }

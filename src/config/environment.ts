@@ -1,6 +1,9 @@
 // The one place that reads the process: variables, folders. All else receives this snapshot.
+import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { delimiter } from 'node:path';
+import { delimiter, join } from 'node:path';
+import { parseEnv } from 'node:util';
+import { errnoOf } from '../base/errors.ts';
 
 export interface Environment {
   readonly variables: Readonly<Record<string, string | undefined>>;
@@ -15,6 +18,19 @@ export function readEnvironment(): Environment {
 /** Folders of the PATH. */
 export function programFolders(environment: Environment): string[] {
   return (variable(environment, 'PATH') ?? '').split(delimiter).filter((folder) => folder !== '');
+}
+
+const envFileSizeMaxBytes = 1 << 20;
+
+/** What the .env file of a folder would set; nothing without a file that this user may read. */
+export function readEnvFile(folder: string): Environment['variables'] {
+  try {
+    const bytes = readFileSync(join(folder, '.env'));
+    return bytes.length > envFileSizeMaxBytes ? {} : parseEnv(bytes.toString('utf8'));
+  } catch (error) {
+    if (errnoOf(error) !== undefined) return {};
+    throw error;
+  }
 }
 
 /** A variable's value; one that is set to nothing counts as not set, as compose files often leave them. */

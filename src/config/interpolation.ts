@@ -5,7 +5,8 @@ export type Interpolated =
   | { readonly kind: 'literal'; readonly value: string }
   /** `secrets` are the values that came from outside: they are never printed. */
   | { readonly kind: 'replaced'; readonly value: string; readonly secrets: readonly string[] }
-  | { readonly kind: 'problem'; readonly found: string; readonly expected: string };
+  /** `isUnset`: the reference is well formed, but what it names is not there. */
+  | { readonly kind: 'problem'; readonly found: string; readonly expected: string; readonly isUnset: boolean };
 
 export interface InterpolationSources {
   variable(name: string): string | undefined;
@@ -31,7 +32,12 @@ export function interpolate(text: string, sources: InterpolationSources): Interp
     }
     const end = text.indexOf('}', at);
     if (end < 0)
-      return { kind: 'problem', found: "'${' without '}'", expected: "'}', or '$${' for the characters themselves" };
+      return {
+        kind: 'problem',
+        found: "'${' without '}'",
+        expected: "'}', or '$${' for the characters themselves",
+        isUnset: false,
+      };
     const resolved = resolveReference(text.slice(at, end), sources);
     if ('expected' in resolved) return { kind: 'problem', ...resolved };
     value += resolved.value;
@@ -45,21 +51,25 @@ export function interpolate(text: string, sources: InterpolationSources): Interp
 function resolveReference(
   text: string,
   sources: InterpolationSources,
-): { readonly value: string; readonly isSecret: boolean } | { readonly found: string; readonly expected: string } {
+): { readonly value: string; readonly isSecret: boolean } | Omit<Extract<Interpolated, { kind: 'problem' }>, 'kind'> {
   const { path, name, fallback } = reference.exec(text)?.groups ?? {};
   if (path !== undefined) {
     const content = sources.file(path);
     if ('problem' in content)
-      return { found: `\${file:${path}}, ${content.problem}`, expected: 'a file that can be read' };
+      return { found: `\${file:${path}}, ${content.problem}`, expected: 'a file that can be read', isUnset: true };
     // Editors and `echo` end a file with a line break that is no part of a password.
     return { value: content.text.replace(/\r?\n$/, ''), isSecret: true };
   }
-  if (name === undefined) return { found: "'${' and no name", expected: '${NAME}, ${NAME:-default} or ${file:/path}' };
+  if (name === undefined) {
+    const expected = '${NAME}, ${NAME:-default} or ${file:/path}';
+    return { found: "'${' and no name", expected, isUnset: false };
+  }
   const value = sources.variable(name);
   if (value !== undefined) return { value, isSecret: true };
   if (fallback !== undefined) return { value: fallback, isSecret: false };
   return {
     found: `\${${name}}, which is not set`,
     expected: `the environment variable ${name}, or \${${name}:-default}`,
+    isUnset: true,
   };
 }

@@ -129,10 +129,28 @@ describe('references', () => {
     ]);
   });
 
+  test('of a connection that are not set stop only what needs that server', () => {
+    const text = postgres('    user: ${DATABASE_USER}').replace(
+      'components:',
+      'components:\n  e: { type: config, files: [.env] }',
+    );
+    const { application, unreachable } = parse(text);
+    expect(application.components).toMatchObject([{ name: 'e', files: ['/app/.env'] }, { name: 'db' }]);
+    expect([...unreachable.keys()]).toEqual(['db']);
+    expect(unreachable.get('db')).toMatchObject({
+      code: 'CONFIG_INVALID',
+      message: expect.stringContaining('components.db.user: found ${DATABASE_USER}, which is not set'),
+      hint: expect.stringContaining('.env'),
+    });
+    expect(parse(text, { DATABASE_USER: 'me' }).unreachable.size).toBe(0);
+    expect(problemsOf(postgres('    databases: ["${NOBODY}"]'))).toHaveLength(1);
+  });
+
   test('to files that can not be read are problems', () => {
-    expect(problemsOf(postgres('    password: ${file:/none/at/all}'))).toEqual([
+    const { unreachable } = parse(postgres('    password: ${file:/none/at/all}'));
+    expect(unreachable.get('db')?.message).toBe(
       'lifeboat.yaml:7:15: components.db.password: found ${file:/none/at/all}, which cannot be read (ENOENT), expected a file that can be read',
-    ]);
+    );
   });
 });
 
@@ -142,6 +160,11 @@ describe('a file with faults', () => {
     ['hots: x', "components.c: unknown key 'hots'; did you mean 'host'?"],
     ['password:x y: 1', "components.c: found the key 'password:…', expected a space after the colon"],
     ['port: 70000', 'components.c.port: found 70000, expected a port from 1 to 65535'],
+    ['host: x:5433', "components.c.host: found 'x:5433', expected a host alone; its port has the key 'port'"],
+    [
+      'host: redis://:hushed@db',
+      "components.c.host: found text (not shown), expected a host alone; a whole address has the key 'url'",
+    ],
     ['port: high', "components.c.port: found 'high', expected a port from 1 to 65535"],
     ['password: 12345', 'components.c.password: found a number (not shown), expected text; put it in quotes'],
     [

@@ -28,6 +28,8 @@ export interface Configuration {
   readonly warnings: readonly Finding[];
   /** Everything that must never be printed. */
   readonly secrets: readonly string[];
+  /** Components that can't be reached, by name, because what their connection refers to is not set here. */
+  readonly unreachable: ReadonlyMap<string, AppError>;
 }
 
 const fileSizeMaxBytes = 1 << 20;
@@ -97,15 +99,32 @@ function complete(text: string, origin: Origin): Configuration {
   ];
   const settled = parsed.success ? settle(parsed.data, origin.environment, { paths, document }) : undefined;
   problems.push(...(settled?.problems ?? []));
-  if (problems.length > 0 || settled === undefined) throw invalid(problems, origin.name);
+  const isBlocking = problems.some((problem) => !isOfConnection(problem));
+  if (isBlocking || settled === undefined) throw invalid(problems, origin.name);
   const { application, unusedPolicies, cacheFolder } = settled;
   return {
     application,
     path: origin.path,
     cacheFolder,
     warnings: configurationWarnings(application, unusedPolicies),
+    unreachable: unreachableComponents(problems, origin.name),
     secrets: [...new Set([...document.secrets, ...secretsIn(document.data, schema), ...secretsOf(application)])],
   };
+}
+
+const connectionKeys: ReadonlySet<unknown> = new Set(['url', 'host', 'port', 'user', 'username', 'password']);
+
+/**
+ * Who lost the .env file must be able to restore it with a lifeboat.yaml that refers to it: a server's address or secret
+ * that is not set stops only what needs that server.
+ */
+function isOfConnection({ path, isUnset }: Problem): boolean {
+  return isUnset === true && path.length === 3 && path[0] === 'components' && connectionKeys.has(path[2]);
+}
+
+function unreachableComponents(problems: readonly Problem[], name: string): Map<string, AppError> {
+  const byComponent = Map.groupBy(problems.filter(isOfConnection), ({ path }) => String(path[1]));
+  return new Map([...byComponent].map(([component, own]) => [component, invalid(own, name)]));
 }
 
 function schemaProblems(
@@ -221,6 +240,9 @@ function withAbsolutePaths(entry: ComponentEntry, paths: PathResolver): Componen
   return { ...entry, files: entry.files.map(paths), compose: entry.compose.map(paths), gitFolder };
 }
 
+const correctHint = 'Correct it; docs/reference/configuration.md explains every key.';
+const unsetHint = "Set what is missing; 'set -a; . ./.env; set +a' takes the variables of a .env file.";
+
 function invalid(problems: readonly Problem[], name: string): AppError {
   const ordered = problems.toSorted(
     ({ position: left }, { position: right }) =>
@@ -233,9 +255,8 @@ function invalid(problems: readonly Problem[], name: string): AppError {
   if (ordered.length > problemsMax) lines.push(`and ${ordered.length - problemsMax} more`);
   const message =
     lines.length === 1 ? lines.join('') : `${name} has ${count(ordered.length, 'problem')}\n  ${lines.join('\n  ')}`;
-  return new AppError('CONFIG_INVALID', message, {
-    hint: 'Correct it; docs/reference/configuration.md explains every key.',
-  });
+  const isUnset = problems.every((problem) => problem.isUnset === true);
+  return new AppError('CONFIG_INVALID', message, { hint: isUnset ? unsetHint : correctHint });
 }
 
 /** All texts below `data` that the schema marks as secret. */

@@ -17,6 +17,8 @@ export function postgresOptions(component: PostgresComponent, environment: Envir
   return {
     ...addressOf(component, url),
     user: textOf(url?.username) ?? component.user ?? 'postgres',
+    // Beside a url with a password stands one for whom a restore names: PGPASSWORD, in place of a secret in an argument.
+    passwordOfOthers: component.password,
     ssl: sslOf(component, url, environment),
     databases: component.databases ?? (database === '' ? [] : [database]),
     lockWaitMaxMs,

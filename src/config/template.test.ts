@@ -84,11 +84,31 @@ test('a server of variables is written with all that they say, its secrets as re
   expect(serversOfVariables(environment)).toEqual([]);
 });
 
+test('a variable that only the .env file sets is referred to like one of the environment, and marked', () => {
+  const envFile = { DATABASE_URL: 'postgres://me:hushed@db/shop', REDIS_URL: 'redis://other' };
+  const known = { ...environment, variables: { REDIS_URL: 'redis://cache' } };
+  expect(serversOfVariables(known, envFile)).toEqual([
+    { name: 'database', type: 'postgres', host: 'db', urlVariable: 'DATABASE_URL', isOfEnvFile: true },
+    { name: 'cache', type: 'redis', host: 'cache', urlVariable: 'REDIS_URL' },
+  ]);
+});
+
+test('a URL that can be written keeps its password out, which its own key refers to', () => {
+  const url = 'rediss://cache:7';
+  const components = [
+    { name: 'cache', type: 'redis', host: 'cache', url, passwordVariable: 'REDIS_PASSWORD' },
+  ] as const;
+  const text = configurationTemplate({ ...answers, components });
+  const known = { ...environment, variables: { REDIS_PASSWORD: 'hushed' } };
+  const { application } = parseConfiguration(text, { path: '/app/lifeboat.yaml', environment: known });
+  expect(application.components).toMatchObject([{ url, password: 'hushed' }]);
+});
+
 test('any path and host stays one value', () => {
   // `${` would be a reference, which is what it means in a file that a person wrote.
   const value = fc.string({ minLength: 1, unit: 'grapheme' }).filter((text) => !text.includes('${'));
   // A blank host counts as none, and white space around one is not part of it.
-  const host = value.filter((text) => text.trim() === text);
+  const host = value.filter((text) => text.trim() === text && !text.includes('://') && !/^[^:]*:\d+$/.test(text));
   fc.assert(
     fc.property(value, host, (path, hostName) => {
       const components: TemplateAnswers['components'] = [

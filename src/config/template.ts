@@ -1,6 +1,6 @@
 // The first lifeboat.yaml of an application: commented, and valid as it stands. Pure; `lifeboat init` asks and writes.
 import { stringify } from 'yaml';
-import type { InitComponent } from '../cli/first-configuration.ts';
+import type { InitComponent, InitServer } from '../cli/first-configuration.ts';
 
 export interface TemplateAnswers {
   readonly application: string;
@@ -107,15 +107,15 @@ function ownLines(component: InitComponent): string[] {
 const checksExample = '  # checks: [{ sql: select count(*) from users, min: 1 }] # what restored data must satisfy';
 
 /** What is not known stands as a comment; a secret stands as a reference to the variable that holds it. */
-function connectionLines(server: Extract<InitComponent, { type: 'postgres' | 'redis' }>): string[] {
-  const { type, host, port, user, database, passwordVariable, urlVariable } = server;
+function connectionLines(server: InitServer): string[] {
+  const { type, host, port, user, database, url, passwordVariable, urlVariable } = server;
   const checks = type === 'postgres' ? [checksExample] : [];
   if (urlVariable !== undefined) return [`  url: ${reference(urlVariable)}`, ...checks];
   if (host === undefined) return [`  # host: ${type} # with port, ${type === 'postgres' ? 'user, ' : ''}password`];
-  const lines = [`  host: ${scalar(host)}`];
+  const lines = [url === undefined ? `  host: ${scalar(host)}` : `  url: ${scalar(url)}`];
   if (port !== undefined) lines.push(`  port: ${port}`);
-  if (user !== undefined) lines.push(`  user: ${scalar(user)}`);
-  else if (type === 'postgres') lines.push('  # user: ${POSTGRES_USER}');
+  if (user !== undefined) lines.push(`  ${type === 'postgres' ? 'user' : 'username'}: ${scalar(user)}`);
+  else if (type === 'postgres' && url === undefined) lines.push('  # user: ${POSTGRES_USER}');
   const passwordLine = `password: ${reference(passwordVariable ?? `${type.toUpperCase()}_PASSWORD`)}`;
   lines.push(passwordVariable === undefined ? `  # ${passwordLine}` : `  ${passwordLine}`);
   if (database !== undefined) lines.push(`  databases: ${list([database])}`);

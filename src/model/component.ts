@@ -5,7 +5,7 @@ import { contentCheckSchema } from './content-check.ts';
 import type { Finding } from './finding.ts';
 import { policySchema, type Policy } from './policy.ts';
 import type { Schedule } from './schedule.ts';
-import { byteSizeSchema, durationSchema, nameSchema, portSchema, secretSchema } from './scalar-schemas.ts';
+import { byteSizeSchema, durationSchema, hostSchema, nameSchema, portSchema, secretSchema } from './scalar-schemas.ts';
 
 const availabilityForm = 'a percentage such as 99.95%';
 
@@ -61,9 +61,7 @@ const postgresSchema = z
       .describe(
         'connection URL, in place of host, port, user, password; DATABASE_URL if neither it, host nor POSTGRES_HOST is there',
       ),
-    host: z
-      .string()
-      .min(1)
+    host: hostSchema
       .optional()
       .describe('host name, address or folder of the socket; POSTGRES_HOST, PGHOST or localhost if absent'),
     port: portSchema.optional().describe('port; POSTGRES_PORT, PGPORT or 5432 if absent'),
@@ -87,7 +85,7 @@ const redisSchema = z
       .describe(
         'connection URL, in place of host, port, username, password; REDIS_URL if neither it, host nor REDIS_HOST is there',
       ),
-    host: z.string().min(1).optional().describe('host name or address; REDIS_HOST or localhost if absent'),
+    host: hostSchema.optional().describe('host name or address; REDIS_HOST or localhost if absent'),
     port: portSchema.optional().describe('port; REDIS_PORT or 6379 if absent'),
     username: z.string().min(1).optional().describe('ACL user'),
     password: passwordField.describe('password; REDIS_PASSWORD if absent'),

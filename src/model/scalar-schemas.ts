@@ -68,5 +68,12 @@ function isTimeZone(name: string): boolean {
 
 export const portSchema = z.int().min(1).max(65_535).meta({ title: 'a port from 1 to 65535' });
 
+/** A host with its port, or a whole URL, would only fail much later, as a name that nobody knows. */
+export const hostSchema = z
+  .string()
+  .min(1)
+  .refine((text) => !text.includes('://'), "expected a host alone; a whole address has the key 'url'")
+  .refine((text) => !/^[^:]*:\d+$/.test(text), "expected a host alone; its port has the key 'port'");
+
 /** A value that is never printed. */
 export const secretSchema = z.string().min(1).meta({ writeOnly: true });

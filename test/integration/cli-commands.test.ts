@@ -70,6 +70,12 @@ describe('looking', () => {
     expect((await succeed('dump', 'latest', join(folder.path, 'data/one.txt'))).stdout).toBe('changed content\n');
   });
 
+  test('ls and dump take a component for its newest snapshot', async () => {
+    expect((await succeed('ls', 'files')).stdout).toBe((await succeed('ls', second)).stdout);
+    expect((await succeed('dump', 'files', join(folder.path, 'data/one.txt'))).stdout).toBe('changed content\n');
+    expect((await run('ls', 'file', ...repository)).exitCode).toBe(4);
+  });
+
   test('find tells which snapshots hold a file', async () => {
     const { snapshots } = await documentOf<{ snapshots: { id: string }[] }>('find', 'three.*');
     expect(snapshots.map(({ id }) => id)).toEqual([second]);

@@ -4,7 +4,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { jsonLines, runLifeboat, type Ran } from '../support/lifeboat.ts';
-import { describeWithPostgres, startPostgres } from '../support/postgres-server.ts';
+import { describeWithPostgres, letIn, startPostgres } from '../support/postgres-server.ts';
 import { testRedis } from '../support/redis-server.ts';
 import { createRepository } from '../support/repository.ts';
 import { describeWithS3, startS3Server } from '../support/s3-server.ts';
@@ -58,6 +58,12 @@ describeWithPostgres(15, 'a PostgreSQL component', () => {
     expect(await server.sql('shop_beside', 'select count(*)::int as n from orders')).toEqual([{ n: 500 }]);
     const refused = await run('restore', 'database');
     expect(refused).toMatchObject({ exitCode: 2 });
+    // What can't be done is not asked about.
+    await server.sql('postgres', `create role weak login password '${password ?? ''}'`);
+    await letIn(server, 'weak');
+    const hopeless = await run('restore', 'database', '--to', `postgres://weak@${host}:${port}/shop`);
+    expect(hopeless).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('weak may not create databases') });
+    expect(hopeless.stderr).toContain('ALTER DATABASE');
     const restored = await succeed('restore', 'database', '--from', 'latest-proven', '--yes');
     expect(restored.stdout).toContain('kept:');
     expect(await server.sql('shop', 'select count(*)::int as n from orders')).toEqual([{ n: 500 }]);

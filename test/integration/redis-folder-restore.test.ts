@@ -61,6 +61,17 @@ describeWith(['redis-server'], 'a restore of redis into a folder', () => {
     await redis.connection.call('SET', 'after', 'it');
   });
 
+  test('makes the folder that is missing, but no path of them', async () => {
+    await using folder = await temporaryFolder();
+    await using point = await newerPoint();
+    const deep = await decide(point.source, point.reader, { to: `${folder.path}/a/b` });
+    expect(deep.findings).toMatchObject([{ outcome: 'failed', message: `${folder.path}/a can't be written: ENOENT` }]);
+    const decision = await decide(point.source, point.reader, { to: `${folder.path}/new` });
+    await decision.execute(quiet, signal);
+    await using redis = await testRedis({ settings: [`dir "${folder.path}/new"`] });
+    expect(await get(redis, 0, 'text')).toBe('new');
+  });
+
   test('replaces an append-only file of Redis 6', async () => {
     await using folder = await temporaryFolder();
     writeFileSync(join(folder.path, 'appendonly.aof'), '*3\r\n$3\r\nSET\r\n$4\r\ntext\r\n$3\r\nold\r\n');

@@ -10,7 +10,7 @@ import { defineCommand } from '../command.ts';
 import type { CommandContext } from '../context.ts';
 import { requiredArgument, textOption } from '../option.ts';
 import { openFirst } from '../repository-choice.ts';
-import { openSnapshot, snapshotWords } from '../snapshot-argument.ts';
+import { openSnapshot, snapshotOrComponentWords } from '../snapshot-argument.ts';
 import { shortId } from '../style.ts';
 
 export interface Dumped {
@@ -25,11 +25,11 @@ export const dumpCommand = defineCommand({
     'A folder comes with all below it, named by full paths without the first slash. Hard links come as files of their own; extended attributes stay behind, as do sockets. Names that are not UTF-8 are left out, which the exit code 1 tells at the end.',
   examples: [
     'lifeboat dump latest /srv/uploads/report.pdf > report.pdf',
-    'lifeboat dump latest /databases/shop.dump --component database > shop.dump',
+    'lifeboat dump database /databases/shop.dump > shop.dump',
     'lifeboat dump latest /srv/uploads | tar -x -C /tmp',
   ],
   arguments: {
-    snapshot: requiredArgument('<snapshot>', snapshotWords),
+    snapshot: requiredArgument('<component|snapshot>', snapshotOrComponentWords),
     path: requiredArgument('<path>', 'the file or folder inside the snapshot'),
   },
   options: { component: textOption('--component <name>', 'the component whose snapshots count') },

@@ -16,12 +16,14 @@ export interface InitData {
   readonly components: readonly string[];
   readonly passwordFile: string | undefined;
   readonly repository: { readonly id: string; readonly location: string } | undefined;
+  /** The file refers to variables that stand in .env and are not set. */
+  readonly needsEnvFile: boolean;
 }
 
 export const initCommand = defineCommand({
   summary: 'Write a first lifeboat.yaml',
   details:
-    'Asks on a terminal for what the options leave open; elsewhere, and with --no-questions, it takes the servers that POSTGRES_HOST, DATABASE_URL, REDIS_HOST and REDIS_URL name, and what lies in the folder; passwords stay in their variables. --repository names where backups go, --password-file where the password lies or is to be written.',
+    'Asks on a terminal for what the options leave open; elsewhere, and with --no-questions, it takes the servers that POSTGRES_HOST, DATABASE_URL, REDIS_HOST and REDIS_URL name, as variables or in the file .env, and what lies in the folder. Passwords are never written: the file refers to the variables that hold them. --repository names where backups go, --password-file where the password lies or is to be written.',
   examples: [
     'lifeboat init',
     'lifeboat init --files ./uploads --postgres localhost --repository /srv/backups',
@@ -32,8 +34,8 @@ export const initCommand = defineCommand({
     application: textOption('--application <name>', "name of the application (default: the folder's)"),
     environment: textOption('--environment <name>', 'which of its environments this is (default: production)'),
     files: listOption('--files <path>', 'folders and files to protect'),
-    postgres: textOption('--postgres <host>', 'host of a PostgreSQL server to protect'),
-    redis: textOption('--redis <host>', 'host of a Redis server to protect'),
+    postgres: textOption('--postgres <server>', 'PostgreSQL server to protect: host, host:port or URL'),
+    redis: textOption('--redis <server>', 'Redis server to protect: host, host:port or URL'),
     configFiles: listOption('--config-files <path>', 'configuration files to protect'),
     cron: textOption('--cron <text>', "when to back up (default: '0 2 * * *')"),
     createsPasswordFile: switchOption('--create-password', 'write a random password to --password-file'),
@@ -63,18 +65,22 @@ export const initCommand = defineCommand({
       components: answers.components.map(({ name }) => name),
       passwordFile: password,
       repository,
+      needsEnvFile: answers.components.some(
+        (component) => 'isOfEnvFile' in component && component.isOfEnvFile === true,
+      ),
     };
   },
-  render({ configuration, components, passwordFile, repository }, style) {
-    const lines = [
-      `wrote ${configuration} with ${components.length === 0 ? 'no components yet' : components.join(', ')}`,
-    ];
+  render({ configuration, components, passwordFile, repository, needsEnvFile }, style) {
+    const written = `wrote ${configuration} with ${components.length === 0 ? 'no components yet' : components.join(', ')}`;
+    const lines = [...wrap(written, style.widthColumns)];
     if (passwordFile !== undefined) {
       const care = `wrote ${passwordFile}: keep a copy of this password in another place, and the file out of version control`;
       lines.push(...wrap(care, style.widthColumns));
     }
     if (repository !== undefined) lines.push(`created repository ${shortId(repository.id)} at ${repository.location}`);
-    lines.push('', 'Next:', '  lifeboat check     # is everything in place?');
+    lines.push('', 'Next:');
+    if (needsEnvFile) lines.push('  set -a; . ./.env; set +a    # lifeboat.yaml refers to these variables');
+    lines.push('  lifeboat check     # is everything in place?');
     if (repository === undefined) lines.push('  lifeboat repository init');
     lines.push(
       '  lifeboat backup    # take the first backup',

@@ -5,7 +5,7 @@ import { AppError } from '../../base/errors.ts';
 import { defineCommand } from '../command.ts';
 import { optionalArgument, requiredArgument, switchOption, textOption } from '../option.ts';
 import { openFirst } from '../repository-choice.ts';
-import { openSnapshot, snapshotWords } from '../snapshot-argument.ts';
+import { openSnapshot, snapshotOrComponentWords } from '../snapshot-argument.ts';
 import { shortTime, type Style } from '../style.ts';
 
 interface ListedEntry {
@@ -30,11 +30,11 @@ export const lsCommand = defineCommand({
   summary: 'List the files of a snapshot',
   examples: [
     'lifeboat ls latest',
-    'lifeboat ls latest /srv/uploads --long',
+    'lifeboat ls uploads /srv/uploads/2026 --long',
     'lifeboat ls before:2026-11-20 --component uploads --recursive',
   ],
   arguments: {
-    snapshot: requiredArgument('<snapshot>', snapshotWords),
+    snapshot: requiredArgument('<component|snapshot>', snapshotOrComponentWords),
     path: optionalArgument('[path]', 'folder or file inside the snapshot; all of it if absent'),
   },
   options: {

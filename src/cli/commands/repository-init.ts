@@ -5,7 +5,7 @@ import { defineCommand } from '../command.ts';
 import type { CommandContext } from '../context.ts';
 import { choiceOption, switchOption, textOption } from '../option.ts';
 import { chooseOne } from '../repository-choice.ts';
-import { shortId } from '../style.ts';
+import { shortId, wrap } from '../style.ts';
 
 export interface CreatedRepository {
   readonly id: string;
@@ -68,12 +68,15 @@ export const repositoryInitCommand = defineCommand({
     });
     return { id: config.id, location: store.properties.location, chunker: config.chunkerDefault, from, bucket };
   },
-  render({ id, location, chunker, from, bucket }) {
+  render({ id, location, chunker, from, bucket }, style) {
     const origin = from === undefined ? '' : ` with the parameters of ${from}`;
     return [
       ...bucket,
       `created repository ${shortId(id)} at ${location}${origin} (chunker ${chunker})`,
-      'Keep the password in a second place: without it the backups cannot be read by anybody.',
+      ...wrap(
+        'Keep the password in a second place: without it nobody can read the backups, you included.',
+        style.widthColumns,
+      ),
     ].join('\n');
   },
 });

@@ -77,7 +77,9 @@ export const restoreCommand = defineCommand({
     if (input.isDryRun) return { ...data, report: undefined, elapsedMs: context.clock.now() - startMs };
     if (decision.replaces !== undefined) {
       if (!input.isConfirmed) context.progress.note(decisionLines(data, plain()).join('\n'));
-      await requireConsent(context, `replace ${decision.replaces}`, input.isConfirmed);
+      // What can't be done is refused below, before anybody is asked.
+      const isPossible = decision.findings.every(({ outcome }) => outcome !== 'failed');
+      if (isPossible) await requireConsent(context, `replace ${decision.replaces}`, input.isConfirmed);
     }
     const report = await decision.execute(({ step, bytes: bytesDone }) =>
       context.progress.update({ work: step, bytesDone, bytesTotal: decision.totalBytes }),

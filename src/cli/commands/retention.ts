@@ -83,7 +83,11 @@ export function renderRetention({ isDryRun, repositories }: RetentionData, style
       const verb = isDryRun ? 'would remove' : 'removed';
       const lines = [style.paint('bold', `repository ${repository}`)];
       if (snapshots.length > 0) lines.push(retentionTable(snapshots, style));
-      lines.push(`${verb} ${count(removed, 'snapshot')}, ${snapshots.length - removed} stay`);
+      lines.push(
+        snapshots.length > 0
+          ? `${verb} ${count(removed, 'snapshot')}, ${snapshots.length - removed} stay`
+          : 'no snapshot here falls under a policy, so all stay',
+      );
       if (prune !== undefined) lines.push(renderPrune(prune));
       return lines.join('\n');
     })

@@ -1,7 +1,7 @@
 // Creates the database that a dump goes into, as its original was created, and gives it what a dump carries only together
 // with the original's name: settings, rights, comment, connection limit.
 import pg from 'pg';
-import { messageOf } from '../../base/errors.ts';
+import { isAppError, messageOf } from '../../base/errors.ts';
 import type { Connection } from './connection.ts';
 import type { DatabaseFacts } from './database-facts.ts';
 import type { ServerFacts } from './server.ts';
@@ -64,28 +64,41 @@ export async function applyProperties(
 ): Promise<string[]> {
   const refused: string[] = [];
   if (facts === undefined) return refused;
-  for (const statement of propertyStatements(name, facts, roles)) {
+  for (const { what, statement } of propertyStatements(name, facts, roles)) {
     try {
       await connection.query(statement);
     } catch (error) {
-      refused.push(messageOf(error));
+      // Which server said so is known here; of which property it said so is not.
+      refused.push(`${what} (${messageOf(isAppError(error) ? (error.cause ?? error) : error)})`);
     }
   }
-  return refused;
+  return [...new Set(refused)];
 }
 
-function propertyStatements(name: string, facts: DatabaseFacts, roles: ReadonlySet<string>): string[] {
+/** `what` says for people what a statement brings back; values may be secret. */
+interface PropertyStatement {
+  readonly what: string;
+  readonly statement: string;
+}
+
+function propertyStatements(name: string, facts: DatabaseFacts, roles: ReadonlySet<string>): PropertyStatement[] {
   const database = quote(name);
-  const statements: string[] = [];
-  if (roles.has(facts.owner)) statements.push(`ALTER DATABASE ${database} OWNER TO ${quote(facts.owner)}`);
-  if (facts.comment !== null) statements.push(`COMMENT ON DATABASE ${database} IS ${text(facts.comment)}`);
+  const statements: PropertyStatement[] = [];
+  const add = (what: string, statement: string): number => statements.push({ what, statement });
+  if (roles.has(facts.owner))
+    add(`its owner ${facts.owner}`, `ALTER DATABASE ${database} OWNER TO ${quote(facts.owner)}`);
+  if (facts.comment !== null) add('its comment', `COMMENT ON DATABASE ${database} IS ${text(facts.comment)}`);
   for (const { role, setting } of facts.settings) {
     if (role !== null && !roles.has(role)) continue;
     const subject = role === null ? `ALTER DATABASE ${database}` : `ALTER ROLE ${quote(role)} IN DATABASE ${database}`;
-    statements.push(`${subject} SET ${settingClause(setting)}`);
+    add(`its setting ${setting.split('=', 1).join('')}`, `${subject} SET ${settingClause(setting)}`);
   }
-  if (facts.rights !== null) statements.push(...rightStatements(database, { ...facts, rights: facts.rights }, roles));
-  if (facts.connectionsMax >= 0) statements.push(`ALTER DATABASE ${database} CONNECTION LIMIT ${facts.connectionsMax}`);
+  if (facts.rights !== null) {
+    for (const statement of rightStatements(database, { ...facts, rights: facts.rights }, roles))
+      add('its rights', statement);
+  }
+  if (facts.connectionsMax >= 0)
+    add('its limit of connections', `ALTER DATABASE ${database} CONNECTION LIMIT ${facts.connectionsMax}`);
   return statements;
 }
 

@@ -53,6 +53,15 @@ test('a target is an address, a name on the original server, or the origin', () 
   expect(() => restoreTarget('postgres://h:notaport/x', origin)).toThrow(expect.objectContaining({ code: 'USAGE' }));
 });
 
+test('another role than the one that backs up has the password that is meant for it', () => {
+  const known = { ...origin, user: 'app', password: 'of app' };
+  const passwordOf = (to: string) => restoreTarget(to, known, 'of others').address.password;
+  expect(passwordOf('postgres://admin@db.example/x')).toBe('of others');
+  expect(passwordOf('postgres://app@db.example/x')).toBe('of app');
+  expect(passwordOf('copy')).toBe('of app');
+  expect(restoreTarget('postgres://admin@db.example/x', known).address.password).toBe('of app');
+});
+
 test('a long name is cut by whole characters so that its ending survives the limit of 63 bytes', () => {
   expect(namesWithEnding(['ü'.repeat(40)], '_before_x')).toEqual([`${'ü'.repeat(27)}_before_x`]);
   expect(nameStamp(Date.UTC(2026, 10, 20, 18, 52, 0, 999))).toBe('20261120t185200');

@@ -10,6 +10,8 @@ export interface PostgresOptions {
   readonly user: string;
   /** Absent: the user's own password file (`~/.pgpass`), or none needed. */
   readonly password?: string | undefined;
+  /** For restores as another role than `user`; that of `user` if absent. */
+  readonly passwordOfOthers?: string | undefined;
   /** Read anew for each backup, so that rotation needs no restart. */
   readonly passwordFile?: string | undefined;
   readonly ssl: SslSetting;

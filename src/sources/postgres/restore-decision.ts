@@ -17,7 +17,7 @@ export async function decideRestore(
   { reader, request }: { readonly reader: RecoveryReader; readonly request: RestoreRequest },
   signal: AbortSignal,
 ): Promise<RestoreDecision> {
-  const target = restoreTarget(request.to, await addressOf(options));
+  const target = restoreTarget(request.to, await addressOf(options), options.passwordOfOthers);
   const point = await readRecoveryPoint(reader, request.include, signal);
   const names = point.databases.map(({ name }) => target.database ?? name);
   const described = `${names.length === 1 ? 'database' : 'databases'} ${names.join(', ')} on ${describeServer(target.address)}`;

@@ -10,7 +10,11 @@ export interface RestoreTarget {
 }
 
 /** `to` is `postgres://user@host:port/newname` (all parts optional), a database's name on the original server, or absent. */
-export function restoreTarget(to: string | undefined, origin: ServerAddress): RestoreTarget {
+export function restoreTarget(
+  to: string | undefined,
+  origin: ServerAddress,
+  passwordOfOthers: string | undefined = origin.password,
+): RestoreTarget {
   if (to === undefined || to === '') return { address: origin, database: undefined };
   if (!/^postgres(?:ql)?:\/\//.test(to)) return { address: origin, database: to };
   const url = URL.parse(to);
@@ -20,7 +24,9 @@ export function restoreTarget(to: string | undefined, origin: ServerAddress): Re
     });
   }
   const host = unescape(url.hostname).replace(/^\[(.*)\]$/, '$1') || origin.host;
-  const password = url.password === '' ? origin.password : unescape(url.password);
+  const user = url.username === '' ? origin.user : unescape(url.username);
+  const known = user === origin.user ? origin.password : passwordOfOthers;
+  const password = url.password === '' ? known : unescape(url.password);
   const database = unescape(url.pathname.slice(1));
   return {
     address: {
@@ -28,7 +34,7 @@ export function restoreTarget(to: string | undefined, origin: ServerAddress): Re
       port: url.port === '' ? portOf(host, origin) : Number(url.port),
       password,
       ssl: origin.ssl,
-      user: url.username === '' ? origin.user : unescape(url.username),
+      user,
     },
     database: database === '' ? undefined : database,
   };

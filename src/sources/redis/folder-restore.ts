@@ -4,7 +4,7 @@
 import { constants } from 'node:fs';
 import { access, chown, copyFile, lstat, mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Clock } from '../../base/clock.ts';
 import { AppError, errnoOf, isAppError } from '../../base/errors.ts';
 import type { Finding } from '../../model/finding.ts';
@@ -51,17 +51,23 @@ export async function folderRestore(options: FolderRestoreOptions, signal: Abort
 async function folderFindings(options: FolderRestoreOptions, signal: AbortSignal): Promise<Finding[]> {
   const { folder, point } = options;
   const aspect = 'target folder';
+  const isNew = !(await exists(folder));
+  // Made where its parent is there: a whole path that is missing is more likely a mistake.
+  const nearest = isNew ? dirname(folder) : folder;
   try {
-    if (!(await stat(folder)).isDirectory()) {
-      return [{ aspect, outcome: 'failed', message: `${folder} is no folder`, hint: "Name the server's data folder." }];
+    if (!(await stat(nearest)).isDirectory()) {
+      const hint = "Name the server's data folder.";
+      return [{ aspect, outcome: 'failed', message: `${nearest} is no folder`, hint }];
     }
-    await access(folder, constants.W_OK);
+    await access(nearest, constants.W_OK);
   } catch (error) {
-    const message = `${folder} can't be written: ${errnoOf(error) ?? 'unknown reason'}`;
+    const message = `${nearest} can't be written: ${errnoOf(error) ?? 'unknown reason'}`;
     return [{ aspect, outcome: 'failed', message, hint: 'Create the folder, or run as a user who may write to it.' }];
   }
-  const findings: Finding[] = [{ aspect, outcome: 'passed', message: `${folder} can be written` }];
-  const { bavail, bsize } = await statfs(folder);
+  const findings: Finding[] = [
+    { aspect, outcome: 'passed', message: `${folder} ${isNew ? 'is new and is made' : 'can be written'}` },
+  ];
+  const { bavail, bsize } = await statfs(nearest);
   if (bavail * bsize < point.sizeBytes * 2) {
     findings.push({
       aspect: 'disk space',
@@ -129,6 +135,10 @@ async function execute(options: Execution, progress: RestoreProgress, signal: Ab
     kept.push(join(folder, name + suffix));
   };
   progress.step(0);
+  if (!(await exists(folder))) {
+    await mkdir(folder, { mode: 0o700 });
+    await ownAsFolder(folder, dirname(folder));
+  }
   const keys = await writeDump(options, { path: written, progress }, signal);
   if (appendOnly !== undefined) {
     progress.step(1);

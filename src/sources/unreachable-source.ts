@@ -1,0 +1,34 @@
+// A component whose address or password is not known here, as on a machine that lost its .env file. What needs no server of
+// its own works: proofs in a sandbox, restores to a place that is named.
+import type { AppError } from '../base/errors.ts';
+import type { Source } from './source.ts';
+
+/** `source` may have been made from defaults: its own server is never asked, each such call fails with `reason`. */
+export function unreachableSource(source: Source, reason: AppError): Source {
+  const { restore } = source;
+  return {
+    kind: source.kind,
+    // oxlint-disable-next-line require-yield
+    async *check() {
+      await Promise.reject(reason);
+    },
+    open: () => Promise.reject(reason),
+    restore:
+      restore.kind === 'tree'
+        ? restore
+        : {
+            ...restore,
+            async decide(reader, request, signal) {
+              if (!isElsewhere(request.to)) throw reason;
+              return restore.decide(reader, request, signal);
+            },
+          },
+  };
+}
+
+/** A folder, or an address with a host of its own. */
+function isElsewhere(to: string | undefined): boolean {
+  if (to === undefined) return false;
+  const url = URL.parse(to);
+  return url === null ? to.includes('/') : url.hostname !== '' || url.protocol === 'unix:';
+}
