@@ -1,10 +1,24 @@
 // AIgentable's backups and restores: database, cache, documents, uploads and configuration, each by its own policy.
-import { execFileSync } from 'node:child_process';
-import { chmodSync, cpSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { listFolder } from '../support/compare-folders.ts';
 import { contentOf, postgresMajor, startExample, type ExampleApplication } from '../support/example-application.ts';
+import { environmentIn, launcher } from '../support/lifeboat.ts';
 import { describeWithPostgres } from '../support/postgres-server.ts';
 import { describeWithS3 } from '../support/s3-server.ts';
 import { describeWith } from '../support/tools.ts';
@@ -180,6 +194,52 @@ function define(): void {
     }
     const offsite = await platform.succeed('prove', '--repository', 'offsite');
     expect(offsite.stdout.match(/^passed {2}/gm)).toHaveLength(6);
+  });
+
+  test('S2-090 the daily line of the documentation verifies the repository, and fails where a byte of it changed', async () => {
+    const page = readFileSync(new URL('../../docs/getting-started.md', import.meta.url), 'utf8');
+    const line = /^30 4 \* \* \* (.*)$/m.exec(page)?.[1] ?? '';
+    expect(line).toContain('lifeboat verify');
+    const programs = join(platform.root, 'cron-bin');
+    mkdirSync(programs);
+    symlinkSync(launcher, join(programs, 'lifeboat'));
+    writeFileSync(join(platform.folder, '.env'), 'FROM_FILE=yes\n');
+    const environment = environmentIn(platform.folder, platform.environment);
+    // Not spawnSync: the store that `offsite` lies in answers from this very process.
+    const runDaily = async (day: number) => {
+      const command = line
+        .replaceAll(String.raw`\%`, '%')
+        .replace('/srv/shop', platform.folder)
+        .replace('$(date +%u)', String(day));
+      const child = spawn('sh', ['-c', command], {
+        env: { ...environment, PATH: `${programs}:${environment['PATH']}` },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      });
+      const [stdout, stderr, [status]] = await Promise.all([
+        text(child.stdout),
+        text(child.stderr),
+        once(child, 'close') as Promise<[number]>,
+      ]);
+      return { status, stdout, stderr };
+    };
+    const days = [1, 2, 3, 4, 5, 6, 7];
+    for (const day of days) expect(await runDaily(day)).toMatchObject({ status: 0, stderr: '' });
+    const data = join(environment['BACKUP_FOLDER'] ?? '', 'data');
+    // The largest holds data; damage to trees would be found every day.
+    const packs = (readdirSync(data, { recursive: true }) as string[]).filter((name) => name.length > 60);
+    const sizeOf = (name: string): number => statSync(join(data, name)).size;
+    const pack = packs.toSorted((left, right) => sizeOf(right) - sizeOf(left))[0] ?? '';
+    const whole = readFileSync(join(data, pack));
+    const damaged = Buffer.from(whole);
+    damaged[100] = (damaged[100] ?? 0) ^ 1;
+    chmodSync(join(data, pack), 0o600);
+    writeFileSync(join(data, pack), damaged);
+    const runs: Awaited<ReturnType<typeof runDaily>>[] = [];
+    for (const day of days) runs.push(await runDaily(day));
+    expect(runs.filter(({ status }) => status !== 0)).toHaveLength(1);
+    expect(runs.map(({ stdout, stderr }) => stdout + stderr).join('')).toContain(pack);
+    writeFileSync(join(data, pack), whole);
+    rmSync(join(platform.folder, '.env'));
   });
 
   test('S2-048 S2-056 S2-008 a lost database comes back under its name, consistent: rows are compared before it is used', async () => {

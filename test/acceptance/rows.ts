@@ -10,7 +10,7 @@ export const provenRows: Readonly<Record<string, readonly string[]>> = {
   'sources/files': ['S2-003', 'S2-034', 'S2-035', 'S2-071'],
   'sources/config': ['S2-004', 'S2-037', 'S2-038', 'S2-039'],
   restore: ['S1-29', 'S1-30', 'S1-31', 'S1-32', 'S1-87', 'S1-88', 'S2-048'],
-  verification: ['S1-07', 'S1-33', 'S1-34', 'S1-35', 'S1-36', 'S1-37', 'S2-008', 'S2-056', 'S2-073'],
+  verification: ['S1-07', 'S1-33', 'S1-34', 'S1-35', 'S1-36', 'S1-37', 'S2-008', 'S2-056', 'S2-073', 'S2-090'],
   cli: ['S1-10', 'S1-75', 'S1-76', 'S1-77', 'S1-78', 'S1-82'],
   config: ['S1-12', 'S1-13', 'S1-14', 'S1-15'],
   defects: ['SF-18', 'SF-19', 'SF-20', 'SF-21', 'SF-22'],
@@ -25,5 +25,4 @@ export const laterRows: Readonly<Record<string, string>> = {
   'S2-036': 'sources/files: archives of logs',
   'S2-070': 'sources/files: telling missing and corrupted files of a live folder',
   'S2-072': 'sources/files: database references to restored files',
-  'S2-090': 'scheduling: the daily run of verify; the command itself is proven by S2-008',
 };

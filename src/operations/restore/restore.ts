@@ -6,7 +6,7 @@ import { AppError } from '../../base/errors.ts';
 import type { Finding } from '../../model/finding.ts';
 import type { Source } from '../../sources/source.ts';
 import { recoveryReader, type PointParts } from './recovery-reader.ts';
-import { decideTreeRestore, type TreeRestoreDecision, type TreeRestoreRequest } from './tree-decision.ts';
+import { decideTreeRestore, placeWords, type TreeRestoreDecision, type TreeRestoreRequest } from './tree-decision.ts';
 import { executeTreeRestore, type TreeRestoreResult } from './tree-restore.ts';
 import { unfinishedWords } from './unfinished-restores.ts';
 
@@ -83,7 +83,7 @@ async function decideTree(request: RestoreRequest, signal: AbortSignal): Promise
   };
   const decision = await decideTreeRestore(indexed, tree, signal);
   const { files, folders, others, totalBytes, target, findings, replaces } = decision;
-  const step = `write ${count(files + others, 'file')} in ${count(folders, 'folder')} (${formatByteSize(totalBytes)}) below ${target}`;
+  const step = `write ${count(files + others, 'file')} in ${count(folders, 'folder')} (${formatByteSize(totalBytes)}) ${placeWords(target, snapshot.paths)}`;
   return {
     target,
     replaces,
@@ -100,11 +100,11 @@ async function decideTree(request: RestoreRequest, signal: AbortSignal): Promise
 
 function reportOf(
   result: TreeRestoreResult,
-  { target, unfinished }: Pick<TreeRestoreDecision, 'target' | 'unfinished'>,
+  { target, unfinished, request }: Pick<TreeRestoreDecision, 'target' | 'unfinished' | 'request'>,
 ): RestoreReport {
   const { files, bytes, writtenBytes, problems, ownersRefused } = result;
   const restored = [
-    `${count(files, 'file')} (${formatByteSize(bytes)}) below ${target}, ${formatByteSize(writtenBytes)} of them written`,
+    `${count(files, 'file')} (${formatByteSize(bytes)}) ${placeWords(target, request.snapshot.paths)}, ${formatByteSize(writtenBytes)} of them written`,
     ...unfinished
       .filter(({ isRepeated }) => isRepeated)
       .map(({ restore }) => `${unfinishedWords(restore)}: it is finished now`),

@@ -89,7 +89,9 @@ export async function decideTreeRestore(
     ...unfinished.map((earlier) => unfinishedFinding(earlier)),
   ];
   const replaces =
-    rest.existing > 0 ? `${count(rest.existing, 'existing file')} below ${target} where they differ` : undefined;
+    rest.existing > 0
+      ? `${count(rest.existing, 'existing file')} ${placeWords(target, request.snapshot.paths)} where they differ`
+      : undefined;
   return {
     request,
     target,
@@ -98,6 +100,13 @@ export async function decideTreeRestore(
     findings: findings.filter((finding) => finding !== undefined),
     unfinished,
   };
+}
+
+/** In place the target is `/`, which would frighten: what was backed up says where the files are. */
+export function placeWords(target: string, paths: readonly string[]): string {
+  if (target !== '/' || paths.length === 0) return `below ${target}`;
+  const others = paths.length > 2 ? ` and ${paths.length - 2} more` : '';
+  return `in ${paths.slice(0, 2).join(', ')}${others}`;
 }
 
 export function scopeOf(
