@@ -64,7 +64,7 @@ export async function runProgram(args: readonly string[], parts: ProgramParts): 
 async function parse(args: readonly string[], run: Run): Promise<number> {
   try {
     const program = await buildProgram(run, namesToLoad(args));
-    if (run.isCompleting) await addCompletion(program, await run.parts.completionNames(args));
+    if (run.isCompleting) await addCompletion(program, await run.parts.completionNames(args), run.parts.streams.stdout);
     await program.parseAsync(args, { from: 'user' });
     return run.exitCode;
   } catch (error) {
