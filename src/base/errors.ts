@@ -186,7 +186,7 @@ export const errorKinds = {
     exitCode: 130,
     httpStatus: 499,
     retry: 'later',
-    meaning: 'The work was interrupted; what was stored stays stored.',
+    meaning: 'The work was interrupted; the message says what is left of it.',
   },
 } as const satisfies Record<string, ErrorKind>;
 

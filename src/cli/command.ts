@@ -1,5 +1,6 @@
 // The shape of a command: summary, options, `run` (returns data, prints nothing) and `render` (pure). Reading one command
 // teaches all.
+import type { Leftover } from '../base/interrupted.ts';
 import type { CommandContext } from './context.ts';
 import type { ArgumentSpecs, InputOf, OptionSpecs } from './option.ts';
 import type { Style } from './style.ts';
@@ -21,6 +22,8 @@ export interface Command<
   readonly isLong?: boolean | undefined;
   /** Standard output belongs to the bytes that `run` writes; errors go to standard error even with `--json`. */
   readonly writesBytes?: boolean | undefined;
+  /** What an interruption leaves behind, wherever it comes. */
+  readonly interrupted?: Leftover | undefined;
   run(context: CommandContext, input: InputOf<Arguments, Options>): Promise<Data>;
   /** At most `style.width` columns; empty for nothing to say. */
   render(data: Data, style: Style): string;

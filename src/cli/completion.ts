@@ -9,9 +9,16 @@ export interface CompletionNames {
 }
 
 /** `completion bash|zsh|fish` prints a script, which asks `complete` for each word. */
-export async function addCompletion(program: Commander, names: CompletionNames): Promise<void> {
+export async function addCompletion(
+  program: Commander,
+  names: CompletionNames,
+  stdout: Pick<NodeJS.WritableStream, 'write'>,
+): Promise<void> {
   const { default: complete } = await import('@bomb.sh/tab/commander');
   const root = complete(program, { completionCommandName: 'completion' });
+  program.hook('preAction', (_, action) => {
+    if (action.name() === 'completion' && action.args[0] === 'bash') stdout.write(wordsInPlainBash);
+  });
   for (const [path, command] of commandsBelow(program, '')) {
     const known = path === '' ? root : root.commands.get(path);
     for (const argument of command.registeredArguments) {
@@ -34,6 +41,30 @@ function* commandsBelow(command: Commander, path: string): Generator<readonly [s
     yield* commandsBelow(child, path === '' ? child.name() : `${path} ${child.name()}`);
   }
 }
+
+/** The script takes this function from the bash-completion package. bash breaks words at `=` and `:`, which are ours. */
+const wordsInPlainBash = `# For a bash without the bash-completion package
+if ! declare -F _get_comp_words_by_ref >/dev/null; then
+    _get_comp_words_by_ref() {
+        local at last=0
+        words=("\${COMP_WORDS[0]}")
+        cword=0
+        for ((at = 1; at < \${#COMP_WORDS[@]}; at++)); do
+            if [[ last -gt 0 && ( "\${COMP_WORDS[at]}" == [=:]* || "\${words[last]}" == *[=:] ) ]]; then
+                words[last]+="\${COMP_WORDS[at]}"
+            else
+                last=$((last + 1))
+                words[last]="\${COMP_WORDS[at]}"
+            fi
+            [[ at -eq COMP_CWORD ]] && cword=$last
+        done
+        cur="\${words[cword]}"
+        prev=""
+        [[ cword -gt 0 ]] && prev="\${words[cword - 1]}"
+        return 0
+    }
+fi
+`;
 
 const snapshotWords = ['latest', 'latest-proven'];
 

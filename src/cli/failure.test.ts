@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { AppError } from '../base/errors.ts';
+import { interruptedWith } from '../base/interrupted.ts';
 import { failureJson, failureOf, failureOrInterruption, failureText } from './failure.ts';
 import { plainStyle } from './style.ts';
 
@@ -45,6 +46,16 @@ describe('after an interruption', () => {
 
   test('whatever fails, fails because of it', () => {
     expect(failureOrInterruption(new Error('socket closed'), aborted)).toBe(interrupted);
+  });
+
+  test('who did the work says what is left of it, else the command does', () => {
+    const leftover = { left: 'what was stored stays stored', hint: 'Run it again: it goes on.' };
+    const telling = interruptedWith(aborted, { left: 'nothing was swapped', hint: 'Restore again.' });
+    expect(failureOrInterruption(telling, aborted, leftover)).toBe(telling);
+    expect(failureOrInterruption(new Error('socket closed'), aborted, leftover)).toMatchObject({
+      message: 'interrupted by SIGINT: what was stored stays stored',
+      hint: 'Run it again: it goes on.',
+    });
   });
 
   test('a lost lock is still told, since it explains what others may have done', () => {

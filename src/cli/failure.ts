@@ -1,6 +1,7 @@
 // The one place that turns whatever went wrong into text or JSON and an exit code: facts and hints for errors of the
 // world, a short apology for our own, a stack only where it was asked for.
 import { AppError, isAppError, messageOf } from '../base/errors.ts';
+import { interruptedWith, tellingInterruption, type Leftover } from '../base/interrupted.ts';
 import { wrap, type Style } from './style.ts';
 import { toJson } from './terminal.ts';
 
@@ -27,10 +28,11 @@ export function failureOf(error: unknown): Failure {
   };
 }
 
-/** After an interruption everything that fails does so because of it. */
-export function failureOrInterruption(error: unknown, signal: AbortSignal): unknown {
+/** After an interruption everything that fails does so because of it; `leftover` is what it leaves behind in any case. */
+export function failureOrInterruption(error: unknown, signal: AbortSignal, leftover?: Leftover): unknown {
   if (!signal.aborted || isAppError(error, 'LOCK_LOST')) return error;
-  return signal.reason instanceof AppError ? signal.reason : error;
+  const telling = tellingInterruption(error, signal) ?? (leftover && interruptedWith(signal, leftover));
+  return telling ?? (signal.reason instanceof AppError ? signal.reason : error);
 }
 
 function stackOf(error: unknown): string | undefined {

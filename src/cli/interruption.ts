@@ -27,9 +27,8 @@ export function watchInterruption(target: SignalTarget, hasHungUp = terminalWatc
     // The second time: whoever sends it does not want to wait. Crash safety takes care of the rest.
     if (controller.signal.aborted) target.exit(interruptedExitCode);
     controller.abort(
-      new AppError('INTERRUPTED', `interrupted by ${name}: what was stored stays stored`, {
-        hint: 'Run the command again: it goes on from what was stored.',
-      }),
+      // What it leaves behind the commands know.
+      new AppError('INTERRUPTED', `interrupted by ${name}`, { hint: 'Run the command again.' }),
     );
   };
   for (const name of signalNames) target.on(name, onSignal);

@@ -64,7 +64,7 @@ export async function runProgram(args: readonly string[], parts: ProgramParts): 
 async function parse(args: readonly string[], run: Run): Promise<number> {
   try {
     const program = await buildProgram(run, namesToLoad(args));
-    if (run.isCompleting) await addCompletion(program, await run.parts.completionNames(args));
+    if (run.isCompleting) await addCompletion(program, await run.parts.completionNames(args), run.parts.streams.stdout);
     await program.parseAsync(args, { from: 'user' });
     return run.exitCode;
   } catch (error) {
@@ -206,6 +206,7 @@ async function perform(command: AnyCommand, input: Record<string, unknown>, run:
   const context = parts.createContext(flags, command);
   let data: unknown;
   try {
+    using _ = command.isLong === true ? announcedStop(context, run) : undefined;
     data = await command.run(context, input);
   } finally {
     context.progress.clear();
@@ -221,10 +222,22 @@ async function perform(command: AnyCommand, input: Record<string, unknown>, run:
   return command.exitCode?.(data) ?? 0;
 }
 
+/** Stopping where nothing is half done takes its time: whoever asked must see at once that it was heard. */
+function announcedStop({ progress }: Pick<CommandContext, 'progress'>, run: Run): Disposable {
+  const { signal } = run.parts.interruption;
+  const announce = (): void => {
+    if (signal.reason === readerGone || signal.reason === run.outputFailure) return;
+    progress.note('stopping; press Ctrl-C again to end at once');
+  };
+  signal.addEventListener('abort', announce, { once: true });
+  return { [Symbol.dispose]: () => signal.removeEventListener('abort', announce) };
+}
+
 function report(thrown: unknown, args: readonly string[], run: Run): number {
   const { parts } = run;
   const { stdout, stderr } = parts.streams;
-  const reason = failureOrInterruption(thrown, parts.interruption.signal);
+  const { signal } = parts.interruption;
+  const reason = failureOrInterruption(thrown, signal, run.command?.interrupted);
   // `dump | head` saw what it wanted; a backup that its reader broke off has to be told.
   if (reason === readerGone && run.command?.isLong !== true) return brokenPipeExitCode;
   const failure = failureOf(reason);

@@ -1,8 +1,10 @@
 // Every command through the real program, without a configuration file: --repository and LIFEBOAT_PASSWORD are all it has.
+import { execFile } from 'node:child_process';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { jsonLines, runLifeboat, type Ran } from '../support/lifeboat.ts';
+import { environmentIn, jsonLines, launcher, runLifeboat, type Ran } from '../support/lifeboat.ts';
 import { createRepository } from '../support/repository.ts';
 import { temporaryFolder, type TemporaryFolder } from '../support/temporary-folder.ts';
 
@@ -197,6 +199,27 @@ describe('looking after a repository', () => {
     expect((await succeed('repository', 'unlock')).stdout).toContain('no stale locks');
     await succeed('verify');
   });
+});
+
+test.each([
+  ['lifeboat repository pr', 'prune'],
+  ['lifeboat backup --chunker g', 'gear'],
+  ['lifeboat sna', 'snapshots'],
+])('plain bash, without the bash-completion package, completes %j', async (words, offered) => {
+  const { stdout: script } = await succeed('completion', 'bash');
+  // compopt only works while a key is pressed.
+  const asking = `${script}
+    lifeboat() { "$NODE" "$LAUNCHER" "$@"; }
+    compopt() { :; }
+    COMP_WORDS=(${words}); COMP_CWORD=$((\${#COMP_WORDS[@]} - 1))
+    __lifeboat_complete; echo "offered: \${COMPREPLY[*]}"
+    COMP_WORDS=(lifeboat restore --from = before : 2026 x); COMP_CWORD=6
+    _get_comp_words_by_ref -n "=:" cur prev words cword; echo "$cword $prev $cur"`;
+  const ran = await promisify(execFile)('bash', ['--norc', '--noprofile', '-c', asking], {
+    cwd: folder.path,
+    env: environmentIn(folder.path, { NODE: process.execPath, LAUNCHER: launcher }),
+  });
+  expect(ran).toEqual({ stdout: `offered: ${offered}\n2 restore --from=before:2026\n`, stderr: '' });
 });
 
 test('completion prints a script that asks the program, and the program answers', async () => {

@@ -2,6 +2,7 @@
 // repository, with its cache.
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import pg from 'pg';
 import { describe, expect, test } from 'vitest';
 import { jsonLines, runLifeboat, type Ran } from '../support/lifeboat.ts';
 import { describeWithPostgres, letIn, startPostgres } from '../support/postgres-server.ts';
@@ -64,7 +65,13 @@ describeWithPostgres(15, 'a PostgreSQL component', () => {
     const hopeless = await run('restore', 'database', '--to', `postgres://weak@${host}:${port}/shop`);
     expect(hopeless).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('weak may not create databases') });
     expect(hopeless.stderr).toContain('ALTER DATABASE');
+    const session = new pg.Client({ host, port, user, password, database: 'shop' });
+    session.on('error', () => undefined);
+    await session.connect();
     const restored = await succeed('restore', 'database', '--from', 'latest-proven', '--yes');
+    await session.end();
+    expect(restored.stderr).toMatch(/^warning .*in use: .*shop/m);
+    expect(restored.stderr.replaceAll(/\s+/g, ' ')).toContain('the sessions are ended at the swap');
     expect(restored.stdout).toContain('kept:');
     expect(await server.sql('shop', 'select count(*)::int as n from orders')).toEqual([{ n: 500 }]);
   });

@@ -1,16 +1,18 @@
 // The program on a real terminal (a pseudo-terminal of 80 columns, made by Python), and how it is stopped.
-import { execFile, spawn } from 'node:child_process';
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
+import { watch } from 'node:fs';
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { stripVTControlCharacters } from 'node:util';
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { environmentIn, launcher, runLifeboat } from '../support/lifeboat.ts';
+import { environmentIn, jsonLines, launcher, runLifeboat } from '../support/lifeboat.ts';
 import { createRepository, testPassword } from '../support/repository.ts';
 import { temporaryFolder, type TemporaryFolder } from '../support/temporary-folder.ts';
 import { describeWith, findTool } from '../support/tools.ts';
 
+const stopping = 'stopping; press Ctrl-C again to end at once';
 let folder: TemporaryFolder;
 const repository = ['--repository', './repository'];
 
@@ -135,6 +137,42 @@ test.each(['ls latest', `dump latest /`])(
   },
 );
 
+describe('a long command that is asked to stop', () => {
+  const backup = ['backup', '--path', './data', '--force', ...repository];
+
+  test.skipIf(!hasPython)('says at once on a terminal that it heard, and how to end at once', async () => {
+    const { lines, exitCode } = await onTerminal(backup, { when: 'backup files', typed: '\\u0003' });
+    expect(exitCode).toBe(130);
+    expect(lines).toContain(stopping);
+    expect(lines).toContain('error: interrupted by SIGINT: what was stored stays stored');
+  });
+
+  test.each([[[], `${stopping}\nerror: interrupted`] as const, [['--quiet'], 'error: interrupted'] as const])(
+    'says so with %j where there is no terminal as far as it may',
+    async (flags, beginning) => {
+      // Locks are taken once the work begins.
+      const locks = watch(join(folder.path, 'repository/locks'));
+      const onStart = (child: ChildProcess): void => void locks.once('change', () => child.kill('SIGTERM'));
+      const ran = await runLifeboat([...backup, ...flags], { folder: folder.path, onStart });
+      locks.close();
+      expect(ran).toMatchObject({ exitCode: 130, stdout: '' });
+      expect(ran.stderr.slice(0, beginning.length)).toBe(beginning);
+    },
+  );
+
+  test('a restore of files says that complete ones stay', async () => {
+    expect(await runLifeboat(backup, { folder: folder.path })).toMatchObject({ exitCode: 0 });
+    const ran = await runLifeboat(['restore', 'latest', '--to', './stopped', '--json', ...repository], {
+      folder: folder.path,
+      onStart: (child) => child.stdout?.once('data', () => child.kill('SIGINT')),
+    });
+    expect(ran).toMatchObject({ exitCode: 130 });
+    expect(jsonLines(ran).at(-1)?.['message']).toMatch(
+      /^interrupted by SIGINT: files below .* that were complete stay$/,
+    );
+  });
+});
+
 describeWith(['restic'], 'a backup that is interrupted', () => {
   test('ends with 130, stores what it stored, leaves no lock, and the next one goes on from there', async () => {
     const args = [
@@ -155,7 +193,9 @@ describeWith(['restic'], 'a backup that is interrupted', () => {
       onStart: (child) => child.stdout?.once('data', () => child.kill('SIGINT')),
     });
     expect(interrupted).toMatchObject({ exitCode: 130 });
-    expect(interrupted.stdout).toContain('what was stored stays stored');
+    expect(interrupted.stdout).toContain('interrupted by SIGINT: what was stored stays stored');
+    expect(jsonLines(interrupted)).toContainEqual({ message_type: 'note', text: stopping });
+    expect(interrupted.stderr).toBe('');
     expect(await readdir(join(folder.path, 'repository/locks'))).toEqual([]);
     expect(await runLifeboat(args, { folder: folder.path })).toMatchObject({ exitCode: 0 });
     const check = await new Promise<string>((resolve, reject) => {

@@ -1,5 +1,6 @@
 // Restores into running servers: beside what is there, compared, swapped; and nothing changed when anything fails.
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { AppError } from '../../src/base/errors.ts';
 import { postgresSource } from '../../src/sources/postgres/postgres-source.ts';
 import type { RestoreDecision, RestoreOutcome, RestoreRequest, ServiceRestore } from '../../src/sources/source.ts';
 import { describeWithPostgres, startPostgres, type TestServer } from '../support/postgres-server.ts';
@@ -161,7 +162,7 @@ describeWith(['pg_dump'], 'PostgreSQL restores', () => {
         read: async function* (path, signal) {
           yield (path.endsWith('.dump') ? dump : Buffer.alloc(0)).subarray(0, 40_000);
           if ((reads += 1) === 1) throw new Error('the repository is gone');
-          controller.abort(new Error('interrupted'));
+          controller.abort(new AppError('INTERRUPTED', 'interrupted by SIGTERM', { hint: 'Run it again.' }));
           await Promise.resolve();
           signal.throwIfAborted();
         },
@@ -169,7 +170,10 @@ describeWith(['pg_dump'], 'PostgreSQL restores', () => {
       const decision = await decide(server, halfBroken(backup, broken), all);
       await expect(execute(decision)).rejects.toThrow('the repository is gone');
       const again = await decide(server, halfBroken(backup, broken), all);
-      await expect(execute(again, controller.signal)).rejects.toThrow('interrupted');
+      await expect(execute(again, controller.signal)).rejects.toMatchObject({
+        code: 'INTERRUPTED',
+        message: 'interrupted by SIGTERM: nothing was swapped, the live data is untouched',
+      });
       expect(await databases(server)).toEqual(['postgres', 'shop', 'template0', 'template1']);
     });
 

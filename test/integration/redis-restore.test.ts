@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { AppError } from '../../src/base/errors.ts';
 import { compareFingerprints, type Fingerprint } from '../../src/model/fingerprint.ts';
 import { redisSource } from '../../src/sources/redis/redis-source.ts';
 import { summaryOf } from '../../src/sources/redis/redis-sandbox.ts';
@@ -162,10 +163,15 @@ describeWith(['redis-server'], 'a difficult restore of redis', () => {
     await target.connection.call('SET', 'text', 'old');
     const decision = await decide(source, reader, { to: urlOf(target) });
     const controller = new AbortController();
-    const progress = { ...quiet, step: (index: number) => index === 1 && controller.abort(new Error('stopped')) };
+    const stopped = new AppError('INTERRUPTED', 'interrupted by SIGINT', { hint: 'Run it again.' });
+    const progress = { ...quiet, step: (index: number) => index === 1 && controller.abort(stopped) };
     await expect(
       decision.execute({ ...progress, step: (index) => void progress.step(index) }, controller.signal),
-    ).rejects.toThrow('stopped');
+    ).rejects.toMatchObject({
+      code: 'INTERRUPTED',
+      message: 'interrupted by SIGINT: the data in use is untouched',
+      hint: 'Restore again.',
+    });
     expect(await get(target, 0, 'text')).toBe('old');
     await expect.poll(() => target.connection.text('INFO', 'keyspace')).not.toContain('db15');
   });

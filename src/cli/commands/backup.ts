@@ -65,6 +65,10 @@ export const backupCommand = defineCommand({
     }),
   },
   isLong: true,
+  interrupted: {
+    left: 'what was stored stays stored',
+    hint: 'Run the command again: it goes on from what was stored.',
+  },
   async run(context, input): Promise<BackupData> {
     const works =
       input.paths.length > 0 ? await worksOfPaths(context, input) : await worksOfComponents(context, input.names);

@@ -44,6 +44,10 @@ export const copyCommand = defineCommand({
     component: textOption('--component <name>', 'only snapshots of this component'),
   },
   isLong: true,
+  interrupted: {
+    left: 'what was stored stays stored',
+    hint: 'Run the command again: it goes on from what was stored.',
+  },
   async run(context, input): Promise<CopyData> {
     const startMs = context.clock.now();
     const { from, to } = await ends(context, input);

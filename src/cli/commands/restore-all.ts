@@ -1,6 +1,7 @@
 // `restore-all`: a whole application in one action, most important components first. All is decided and confirmed before
 // anything is touched.
 import { AppError, isAppError } from '../../base/errors.ts';
+import { tellingInterruption } from '../../base/interrupted.ts';
 import type { Component } from '../../model/component.ts';
 import { decideRestore, type DecidedRestore } from '../../operations/restore/restore.ts';
 import type { PointParts } from '../../operations/restore/recovery-reader.ts';
@@ -17,6 +18,7 @@ import { elapsedWords, shortId, wrap, type Style } from '../style.ts';
 import {
   dataOf,
   decisionLines,
+  noteWarnings,
   plain,
   reportLines,
   restoredLines,
@@ -71,7 +73,7 @@ export const restoreAllCommand = defineCommand({
     requireAllPossible(works);
     await confirm(works, context, input.isConfirmed);
     const restores: RestoreOutcome[] = [];
-    for (const work of works) restores.push(await perform(work, { ...context, signal }));
+    for (const work of works) restores.push(await perform(work, restores, { ...context, signal }));
     return { restores };
   },
   render: ({ restores }, style) =>
@@ -158,15 +160,21 @@ function requireAllPossible(works: readonly Work[]): void {
 
 async function confirm(works: readonly Work[], context: CommandContext, isConfirmed: boolean): Promise<void> {
   const replaced = works.flatMap(({ decision }) => decision.replaces ?? []);
+  const isAsking = replaced.length > 0 && !isConfirmed;
+  if (!isAsking) for (const { preview } of works) noteWarnings(preview.findings, context);
   if (replaced.length === 0) return;
-  if (!isConfirmed) {
+  if (isAsking) {
     const style = plain();
     context.progress.note(works.flatMap(({ preview }) => decisionLines(preview, style)).join('\n'));
   }
   await requireConsent(context, `replace ${replaced.join('; ')}`, isConfirmed);
 }
 
-async function perform({ decision, preview }: Work, context: CommandContext): Promise<RestoreOutcome> {
+async function perform(
+  { decision, preview }: Work,
+  before: readonly RestoreOutcome[],
+  context: CommandContext,
+): Promise<RestoreOutcome> {
   const startMs = context.clock.now();
   try {
     const report = await decision.execute(({ step, bytes: bytesDone }) =>
@@ -174,11 +182,27 @@ async function perform({ decision, preview }: Work, context: CommandContext): Pr
     );
     return { ...preview, report, elapsedMs: context.clock.now() - startMs };
   } catch (error) {
+    const interrupted = tellingInterruption(error, context.signal);
+    if (interrupted !== undefined) throw amongOthers(interrupted, { preview, before });
     context.signal.throwIfAborted();
     if (!isAppError(error)) throw error;
     const { code, message, hint, exitCode } = failureOf(error);
     return { ...withoutReport(preview, context.clock.now() - startMs), error: { code, message, hint, exitCode } };
   }
+}
+
+/** Of an application that is restored half, which half. */
+function amongOthers(
+  interrupted: AppError,
+  { preview, before }: { readonly preview: RestorePreview; readonly before: readonly RestoreOutcome[] },
+): AppError {
+  const nameOf = ({ snapshot, target }: RestorePreview): string => snapshot.component ?? target;
+  const restored = before.filter(({ report }) => report !== undefined).map(nameOf);
+  const words = restored.length === 0 ? 'nothing came back before it' : `${restored.join(', ')} came back before it`;
+  return new AppError('INTERRUPTED', `${interrupted.message}; this was ${nameOf(preview)}, and ${words}`, {
+    hint: interrupted.hint,
+    cause: interrupted.cause,
+  });
 }
 
 function withoutReport(preview: RestorePreview, elapsedMs = 0): RestoreOutcome {

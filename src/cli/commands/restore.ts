@@ -75,8 +75,10 @@ export const restoreCommand = defineCommand({
     const decision = await decide(point, { ...context, signal }, input);
     const data = dataOf(found, decision, search.unread);
     if (input.isDryRun) return { ...data, report: undefined, elapsedMs: context.clock.now() - startMs };
+    const isAsking = decision.replaces !== undefined && !input.isConfirmed;
+    if (!isAsking) noteWarnings(decision.findings, context);
     if (decision.replaces !== undefined) {
-      if (!input.isConfirmed) context.progress.note(decisionLines(data, plain()).join('\n'));
+      if (isAsking) context.progress.note(decisionLines(data, plain()).join('\n'));
       // What can't be done is refused below, before anybody is asked.
       const isPossible = decision.findings.every(({ outcome }) => outcome !== 'failed');
       if (isPossible) await requireConsent(context, `replace ${decision.replaces}`, input.isConfirmed);
@@ -149,6 +151,15 @@ export function dataOf(
 
 /** For the question, which goes to the terminal before the result does. */
 export const plain = (): Style => plainStyle({ timeZone: Temporal.Now.timeZoneId() });
+
+/** Who is asked sees them above the question; who said yes beforehand must see them too. In JSON they are in the summary. */
+export function noteWarnings(
+  findings: readonly Finding[],
+  { progress, settings }: Pick<CommandContext, 'progress' | 'settings'>,
+): void {
+  const warnings = findings.filter(({ outcome }) => outcome === 'warning' || outcome === 'inconclusive');
+  if (warnings.length > 0 && !settings.isJson) progress.note(findingLines(warnings, plain()).join('\n'));
+}
 
 export function decisionLines(data: RestorePreview, style: Style): string[] {
   const { snapshot, target, replaces, steps, findings, totalBytes, unread } = data;

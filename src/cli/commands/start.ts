@@ -25,7 +25,7 @@ export const startCommand = defineCommand({
     const configuration = await context.findConfiguration();
     if (configuration?.path === undefined) return { mode: 'demo', ...(await context.runDemo()) };
     const status = await statusCommand.run(context, { names: [] });
-    return { mode: 'status', status, nextSteps: nextSteps(status) };
+    return { mode: 'status', status, nextSteps: nextSteps(status, configuration.path) };
   },
   render(data, style) {
     if (data.mode === 'demo') return data.render(style);
@@ -38,9 +38,15 @@ export const startCommand = defineCommand({
   exitCode: (data) => (data.mode === 'demo' ? data.exitCode : 0),
 });
 
+const exampleComponents = 'components: { uploads: { type: files, paths: [./uploads] } }';
+
 /** The most urgent first. */
-export function nextSteps({ components, repositories }: StatusData): StartStatus['nextSteps'] {
+export function nextSteps({ components, repositories }: StatusData, path: string): StartStatus['nextSteps'] {
   const steps: { command: string; why: string }[] = [];
+  if (components.length === 0) {
+    const why = `it has no components yet, so nothing is protected; write what to back up, such as: ${exampleComponents} - then run 'lifeboat check'`;
+    steps.push({ command: `edit ${path}`, why });
+  }
   for (const { name, problem } of repositories) {
     if (problem === undefined) continue;
     steps.push({ command: 'lifeboat check', why: `the repository ${name} can't be read: ${problem}` });
@@ -54,7 +60,16 @@ export function nextSteps({ components, repositories }: StatusData): StartStatus
   if (unsaved !== '') steps.push({ command: 'lifeboat backup', why: `no backup yet: ${unsaved}` });
   const late = names(({ newest, rpo }) => newest !== undefined && rpo === 'breached');
   if (late !== '') steps.push({ command: 'lifeboat backup', why: `older than its RPO allows: ${late}` });
-  const unproven = names(({ newest, proof }) => newest !== undefined && proof?.outcome !== 'passed');
+  for (const { name, proof } of components) {
+    if (proof === undefined || proof.outcome === 'passed') continue;
+    const when = `${proof.time.slice(0, 16).replace('T', ' ')} UTC`;
+    const what = proof.outcome === 'failed' ? 'failed' : 'could not be carried through';
+    steps.push({
+      command: `lifeboat prove ${name}`,
+      why: `the last proof of ${name} ${what} on ${when}: ${proof.message}`,
+    });
+  }
+  const unproven = names(({ newest, proof }) => newest !== undefined && proof === undefined);
   if (unproven !== '') steps.push({ command: 'lifeboat prove', why: `never seen to come back: ${unproven}` });
   if (steps.length === 0)
     steps.push({ command: 'lifeboat status', why: 'all is backed up and proven; look now and then' });

@@ -118,7 +118,7 @@ describe('status', () => {
 
 describe('the next steps', () => {
   test('begin with what is most urgent', () => {
-    expect(nextSteps(late).map(({ command }) => command)).toEqual([
+    expect(nextSteps(late, './lifeboat.yaml').map(({ command }) => command)).toEqual([
       'lifeboat check',
       'lifeboat backup',
       'lifeboat backup',
@@ -126,7 +126,25 @@ describe('the next steps', () => {
     ]);
   });
 
+  test('say what to write where no component is protected', () => {
+    const [step, ...more] = nextSteps({ ...good, components: [] }, '/srv/lifeboat.yaml');
+    expect(step?.command).toBe('edit /srv/lifeboat.yaml');
+    expect(step?.why).toContain('no components yet');
+    expect(step?.why).toContain('components: { uploads: { type: files, paths: [./uploads] } }');
+    expect(more).toEqual([]);
+  });
+
+  test('say that the last proof failed, and when, and do not call that never proven', () => {
+    const proof = { outcome: 'failed' as const, time: '2026-11-19T12:00:00Z', message: '3 rows are missing' };
+    expect(nextSteps({ ...good, components: [{ ...database, proof }] }, './lifeboat.yaml')).toEqual([
+      {
+        command: 'lifeboat prove database',
+        why: 'the last proof of database failed on 2026-11-19 12:00 UTC: 3 rows are missing',
+      },
+    ]);
+  });
+
   test('ask for nothing where all is backed up and proven', () => {
-    expect(nextSteps(good).map(({ command }) => command)).toEqual(['lifeboat status']);
+    expect(nextSteps(good, './lifeboat.yaml').map(({ command }) => command)).toEqual(['lifeboat status']);
   });
 });

@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { formatByteSize } from '../../base/byte-size.ts';
 import { count } from '../../base/count.ts';
 import { AppError } from '../../base/errors.ts';
+import { interruptedWith, type Leftover } from '../../base/interrupted.ts';
 import type { Finding } from '../../model/finding.ts';
 import type { Source } from '../../sources/source.ts';
 import { recoveryReader, type PointParts } from './recovery-reader.ts';
@@ -92,9 +93,20 @@ async function decideTree(request: RestoreRequest, signal: AbortSignal): Promise
     totalBytes,
     async execute(onProgress) {
       const onTreeProgress = ({ bytes }: { bytes: number }): void => onProgress({ step, bytes });
-      const result = await executeTreeRestore(indexed, decision, { pool, signal, onProgress: onTreeProgress });
+      const result = await executeTreeRestore(indexed, decision, { pool, signal, onProgress: onTreeProgress }).catch(
+        (error: unknown) => {
+          throw interruptedWith(signal, leftOfTree(target)) ?? error;
+        },
+      );
       return reportOf(result, decision);
     },
+  };
+}
+
+function leftOfTree(target: string): Leftover {
+  return {
+    left: `files below ${target} that were complete stay`,
+    hint: 'Run the command again: it writes only what is not there yet.',
   };
 }
 

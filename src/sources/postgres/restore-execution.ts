@@ -1,6 +1,7 @@
 // Carries a restore out: beside what is there, compared, then swapped. Until the swap the original is not touched, and
 // whatever fails takes with it all that was made on the way.
-import { AppError, messageOf } from '../../base/errors.ts';
+import { AppError, isAppError, messageOf } from '../../base/errors.ts';
+import { interruptedWith, type Leftover } from '../../base/interrupted.ts';
 import type { Fingerprint } from '../../model/fingerprint.ts';
 import type { RestoreOutcome, RestoreProgress } from '../source.ts';
 import { type Connection, connect } from './connection.ts';
@@ -49,6 +50,7 @@ export async function executeRestore(
 ): Promise<RestoreOutcome> {
   const litter: Litter = { databases: [], roles: [] };
   const avoid = work.moves.map(({ target }) => target);
+  let isSwapping = false;
   try {
     await using maintenance = await connectForMaintenance(work.address, avoid, signal);
     const remarks = await bringRoles(work, { maintenance, progress, litter });
@@ -58,12 +60,25 @@ export async function executeRestore(
       restored.push(await restoreOne(work, { move, maintenance, progress, litter, signal }));
     }
     progress.step(1 + work.moves.length);
+    isSwapping = true;
     await swapDatabases(maintenance, work.moves, { address: work.address, signal });
     return { restored: [...restored, ...remarks], kept: keptOf(work) };
   } catch (error) {
-    await cleanUp(work, litter, error);
-    throw error;
+    const left = isSwapping ? leftOfSwap(work) : untouched;
+    await cleanUp(work, litter, interruptedWith(signal, left) ?? error);
+    throw interruptedWith(signal, left) ?? error;
   }
+}
+
+const untouched: Leftover = { left: 'nothing was swapped, the live data is untouched', hint: 'Restore again.' };
+
+/** Without an answer nobody knows whether all were renamed or none. */
+function leftOfSwap({ moves }: RestoreWork): Leftover {
+  const names = moves.map(({ before, target }) => before ?? target).join(', ');
+  return {
+    left: 'it had begun to swap, which happens to all databases or to none',
+    hint: `Look whether there is ${names}: then the restored data is in place. Else restore again.`,
+  };
 }
 
 interface Hands {
@@ -139,9 +154,10 @@ async function cleanUp({ address, server, moves }: RestoreWork, litter: Litter, 
     await dropRoles(connection, litter.roles);
   } catch (error) {
     const left = [...litter.databases, ...litter.roles].join(', ');
-    throw new AppError('RESTORE_FAILED', `${messageOf(cause)}; and could not be tidied up: ${messageOf(error)}`, {
+    const code = isAppError(cause, 'INTERRUPTED') ? cause.code : 'RESTORE_FAILED';
+    throw new AppError(code, `${messageOf(cause)}; and could not be tidied up: ${messageOf(error)}`, {
       hint: `What was there before is untouched; drop by hand what is left of: ${left}.`,
-      cause,
+      cause: code === 'INTERRUPTED' && cause instanceof AppError ? cause.cause : cause,
     });
   }
 }

@@ -7,6 +7,7 @@ import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Clock } from '../../base/clock.ts';
 import { AppError, errnoOf, isAppError } from '../../base/errors.ts';
+import { interruptedWith } from '../../base/interrupted.ts';
 import type { Finding } from '../../model/finding.ts';
 import type { RecoveryReader, RestoreDecision, RestoreOutcome, RestoreProgress } from '../source.ts';
 import { connectRedis, type RedisAddress } from './connection.ts';
@@ -139,7 +140,10 @@ async function execute(options: Execution, progress: RestoreProgress, signal: Ab
     await mkdir(folder, { mode: 0o700 });
     await ownAsFolder(folder, dirname(folder));
   }
-  const keys = await writeDump(options, { path: written, progress }, signal);
+  const keys = await writeDump(options, { path: written, progress }, signal).catch((error: unknown) => {
+    const left = `nothing in ${folder} was replaced`;
+    throw interruptedWith(signal, { left, hint: 'Run the restore again.' }) ?? error;
+  });
   if (appendOnly !== undefined) {
     progress.step(1);
     const prepared = await prepareAppendOnly(folder, written, appendOnly).catch(async (error: unknown) => {

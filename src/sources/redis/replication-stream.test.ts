@@ -46,11 +46,18 @@ test.each([
 });
 
 test.each([
-  ['before its data', opening],
-  ['within a counted form', `${opening}$10\r\nabc`],
-  ['within a marked form', `${opening}$EOF:${mark}\r\nabc${mark.slice(0, 39)}z`],
-])('a connection closed %s is noticed', (_, text) => {
-  expect(() => read(Buffer.from(text), [])).toThrow(AppError);
+  ['at once', '', 'before it sent any data'],
+  ['before its data', opening, 'before it sent any data'],
+  ['within a counted form', `${opening}$10\r\nabc`, 'in the middle of its data'],
+  ['within a marked form', `${opening}$EOF:${mark}\r\nabc${mark.slice(0, 39)}z`, 'in the middle of its data'],
+])('a connection closed %s is the affair of the server, not damage of the data', (_, text, when) => {
+  expect(() => read(Buffer.from(text), [])).toThrow(
+    expect.objectContaining({
+      code: 'SOURCE_FAILED',
+      message: `the server closed the connection ${when}`,
+      hint: expect.stringMatching(/^Look .*log/),
+    }),
+  );
 });
 
 test.each([

@@ -1,6 +1,5 @@
 // What a Redis server sends to a replica, up to the end of the RDB file. Pure: bytes in, events out.
 import { AppError } from '../../base/errors.ts';
-import { rdbDamaged } from './rdb-damage.ts';
 
 export type ReplicationEvent =
   /** An answer to one command: a status without its `+`, or an error without its `-`. */
@@ -41,8 +40,13 @@ export class ReplicationStream {
   /** The server closed the connection. */
   finish(): void {
     if (this.#phase === 'done') return;
-    if (this.#phase === 'line') throw rdbDamaged('the server closed the connection before it sent any data');
-    throw rdbDamaged('the server closed the connection in the middle of its data');
+    const isBefore = this.#phase === 'line';
+    const when = isBefore ? 'before it sent any data' : 'in the middle of its data';
+    throw new AppError('SOURCE_FAILED', `the server closed the connection ${when}`, {
+      hint: isBefore
+        ? 'Look whether the server still runs and into its log: it may lack memory or disk space for a snapshot, or host and port belong to something else.'
+        : "Look into the server's log: it ended, or 'client-output-buffer-limit replica' or 'repl-timeout' is too low.",
+    });
   }
 
   #pushLine(bytes: Buffer, events: ReplicationEvent[]): Buffer {

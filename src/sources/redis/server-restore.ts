@@ -1,6 +1,7 @@
 // Carries out what `server-decision.ts` decided.
 import type { Clock } from '../../base/clock.ts';
 import { AppError, isAppError, messageOf } from '../../base/errors.ts';
+import { interruptedWith } from '../../base/interrupted.ts';
 import { compareFingerprints, type Fingerprint } from '../../model/fingerprint.ts';
 import type { Finding } from '../../model/finding.ts';
 import type { RecoveryReader, RestoreDecision, RestoreOutcome, RestoreProgress } from '../source.ts';
@@ -256,25 +257,26 @@ class ServerRestore {
   /** Says how the target was left; takes back what was written beside. */
   async #giveUp(error: unknown, step: string, signal: AbortSignal): Promise<unknown> {
     const { mode, databases } = this.#decision;
+    const again = signal.aborted ? 'Restore again.' : 'Remove the cause and restore again.';
     let left = 'the keys may be in place in part';
     let hint = 'Keep applications away from the target and restore again.';
     if (!this.#hasBegun) {
       if (isAppError(error, 'TARGET_UNSAFE')) return error;
       left = 'nothing was touched';
-      hint = 'Choose another recovery point, or remove the cause and restore again.';
+      hint = signal.aborted ? again : 'Choose another recovery point, or remove the cause and restore again.';
     } else if (mode === 'beside' && !this.#isSwapped) {
       left = 'the data in use is untouched';
-      hint = await this.#removeWritten();
+      hint = await this.#removeWritten(again);
     } else if (mode === 'beside') {
       const places = databases.map(({ index, writtenTo }) => `db${index} with db${writtenTo}`).join(', ');
       left = `it may have swapped ${places}`;
       hint = 'Look which of the two holds the new keys; nothing was removed.';
     }
-    if (signal.aborted) return error;
+    if (signal.aborted) return interruptedWith(signal, { left, hint }) ?? error;
     return new AppError('RESTORE_FAILED', `'${step}' failed: ${messageOf(error)}; ${left}`, { hint, cause: error });
   }
 
-  async #removeWritten(): Promise<string> {
+  async #removeWritten(again: string): Promise<string> {
     const written = this.#decision.databases.map(({ writtenTo }) => writtenTo);
     try {
       // Not the caller's signal: it may be what ended the restore.
@@ -283,7 +285,7 @@ class ServerRestore {
         await connection.call('SELECT', index);
         await connection.call('FLUSHDB', 'ASYNC');
       }
-      return 'Remove the cause and restore again.';
+      return again;
     } catch (error) {
       const names = written.map((index) => `db${index}`).join(', ');
       return `Remove what was written to ${names}, which was empty before (${messageOf(error)}), and restore again.`;
