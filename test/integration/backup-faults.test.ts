@@ -140,6 +140,20 @@ describe('a backup', () => {
     expect(lstatSync(join(scene.target, 'sparse')).blocks * 512).toBeLessThan(50 * mebibyte);
   });
 
+  test('of a file with a little data every two mebibytes keeps the holes between', async () => {
+    const path = join(scene.data, 'dotted');
+    writeFileSync(path, '');
+    truncateSync(path, 64 * mebibyte);
+    const file = openSync(path, 'r+');
+    for (let at = 0; at < 32; at += 1) writeSync(file, noise(random, 4096), 0, 4096, at * 2 * mebibyte + 700_001);
+    closeSync(file);
+    await scene.backUp();
+    await scene.restore();
+    scene.expectAllBack();
+    // Each piece of data costs two stretches of 64 KiB at most, and what the file system adds.
+    expect(lstatSync(join(scene.target, 'dotted')).blocks * 512).toBeLessThan(32 * 3 * 65_536);
+  });
+
   describe('of a stream', () => {
     const half = noise(random, 24 * mebibyte);
 

@@ -162,6 +162,19 @@ describe('looking after a repository', () => {
     expect((await succeed('copy', '--to', './other')).stdout).toContain('copied 0 snapshots');
   });
 
+  test('copy with both ends named needs neither a configuration nor --repository', async () => {
+    expect((await run('repository', 'init', '--from', './repository', '--repository', './third')).exitCode).toBe(0);
+    expect(await run('copy', '--from', './repository', '--to', './third')).toMatchObject({
+      exitCode: 0,
+      stdout: expect.stringContaining('copied 2 snapshots from ./repository to ./third'),
+    });
+    expect(await run('copy', '--from', './third', '--to', './other')).toMatchObject({
+      exitCode: 0,
+      stdout: expect.stringContaining('copied 0 snapshots'),
+    });
+    expect(await run('copy', '--from', './repository')).toMatchObject({ exitCode: 2 });
+  });
+
   test('keys are added, changed and removed, but never the one in use', async () => {
     await writeFile(join(folder.path, 'new-password'), ' second password \n');
     await succeed('repository', 'keys', 'add', '--new-password-file', './new-password');
