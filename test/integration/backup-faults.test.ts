@@ -96,7 +96,9 @@ describe('a backup', () => {
     chmodSync(join(scene.data, 'dark'), 0o700);
     giveToNobody(join(scene.folder, 'repository'));
     chmodSync(scene.folder, 0o777);
-    const { problems } = await unprivilegedAsync(() => scene.backUp());
+    const { problems, files, snapshot } = await unprivilegedAsync(() => scene.backUp());
+    expect(files).toEqual({ new: 1, changed: 0, unmodified: 0, failed: 1 });
+    expect(snapshot['summary']).toMatchObject({ files_new: 1, total_files_processed: 1 });
     expect(
       problems.map(({ path, message }) => [path.slice(scene.data.length + 1), message.replace(/^EACCES: /, '')]),
     ).toEqual([
