@@ -191,6 +191,21 @@ describe('looking after a repository', () => {
     expect((await succeed('repository', 'keys', 'remove', other.slice(0, 8), '--yes')).stdout).toContain('removed key');
   });
 
+  test.each(['hourly', 'daily', 'weekly', 'monthly', 'yearly'])(
+    'forget keeps the last of a period within a span: --keep-within-%s',
+    async (period) => {
+      const flag = `--keep-within-${period}`;
+      const { stdout } = await succeed('repository', 'forget', flag, '2y', '--dry-run', '--json');
+      const { snapshots } = jsonLines({ stdout, stderr: '', exitCode: 0 }).at(-1) as unknown as {
+        snapshots: { keep: boolean; reasons: string[] }[];
+      };
+      expect(snapshots[0]).toMatchObject({ keep: true, reasons: [`${period} within 2y`] });
+      const wrong = await run('repository', 'forget', '--keep-within', '1y', flag, 'soon', '--dry-run', ...repository);
+      expect(wrong.exitCode).toBe(2);
+      expect(wrong.stderr).toContain(`${flag}: found 'soon', expected a span`);
+    },
+  );
+
   test('forget shows, asks, removes, and prune frees the space', async () => {
     expect((await succeed('repository', 'forget', '--keep-last', '1', '--dry-run')).stdout).toContain('would remove');
     expect((await run('repository', 'forget', first, ...repository)).exitCode).toBe(2);
