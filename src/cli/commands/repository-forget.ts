@@ -39,7 +39,7 @@ export const repositoryForgetCommand = defineCommand({
     'lifeboat repository forget 46c536f7 --yes',
     'lifeboat repository forget --keep-daily 7 --keep-weekly 4 --dry-run',
     'lifeboat repository forget --keep-within 30d --component uploads --prune --yes',
-    'lifeboat repository forget --keep-within-daily 14d --keep-within-monthly 1y --dry-run',
+    'lifeboat repository forget --keep-within-daily 14d --dry-run',
   ],
   arguments: { ids: listArgument('[snapshot...]', 'first digits of ids') },
   options: {
