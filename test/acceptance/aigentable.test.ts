@@ -28,7 +28,12 @@ interface BackupSummary {
     readonly component: string;
     readonly repository: string;
     readonly result: {
-      readonly files: { readonly new: number; readonly changed: number; readonly unmodified: number };
+      readonly files: {
+        readonly new: number;
+        readonly changed: number;
+        readonly unmodified: number;
+        readonly failed: number;
+      };
       readonly addedBytes: number;
     };
   }[];
@@ -100,9 +105,9 @@ function define(): void {
     writeFileSync(join(app, '.env'), 'NODE_ENV=production\nAPI_KEY=rotated\n');
     const backups = await backUp('documents', 'uploads', 'configuration', ...local);
     expect(backups.map(({ component, result }) => [component, result.files])).toEqual([
-      ['documents', { new: 0, changed: 1, unmodified: 1 }],
-      ['uploads', { new: 1, changed: 0, unmodified: 2 }],
-      ['configuration', { new: 0, changed: 1, unmodified: 1 }],
+      ['documents', { new: 0, changed: 1, unmodified: 1, failed: 0 }],
+      ['uploads', { new: 1, changed: 0, unmodified: 2, failed: 0 }],
+      ['configuration', { new: 0, changed: 1, unmodified: 1, failed: 0 }],
     ]);
     expect(backups[1]?.result.addedBytes).toBeLessThan(10_000);
     for (const [component, path, before] of [

@@ -96,7 +96,9 @@ describe('a backup', () => {
     chmodSync(join(scene.data, 'dark'), 0o700);
     giveToNobody(join(scene.folder, 'repository'));
     chmodSync(scene.folder, 0o777);
-    const { problems } = await unprivilegedAsync(() => scene.backUp());
+    const { problems, files, snapshot } = await unprivilegedAsync(() => scene.backUp());
+    expect(files).toEqual({ new: 1, changed: 0, unmodified: 0, failed: 1 });
+    expect(snapshot['summary']).toMatchObject({ files_new: 1, total_files_processed: 1 });
     expect(
       problems.map(({ path, message }) => [path.slice(scene.data.length + 1), message.replace(/^EACCES: /, '')]),
     ).toEqual([
@@ -138,6 +140,20 @@ describe('a backup', () => {
     await scene.restore();
     scene.expectAllBack();
     expect(lstatSync(join(scene.target, 'sparse')).blocks * 512).toBeLessThan(50 * mebibyte);
+  });
+
+  test('of a file with a little data every two mebibytes keeps the holes between', async () => {
+    const path = join(scene.data, 'dotted');
+    writeFileSync(path, '');
+    truncateSync(path, 64 * mebibyte);
+    const file = openSync(path, 'r+');
+    for (let at = 0; at < 32; at += 1) writeSync(file, noise(random, 4096), 0, 4096, at * 2 * mebibyte + 700_001);
+    closeSync(file);
+    await scene.backUp();
+    await scene.restore();
+    scene.expectAllBack();
+    // Each piece of data costs two stretches of 64 KiB at most, and what the file system adds.
+    expect(lstatSync(join(scene.target, 'dotted')).blocks * 512).toBeLessThan(32 * 3 * 65_536);
   });
 
   describe('of a stream', () => {

@@ -159,7 +159,7 @@ describe('a backup', () => {
       }
       const { problems, files } = await scene.backUp();
       expect(problems).toEqual([]);
-      expect(files).toEqual({ new: 1, changed: 0, unmodified: 0 });
+      expect(files).toEqual({ new: 1, changed: 0, unmodified: 0, failed: 0 });
       expect((await scene.restore()).problems).toEqual([]);
       scene.expectAllBack();
     });
@@ -174,7 +174,7 @@ describe('a backup', () => {
       );
       await saveHandmade(scene.repository, { nodes, paths: [scene.data], time: '2030-01-01T00:00:00Z' }, scene.pool);
       const { files } = await scene.backUp({ host: 'hostile' });
-      expect(files).toEqual({ new: 0, changed: 1, unmodified: 0 });
+      expect(files).toEqual({ new: 0, changed: 1, unmodified: 0, failed: 0 });
     });
   });
 });

@@ -164,6 +164,19 @@ describe('looking after a repository', () => {
     expect((await succeed('copy', '--to', './other')).stdout).toContain('copied 0 snapshots');
   });
 
+  test('copy with both ends named needs neither a configuration nor --repository', async () => {
+    expect((await run('repository', 'init', '--from', './repository', '--repository', './third')).exitCode).toBe(0);
+    expect(await run('copy', '--from', './repository', '--to', './third')).toMatchObject({
+      exitCode: 0,
+      stdout: expect.stringContaining('copied 2 snapshots from ./repository to ./third'),
+    });
+    expect(await run('copy', '--from', './third', '--to', './other')).toMatchObject({
+      exitCode: 0,
+      stdout: expect.stringContaining('copied 0 snapshots'),
+    });
+    expect(await run('copy', '--from', './repository')).toMatchObject({ exitCode: 2 });
+  });
+
   test('keys are added, changed and removed, but never the one in use', async () => {
     await writeFile(join(folder.path, 'new-password'), ' second password \n');
     await succeed('repository', 'keys', 'add', '--new-password-file', './new-password');
@@ -179,6 +192,21 @@ describe('looking after a repository', () => {
     expect((await run('repository', 'keys', 'remove', own, '--yes', ...repository)).exitCode).toBe(2);
     expect((await succeed('repository', 'keys', 'remove', other.slice(0, 8), '--yes')).stdout).toContain('removed key');
   });
+
+  test.each(['hourly', 'daily', 'weekly', 'monthly', 'yearly'])(
+    'forget keeps the last of a period within a span: --keep-within-%s',
+    async (period) => {
+      const flag = `--keep-within-${period}`;
+      const { stdout } = await succeed('repository', 'forget', flag, '2y', '--dry-run', '--json');
+      const { snapshots } = jsonLines({ stdout, stderr: '', exitCode: 0 }).at(-1) as unknown as {
+        snapshots: { keep: boolean; reasons: string[] }[];
+      };
+      expect(snapshots[0]).toMatchObject({ keep: true, reasons: [`${period} within 2y`] });
+      const wrong = await run('repository', 'forget', '--keep-within', '1y', flag, 'soon', '--dry-run', ...repository);
+      expect(wrong.exitCode).toBe(2);
+      expect(wrong.stderr).toContain(`${flag}: found 'soon', expected a span`);
+    },
+  );
 
   test('forget shows, asks, removes, and prune frees the space', async () => {
     expect((await succeed('repository', 'forget', '--keep-last', '1', '--dry-run')).stdout).toContain('would remove');

@@ -9,6 +9,7 @@ import {
   mkdirSync,
   openSync,
   symlinkSync,
+  writeFileSync,
   writeSync,
 } from 'node:fs';
 import { createCipheriv } from 'node:crypto';
@@ -97,5 +98,28 @@ export function fillFolder(root: string, random: Random, entries: number): void 
         chmodSync(fsPath(path), [0o644, 0o755, 0o4755, 0o2711, 0o400][Math.floor(random() * 5)] ?? 0o600);
       if (random() < 0.3) lutimesSync(fsPath(path), 1, Math.floor(random() * 4e9) - 1e9);
     }
+  }
+}
+
+/** Fills an existing folder with exactly so many entries, nearly all of them small: many, not much. */
+export function fillWithSmall(root: string, random: Random, entries: number): void {
+  const folders = [root];
+  let file: string | undefined;
+  for (let number = 0; number < entries; number += 1) {
+    // A third of all lies in one folder, as mails and thumbnails do.
+    const parent = random() < 0.3 ? root : (folders[Math.floor(random() * folders.length)] ?? root);
+    const path = `${parent}/${randomName(random, number)}`;
+    const kind = random();
+    if (kind < 0.03) {
+      mkdirSync(fsPath(path));
+      folders.push(path);
+    } else if (kind < 0.05) symlinkSync(`../nowhere-${number}`, fsPath(path));
+    else if (kind < 0.07 && file !== undefined) linkSync(fsPath(file), fsPath(path));
+    else {
+      const content = random() < 0.3 ? '' : `${number} `.repeat(1 + Math.floor(random() * 30));
+      writeFileSync(fsPath(path), content, { flag: 'wx', mode: random() < 0.1 ? 0o640 : 0o644 });
+      file = path;
+    }
+    if (random() < 0.2) lutimesSync(fsPath(path), 1, random() * 4e9 - 1e9);
   }
 }

@@ -191,9 +191,10 @@ function renderOutcome(outcome: BackupOutcome, isOneOfMany: boolean, style: Styl
   }
   const { files, totalBytes, addedBytes, storedBytes, problems, snapshot, fingerprintItems } = result;
   const all = files.new + files.changed + files.unmodified;
+  const failed = files.failed === 0 ? '' : `; ${files.failed} left out`;
   const lines = [
     `${style.paint('green', 'backed up')} ${component}${where} as snapshot ${style.paint('bold', shortId(snapshot.id))} in ${elapsedWords(elapsedMs)}`,
-    `  read    ${count(all, 'file')}, ${bytes(totalBytes)}: ${files.new} new, ${files.changed} changed, ${files.unmodified} as before`,
+    `  read    ${count(all, 'file')}, ${bytes(totalBytes)}: ${files.new} new, ${files.changed} changed, ${files.unmodified} as before${failed}`,
     `  stored  ${bytes(storedBytes)} for ${bytes(addedBytes)} of new data`,
   ];
   if (fingerprintItems > 0) lines.push(`  fingerprint of ${count(fingerprintItems, 'item')}, for proofs`);

@@ -25,7 +25,7 @@ const backedUp: BackupData = {
       result: {
         snapshot: { id, time: '2026-11-20T11:59:00Z' },
         parent: undefined,
-        files: { new: 12, changed: 3, unmodified: 1985 },
+        files: { new: 12, changed: 3, unmodified: 1985, failed: 1 },
         totalBytes: 1_500_000_000,
         addedBytes: 52_428_800,
         storedBytes: 20_971_520,
@@ -52,7 +52,7 @@ test('a backup tells what was read, what was stored, what was left out and what 
   const text = backupCommand.render(backedUp, style);
   expect(text).toMatchInlineSnapshot(`
     "backed up uploads to local as snapshot 46c536f7 in 4.3 s
-      read    2,000 files, 1.4 GiB: 12 new, 3 changed, 1985 as before
+      read    2,000 files, 1.4 GiB: 12 new, 3 changed, 1985 as before; 1 left out
       stored  20 MiB for 50 MiB of new data
       1 item left out or changed while read:
         /srv/uploads/secret: permission denied

@@ -29,6 +29,9 @@ const countOption = (rule: Rule) =>
   );
 const periods = { hourly: 'hour', daily: 'day', weekly: 'week', monthly: 'month', yearly: 'year' } as const;
 
+const spanOption = (rule: keyof typeof periods) =>
+  textOption(`--keep-within-${rule} <span>`, `keep the last of each ${periods[rule]} within this span`);
+
 export const repositoryForgetCommand = defineCommand({
   summary: 'Remove snapshots by id or by keep rules',
   details: 'The data they alone needed goes with --prune, or with the next prune.',
@@ -36,6 +39,7 @@ export const repositoryForgetCommand = defineCommand({
     'lifeboat repository forget 46c536f7 --yes',
     'lifeboat repository forget --keep-daily 7 --keep-weekly 4 --dry-run',
     'lifeboat repository forget --keep-within 30d --component uploads --prune --yes',
+    'lifeboat repository forget --keep-within-daily 14d --dry-run',
   ],
   arguments: { ids: listArgument('[snapshot...]', 'first digits of ids') },
   options: {
@@ -46,6 +50,11 @@ export const repositoryForgetCommand = defineCommand({
     monthly: countOption('monthly'),
     yearly: countOption('yearly'),
     within: textOption('--keep-within <span>', 'keep all within this span, such as 30d or 1y6m'),
+    withinHourly: spanOption('hourly'),
+    withinDaily: spanOption('daily'),
+    withinWeekly: spanOption('weekly'),
+    withinMonthly: spanOption('monthly'),
+    withinYearly: spanOption('yearly'),
     tags: listOption('--keep-tag <tag>', 'keep those that carry one of these tags'),
     component: textOption('--component <name>', 'only snapshots of this component'),
     host: textOption('--host <name>', 'only snapshots of this application or host'),
@@ -94,6 +103,20 @@ export const repositoryForgetCommand = defineCommand({
 
 type Input = Parameters<typeof repositoryForgetCommand.run>[1];
 
+const spans = [
+  'within',
+  'withinHourly',
+  'withinDaily',
+  'withinWeekly',
+  'withinMonthly',
+  'withinYearly',
+] as const satisfies (keyof Input)[];
+
+/** `withinDaily`: `keepWithinDaily`, as in lifeboat.yaml. */
+const keyOf = (rule: string): string => `keep${rule[0]?.toUpperCase()}${rule.slice(1)}`;
+/** `keepWithinDaily`: `--keep-within-daily`. */
+const flagOf = (key: string): string => `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+
 function policyOf(input: Input): RetentionPolicy | undefined {
   const counts = rules.flatMap((rule) => {
     const text = input[rule];
@@ -103,20 +126,24 @@ function policyOf(input: Input): RetentionPolicy | undefined {
         hint: "Give a whole number, or 'unlimited'.",
       });
     }
-    return [[`keep${rule[0]?.toUpperCase()}${rule.slice(1)}`, text === 'unlimited' ? text : Number(text)] as const];
+    return [[keyOf(rule), text === 'unlimited' ? text : Number(text)] as const];
   });
-  const { within, tags } = input;
-  if (counts.length === 0 && within === undefined && tags.length === 0) return undefined;
-  const parsed = retentionPolicySchema.safeParse({
-    ...Object.fromEntries(counts),
-    ...(within !== undefined && { keepWithin: within }),
-    ...(tags.length > 0 && { keepTags: tags }),
-  });
+  const { tags } = input;
+  const given: Record<string, unknown> = Object.fromEntries([
+    ...counts,
+    ...spans.flatMap((rule) => (input[rule] === undefined ? [] : [[keyOf(rule), input[rule]] as const])),
+    ...(tags.length > 0 ? [['keepTags', tags] as const] : []),
+  ]);
+  if (Object.keys(given).length === 0) return undefined;
+  const parsed = retentionPolicySchema.safeParse(given);
   if (parsed.success) return parsed.data;
-  const message = parsed.error.issues.map((issue) => issue.message).join('; ');
-  throw new AppError('USAGE', `--keep-within: found '${within ?? ''}', ${message}`, {
-    hint: 'Correct the keep rules.',
-  });
+  const message = parsed.error.issues
+    .map(({ path, message: expected }) => {
+      const key = String(path[0]);
+      return `${flagOf(key)}: found '${String(given[key])}', ${expected}`;
+    })
+    .join('; ');
+  throw new AppError('USAGE', message, { hint: 'Correct the keep rules.' });
 }
 
 /** Those named, all to be removed: who names an id means it. */

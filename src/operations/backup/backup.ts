@@ -53,10 +53,18 @@ export interface BackupProgress {
   readonly path: string;
 }
 
+export interface FileCounts {
+  readonly new: number;
+  readonly changed: number;
+  readonly unmodified: number;
+  /** Found, but left out because they could not be read; among the problems. */
+  readonly failed: number;
+}
+
 export interface BackupResult {
   readonly snapshot: StoredSnapshot;
   readonly parent: string | undefined;
-  readonly files: { readonly new: number; readonly changed: number; readonly unmodified: number };
+  readonly files: FileCounts;
   readonly totalBytes: number;
   /** New data before compression, and what the repository grew by. */
   readonly addedBytes: number;
@@ -132,7 +140,7 @@ interface FilePosition {
 
 class BackupRun {
   readonly #parts: RunParts;
-  readonly #files = { new: 0, changed: 0, unmodified: 0 };
+  readonly #files = { new: 0, changed: 0, unmodified: 0, failed: 0 };
   readonly #folders = { new: 0, changed: 0, unmodified: 0 };
   #bytes = 0;
   #path = '';
@@ -254,9 +262,13 @@ class BackupRun {
       builder.add(kept);
       return;
     }
-    this.#files[parent === undefined ? 'new' : 'changed'] += 1;
     const { done } = await writer.saveFile({ path, sizeBytes: metadata.sizeBytes, mtimeNs: metadata.mtimeNs });
-    const node = done.then((saved) => this.#nodeOfSaved(saved, { name, entry }));
+    const kind = parent === undefined ? 'new' : 'changed';
+    const node = done.then((saved) => {
+      this.#files['problem' in saved ? 'failed' : kind] += 1;
+      this.#report();
+      return this.#nodeOfSaved(saved, { name, entry });
+    });
     node.catch(() => undefined); // The folder it belongs to hears of it.
     builder.add(node);
   }
