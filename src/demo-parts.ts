@@ -9,7 +9,7 @@ import { resolveOptions } from './config/options.ts';
 import type { DemoCache, DemoDatabase, DemoParts } from './demo/parts.ts';
 import { connect } from './sources/postgres/connection.ts';
 import { startLocalServer as startPostgres } from './sources/postgres/local-server.ts';
-import { findProgram } from './sources/postgres/programs.ts';
+import { findProgram } from './sources/postgres/logical/programs.ts';
 import { findServers, type ServerPrograms } from './sources/postgres/server-programs.ts';
 import { connectRedis } from './sources/redis/connection.ts';
 import { startLocalServer as startRedis } from './sources/redis/local-server.ts';

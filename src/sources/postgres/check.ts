@@ -5,8 +5,8 @@ import type { Finding } from '../../model/finding.ts';
 import { type Connection, connect, onlyRow } from './connection.ts';
 import { describeServer, type ServerAddress } from './server-address.ts';
 import { addressOf, type PostgresOptions } from './options.ts';
-import { restoreRightsFinding } from './ownership.ts';
-import { dumpProgram } from './programs.ts';
+import { restoreRightsFinding } from './logical/ownership.ts';
+import { dumpProgram } from './logical/programs.ts';
 import { readServer, type ServerFacts } from './server.ts';
 import { foreignSchema } from './tables.ts';
 

@@ -5,9 +5,9 @@ import type { Fingerprint, FingerprintItem } from '../../model/fingerprint.ts';
 import type { ItemUnit } from '../../model/proof-content.ts';
 import pg from 'pg';
 import { type Connection, onlyRow } from './connection.ts';
-import type { SequenceValue } from './dump-toc.ts';
+import type { SequenceValue } from './logical/dump-toc.ts';
 import { itemName } from './item-name.ts';
-import { schemaItems } from './schema-items.ts';
+import { schemaItems } from './logical/schema-items.ts';
 import { listTables, qualifiedName, type Table } from './tables.ts';
 import { hashSum, textHash } from './text-hash.ts';
 

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { databaseOf, dumpPath } from './entry-paths.ts';
+import { databaseOf, dumpPath } from './logical/entry-paths.ts';
 import { itemName } from './item-name.ts';
-import { nameStamp, namesWithEnding, restoreTarget } from './restore-target.ts';
+import { nameStamp, namesWithEnding, restoreTarget } from './logical/restore-target.ts';
 import { connectionString } from './run-program.ts';
 import type { ServerAddress } from './server-address.ts';
 

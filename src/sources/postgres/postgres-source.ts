@@ -1,11 +1,11 @@
 // PostgreSQL by its own dumps: any version, any place a connection reaches, restorable with stock pg_restore alone.
 import type { Source } from '../source.ts';
-import { openBackup } from './backup-session.ts';
+import { openBackup } from './logical/backup-session.ts';
 import { checkPostgres } from './check.ts';
 import type { PostgresOptions } from './options.ts';
 import { unitOf } from './fingerprint.ts';
-import { decideRestore } from './restore-decision.ts';
-import { openSandbox } from './sandbox.ts';
+import { decideRestore } from './logical/restore-decision.ts';
+import { openSandbox } from './logical/sandbox.ts';
 
 export function postgresSource(options: PostgresOptions): Source {
   return {

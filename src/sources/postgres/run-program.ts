@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { Writable } from 'node:stream';
 import { AppError, messageOf } from '../../base/errors.ts';
 import type { ServerAddress } from './server-address.ts';
-import type { ClientProgram } from './programs.ts';
+import type { ClientProgram } from './logical/programs.ts';
 
 export interface ProgramRun {
   readonly folder: string;

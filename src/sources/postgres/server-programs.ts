@@ -5,7 +5,7 @@ import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { z } from 'zod';
 import { AppError, errnoOf } from '../../base/errors.ts';
-import { findProgram, type ProgramFolder } from './programs.ts';
+import { findProgram, type ProgramFolder } from './logical/programs.ts';
 
 export interface ServerPrograms extends ProgramFolder {
   readonly origin: 'machine' | 'npm package';

@@ -2,7 +2,7 @@
 // word on what the dump holds: sequences do not obey snapshots, so their values are those that pg_dump met, not ours.
 // Formats 1.14 (PostgreSQL 12…15), 1.15 (16) and 1.16 (17, 18).
 import assert from 'node:assert/strict';
-import { AppError } from '../../base/errors.ts';
+import { AppError } from '../../../base/errors.ts';
 
 export interface DumpToc {
   /** Of the server that was dumped. */

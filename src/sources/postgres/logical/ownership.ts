@@ -1,8 +1,8 @@
 // Whether the databases that a restore replaces may be renamed by the restoring role. Renaming takes the rights of the owner;
 // without them a restore would run for hours and fail at its last step.
 import pg from 'pg';
-import type { Finding } from '../../model/finding.ts';
-import type { DatabaseEntry, ServerFacts } from './server.ts';
+import type { Finding } from '../../../model/finding.ts';
+import type { DatabaseEntry, ServerFacts } from '../server.ts';
 
 const aspect = 'ownership';
 

@@ -1,8 +1,8 @@
 // Reads what a logical recovery point holds: which databases, and from each dump's head what a target must have.
 import { z } from 'zod';
-import { AppError } from '../../base/errors.ts';
-import type { RecoveryReader } from '../source.ts';
-import type { DatabaseFacts } from './database-facts.ts';
+import { AppError } from '../../../base/errors.ts';
+import type { RecoveryReader } from '../../source.ts';
+import type { DatabaseFacts } from '../database-facts.ts';
 import { type DumpToc, tocReader } from './dump-toc.ts';
 import { databaseOf, globalsPath } from './entry-paths.ts';
 import { readGlobals, type RoleStatements } from './globals.ts';

@@ -1,10 +1,10 @@
 // What a database is made of beside its rows, so that a lost index or trigger shows. Structure only, never the text of
 // expressions: PostgreSQL rewrites `CHECK (a IN ('x', 'y'))` each time it passes through a dump, and nothing is lost.
-import type { FingerprintItem } from '../../model/fingerprint.ts';
-import type { Connection } from './connection.ts';
-import { itemName } from './item-name.ts';
-import { foreignSchema } from './tables.ts';
-import { hashSum, textHash } from './text-hash.ts';
+import type { FingerprintItem } from '../../../model/fingerprint.ts';
+import type { Connection } from '../connection.ts';
+import { itemName } from '../item-name.ts';
+import { foreignSchema } from '../tables.ts';
+import { hashSum, textHash } from '../text-hash.ts';
 
 /** SQL that is true for objects that came with an extension: they come back with it, in the version installed there. */
 function isOfExtension(catalog: string, oid: string): string {

@@ -1,18 +1,18 @@
 // Carries a restore out: beside what is there, compared, then swapped. Until the swap the original is not touched, and
 // whatever fails takes with it all that was made on the way.
-import { AppError, isAppError, messageOf } from '../../base/errors.ts';
-import { interruptedWith, type Leftover } from '../../base/interrupted.ts';
-import type { Fingerprint } from '../../model/fingerprint.ts';
-import type { RestoreOutcome, RestoreProgress } from '../source.ts';
-import { type Connection, connect } from './connection.ts';
-import { describeServer, type ServerAddress } from './server-address.ts';
+import { AppError, isAppError, messageOf } from '../../../base/errors.ts';
+import { interruptedWith, type Leftover } from '../../../base/interrupted.ts';
+import type { Fingerprint } from '../../../model/fingerprint.ts';
+import type { RestoreOutcome, RestoreProgress } from '../../source.ts';
+import { type Connection, connect } from '../connection.ts';
+import { describeServer, type ServerAddress } from '../server-address.ts';
 import { applyProperties, createDatabase, dropDatabase } from './database-creation.ts';
 import { dropRoles, restoreRoles } from './globals.ts';
 import type { ProgramFolder } from './programs.ts';
 import type { RecoveryPoint, StoredDatabase } from './recovery-point.ts';
 import { leftOut } from './left-out.ts';
 import { feedDump, fingerprintRestored, isComparable, requireEqual } from './restore-dump.ts';
-import { connectForMaintenance, type DatabaseEntry, readServerFacts, type ServerFacts } from './server.ts';
+import { connectForMaintenance, type DatabaseEntry, readServerFacts, type ServerFacts } from '../server.ts';
 import { swapDatabases } from './swap-databases.ts';
 import pg from 'pg';
 

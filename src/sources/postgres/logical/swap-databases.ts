@@ -2,10 +2,10 @@
 // which a name leads nowhere, and a failure leaves every name as it was.
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { AppError, isAppError, messageOf } from '../../base/errors.ts';
-import { type Connection, connect } from './connection.ts';
-import type { ServerAddress } from './server-address.ts';
-import { sqlStateOf } from './server-errors.ts';
+import { AppError, isAppError, messageOf } from '../../../base/errors.ts';
+import { type Connection, connect } from '../connection.ts';
+import type { ServerAddress } from '../server-address.ts';
+import { sqlStateOf } from '../server-errors.ts';
 
 export interface Swap {
   /** The restored one, under its name of the time being. */

@@ -1,8 +1,8 @@
 // Brings roles back from `globals.sql`, as pg_dumpall wrote it: only those that are missing. A role that is there keeps
 // its password, whatever the backup says.
 import pg from 'pg';
-import { messageOf } from '../../base/errors.ts';
-import type { Connection } from './connection.ts';
+import { messageOf } from '../../../base/errors.ts';
+import type { Connection } from '../connection.ts';
 
 /** Statements of the file, without their semicolons. Lines of psql's own (`\restrict`) and comments are left out. */
 export function splitStatements(text: string): string[] {

@@ -1,15 +1,15 @@
 // One database during one backup: a transaction that holds the snapshot which the dump and the fingerprint share.
-import type { FingerprintItem } from '../../model/fingerprint.ts';
-import { AppError, messageOf } from '../../base/errors.ts';
-import { type Connection, connect, onlyRow } from './connection.ts';
-import type { ServerAddress } from './server-address.ts';
-import { type DatabaseFacts, readDatabaseFacts } from './database-facts.ts';
+import type { FingerprintItem } from '../../../model/fingerprint.ts';
+import { AppError, messageOf } from '../../../base/errors.ts';
+import { type Connection, connect, onlyRow } from '../connection.ts';
+import type { ServerAddress } from '../server-address.ts';
+import { type DatabaseFacts, readDatabaseFacts } from '../database-facts.ts';
 import type { DumpToc } from './dump-toc.ts';
-import { pinnedSettings } from './fingerprint.ts';
+import { pinnedSettings } from '../fingerprint.ts';
 import { schemaItems } from './schema-items.ts';
-import { readSchemaVersions, type SchemaVersion } from './schema-version.ts';
-import { sqlStateOf } from './server-errors.ts';
-import { listTables, qualifiedName } from './tables.ts';
+import { readSchemaVersions, type SchemaVersion } from '../schema-version.ts';
+import { sqlStateOf } from '../server-errors.ts';
+import { listTables, qualifiedName } from '../tables.ts';
 
 export interface DatabaseSession extends AsyncDisposable {
   readonly name: string;

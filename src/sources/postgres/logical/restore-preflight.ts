@@ -1,14 +1,14 @@
 // What stands between a recovery point and its target: looked at before anything is touched.
-import type { Finding } from '../../model/finding.ts';
-import { messageOf, isAppError } from '../../base/errors.ts';
-import type { Connection } from './connection.ts';
-import { describeServer, type ServerAddress } from './server-address.ts';
+import type { Finding } from '../../../model/finding.ts';
+import { messageOf, isAppError } from '../../../base/errors.ts';
+import type { Connection } from '../connection.ts';
+import { describeServer, type ServerAddress } from '../server-address.ts';
 import type { ProgramFolder } from './programs.ts';
 import { restoreProgram } from './programs.ts';
 import type { RecoveryPoint } from './recovery-point.ts';
 import { superuserFindings } from './left-out.ts';
 import { ownershipFinding } from './ownership.ts';
-import type { DatabaseEntry, ServerFacts } from './server.ts';
+import type { DatabaseEntry, ServerFacts } from '../server.ts';
 
 export interface Preflight {
   readonly findings: readonly Finding[];

@@ -1,22 +1,22 @@
 // A throw-away server of the recovery point's own major, into which it is restored for a proof.
-import { AppError, messageOf } from '../../base/errors.ts';
-import type { ContentCheck } from '../../model/content-check.ts';
-import type { Fingerprint, FingerprintItem } from '../../model/fingerprint.ts';
-import type { RecoveryReader, Sandbox } from '../source.ts';
-import { type Connection, connect } from './connection.ts';
-import { describeServer } from './server-address.ts';
+import { AppError, messageOf } from '../../../base/errors.ts';
+import type { ContentCheck } from '../../../model/content-check.ts';
+import type { Fingerprint, FingerprintItem } from '../../../model/fingerprint.ts';
+import type { RecoveryReader, Sandbox } from '../../source.ts';
+import { type Connection, connect } from '../connection.ts';
+import { describeServer } from '../server-address.ts';
 import { applyProperties, createDatabase, dropDatabase } from './database-creation.ts';
-import { fingerprintOf } from './fingerprint.ts';
+import { fingerprintOf } from '../fingerprint.ts';
 import { restoreRoles } from './globals.ts';
-import { type LocalServer, startLocalServer } from './local-server.ts';
-import type { PostgresOptions } from './options.ts';
+import { type LocalServer, startLocalServer } from '../local-server.ts';
+import type { PostgresOptions } from '../options.ts';
 import { restoreProgram } from './programs.ts';
 import { readRecoveryPoint, type RecoveryPoint, type StoredDatabase } from './recovery-point.ts';
 import { feedDump, fingerprintRestored } from './restore-dump.ts';
 import { missingExtensions } from './restore-preflight.ts';
-import { sqlStateOf } from './server-errors.ts';
-import { readServerFacts, type ServerFacts } from './server.ts';
-import { findServer } from './server-programs.ts';
+import { sqlStateOf } from '../server-errors.ts';
+import { readServerFacts, type ServerFacts } from '../server.ts';
+import { findServer } from '../server-programs.ts';
 
 /** A check's query must not hang a proof. */
 const checkMaxMs = 300_000;

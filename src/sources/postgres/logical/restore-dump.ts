@@ -1,16 +1,16 @@
 // Feeds one dump to a new, empty database and looks whether the very rows came back.
-import { AppError } from '../../base/errors.ts';
-import { compareFingerprints, type Fingerprint, type FingerprintItem } from '../../model/fingerprint.ts';
-import type { RecoveryReader } from '../source.ts';
-import { connect } from './connection.ts';
+import { AppError } from '../../../base/errors.ts';
+import { compareFingerprints, type Fingerprint, type FingerprintItem } from '../../../model/fingerprint.ts';
+import type { RecoveryReader } from '../../source.ts';
+import { connect } from '../connection.ts';
 import type { DelicateEntry } from './dump-toc.ts';
 import { openList } from './left-out.ts';
-import type { ServerAddress } from './server-address.ts';
-import { fingerprintDatabase, fingerprintMethod, fingerprintOf, pinnedSettings } from './fingerprint.ts';
-import { itemName } from './item-name.ts';
+import type { ServerAddress } from '../server-address.ts';
+import { fingerprintDatabase, fingerprintMethod, fingerprintOf, pinnedSettings } from '../fingerprint.ts';
+import { itemName } from '../item-name.ts';
 import type { ProgramFolder } from './programs.ts';
 import type { StoredDatabase } from './recovery-point.ts';
-import { connectionString, feedProgram, programFailure } from './run-program.ts';
+import { connectionString, feedProgram, programFailure } from '../run-program.ts';
 import { isSchemaItem } from './schema-items.ts';
 
 export interface FeedOptions {

@@ -3,10 +3,10 @@
 import { mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Finding } from '../../model/finding.ts';
+import type { Finding } from '../../../model/finding.ts';
 import type { DelicateEntry, DelicateKind, DumpToc } from './dump-toc.ts';
 import type { RecoveryPoint } from './recovery-point.ts';
-import type { ServerFacts } from './server.ts';
+import type { ServerFacts } from '../server.ts';
 
 export function leftOut({ delicate }: DumpToc, server: ServerFacts): DelicateEntry[] {
   return server.isSuperuser ? [] : delicate.filter((entry) => refused[entry.kind](entry, server));

@@ -5,7 +5,7 @@ import { constants } from 'node:fs';
 import { access, glob } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { AppError } from '../../base/errors.ts';
+import { AppError } from '../../../base/errors.ts';
 
 export type ClientProgram = 'pg_dump' | 'pg_dumpall' | 'pg_restore';
 export type ServerProgram = 'initdb' | 'postgres';

@@ -1,16 +1,16 @@
 // Decides a restore into a running server: what goes where, what that replaces, what speaks against it.
 import assert from 'node:assert/strict';
 import pg from 'pg';
-import { type AppError, isAppError, messageOf } from '../../base/errors.ts';
-import type { Finding } from '../../model/finding.ts';
-import type { RecoveryReader, RestoreDecision, RestoreRequest } from '../source.ts';
-import { describeServer, type ServerAddress } from './server-address.ts';
-import { addressOf, type PostgresOptions } from './options.ts';
+import { type AppError, isAppError, messageOf } from '../../../base/errors.ts';
+import type { Finding } from '../../../model/finding.ts';
+import type { RecoveryReader, RestoreDecision, RestoreRequest } from '../../source.ts';
+import { describeServer, type ServerAddress } from '../server-address.ts';
+import { addressOf, type PostgresOptions } from '../options.ts';
 import { readRecoveryPoint, type RecoveryPoint, type StoredDatabase } from './recovery-point.ts';
 import { executeRestore, type Move, type RestoreWork } from './restore-execution.ts';
 import { preflight } from './restore-preflight.ts';
 import { nameStamp, namesWithEnding, restoreTarget } from './restore-target.ts';
-import { connectForMaintenance, type DatabaseEntry, readServerFacts, type ServerFacts } from './server.ts';
+import { connectForMaintenance, type DatabaseEntry, readServerFacts, type ServerFacts } from '../server.ts';
 
 export async function decideRestore(
   options: PostgresOptions,

@@ -1,10 +1,10 @@
 // Creates the database that a dump goes into, as its original was created, and gives it what a dump carries only together
 // with the original's name: settings, rights, comment, connection limit.
 import pg from 'pg';
-import { isAppError, messageOf } from '../../base/errors.ts';
-import type { Connection } from './connection.ts';
-import type { DatabaseFacts } from './database-facts.ts';
-import type { ServerFacts } from './server.ts';
+import { isAppError, messageOf } from '../../../base/errors.ts';
+import type { Connection } from '../connection.ts';
+import type { DatabaseFacts } from '../database-facts.ts';
+import type { ServerFacts } from '../server.ts';
 
 const quote = pg.escapeIdentifier;
 const text = pg.escapeLiteral;

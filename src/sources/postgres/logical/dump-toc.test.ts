@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { AppError } from '../../base/errors.ts';
+import { AppError } from '../../../base/errors.ts';
 import { type DumpToc, tocReader } from './dump-toc.ts';
 
 /** A table of contents as the format describes it; real ones are read by every test against a server. */

@@ -1,19 +1,19 @@
 // One logical backup: the roles, then one dump per database, each from a snapshot that was taken for all at the start.
 import assert from 'node:assert/strict';
-import type { JsonObject } from '../../base/json.ts';
-import type { FileMetadata, FileType } from '../../base/file-type.ts';
-import type { FingerprintItem } from '../../model/fingerprint.ts';
-import { AppError, isAppError } from '../../base/errors.ts';
-import type { BackupSession, Entry, EntryProblem } from '../source.ts';
-import { describeServer, type ServerAddress } from './server-address.ts';
+import type { JsonObject } from '../../../base/json.ts';
+import type { FileMetadata, FileType } from '../../../base/file-type.ts';
+import type { FingerprintItem } from '../../../model/fingerprint.ts';
+import { AppError, isAppError } from '../../../base/errors.ts';
+import type { BackupSession, Entry, EntryProblem } from '../../source.ts';
+import { describeServer, type ServerAddress } from '../server-address.ts';
 import { type DatabaseSession, openDatabaseSession } from './database-session.ts';
 import { dumpsFolder, dumpPath, globalsPath } from './entry-paths.ts';
 import { tocReader } from './dump-toc.ts';
-import { fingerprintDatabase, fingerprintOf } from './fingerprint.ts';
-import { addressOf, type PostgresOptions } from './options.ts';
+import { fingerprintDatabase, fingerprintOf } from '../fingerprint.ts';
+import { addressOf, type PostgresOptions } from '../options.ts';
 import { dumpProgram, type ProgramFolder } from './programs.ts';
-import { connectionString, programFailure, programOutput, ProgramError } from './run-program.ts';
-import { readServer, type ServerFacts } from './server.ts';
+import { connectionString, programFailure, programOutput, ProgramError } from '../run-program.ts';
+import { readServer, type ServerFacts } from '../server.ts';
 
 interface Backup {
   readonly address: ServerAddress;

@@ -1,7 +1,7 @@
 // Where a restore goes, from the words of a user, and the names of databases on the way.
 import { unescape } from 'node:querystring';
-import { AppError } from '../../base/errors.ts';
-import type { ServerAddress } from './server-address.ts';
+import { AppError } from '../../../base/errors.ts';
+import type { ServerAddress } from '../server-address.ts';
 
 export interface RestoreTarget {
   readonly address: ServerAddress;
