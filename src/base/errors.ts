@@ -181,6 +181,37 @@ export const errorKinds = {
     retry: 'later',
     meaning: 'The restore stopped at an error; what was there before is untouched or named.',
   },
+  JOURNAL_FENCED: {
+    exitCode: 11,
+    httpStatus: 423,
+    retry: 'later',
+    meaning: 'Another receiver took over the journal, so this one stopped before it could harm.',
+  },
+  JOURNAL_FORKED: {
+    exitCode: 20,
+    httpStatus: 409,
+    retry: 'never',
+    meaning:
+      'The server sends other changes than those kept for the same position: it is a copy that went its own way.',
+  },
+  JOURNAL_GAP: {
+    exitCode: 21,
+    httpStatus: 409,
+    retry: 'never',
+    meaning: 'Changes between two positions are not in the journal and can no longer be had; the message names them.',
+  },
+  SPOOL_FULL: {
+    exitCode: 1,
+    httpStatus: 507,
+    retry: 'later',
+    meaning: 'The spool may not grow further: the repositories take the journal too slowly or not at all.',
+  },
+  RECOVERY_TARGET_UNREACHABLE: {
+    exitCode: 4,
+    httpStatus: 404,
+    retry: 'other-input',
+    meaning: 'No recovery point leads to the instant asked for; the message names the window that can be reached.',
+  },
   TIMED_OUT: { exitCode: 41, httpStatus: 504, retry: 'later', meaning: 'The work did not end within its time limit.' },
   INTERRUPTED: {
     exitCode: 130,
