@@ -130,6 +130,7 @@ class Passwords {
   }
 
   keep(settings: RepositorySettings, password: Promise<string>): void {
+    password.catch(() => undefined); // Whoever needs it hears of it; perhaps nobody will.
     this.#known.set(keyOf(settings), password);
   }
 
@@ -322,7 +323,6 @@ async function openWithCache(
   },
 ): Promise<OpenedRepository> {
   const { context, options, environment, unlocked } = parts;
-  const password = await context.passwordOf(settings);
   const base = await context.openStore(settings);
   const store = access === 'read' ? readOnlyStore(base) : base;
   try {
@@ -330,7 +330,7 @@ async function openWithCache(
     const known = unlocked.get(keyOf(settings));
     const repository: Repository =
       known === undefined
-        ? await openRepository(store, { password, signal, clock, random })
+        ? await openRepository(store, { password: () => context.passwordOf(settings), signal, clock, random })
         : { ...known, store, clock, random };
     const { keys, keyId, config } = repository;
     unlocked.set(keyOf(settings), { keys, keyId, config });

@@ -46,6 +46,43 @@ export async function answersFromFlags(flags: InitFlags, context: CommandContext
   };
 }
 
+/** A kind of component that no flag named, although another was. */
+export interface NotIncluded {
+  readonly kind: string;
+  /** What adds it. */
+  readonly flag: string;
+  /** What there seems to be of it, by the variables and in the folder. */
+  readonly found: readonly string[];
+}
+
+/** Who names one component by a flag gets that one alone; nobody may believe that the rest is protected too. */
+export async function notIncluded(flags: InitFlags, context: CommandContext): Promise<NotIncluded[]> {
+  const given = new Set(componentsOf(flags).map(({ type }) => type));
+  if (given.size === 0) return [];
+  const found = [...context.serversOfVariables(), ...(await componentsFound(context.workingFolder))];
+  return kinds
+    .filter(({ type }) => !given.has(type))
+    .map(({ type, kind, flag }) => ({
+      kind,
+      flag,
+      found: found.filter((component) => component.type === type).flatMap(wordsOf),
+    }));
+}
+
+const kinds = [
+  { type: 'files', kind: 'files such as uploads', flag: '--files' },
+  { type: 'postgres', kind: 'PostgreSQL', flag: '--postgres' },
+  { type: 'redis', kind: 'Redis', flag: '--redis' },
+  { type: 'config', kind: 'configuration files', flag: '--config-files' },
+] as const;
+
+function wordsOf(component: InitComponent): readonly string[] {
+  if (component.type === 'files') return component.paths;
+  if (component.type === 'config') return component.files;
+  const words = component.host ?? component.urlVariable;
+  return words === undefined ? [] : [words];
+}
+
 /** Asks for all that no flag gave. */
 export async function askAnswers(flags: InitFlags, prompter: Prompter, context: CommandContext): Promise<InitAnswers> {
   const guessed = await answersFromFlags(flags, context);

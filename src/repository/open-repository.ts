@@ -77,13 +77,27 @@ async function refuseExisting(store: Store, signal: AbortSignal): Promise<void> 
   }
 }
 
+/** Rejects with `REPOSITORY_MISSING` where there is none. For whoever needs to know before a password is asked for. */
+export async function requireRepository(store: Store, signal: AbortSignal): Promise<void> {
+  await store.stat(configName, { signal }).catch((error: unknown) => {
+    throw isMissing(error) ? missing(store) : error;
+  });
+}
+
+/** Where a password that may have to be asked for comes from: nobody is asked for that of a repository that is not there. */
+type PasswordOrigin = string | (() => Promise<string>);
+
 /** Opens with whichever key file fits the password. */
-export async function openRepository(store: Store, options: OpenOptions): Promise<Repository> {
+export async function openRepository(
+  store: Store,
+  options: Omit<OpenOptions, 'password'> & { readonly password: PasswordOrigin },
+): Promise<Repository> {
   const { clock = systemClock, random = systemRandom, lockSettings, signal } = options;
   const sealedConfig = await store.get(configName, { signal }).catch((error: unknown) => {
     throw isMissing(error) ? missing(store) : error;
   });
-  const { keys, keyId } = await findKey(store, options);
+  const password = typeof options.password === 'string' ? options.password : await options.password();
+  const { keys, keyId } = await findKey(store, { password, signal });
   return { store, keys, keyId, config: readConfig(keys, sealedConfig), clock, random, lockSettings };
 }
 
@@ -95,7 +109,10 @@ function readConfig(keys: KeyTriple, sealed: Buffer): RepositoryConfig {
   }
 }
 
-async function findKey(store: Store, options: OpenOptions): Promise<{ keys: KeyTriple; keyId: KeyId }> {
+async function findKey(
+  store: Store,
+  options: Pick<OpenOptions, 'password' | 'signal'>,
+): Promise<{ keys: KeyTriple; keyId: KeyId }> {
   const ids = await listIds({ store }, 'keys', options.signal);
   if (ids.length === 0) throw missing(store);
   const problems: unknown[] = [];

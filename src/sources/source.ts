@@ -31,8 +31,13 @@ export interface BackupSession extends AsyncDisposable {
   facts(signal: AbortSignal): Promise<JsonObject>;
   /** Of the very data that `entries` yielded; absent where the tree itself says it all. Called after `entries` has ended. */
   fingerprint(signal: AbortSignal): Promise<Fingerprint | undefined>;
-  /** What was left out or changed while it was read, so far. */
+  /** What was left out or changed while it was read, so far: this backup is less than it was to be. */
   readonly problems: readonly EntryProblem[];
+  /**
+   * What the source can't give by its rights or settings, and `check` warns of: so it is each time, until somebody changes
+   * that. Told with each backup, but no reason to call it incomplete; absent if there is nothing of the kind.
+   */
+  readonly notes?: readonly EntryProblem[] | undefined;
 }
 
 export interface EntryProblem {

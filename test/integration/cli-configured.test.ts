@@ -35,6 +35,19 @@ test('init writes a file that reads, a password for its owner alone, and a repos
   expect(configuration + ran.stdout + ran.stderr).not.toContain(password);
 });
 
+test('init tells what its flags left out, what there is of it, and which flags add it', async () => {
+  await using other = await temporaryFolder();
+  await mkdir(join(other.path, 'uploads'));
+  await writeFile(join(other.path, '.env'), 'REDIS_HOST=cache.example\n');
+  const ran = await runLifeboat(['init', '--postgres', 'db.example'], { folder: other.path });
+  expect(ran.stdout.replaceAll(/\s+/g, ' ')).toContain(
+    'not included: files such as uploads (--files; found ./uploads), Redis (--redis; found cache.example), configuration files (--config-files; found ./.env)',
+  );
+  expect(await readFile(join(other.path, 'lifeboat.yaml'), 'utf8')).not.toContain('uploads');
+  const all = await runLifeboat(['init', '--force'], { folder: other.path });
+  expect(all.stdout).not.toContain('not included');
+});
+
 test('init replaces nothing by itself', async () => {
   const before = await readFile(join(folder.path, 'lifeboat.yaml'), 'utf8');
   expect(await run('init', '--application', 'other')).toMatchObject({ exitCode: 2 });

@@ -44,6 +44,26 @@ const failures: readonly {
   { title: 'a snapshot that is not there', args: ['ls', 'abcdef01', ...repository], code: 'NOT_FOUND', exitCode: 4 },
   { title: 'a missing repository', args: ['snapshots', '-r', './none'], code: 'REPOSITORY_MISSING', exitCode: 10 },
   {
+    title: 'a missing repository, before any password',
+    args: ['snapshots', '-r', './none'],
+    environment: { LIFEBOAT_PASSWORD: '' },
+    code: 'REPOSITORY_MISSING',
+    exitCode: 10,
+  },
+  {
+    title: 'a copy to a missing repository, before any password',
+    args: ['copy', '--from', './repository', '--to', './none'],
+    environment: { LIFEBOAT_PASSWORD: '' },
+    code: 'REPOSITORY_MISSING',
+    exitCode: 10,
+  },
+  {
+    title: 'a missing repository whose password file is gone too',
+    args: ['copy', '--from', './repository', '--to', './none', '--to-password-file', './no-file'],
+    code: 'REPOSITORY_MISSING',
+    exitCode: 10,
+  },
+  {
     title: 'a wrong password',
     args: ['snapshots', ...repository],
     environment: { LIFEBOAT_PASSWORD: 'wrong' },

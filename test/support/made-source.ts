@@ -38,6 +38,7 @@ export function disturbedSource(inner: Source, act: (entry: Entry) => Promise<vo
       return {
         paths: session.paths,
         problems: session.problems,
+        notes: session.notes,
         async *entries(each: AbortSignal) {
           for await (const entry of session.entries(each)) {
             await act(entry);

@@ -2,11 +2,12 @@
 import { AppError } from '../../src/base/errors.ts';
 import type { JsonObject } from '../../src/base/json.ts';
 import type { Fingerprint } from '../../src/model/fingerprint.ts';
-import type { EntryProblem, RecoveryReader, Source } from '../../src/sources/source.ts';
+import type { BackupSession, EntryProblem, RecoveryReader, Source } from '../../src/sources/source.ts';
 
 export interface RecordedBackup extends RecoveryReader {
   readonly files: ReadonlyMap<string, Buffer>;
   readonly problems: readonly EntryProblem[];
+  readonly notes: readonly EntryProblem[];
   readonly recordedFacts: JsonObject;
   readonly recordedFingerprint: Fingerprint;
 }
@@ -39,7 +40,7 @@ export async function recordBackup(
   const fingerprint = await session.fingerprint(signal);
   const facts = await session.facts(signal);
   if (fingerprint === undefined) throw new Error('the session gave no fingerprint');
-  return recoveryPoint({ listed, files, problems: session.problems, facts, fingerprint });
+  return recoveryPoint({ listed, files, session, facts, fingerprint });
 }
 
 function listing(reader: RecoveryReader) {
@@ -49,14 +50,15 @@ function listing(reader: RecoveryReader) {
 function recoveryPoint(recorded: {
   readonly listed: Awaited<ReturnType<typeof listing>>;
   readonly files: ReadonlyMap<string, Buffer>;
-  readonly problems: readonly EntryProblem[];
+  readonly session: Pick<BackupSession, 'problems' | 'notes'>;
   readonly facts: JsonObject;
   readonly fingerprint: Fingerprint;
 }): RecordedBackup {
-  const { listed, files, problems, facts, fingerprint } = recorded;
+  const { listed, files, session, facts, fingerprint } = recorded;
   return {
     files,
-    problems,
+    problems: session.problems,
+    notes: session.notes ?? [],
     recordedFacts: facts,
     recordedFingerprint: fingerprint,
     // eslint-disable-next-line typescript/require-await -- The contract wants an async iterable.

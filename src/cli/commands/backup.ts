@@ -189,7 +189,7 @@ function renderOutcome(outcome: BackupOutcome, isOneOfMany: boolean, style: Styl
     ];
     return lines.flatMap((line) => wrap(line, style.widthColumns)).join('\n');
   }
-  const { files, totalBytes, addedBytes, storedBytes, problems, snapshot, fingerprintItems } = result;
+  const { files, totalBytes, addedBytes, storedBytes, problems, notes, snapshot, fingerprintItems } = result;
   const all = files.new + files.changed + files.unmodified;
   const failed = files.failed === 0 ? '' : `; ${files.failed} left out`;
   const lines = [
@@ -198,6 +198,10 @@ function renderOutcome(outcome: BackupOutcome, isOneOfMany: boolean, style: Styl
     `  stored  ${bytes(storedBytes)} for ${bytes(addedBytes)} of new data`,
   ];
   if (fingerprintItems > 0) lines.push(`  fingerprint of ${count(fingerprintItems, 'item')}, for proofs`);
+  for (const { message } of notes) {
+    const [first, ...more] = wrap(`note: ${message}; 'lifeboat check' says how to change that`, style.widthColumns - 4);
+    lines.push(`  ${first}`, ...more.map((line) => `    ${line}`));
+  }
   if (problems.length > 0)
     lines.push(style.paint('yellow', `  ${count(problems.length, 'item')} left out or changed while read:`));
   const shown = style.isVerbose ? problems : problems.slice(0, problemsShownMax);

@@ -3,6 +3,7 @@ import { count } from '../../base/count.ts';
 import { AppError } from '../../base/errors.ts';
 import { componentOf } from '../../operations/restore/select-point.ts';
 import { copySnapshots, type CopyResult } from '../../repository/copy.ts';
+import { requireRepository } from '../../repository/open-repository.ts';
 import type { Repository } from '../../repository/repository.ts';
 import { resolveSnapshotId, type StoredSnapshot } from '../../repository/snapshot.ts';
 import { defineCommand } from '../command.ts';
@@ -53,6 +54,10 @@ export const copyCommand = defineCommand({
     const { from, to } = await ends(context, input);
     if (from.location === to.location) {
       throw new AppError('USAGE', `both ends of the copy are ${from.location}`, { hint: 'Name another --to.' });
+    }
+    for (const end of [from, to]) {
+      await using store = await context.openStore(end);
+      await requireRepository(store, context.signal);
     }
     // The source gets a lock too, so that a prune there waits.
     await using source = await context.openRepository(from, 'write');

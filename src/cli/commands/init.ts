@@ -7,7 +7,7 @@ import { initRepository } from '../../repository/open-repository.ts';
 import { defineCommand } from '../command.ts';
 import type { CommandContext } from '../context.ts';
 import type { InitAnswers } from '../first-configuration.ts';
-import { answersFromFlags, askAnswers } from '../init-answers.ts';
+import { answersFromFlags, askAnswers, notIncluded, type NotIncluded } from '../init-answers.ts';
 import { listOption, switchOption, textOption } from '../option.ts';
 import { shortId, wrap } from '../style.ts';
 
@@ -16,6 +16,8 @@ export interface InitData {
   readonly components: readonly string[];
   readonly passwordFile: string | undefined;
   readonly repository: { readonly id: string; readonly location: string } | undefined;
+  /** Empty unless flags named some components. */
+  readonly notIncluded: readonly NotIncluded[];
   /** The file refers to variables that stand in .env and are not set. */
   readonly needsEnvFile: boolean;
 }
@@ -65,14 +67,16 @@ export const initCommand = defineCommand({
       components: answers.components.map(({ name }) => name),
       passwordFile: password,
       repository,
+      notIncluded: await notIncluded(flags, context),
       needsEnvFile: answers.components.some(
         (component) => 'isOfEnvFile' in component && component.isOfEnvFile === true,
       ),
     };
   },
-  render({ configuration, components, passwordFile, repository, needsEnvFile }, style) {
+  render({ configuration, components, passwordFile, repository, needsEnvFile, ...data }, style) {
     const written = `wrote ${configuration} with ${components.length === 0 ? 'no components yet' : components.join(', ')}`;
     const lines = [...wrap(written, style.widthColumns)];
+    if (data.notIncluded.length > 0) lines.push(...wrap(notIncludedText(data.notIncluded), style.widthColumns));
     if (passwordFile !== undefined) {
       const care = `wrote ${passwordFile}: keep a copy of this password in another place, and the file out of version control`;
       lines.push(...wrap(care, style.widthColumns));
@@ -89,6 +93,14 @@ export const initCommand = defineCommand({
     return lines.join('\n');
   },
 });
+
+function notIncludedText(kinds: readonly NotIncluded[]): string {
+  const words = kinds.map(({ kind, flag, found }) => {
+    const seen = found.length === 0 ? '' : `; found ${found.join(', ')}`;
+    return `${kind} (${flag}${seen})`;
+  });
+  return `not included: ${words.join(', ')}`;
+}
 
 async function isThere(path: string): Promise<boolean> {
   try {

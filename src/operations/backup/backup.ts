@@ -70,6 +70,8 @@ export interface BackupResult {
   readonly addedBytes: number;
   readonly storedBytes: number;
   readonly problems: readonly EntryProblem[];
+  /** Standing limits of the source, which `check` warns of. */
+  readonly notes: readonly EntryProblem[];
   readonly facts: JsonObject;
   readonly fingerprintItems: number;
 }
@@ -185,6 +187,7 @@ class BackupRun {
       addedBytes,
       storedBytes,
       problems,
+      notes: [...(session.notes ?? [])],
       ...own,
     };
   }

@@ -23,6 +23,7 @@ interface Backup {
   readonly takenAtMs: number;
   readonly lockWaitMaxMs: number;
   readonly problems: EntryProblem[];
+  readonly notes: EntryProblem[];
 }
 
 export async function openBackup(options: PostgresOptions, signal: AbortSignal): Promise<BackupSession> {
@@ -41,7 +42,7 @@ export async function openBackup(options: PostgresOptions, signal: AbortSignal):
   );
   const takenAtMs = options.clock.now();
   const held = opened.move();
-  return sessionOf({ address, server, program, databases, takenAtMs, lockWaitMaxMs, problems }, held);
+  return sessionOf({ address, server, program, databases, takenAtMs, lockWaitMaxMs, problems, notes: [] }, held);
 }
 
 function sessionOf(backup: Backup, held: AsyncDisposableStack): BackupSession {
@@ -49,6 +50,7 @@ function sessionOf(backup: Backup, held: AsyncDisposableStack): BackupSession {
   return {
     paths: [globalsPath, dumpsFolder],
     problems: backup.problems,
+    notes: backup.notes,
     entries: (signal) => entries(backup, AbortSignal.any([signal, closed.signal])),
     facts: () => Promise.resolve(factsOf(backup)),
     async fingerprint() {
@@ -122,8 +124,8 @@ async function* globals(backup: Backup, signal: AbortSignal): AsyncGenerator<Uin
     const isDenied =
       error instanceof ProgramError && /permission denied for (?:table|relation) pg_authid/.test(error.stderr);
     if (!isDenied) throw programFailure(error, { what, code: 'SOURCE_FAILED' });
-    const message = 'roles without their passwords: the role may not read pg_authid';
-    backup.problems.push({ path: globalsPath, message });
+    const message = `roles without their passwords: ${backup.address.user} may not read pg_authid`;
+    backup.notes.push({ path: globalsPath, message });
     try {
       yield* await wholeOutput(programOutput({ ...run, arguments: [...base, '--no-role-passwords'] }, signal));
     } catch (second) {
@@ -182,7 +184,7 @@ async function* dump(backup: Backup, database: DatabaseSession, signal: AbortSig
   database.toc = reader.toc;
 }
 
-function factsOf({ server, program, databases, takenAtMs, address }: Backup): JsonObject {
+function factsOf({ server, program, databases, takenAtMs, address, notes }: Backup): JsonObject {
   return {
     method: 'logical',
     server: describeServer(address),
@@ -193,6 +195,7 @@ function factsOf({ server, program, databases, takenAtMs, address }: Backup): Js
     pgDumpVersion: program.version,
     roles: server.roles,
     tablespaces: server.tablespaces,
+    notes: notes.map(({ message }) => message),
     databases: databases.map(({ facts, schemaVersions }) => ({
       ...facts,
       settings: facts.settings.map((one) => ({ ...one })),
