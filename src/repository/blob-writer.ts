@@ -1,16 +1,19 @@
 // The write path: files, streams and trees → chunks → known? → workers compress and seal → packs.
 // Memory is bounded by a fixed set of slabs; whoever has no slab waits, back to the disk or the socket.
+import assert from 'node:assert/strict';
 import { asError } from '../base/errors.ts';
 import { Semaphore } from '../base/semaphore.ts';
 import type { BlobIndex } from './blob-index.ts';
 import { chunkMaxBytes, chunkMinBytes } from './chunker.ts';
+import { pageChunkBytes } from './chunker-pages.ts';
 import { collectGarbage } from './collect-garbage.ts';
 import type { ChunkerName } from './create-chunker.ts';
 import { hashOf, type BlobId } from './ids.ts';
 import type { BlobType } from './pack-header.ts';
 import { PackWriter, type PackWriterOptions } from './pack-writer.ts';
 import type { Repository } from './repository.ts';
-import { fillArea, noSlab, oversizeSlab, SlabPool, type Slab } from './slab-pool.ts';
+import { fillArea, oversizeSlab, SlabPool, type Slab } from './slab-pool.ts';
+import { StreamScan } from './stream-scan.ts';
 import type { Workers } from './worker-pool.ts';
 import type { Chunk, ScanFile, ScannedFile, SealedRun } from './worker-protocol.ts';
 
@@ -20,6 +23,8 @@ const filesPerBatchMax = 256;
 const batchBytesMax = 4 * 1024 * 1024;
 const largeFilesMax = 2;
 const treeRunBytes = 1024 * 1024;
+/** Blobs whose bytes came with their ids known wait until so many bytes are together: a worker's turn costs a message. */
+const blobRunBytes = 4 * 1024 * 1024;
 
 export interface SavedContent {
   readonly content: readonly BlobId[];
@@ -54,6 +59,13 @@ interface PendingFile {
   readonly reject: (error: unknown) => void;
 }
 
+/** Blobs with known ids that wait for company. */
+interface BlobRun {
+  readonly slab: Slab;
+  readonly blobs: Chunk[];
+  filledBytes: number;
+}
+
 export class BlobWriter implements AsyncDisposable {
   readonly counts: WriterCounts = { dataBlobs: 0, treeBlobs: 0, addedBytes: 0, addedPackedBytes: 0 };
   readonly #packs: PackWriter;
@@ -65,12 +77,18 @@ export class BlobWriter implements AsyncDisposable {
   #batchBytes = 0;
   #trees: { readonly id: BlobId; readonly bytes: Uint8Array }[] = [];
   #treeBytes = 0;
+  #run: BlobRun | undefined;
   #failure: Error | undefined;
 
   constructor(repository: Repository, index: BlobIndex, options: BlobWriterOptions) {
     this.#options = options;
     this.#packs = new PackWriter(repository, index, options);
     this.#slabs = new SlabPool(options.pool.threadsMax + 1, slabBytes);
+  }
+
+  /** The size of chunks where all but a file's last have the same. */
+  get fixedChunkBytes(): number | undefined {
+    return pageChunkBytes(this.#options.chunker);
   }
 
   /** Whether a blob need not be saved again. */
@@ -103,55 +121,89 @@ export class BlobWriter implements AsyncDisposable {
     if (this.#batch.length > 0) await this.#sendBatch();
   }
 
-  /** Saves a stream of bytes. Resolves when all chunks are known. A rejection of the stream is passed on. */
-  async saveStream(stream: AsyncIterable<Uint8Array>): Promise<SavedContent> {
-    const content: BlobId[] = [];
-    let sizeBytes = 0;
-    let slab = await this.#takeSlab();
-    let filled = 0;
-    /** Hands the slab on, and takes another unless it was the last. */
-    const scan = async (isLast: boolean): Promise<void> => {
-      const { pool, chunker } = this.#options;
-      const chunks = await pool.run('scanBytes', { slab: slab.memory, lengthBytes: filled, isLast, chunker });
-      content.push(...chunks.map(({ id }) => id));
-      const consumed = chunks.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0);
-      const rest = fillArea(slab.memory).slice(consumed, filled);
-      const full = slab;
-      slab = noSlab;
-      this.#sealLater(full, chunks);
-      if (isLast) return;
-      slab = await this.#takeSlab();
-      fillArea(slab.memory).set(rest);
-      filled = rest.length;
-    };
-    try {
-      for await (const bytes of stream) {
-        this.#throwFailure();
-        this.#options.signal.throwIfAborted();
-        sizeBytes += bytes.length;
-        this.#options.onRead?.(bytes.length);
-        for (let at = 0; at < bytes.length;) {
-          const piece = bytes.subarray(at, at + slabBytes - filled);
-          fillArea(slab.memory).set(piece, filled);
-          filled += piece.length;
-          at += piece.length;
-          if (filled === slabBytes) await scan(false);
-        }
-      }
-      await scan(true);
-    } finally {
-      slab[Symbol.dispose]();
+  /**
+   * Saves a stream of bytes. Resolves when all were taken, so that the next stream can follow; `done` when all chunks are
+   * known. A rejection of the stream is passed on.
+   */
+  async saveStream(stream: AsyncIterable<Uint8Array>): Promise<{ readonly done: Promise<SavedContent> }> {
+    using opened = new DisposableStack();
+    const scan = opened.use(this.#newScan());
+    for await (const bytes of stream) {
+      this.#throwFailure();
+      this.#options.signal.throwIfAborted();
+      this.#options.onRead?.(bytes.length);
+      await scan.take(bytes);
     }
-    return { content, sizeBytes, isChanged: false };
+    const held = opened.move();
+    const done = scan.finish().then(
+      (content) => ({ content, sizeBytes: scan.sizeBytes, isChanged: false }),
+      (error: unknown) => {
+        held.dispose();
+        throw error;
+      },
+    );
+    this.#track(done);
+    return { done };
   }
 
-  /** Saves one blob of at most a slab's size whose bytes are at hand, and waits until a worker has it. */
+  #newScan(): StreamScan {
+    const { pool, chunker } = this.#options;
+    return new StreamScan({
+      slabBytes,
+      fixedChunkBytes: this.fixedChunkBytes,
+      takeSlab: () => this.#takeSlab(),
+      scan: (slab, stretch) =>
+        this.#orGiveBack(slab, pool.run('scanBytes', { slab: slab.memory, ...stretch, chunker })),
+      sealLater: (slab, chunks) => this.#track(chunks.then((found) => this.#seal(slab, found))),
+    });
+  }
+
+  /** Saves a small file whose bytes are at hand; they are copied. */
+  async saveBytes(bytes: Uint8Array): Promise<SavedContent> {
+    const chunkBytes = this.fixedChunkBytes ?? chunkMinBytes;
+    assert.ok(bytes.length <= chunkMinBytes, 'a larger file needs its cuts found');
+    this.#options.onRead?.(bytes.length);
+    const content: BlobId[] = [];
+    for (let at = 0; at < bytes.length; at += chunkBytes)
+      content.push(await this.saveData(bytes.subarray(at, at + chunkBytes)));
+    return { content, sizeBytes: bytes.length, isChanged: false };
+  }
+
+  /** Saves one blob of at most a chunk's largest size; its bytes are copied. Stored for sure when `finish` resolves. */
   async saveData(bytes: Uint8Array): Promise<BlobId> {
     const id = hashOf(bytes) as BlobId;
+    if (!this.#packs.claim('data', id)) return id;
+    this.#throwFailure();
+    for (;;) {
+      const run = this.#run;
+      if (run !== undefined && run.filledBytes + bytes.length <= slabBytes) {
+        this.#addToRun(run, { id, bytes });
+        return id;
+      }
+      await this.#openRun();
+    }
+  }
+
+  #addToRun(run: BlobRun, { id, bytes }: { readonly id: BlobId; readonly bytes: Uint8Array }): void {
+    fillArea(run.slab.memory).set(bytes, run.filledBytes);
+    run.blobs.push({ id, offsetBytes: run.filledBytes, lengthBytes: bytes.length });
+    run.filledBytes += bytes.length;
+    if (run.filledBytes >= blobRunBytes) this.#sendRun();
+  }
+
+  async #openRun(): Promise<void> {
+    this.#sendRun();
     const slab = await this.#takeSlab();
-    fillArea(slab.memory).set(bytes);
-    this.#sealLater(slab, [{ id, offsetBytes: 0, lengthBytes: bytes.length }]);
-    return id;
+    // Another blob may have opened one meanwhile.
+    if (this.#run === undefined) this.#run = { slab, blobs: [], filledBytes: 0 };
+    else slab[Symbol.dispose]();
+  }
+
+  #sendRun(): void {
+    const run = this.#run;
+    if (run === undefined) return;
+    this.#run = undefined;
+    this.#track(this.#sealClaimed(run.slab, run.blobs));
   }
 
   /** Saves a tree. Its id is known at once, so that its parent can be encoded; stored for sure when `finish` resolves. */
@@ -168,6 +220,7 @@ export class BlobWriter implements AsyncDisposable {
   /** Waits until everything saved is stored and listed. Returns bytes stored, with pack headers. */
   async finish(): Promise<number> {
     await this.flush();
+    this.#sendRun();
     await this.#settle();
     if (this.#trees.length > 0) await this.#sendTrees();
     await this.#settle();
@@ -179,6 +232,8 @@ export class BlobWriter implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#failure ??= new Error('the writer was closed');
     for (const { reject } of this.#batch) reject(this.#failure);
+    this.#run?.slab[Symbol.dispose]();
+    this.#run = undefined;
     while (this.#underway.size > 0) await Promise.allSettled(this.#underway);
     await this.#packs[Symbol.asyncDispose]();
   }
@@ -307,8 +362,12 @@ export class BlobWriter implements AsyncDisposable {
   }
 
   /** Seals the chunks that are new, gives the slab back, adds them to packs. */
-  async #seal(slab: Slab, chunks: readonly Chunk[]): Promise<void> {
+  #seal(slab: Slab, chunks: readonly Chunk[]): Promise<void> {
     const wanted = chunks.filter(({ id }) => this.#packs.claim('data', id));
+    return this.#sealClaimed(slab, wanted);
+  }
+
+  async #sealClaimed(slab: Slab, wanted: readonly Chunk[]): Promise<void> {
     using _ = slab;
     if (wanted.length === 0) return;
     const level = this.#options.compressionLevel;

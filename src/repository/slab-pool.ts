@@ -49,9 +49,6 @@ export class SlabPool {
   }
 }
 
-/** Stands for a slab that was handed on. */
-export const noSlab: Slab = { memory: new SharedArrayBuffer(0), [Symbol.dispose]: () => undefined };
-
 /** Fetches a stretch of an object into shared memory, so that a worker sees it without a copy. */
 export async function getInto(
   slab: Slab,

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { AppError, isAppError } from '../base/errors.ts';
 import { forEachLimited } from '../base/for-each-limited.ts';
+import { chunkerNames } from './create-chunker.ts';
 import { parseTime } from './go-text.ts';
 import { isId, type BlobId, type SnapshotId } from './ids.ts';
 import { fileName } from './layout.ts';
@@ -34,11 +35,15 @@ export interface SnapshotSummary {
   readonly total_bytes_processed: number;
 }
 
+const position = z.object({ segment: z.int().nonnegative(), offset: z.int().nonnegative() });
+
 /** Fields that only Lifeboat knows; restic ignores them, and drops them when it rewrites a snapshot. */
 const ours = z.looseObject({
   component: z.string().optional(),
   source: z.string().optional(),
-  chunker: z.enum(['gear', 'rabin']).optional(),
+  chunker: z.enum(chunkerNames).optional(),
+  /** Which stretch of which journal it needs to be consistent; more of that journal leads to later instants. */
+  journal: z.object({ lineage: z.string(), from: position, to: position }).optional(),
 });
 
 const snapshotSchema = z.looseObject({

@@ -9,6 +9,13 @@ export interface JournalPosition {
   readonly offset: number;
 }
 
+/** A part of one journal. */
+export interface JournalStretch {
+  readonly lineage: string;
+  readonly from: JournalPosition;
+  readonly to: JournalPosition;
+}
+
 /** One unbroken line of changes: a server's timeline, say. A copy that goes its own way gets a lineage of its own. */
 export interface JournalBranch {
   /** Unique among all servers and branches: `postgresql/7394…/00000001`. At most 512 characters. */

@@ -7,6 +7,7 @@ import { compareNames, fsPath } from '../base/byte-name.ts';
 import { AppError } from '../base/errors.ts';
 import type { Finding } from '../model/finding.ts';
 import { compareFingerprints, type Fingerprint } from '../model/fingerprint.ts';
+import { folderWriter } from '../../test/support/write-recorded-folder.ts';
 import type { BackupSession, Entry, ParentReader, RecoveryReader, Source } from './source.ts';
 
 export interface SourceContractOptions {
@@ -205,8 +206,17 @@ interface Walked {
 /** Reads all entries, and each one's content before the next entry, as a backup does. */
 async function walk(session: BackupSession): Promise<Walked[]> {
   const walked: Walked[] = [];
-  for await (const entry of session.entries(never)) walked.push({ entry, bytes: await contentOf(entry) });
-  return walked;
+  for await (const entry of session.entries(never)) {
+    const isLater = entry.kind === 'whole' && entry.content?.from === 'later';
+    walked.push({ entry, bytes: isLater ? undefined : await contentOf(entry) });
+  }
+  return Promise.all(
+    walked.map(async ({ entry, bytes }) =>
+      entry.kind === 'whole' && entry.content?.from === 'later'
+        ? { entry, bytes: Buffer.from(await entry.content.bytes) }
+        : { entry, bytes },
+    ),
+  );
 }
 
 /** All of a file: what its stream yields, or its ranges over a parent that holds nothing, which must cover it all. */
@@ -214,6 +224,7 @@ async function contentOf(entry: Entry): Promise<Buffer | undefined> {
   if (entry.kind === 'whole') {
     if (entry.content === undefined) return undefined;
     if (entry.content.from === 'file') return readFile(fsPath(entry.content.path));
+    if (entry.content.from !== 'stream') return Buffer.from(await entry.content.bytes);
     return Buffer.concat(await Array.fromAsync(entry.content.open(never)));
   }
   const parts: Uint8Array[] = [];
@@ -257,6 +268,10 @@ async function recorded(source: Source): Promise<RecoveryReader> {
       if (bytes === undefined) throw new AppError('NOT_FOUND', `no file ${path}`, { hint: 'Name a file of the list.' });
       yield bytes;
     },
+    writeFolder: folderWriter(
+      () => Array.from(walked.values(), ({ entry: { path, metadata } }) => ({ path, metadata })),
+      (path) => walked.get(path)?.bytes,
+    ),
     facts: () => Promise.resolve(facts),
     fingerprint: () => Promise.resolve(fingerprint),
   };

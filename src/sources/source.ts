@@ -6,6 +6,7 @@ import type { ContentCheck } from '../model/content-check.ts';
 import type { Finding } from '../model/finding.ts';
 import type { Fingerprint } from '../model/fingerprint.ts';
 import type { ItemUnit } from '../model/proof-content.ts';
+import type { JournalSource, JournalStretch } from './journal.ts';
 
 export interface Source {
   /** What it backs up: `files`, `postgres`, `redis`, `config`. */
@@ -13,10 +14,22 @@ export interface Source {
   /** Looks at connection, rights, versions and tools; yields one finding per aspect, never throws for what it looks at. */
   check(signal: AbortSignal): AsyncIterable<Finding>;
   /** Opens one backup. Everything the session yields belongs to one instant as far as the source can promise that. */
-  open(signal: AbortSignal): Promise<BackupSession>;
+  open(signal: AbortSignal, request?: BackupRequest): Promise<BackupSession>;
   /** How its recovery points come back. */
   readonly restore: TreeRestore | ServiceRestore;
+  /** Present where its changes can be received as they happen. */
+  readonly journal?: JournalSource | undefined;
 }
+
+/** How a backup is wanted. A source that always yields everything whole need not look. */
+export interface BackupRequest {
+  /** The newest backup of the same component in the same repository; patched entries refer to its files. */
+  readonly parent?: RecoveryReader | undefined;
+  /** `full` does not refer to the parent; `incremental` does where that is possible, which the source decides if absent. */
+  readonly type?: BackupType | undefined;
+}
+
+export type BackupType = 'full' | 'incremental';
 
 /** One backup in progress. Closing it frees what it holds at the source, whether or not all was read. */
 export interface BackupSession extends AsyncDisposable {
@@ -38,6 +51,13 @@ export interface BackupSession extends AsyncDisposable {
    * that. Told with each backup, but no reason to call it incomplete; absent if there is nothing of the kind.
    */
   readonly notes?: readonly EntryProblem[] | undefined;
+  /**
+   * Bytes of data at the source, where its files are made of pages that change in place: they are cut at fixed places, in
+   * chunks whose size depends on it.
+   */
+  readonly pagedBytes?: number | undefined;
+  /** The stretch of a journal that the entries need to be consistent. Complete once `entries` has ended. */
+  readonly journal?: (() => JournalStretch | undefined) | undefined;
 }
 
 export interface EntryProblem {
@@ -62,6 +82,10 @@ export interface WholeEntry extends EntryCommon {
 }
 
 export type Content =
+  /** A small file, at most 512 KiB, whose bytes came with it. The engine copies them before it asks for the next entry. */
+  | { readonly from: 'bytes'; readonly bytes: Uint8Array }
+  /** A small file, at most 512 KiB, whose bytes come after entries that follow it. A rejection fails the backup. */
+  | { readonly from: 'later'; readonly bytes: Promise<Uint8Array> }
   /** A file of this machine, read by the engine's own threads. Unchanged ones (size, mtime, ctime, inode) are not read. */
   | { readonly from: 'file'; readonly path: string }
   /** Bytes from elsewhere, pulled with back-pressure. `open` is called at most once; a rejection fails the backup. */
@@ -70,11 +94,18 @@ export type Content =
 /** A file of which only changed ranges come; all else is as in the parent snapshot's file of the same path. */
 export interface PatchedEntry extends EntryCommon {
   readonly kind: 'patched';
+  /** Where ranges will come, so that the parent's chunks around them can be fetched ahead. Ascending, not overlapping. */
+  readonly spans?: readonly Span[] | undefined;
   /** Ascending, not overlapping, within `metadata.sizeBytes`. What lies beyond the parent's end must be covered. */
   ranges(
     parent: ParentReader,
     signal: AbortSignal,
   ): AsyncIterable<{ readonly offset: number; readonly bytes: Uint8Array }>;
+}
+
+export interface Span {
+  readonly offset: number;
+  readonly length: number;
 }
 
 /** The parent snapshot's version of one file. */
@@ -140,9 +171,33 @@ export interface RecoveryReader {
   entries(signal: AbortSignal): AsyncIterable<{ readonly path: string; readonly metadata: FileMetadata }>;
   /** Content of one file; rejects with `NOT_FOUND`. */
   read(path: string, signal: AbortSignal): AsyncIterable<Buffer>;
+  /** Writes what lies below a folder of the recovery point into a folder of this machine, several files at once. */
+  writeFolder(request: FolderRequest, signal: AbortSignal): Promise<WrittenFolder>;
   /** As the session gave them at backup time. */
   facts(signal: AbortSignal): Promise<JsonObject>;
   fingerprint(signal: AbortSignal): Promise<Fingerprint | undefined>;
+}
+
+export interface FolderRequest {
+  /** A folder of the recovery point; `/` for all of it. */
+  readonly from: string;
+  /** Becomes that folder; made if it is not there. Files in it that are not in the recovery point stay. */
+  readonly to: string;
+  /** Rewrite only differing stretches of files that are there already, in place. */
+  readonly isDelta?: boolean | undefined;
+  /** What is written need not survive a power cut: it will be thrown away. */
+  readonly isTemporary?: boolean | undefined;
+  /** Called with bytes that were written or found right since the last call. */
+  readonly onBytes?: ((count: number) => void) | undefined;
+}
+
+export interface WrittenFolder {
+  readonly files: number;
+  readonly bytes: number;
+  /** Less than `bytes` where content was right already. */
+  readonly writtenBytes: number;
+  /** What did not come back as it was; an owner that only root may set is not among it. */
+  readonly problems: readonly EntryProblem[];
 }
 
 /** A throw-away server for one proof. */

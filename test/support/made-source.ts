@@ -6,11 +6,12 @@ export interface MadeSource {
   readonly paths?: readonly string[];
   entries(signal: AbortSignal): AsyncIterable<Entry> | Iterable<Entry>;
   readonly fingerprint?: Fingerprint | undefined;
+  readonly pagedBytes?: number | undefined;
   close?(): Promise<void>;
 }
 
 export function madeSource(made: MadeSource): Source {
-  const { paths = ['/made'], fingerprint } = made;
+  const { paths = ['/made'], fingerprint, pagedBytes } = made;
   return {
     kind: 'made',
     restore: { kind: 'tree' },
@@ -19,6 +20,7 @@ export function madeSource(made: MadeSource): Source {
       Promise.resolve({
         paths,
         problems: [],
+        pagedBytes,
         async *entries(signal: AbortSignal) {
           yield* made.entries(signal);
         },

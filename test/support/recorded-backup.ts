@@ -2,6 +2,7 @@
 import { AppError } from '../../src/base/errors.ts';
 import type { JsonObject } from '../../src/base/json.ts';
 import type { Fingerprint } from '../../src/model/fingerprint.ts';
+import { folderWriter } from './write-recorded-folder.ts';
 import type { BackupSession, EntryProblem, RecoveryReader, Source } from '../../src/sources/source.ts';
 
 export interface RecordedBackup extends RecoveryReader {
@@ -71,6 +72,10 @@ function recoveryPoint(recorded: {
       if (bytes === undefined) throw new AppError('NOT_FOUND', `no file ${path}`, { hint: 'Name another.' });
       for (let at = 0; at < bytes.length; at += 65_536) yield bytes.subarray(at, at + 65_536);
     },
+    writeFolder: folderWriter(
+      () => listed,
+      (path) => files.get(path),
+    ),
     facts: () => Promise.resolve(facts),
     fingerprint: () => Promise.resolve(fingerprint),
   };

@@ -4,6 +4,7 @@ import type { JsonObject } from '../../src/base/json.ts';
 import type { Fingerprint } from '../../src/model/fingerprint.ts';
 import type { RecoveryReader, Source } from '../../src/sources/source.ts';
 import { AppError } from '../../src/base/errors.ts';
+import { folderWriter } from './write-recorded-folder.ts';
 
 export interface RecordedReader extends RecoveryReader {
   readonly files: Map<string, Buffer>;
@@ -34,6 +35,10 @@ export async function record(source: Source, signal: AbortSignal): Promise<Recor
       if (bytes === undefined) throw new AppError('NOT_FOUND', `no ${path}`, { hint: 'Name a file that is there.' });
       for (let at = 0; at < bytes.length; at += 65_536) yield bytes.subarray(at, at + 65_536);
     },
+    writeFolder: folderWriter(
+      () => Array.from(metadata, ([path, one]) => ({ path, metadata: one })),
+      (path) => files.get(path),
+    ),
     facts: async () => facts,
     fingerprint: async () => fingerprint,
   };

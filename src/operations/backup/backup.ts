@@ -5,9 +5,10 @@ import type { FileMetadata } from '../../base/file-type.ts';
 import { AppError, firstFailure, messageOf } from '../../base/errors.ts';
 import type { JsonObject } from '../../base/json.ts';
 import { syntheticMetadata } from '../../base/synthetic-metadata.ts';
-import { BlobWriter, type SavedFile } from '../../repository/blob-writer.ts';
+import { BlobWriter, type SavedContent, type SavedFile } from '../../repository/blob-writer.ts';
 import type { IndexedRepository } from '../../repository/blob-reader.ts';
 import { chunkMaxBytes } from '../../repository/chunker.ts';
+import { isPageChunker, pageChunkerFor } from '../../repository/chunker-pages.ts';
 import type { ChunkerName } from '../../repository/create-chunker.ts';
 import { formatTime } from '../../repository/go-text.ts';
 import type { BlobId } from '../../repository/ids.ts';
@@ -18,8 +19,10 @@ import type { Repository } from '../../repository/repository.ts';
 import { loadSnapshots, saveSnapshot, type StoredSnapshot } from '../../repository/snapshot.ts';
 import { isSameNode, type TreeNode } from '../../repository/tree.ts';
 import { workersFor, type Workers } from '../../repository/worker-pool.ts';
-import type { BackupSession, Entry, EntryProblem, Source } from '../../sources/source.ts';
+import type { BackupSession, BackupType, Content, Entry, EntryProblem, Source } from '../../sources/source.ts';
 import { nodeOf } from '../node-metadata.ts';
+import { ownFolder } from '../own-folder.ts';
+import { recoveryReader } from '../restore/recovery-reader.ts';
 import { isUnchanged, ParentTree } from './parent-tree.ts';
 import { savePatched } from './patched-entry.ts';
 import { TreeBuilder } from './tree-builder.ts';
@@ -36,6 +39,8 @@ export interface BackupOptions {
   readonly chunker?: ChunkerName | undefined;
   /** Read all files even if they seem unchanged. */
   readonly isForced?: boolean | undefined;
+  /** Whether the source may refer to the parent; its own choice if absent. */
+  readonly type?: BackupType | undefined;
   /** How long to wait for a lock of others. */
   readonly lockWaitMs?: number | undefined;
   /** Shared by several operations; one of its own if absent. */
@@ -77,8 +82,6 @@ export interface BackupResult {
 }
 
 const defaultCompressionLevel = 1;
-/** Our own files inside a snapshot's tree. */
-export const ownFolder = '/.lifeboat';
 
 /** Backs up. What was stored stays stored if this rejects or is aborted; a snapshot appears only at the very end. */
 export async function backup(repository: Repository, source: Source, options: BackupOptions): Promise<BackupResult> {
@@ -104,10 +107,30 @@ async function backupLocked(repository: Repository, source: Source, options: Bac
     problems.push({ path: fileName('snapshots', id), message });
   });
   const indexed = { repository, index: await loadIndex(repository, signal) };
-  await using session = await source.open(signal);
   await using pool = workersFor(repository, options.pool);
-  const run = new BackupRun({ indexed, source, session, lock, pool, options, signal, startedNs, problems });
-  return await run.perform(snapshots);
+  const host = options.host ?? hostname();
+  // A dump comes from no path: the component's name keeps two databases apart.
+  const earlier =
+    source.restore.kind === 'tree' ? undefined : findParent(snapshots, { host, paths: [`/${options.component}`] });
+  const reader = earlier === undefined ? undefined : recoveryReader({ indexed, pool, snapshot: earlier });
+  await using session = await source.open(signal, { parent: reader, type: options.type });
+  const paths = source.restore.kind === 'tree' ? session.paths : [`/${options.component}`];
+  const parent = earlier ?? findParent(snapshots, { host, paths });
+  const run = new BackupRun({
+    indexed,
+    source,
+    session,
+    lock,
+    pool,
+    options,
+    signal,
+    startedNs,
+    problems,
+    host,
+    paths,
+    parent,
+  });
+  return await run.perform();
 }
 
 interface RunParts {
@@ -119,6 +142,10 @@ interface RunParts {
   readonly options: BackupOptions;
   readonly signal: AbortSignal;
   readonly startedNs: bigint;
+  readonly host: string;
+  /** What snapshots are grouped by. */
+  readonly paths: readonly string[];
+  readonly parent: StoredSnapshot | undefined;
   /** What is to be reported, beside what the source reports. */
   readonly problems: EntryProblem[];
 }
@@ -151,17 +178,9 @@ class BackupRun {
     this.#parts = parts;
   }
 
-  /** What snapshots are grouped by. A dump comes from no path: the component's name keeps two databases apart. */
-  get #paths(): readonly string[] {
-    const { source, session, options } = this.#parts;
-    return source.restore.kind === 'tree' ? session.paths : [`/${options.component}`];
-  }
-
-  async perform(snapshots: readonly StoredSnapshot[]): Promise<BackupResult> {
-    const { options, session, indexed, startedNs } = this.#parts;
-    const host = options.host ?? hostname();
-    const parent = findParent(snapshots, { host, paths: this.#paths });
-    const chunker = options.chunker ?? this.#inheritedChunker(parent);
+  async perform(): Promise<BackupResult> {
+    const { session, indexed, startedNs, parent } = this.#parts;
+    const chunker = this.#chooseChunker();
     await using writer = this.#createWriter(chunker);
     const parentTree = new ParentTree(indexed, {
       signal: this.#parts.signal,
@@ -176,7 +195,7 @@ class BackupRun {
     const tree = await builder.finish();
     const storedBytes = await writer.finish();
     await this.#parts.lock.check();
-    const snapshot = await this.#saveSnapshot({ tree, host, parent, chunker, writer, storedBytes });
+    const snapshot = await this.#saveSnapshot({ tree, chunker, writer, storedBytes });
     const problems = [...session.problems, ...this.#parts.problems];
     const { addedBytes } = writer.counts;
     return {
@@ -192,11 +211,17 @@ class BackupRun {
     };
   }
 
-  /** A snapshot that names none was made by restic; one whose tags restic changed lost the name. */
-  #inheritedChunker(parent: StoredSnapshot | undefined): ChunkerName {
-    const { chunkerDefault } = this.#parts.indexed.repository.config;
-    if (parent === undefined) return chunkerDefault;
-    return parent.lifeboat?.chunker ?? 'rabin';
+  /** The parent's, so that unchanged data is found again, unless that does not suit what the source yields. */
+  #chooseChunker(): ChunkerName {
+    const { indexed, options, parent, session } = this.#parts;
+    const inherited = parent?.lifeboat?.chunker;
+    if (session.pagedBytes !== undefined)
+      return inherited !== undefined && isPageChunker(inherited) ? inherited : pageChunkerFor(session.pagedBytes);
+    if (options.chunker !== undefined) return options.chunker;
+    if (parent === undefined || (inherited !== undefined && isPageChunker(inherited)))
+      return indexed.repository.config.chunkerDefault;
+    // A snapshot that names none was made by restic; one whose tags restic changed lost the name.
+    return inherited ?? 'rabin';
   }
 
   #createWriter(chunker: ChunkerName): BlobWriter {
@@ -246,12 +271,31 @@ class BackupRun {
     const { name, parent, writer, builder } = into;
     const { indexed, signal } = this.#parts;
     if (entry.kind === 'patched') {
-      this.#files.changed += 1;
-      builder.add(nodeOf(name, entry.metadata, await savePatched(entry, { parent, writer, indexed, signal })));
-    } else if (entry.content?.from === 'stream') {
-      this.#files[parent === undefined ? 'new' : 'changed'] += 1;
-      builder.add(nodeOf(name, entry.metadata, await writer.saveStream(entry.content.open(signal))));
-    } else await this.#addLocalFile(entry, entry.content?.path ?? entry.path, into);
+      const saved = await savePatched(entry, { parent, writer, indexed, signal });
+      this.#bytes += saved.sizeBytes;
+      this.#files[kindOf(saved, parent)] += 1;
+      builder.add(nodeOf(name, entry.metadata, saved));
+    } else if (entry.content === undefined || entry.content.from === 'file')
+      await this.#addLocalFile(entry, entry.content?.path ?? entry.path, into);
+    else {
+      const { saved } = await this.#saveGiven(entry.content, writer);
+      const node = saved.then((content) => {
+        this.#files[kindOf(content, parent)] += 1;
+        return nodeOf(name, entry.metadata, content);
+      });
+      node.catch(() => undefined); // The folder it belongs to hears of it.
+      builder.add(node);
+    }
+  }
+
+  /** Resolves once the next entry may come, with the content to be. */
+  async #saveGiven(
+    content: Exclude<Content, { from: 'file' }>,
+    writer: BlobWriter,
+  ): Promise<{ readonly saved: Promise<SavedContent> }> {
+    if (content.from === 'bytes') return { saved: Promise.resolve(await writer.saveBytes(content.bytes)) };
+    if (content.from === 'later') return { saved: content.bytes.then((bytes) => writer.saveBytes(bytes)) };
+    return { saved: (await writer.saveStream(content.open(this.#parts.signal))).done };
   }
 
   /** Not read if nothing about it says that it changed and all of its content is still stored. */
@@ -310,13 +354,12 @@ class BackupRun {
 
   async #saveSnapshot(made: {
     readonly tree: StoredSnapshot['tree'];
-    readonly host: string;
-    readonly parent: StoredSnapshot | undefined;
     readonly chunker: ChunkerName;
     readonly writer: BlobWriter;
     readonly storedBytes: number;
   }): Promise<StoredSnapshot> {
-    const { indexed, options, source, signal, startedNs } = this.#parts;
+    const { indexed, options, source, session, signal, startedNs, host, paths, parent } = this.#parts;
+    const journal = session.journal?.();
     const { username, uid, gid } = currentUser();
     const { counts } = made.writer;
     const time = formatTime(startedNs);
@@ -339,10 +382,10 @@ class BackupRun {
     };
     const snapshot = {
       time,
-      parent: made.parent?.id,
+      parent: parent?.id,
       tree: made.tree,
-      paths: this.#paths,
-      hostname: made.host,
+      paths,
+      hostname: host,
       username,
       uid: Math.max(0, uid),
       gid: Math.max(0, gid),
@@ -351,7 +394,12 @@ class BackupRun {
       program_version: `lifeboat ${options.programVersion}`,
       summary,
       ...(options.description !== undefined && { description: options.description }),
-      lifeboat: { component: options.component, source: source.kind, chunker: made.chunker },
+      lifeboat: {
+        component: options.component,
+        source: source.kind,
+        chunker: made.chunker,
+        ...(journal !== undefined && { journal }),
+      },
     };
     return saveSnapshot(indexed.repository, snapshot, signal);
   }
@@ -366,6 +414,12 @@ function keptNode(
   const node = nodeOf(name, metadata, { content: parent.content });
   if (!isUnchanged(node, parent) || !parent.content.every((id) => writer.isKnown('data', id))) return undefined;
   return isSameNode(node, parent) ? parent : node;
+}
+
+function kindOf({ content }: SavedContent, parent: TreeNode | undefined): 'new' | 'changed' | 'unmodified' {
+  if (parent?.content === undefined) return 'new';
+  const before = parent.content;
+  return before.length === content.length && content.every((id, at) => id === before[at]) ? 'unmodified' : 'changed';
 }
 
 /** Wraps what a source threw that is not an error of ours. */

@@ -8,12 +8,9 @@ import type { BlobWriter, SavedContent } from '../../repository/blob-writer.ts';
 import type { BlobId } from '../../repository/ids.ts';
 import type { TreeNode } from '../../repository/tree.ts';
 import type { ParentReader, PatchedEntry } from '../../sources/source.ts';
+import { ChunksAhead, chunksToRead, type PlacedChunk as PlacedChunkOf } from './chunks-ahead.ts';
 
-interface PlacedChunk {
-  readonly id: BlobId;
-  readonly fromBytes: number;
-  readonly toBytes: number;
-}
+type PlacedChunk = PlacedChunkOf<BlobId>;
 
 interface Range {
   readonly offset: number;
@@ -30,9 +27,22 @@ export interface PatchOptions {
 export async function savePatched(entry: PatchedEntry, options: PatchOptions): Promise<SavedContent> {
   const chunks = placeChunks(entry, options);
   const reader = parentReader(chunks, options);
-  const target = new PatchedFile(entry.metadata.sizeBytes, { ...options, chunks, reader });
-  for await (const range of entry.ranges(reader, options.signal)) await target.apply(range);
-  return target.finish();
+  const { spans } = entry;
+  const { sizeBytes } = entry.metadata;
+  const fixedBytes = fixedBytesOf(chunks, options.writer);
+  const ahead = new ChunksAhead({
+    chunks,
+    wanted: chunksToRead(grown(chunks, { sizeBytes, fixedBytes }), spans ?? []),
+    read: ({ id }) => readBlob(options.indexed, { type: 'data', id }, options.signal),
+  });
+  const hasSpans = spans !== undefined;
+  const target = new PatchedFile(sizeBytes, { ...options, chunks, reader, ahead, hasSpans, fixedBytes });
+  try {
+    for await (const range of entry.ranges(reader, options.signal)) await target.apply(range);
+    return await target.finish();
+  } finally {
+    await ahead.settle();
+  }
 }
 
 function placeChunks(entry: PatchedEntry, { parent, indexed }: PatchOptions): PlacedChunk[] {
@@ -81,16 +91,55 @@ function parentReader(chunks: readonly PlacedChunk[], { indexed, signal }: Patch
   };
 }
 
+interface PatchedFileOptions extends PatchOptions {
+  readonly chunks: readonly PlacedChunk[];
+  readonly reader: ParentReader;
+  readonly ahead: ChunksAhead<BlobId>;
+  readonly hasSpans: boolean;
+  /** The size of chunks, if both the parent's and the new ones have a fixed one. */
+  readonly fixedBytes: number | undefined;
+}
+
+interface OpenChunk {
+  readonly fromBytes: number;
+  readonly bytes: Buffer;
+  /** What ranges must still bring. */
+  missingBytes: number;
+}
+
+function fixedBytesOf(
+  chunks: readonly PlacedChunk[],
+  { fixedChunkBytes }: Pick<BlobWriter, 'fixedChunkBytes'>,
+): number | undefined {
+  if (fixedChunkBytes === undefined) return undefined;
+  const isCutSo = chunks.every(
+    ({ fromBytes, toBytes }, number) =>
+      fromBytes === number * fixedChunkBytes &&
+      (toBytes - fromBytes === fixedChunkBytes || number === chunks.length - 1),
+  );
+  return isCutSo ? fixedChunkBytes : undefined;
+}
+
+/** The parent's chunks with the bounds that they have in the new file: the last one may take in some of the growth. */
+function grown(
+  chunks: readonly PlacedChunk[],
+  { sizeBytes, fixedBytes }: { readonly sizeBytes: number; readonly fixedBytes: number | undefined },
+): readonly PlacedChunk[] {
+  const last = chunks.at(-1);
+  if (fixedBytes === undefined || last === undefined || sizeBytes <= last.toBytes) return chunks;
+  return [...chunks.slice(0, -1), { ...last, toBytes: Math.min(last.fromBytes + fixedBytes, sizeBytes) }];
+}
+
 /** The new file, written from its beginning to its end; one chunk is in memory. */
 class PatchedFile {
   readonly #sizeBytes: number;
-  readonly #options: PatchOptions & { readonly chunks: readonly PlacedChunk[]; readonly reader: ParentReader };
+  readonly #options: PatchedFileOptions;
   readonly #content: BlobId[] = [];
   #number = 0;
-  #current: { readonly fromBytes: number; readonly bytes: Buffer } | undefined;
+  #current: OpenChunk | undefined;
   #coveredBytes = 0;
 
-  constructor(sizeBytes: number, options: PatchOptions & { chunks: readonly PlacedChunk[]; reader: ParentReader }) {
+  constructor(sizeBytes: number, options: PatchedFileOptions) {
     this.#sizeBytes = sizeBytes;
     this.#options = options;
   }
@@ -106,6 +155,7 @@ class PatchedFile {
       const at = offset + done - current.fromBytes;
       const piece = bytes.subarray(done, done + current.bytes.length - at);
       current.bytes.set(piece, at);
+      current.missingBytes -= piece.length;
       done += piece.length;
     }
   }
@@ -118,20 +168,39 @@ class PatchedFile {
   }
 
   /** Makes the chunk around `offset` the current one, with the parent's bytes in it. */
-  async #open(offset: number): Promise<{ readonly fromBytes: number; readonly bytes: Buffer }> {
+  async #open(offset: number): Promise<OpenChunk> {
     const current = this.#current;
     if (current !== undefined && offset < current.fromBytes + current.bytes.length) return current;
     await this.#passTo(offset);
     const { fromBytes, toBytes } = this.#bounds();
-    const old = await this.#options.reader.read(fromBytes, toBytes - fromBytes);
-    const opened = { fromBytes, bytes: Buffer.concat([old, Buffer.alloc(toBytes - fromBytes - old.length)]) };
+    const bytes = Buffer.alloc(toBytes - fromBytes);
+    const opened = { fromBytes, bytes, missingBytes: bytes.length };
+    const old = await this.#oldBytes(fromBytes, toBytes);
+    if (old !== undefined) {
+      old.copy(bytes);
+      // What the parent lacks is in ranges, or the growth is not covered.
+      opened.missingBytes = 0;
+    }
     this.#current = opened;
     return opened;
   }
 
+  /** The parent's bytes; undefined if the source said that ranges will cover the whole chunk. */
+  #oldBytes(fromBytes: number, toBytes: number): Promise<Buffer> | undefined {
+    const { ahead, hasSpans, reader, chunks } = this.#options;
+    const fetched = ahead.take(this.#number);
+    if (fetched !== undefined) return fetched;
+    if (hasSpans && chunks[this.#number] !== undefined) return undefined;
+    return reader.read(fromBytes, toBytes - fromBytes);
+  }
+
   /** Bounds of chunk `#number`: the parent's, cut at the new end; beyond the parent's end, chunks of the largest size. */
   #bounds(): { readonly fromBytes: number; readonly toBytes: number } {
-    const { chunks, reader } = this.#options;
+    const { chunks, reader, fixedBytes } = this.#options;
+    if (fixedBytes !== undefined) {
+      const fromBytes = this.#number * fixedBytes;
+      return { fromBytes, toBytes: Math.min(fromBytes + fixedBytes, this.#sizeBytes) };
+    }
     const chunk = chunks[this.#number];
     if (chunk !== undefined) return { fromBytes: chunk.fromBytes, toBytes: Math.min(chunk.toBytes, this.#sizeBytes) };
     const fromBytes = reader.sizeBytes + (this.#number - chunks.length) * chunkMaxBytes;
@@ -147,9 +216,10 @@ class PatchedFile {
     ) {
       const chunk = this.#options.chunks[this.#number];
       const current = this.#current;
-      if (current?.fromBytes === bounds.fromBytes)
+      if (current?.fromBytes === bounds.fromBytes) {
+        if (current.missingBytes > 0) throw new Error('the ranges do not cover what their spans said');
         this.#content.push(await this.#options.writer.saveData(current.bytes));
-      else if (chunk !== undefined && chunk.toBytes === bounds.toBytes) this.#content.push(chunk.id);
+      } else if (chunk !== undefined && chunk.toBytes === bounds.toBytes) this.#content.push(chunk.id);
       else {
         const cut = await this.#options.reader.read(bounds.fromBytes, bounds.toBytes - bounds.fromBytes);
         this.#content.push(await this.#options.writer.saveData(cut));

@@ -9,7 +9,7 @@ import { plainBytesOf } from '../../repository/blob-codec.ts';
 import type { TreeNode } from '../../repository/tree.ts';
 import { walkTree } from '../../repository/walk.ts';
 import type { Chunk } from '../../repository/worker-protocol.ts';
-import { ownFolder } from '../backup/backup.ts';
+import { ownFolder } from '../own-folder.ts';
 import { metadataOf } from '../node-metadata.ts';
 import { hardLinkKey, isSameFile } from '../restore/place-entry.ts';
 import type { PointParts } from '../restore/recovery-reader.ts';

@@ -178,6 +178,13 @@ function countingReader(reader: RecoveryReader): { readonly reader: RecoveryRead
   return {
     reader: {
       read,
+      writeFolder(request, signal) {
+        const onBytes = (more: number): void => {
+          total += more;
+          request.onBytes?.(more);
+        };
+        return reader.writeFolder({ ...request, onBytes }, signal);
+      },
       entries: (signal) => reader.entries(signal),
       facts: (signal) => reader.facts(signal),
       fingerprint: (signal) => reader.fingerprint(signal),

@@ -9,7 +9,9 @@ import type { StoredSnapshot } from '../../repository/snapshot.ts';
 import { findNode, walkTree } from '../../repository/walk.ts';
 import type { Workers } from '../../repository/worker-pool.ts';
 import type { RecoveryReader } from '../../sources/source.ts';
-import { ownFolder } from '../backup/backup.ts';
+import { ownFolder } from '../own-folder.ts';
+import { decideTreeRestore } from './tree-decision.ts';
+import { executeTreeRestore } from './tree-restore.ts';
 import { metadataOf } from '../node-metadata.ts';
 
 /** Our own files are small; one that is not is no file of ours. */
@@ -58,6 +60,15 @@ export function recoveryReader({ indexed, pool, snapshot }: PointParts): Recover
 
   return {
     read,
+    async writeFolder({ from, to, isDelta, isTemporary, onBytes }, signal) {
+      const decision = await decideTreeRestore(indexed, { snapshot, target: to, base: from, isDelta }, signal);
+      let done = 0;
+      const onProgress = ({ bytes }: { bytes: number }): void => {
+        onBytes?.(bytes - done);
+        done = bytes;
+      };
+      return executeTreeRestore(indexed, decision, { pool, signal, isTemporary, onProgress });
+    },
     async *entries(signal) {
       const enters = (path: string): boolean => path !== ownFolder;
       for await (const { path, node } of walkTree(indexed, tree, { signal, enters })) {

@@ -12,7 +12,7 @@ import type { IndexedRepository } from '../../repository/blob-reader.ts';
 import type { StoredSnapshot } from '../../repository/snapshot.ts';
 import type { TreeNode } from '../../repository/tree.ts';
 import { walkTree } from '../../repository/walk.ts';
-import { ownFolder } from '../backup/backup.ts';
+import { ownFolder } from '../own-folder.ts';
 import { isFolder, lookAt } from './place-entry.ts';
 import { placeOf, selection, type TreeSelection } from './target-path.ts';
 import {

@@ -8,7 +8,7 @@ import { fetchSlabs, type SlabPool } from '../../repository/slab-pool.ts';
 import { walkTree } from '../../repository/walk.ts';
 import type { Workers } from '../../repository/worker-pool.ts';
 import type { TreeNode } from '../../repository/tree.ts';
-import { ownFolder } from '../backup/backup.ts';
+import { ownFolder } from '../own-folder.ts';
 import { metadataOf } from '../node-metadata.ts';
 import { FileWindow, type FilePlace } from './file-window.ts';
 import {
