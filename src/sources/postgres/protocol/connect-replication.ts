@@ -1,0 +1,158 @@
+// Opens a replication connection: finds a database that lets us in, agrees on TLS, proves who we are.
+import { randomBytes } from 'node:crypto';
+import { systemClock, type Clock } from '../../../base/clock.ts';
+import { isAppError } from '../../../base/errors.ts';
+import type { ServerAddress } from '../server-address.ts';
+import { sqlStateOf } from '../server-errors.ts';
+import { Authentication } from './authentication.ts';
+import { encodeStartup } from './frontend-messages.ts';
+import { MessageChannel } from './message-channel.ts';
+import { openSocket, type OpenSocket, type SslNegotiation } from './open-socket.ts';
+import { protocolError } from './protocol-error.ts';
+import { ReplicationConnection } from './replication-connection.ts';
+import { replicationError } from './replication-error.ts';
+import type { NoticeFields } from './server-notice.ts';
+import { WireSession } from './wire-session.ts';
+
+export interface ReplicationOptions {
+  /** Tried in order; `replication=true`, which needs none, comes last. */
+  readonly databases?: readonly string[] | undefined;
+  readonly sslNegotiation?: SslNegotiation | undefined;
+  /** How the server's views name us. Must not be one that synchronous_standby_names may hold. */
+  readonly applicationName?: string | undefined;
+  /** For this connection alone, such as `wal_sender_timeout`. */
+  readonly settings?: Readonly<Record<string, string>> | undefined;
+  readonly connectWaitMaxMs?: number | undefined;
+  /** How often the newest report of a WAL stream is repeated; never less often than a third of wal_sender_timeout. */
+  readonly statusIntervalMs?: number | undefined;
+  /** After how much silence the server of a WAL stream counts as gone. */
+  readonly silenceMaxMs?: number | undefined;
+  /** Warnings of the server, such as a file that it left out of a base backup. */
+  readonly onNotice?: ((notice: NoticeFields) => void) | undefined;
+  readonly clock?: Clock | undefined;
+}
+
+const connectWaitDefaultMs = 15_000;
+export const applicationNameDefault = 'lifeboat_wal_and_base_backup';
+const databasesDefault = ['postgres', 'template1'];
+
+/** Aborting ends the connection, whatever it does at that moment. */
+export async function connectReplication(
+  address: ServerAddress,
+  options: ReplicationOptions,
+  signal: AbortSignal,
+): Promise<ReplicationConnection> {
+  const failures: unknown[] = [];
+  for (const database of [...(options.databases ?? databasesDefault), undefined]) {
+    try {
+      return await connectTo(address, { ...options, database }, signal);
+    } catch (error) {
+      if (!isAffairOfDatabase(error)) throw error;
+      failures.push(error);
+    }
+  }
+  throw failures.find((error) => sqlStateOf(error) !== databaseMissing) ?? failures[0];
+}
+
+const databaseMissing = '3D000';
+
+/** Whether another database, or none, may be let in. */
+function isAffairOfDatabase(error: unknown): boolean {
+  switch (sqlStateOf(error) ?? '') {
+    case databaseMissing:
+    case '55000': // It accepts no connections.
+      return true;
+    case '28000': // No line in pg_hba.conf.
+    case '42501': // No right to connect to it; a lack of REPLICATION has the same code.
+      return !isAppError(error) || !/replication|start WAL sender/i.test(error.message);
+    default:
+      return false;
+  }
+}
+
+interface Attempt extends ReplicationOptions {
+  readonly database: string | undefined;
+}
+
+async function connectTo(
+  address: ServerAddress,
+  options: Attempt,
+  signal: AbortSignal,
+): Promise<ReplicationConnection> {
+  signal.throwIfAborted();
+  const { database, sslNegotiation = 'postgres', connectWaitMaxMs = connectWaitDefaultMs } = options;
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(new Error('connect timed out')), connectWaitMaxMs);
+  try {
+    const attemptSignal = AbortSignal.any([signal, late.signal]);
+    const open = await openSocket(address, sslNegotiation, attemptSignal);
+    return await start(open, { address, options }, { signal, attemptSignal });
+  } catch (error) {
+    signal.throwIfAborted();
+    throw replicationError(error, address, database);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function start(
+  open: OpenSocket,
+  { address, options }: { readonly address: ServerAddress; readonly options: Attempt },
+  { signal, attemptSignal }: { readonly signal: AbortSignal; readonly attemptSignal: AbortSignal },
+): Promise<ReplicationConnection> {
+  const { database, onNotice = () => undefined, clock = systemClock } = options;
+  const channel = new MessageChannel(open.socket);
+  const session = new WireSession(channel, { address, database, onNotice, signal });
+  const onAbort = (): void => channel.destroy(attemptSignal.reason as Error);
+  attemptSignal.addEventListener('abort', onAbort, { once: true });
+  open.socket.once('close', () => attemptSignal.removeEventListener('abort', onAbort));
+  try {
+    attemptSignal.throwIfAborted();
+    channel.send(encodeStartup(startupParameters(address, options)));
+    await authenticate(session, open, address);
+    for (let type = ''; type !== 'Z';) ({ type } = await session.nextMessage());
+    session.isReady();
+  } catch (error) {
+    await session.close();
+    throw error;
+  }
+  const version = session.parameters.get('server_version') ?? '';
+  const facts = {
+    version,
+    major: Number.parseInt(version, 10),
+    isStandby: session.parameters.get('in_hot_standby') === 'on',
+    database,
+    isEncrypted: open.isEncrypted,
+  };
+  return new ReplicationConnection(session, facts, { ...options, clock });
+}
+
+function startupParameters(address: ServerAddress, options: Attempt): Record<string, string> {
+  const { database, settings = {}, applicationName = applicationNameDefault } = options;
+  const flags = Object.entries(settings).map(([name, value]) => `-c ${name}=${value.replaceAll(/[\\ ]/g, '\\$&')}`);
+  return {
+    user: address.user,
+    ...(database === undefined ? { replication: 'true' } : { database, replication: 'database' }),
+    application_name: applicationName,
+    client_encoding: 'UTF8',
+    ...(flags.length === 0 ? {} : { options: flags.join(' ') }),
+  };
+}
+
+async function authenticate(session: WireSession, open: OpenSocket, address: ServerAddress): Promise<void> {
+  const authentication = new Authentication({
+    user: address.user,
+    password: address.password,
+    nonce: randomBytes(18).toString('base64'),
+    isEncrypted: open.isEncrypted,
+    certificateHash: open.certificateHash,
+  });
+  for (;;) {
+    const { type, body } = await session.nextMessage();
+    if (type === 'v') continue; // The server would speak an older protocol than ours: no such server is supported.
+    if (type !== 'R') throw protocolError(`a message '${type}' before authentication`);
+    const answer = await authentication.next(body);
+    if (answer === 'done') return;
+    if (answer !== undefined) session.channel.send(answer);
+  }
+}

@@ -1,0 +1,137 @@
+// The thin loop around the decoder: reads a socket ahead as far as a limit, waits where nothing is there, and says why no more
+// will come. What is behind the limit stays with the server: that is the back-pressure.
+import type { Socket } from 'node:net';
+import { BackendDecoder, type Frame } from './backend-decoder.ts';
+
+/** Above the first, the socket is not read; below the second, it is again. */
+const bufferedMaxBytes = 8 * 1024 * 1024;
+const bufferedLowBytes = 4 * 1024 * 1024;
+const closeWaitMaxMs = 2_000;
+
+export class MessageChannel {
+  readonly #socket: Socket;
+  readonly #decoder = new BackendDecoder();
+  #chunks: Buffer[] = [];
+  #taken = 0;
+  #bufferedBytes = 0;
+  #chunksReceived = 0;
+  #failure: Error | undefined;
+  #wake: (() => void) | undefined;
+  /** How long to wait for the next bytes; undefined: as long as the connection stands. */
+  silenceMaxMs: number | undefined;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+    socket.on('data', (chunk: Buffer) => this.#receive(chunk));
+    socket.on('error', (error) => this.#end(error));
+    socket.on('end', () => this.#end(new Error('Connection terminated by the server')));
+    socket.on('close', () => this.#end(new Error('Connection terminated')));
+  }
+
+  /** Grows with each arrival: tells whether the server was silent. */
+  get chunksReceived(): number {
+    return this.#chunksReceived;
+  }
+
+  /** Whether the socket is not being read, because the reader of the frames is slow. */
+  get isHeldBack(): boolean {
+    return this.#socket.isPaused();
+  }
+
+  /** The next frame if it is here already. */
+  nextNow(): Frame | undefined {
+    for (;;) {
+      const frame = this.#decoder.next();
+      if (frame !== undefined || !this.#feed()) return frame;
+    }
+  }
+
+  /** Rejects with the error of the socket, the reason it was destroyed for, or a decoder's error. */
+  async next(): Promise<Frame> {
+    for (;;) {
+      const frame = this.nextNow();
+      if (frame !== undefined) return frame;
+      if (this.#failure !== undefined) throw this.#failure;
+      await this.#arrival();
+    }
+  }
+
+  /** Returns false if what was written before has not gone out: wait for `drained` before you write much more. */
+  send(bytes: Uint8Array): boolean {
+    return this.#failure !== undefined || this.#socket.write(bytes);
+  }
+
+  async drained(): Promise<void> {
+    while (this.#failure === undefined && this.#socket.writableNeedDrain) {
+      await new Promise<void>((resolve) => {
+        this.#socket.once('drain', resolve);
+        this.#socket.once('close', resolve);
+      });
+    }
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  destroy(reason: Error): void {
+    this.#end(reason);
+    this.#socket.destroy();
+  }
+
+  /** Sends the last bytes and closes. */
+  async close(farewell: Uint8Array): Promise<void> {
+    if (this.#socket.destroyed) return;
+    const closed = new Promise<void>((resolve) => this.#socket.once('close', () => resolve()));
+    const timer = setTimeout(() => this.#socket.destroy(), closeWaitMaxMs);
+    this.#socket.resume();
+    this.#socket.end(farewell);
+    await closed;
+    clearTimeout(timer);
+  }
+
+  #receive(chunk: Buffer): void {
+    this.#chunksReceived += 1;
+    if (this.#failure !== undefined) return;
+    this.#chunks.push(chunk);
+    this.#bufferedBytes += chunk.length;
+    if (this.#bufferedBytes > bufferedMaxBytes) this.#socket.pause();
+    this.#wake?.();
+  }
+
+  #end(error: Error): void {
+    this.#failure ??= error;
+    this.#wake?.();
+  }
+
+  /** Gives the decoder one chunk more; false if there is none. */
+  #feed(): boolean {
+    const chunk = this.#chunks[this.#taken];
+    if (chunk === undefined) return false;
+    this.#taken += 1;
+    if (this.#taken === this.#chunks.length) {
+      this.#chunks = [];
+      this.#taken = 0;
+    }
+    this.#bufferedBytes -= chunk.length;
+    if (this.#bufferedBytes < bufferedLowBytes && this.#socket.isPaused()) this.#socket.resume();
+    this.#decoder.push(chunk);
+    return true;
+  }
+
+  async #arrival(): Promise<void> {
+    const { silenceMaxMs } = this;
+    let timer: NodeJS.Timeout | undefined;
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+      if (silenceMaxMs !== undefined) {
+        timer = setTimeout(() => this.destroy(silenceError(silenceMaxMs)), silenceMaxMs);
+      }
+    });
+    clearTimeout(timer);
+    this.#wake = undefined;
+  }
+}
+
+/** Also for those who find it out by their own means. */
+export function silenceError(silenceMaxMs: number): Error {
+  const error = new Error(`no answer for ${Math.round(silenceMaxMs / 1000)} s: connection timed out`);
+  return Object.assign(error, { code: 'ETIMEDOUT' });
+}
