@@ -3,7 +3,7 @@
 import { tmpdir } from 'node:os';
 import { unescape } from 'node:querystring';
 import { AppError } from '../base/errors.ts';
-import type { Component } from '../model/component.ts';
+import { defaultPhysicalSettings, type Component } from '../model/component.ts';
 import { programFolders, variable, type Environment } from './environment.ts';
 
 type PostgresComponent = Extract<Component, { type: 'postgres' }>;
@@ -22,9 +22,17 @@ export function postgresOptions(component: PostgresComponent, environment: Envir
     ssl: sslOf(component, url, environment),
     databases: component.databases ?? (database === '' ? [] : [database]),
     lockWaitMaxMs,
+    method: component.method,
+    physical: component.physical ?? defaultPhysicalSettings,
+    slot: component.journal?.slot ?? slotName(component.name),
     programFolders: programFolders(environment),
     sandboxFolder: tmpdir(),
   };
+}
+
+/** Slots belong to one server, which may serve several applications with components of one name: give `slot` then. */
+function slotName(component: string): string {
+  return `lifeboat_${component.toLowerCase().replaceAll(/[^a-z0-9]/g, '_')}`.slice(0, 63);
 }
 
 export function redisAddress(component: RedisComponent) {

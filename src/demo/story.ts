@@ -109,6 +109,7 @@ async function backUp(context: CommandContext): Promise<StepResult<BackupFigures
     description: undefined,
     tags: [],
     isForced: false,
+    type: undefined,
     chunker: undefined,
     compressionLevel: undefined,
   });

@@ -3,9 +3,18 @@ import { z } from 'zod';
 import { dayMs, formatDuration } from '../base/duration.ts';
 import { contentCheckSchema } from './content-check.ts';
 import type { Finding } from './finding.ts';
+import { journalSettingsSchema } from './journal-settings.ts';
 import { policySchema, type Policy } from './policy.ts';
 import type { Schedule } from './schedule.ts';
-import { byteSizeSchema, durationSchema, hostSchema, nameSchema, portSchema, secretSchema } from './scalar-schemas.ts';
+import {
+  byteRateSchema,
+  byteSizeSchema,
+  durationSchema,
+  hostSchema,
+  nameSchema,
+  portSchema,
+  secretSchema,
+} from './scalar-schemas.ts';
 
 const availabilityForm = 'a percentage such as 99.95%';
 
@@ -53,6 +62,34 @@ const filesSchema = z
   })
   .transform(({ excludeLargerThan, ...rest }) => ({ ...rest, excludeLargerThanBytes: excludeLargerThan }));
 
+const physicalSettingsSchema = z
+  .strictObject({
+    fullEvery: durationSchema
+      .optional()
+      .describe('how long backups only bring what changed before all is read again; 7d if absent'),
+    checkpoint: z
+      .enum(['fast', 'spread'])
+      .default('fast')
+      .describe('`fast` begins at once; `spread` waits for the next checkpoint to end, which spares the disk'),
+    rateMax: byteRateSchema.optional().describe('how fast the server may send, per second'),
+    fingerprint: z
+      .boolean()
+      .default(true)
+      .describe('count and hash all rows for proofs: reads every table once more, and holds writers for a moment'),
+  })
+  .transform(({ fullEvery, checkpoint, rateMax, fingerprint }) => ({
+    fullEveryMs: fullEvery ?? 7 * dayMs,
+    checkpoint,
+    rateMaxBytes: rateMax,
+    takesFingerprint: fingerprint,
+  }))
+  .describe('how physical backups are taken');
+
+export type PhysicalSettings = z.output<typeof physicalSettingsSchema>;
+
+/** Where lifeboat.yaml says nothing of it. */
+export const defaultPhysicalSettings: PhysicalSettings = physicalSettingsSchema.parse({});
+
 const postgresSchema = z
   .strictObject({
     type: z.literal('postgres').describe('a PostgreSQL server'),
@@ -72,7 +109,14 @@ const postgresSchema = z
       .enum(['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'])
       .default('prefer')
       .describe('as for psql'),
-    method: z.enum(['logical']).default('logical').describe('`logical` dumps with pg_dump'),
+    method: z
+      .enum(['auto', 'physical', 'logical'])
+      .default('auto')
+      .describe(
+        '`physical` copies the server as it is, in increments, for recovery to any instant; `logical` dumps with pg_dump; `auto` is physical where the role may replicate and all databases are meant',
+      ),
+    physical: physicalSettingsSchema.optional(),
+    journal: journalSettingsSchema.optional(),
     ...commonFields,
   })
   .refine(({ url, host }) => url === undefined || host === undefined, { path: ['url'], message: urlConflict });

@@ -3,6 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { delimiter } from 'node:path';
 import { describe } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
+import { defaultPhysicalSettings } from '../../src/model/component.ts';
 import { connect } from '../../src/sources/postgres/connection.ts';
 import { startLocalServer, type LocalServer } from '../../src/sources/postgres/local-server.ts';
 import type { PostgresOptions } from '../../src/sources/postgres/options.ts';
@@ -35,6 +36,9 @@ export async function startPostgres(major: number, settings: readonly string[] =
       databases: [],
       lockWaitMaxMs: 30_000,
       programFolders,
+      method: 'logical',
+      physical: defaultPhysicalSettings,
+      slot: 'lifeboat_test',
       clock: systemClock,
       ...changes,
     }),

@@ -58,6 +58,11 @@ export const backupCommand = defineCommand({
     description: textOption('--description <text>', 'a note that stays with the snapshot'),
     tags: listOption('--tag <tag>', 'tags of the snapshot'),
     isForced: switchOption('--force', 'read all files again, even those that seem unchanged'),
+    type: choiceOption(
+      '--type <type>',
+      'of a physical backup: all that there is, or what changed (default: by the policy)',
+      ['full', 'incremental'],
+    ),
     chunker: choiceOption('--chunker <name>', 'how files of a new component are cut', ['gear', 'rabin']),
     compressionLevel: parsedOption('--compression-level <level>', 'zstd level; 0 stores data as it is', {
       expected: 'a whole number from 0 to 19',
@@ -133,7 +138,7 @@ async function performOne(context: CommandContext, work: Work, input: Input): Pr
   const estimate = settings.showsBar
     ? expectedSizeBytes({ source, repository: opened.repository, host, component: component.name, signal })
     : undefined;
-  const { description, tags, isForced, chunker } = input;
+  const { description, tags, isForced, chunker, type } = input;
   const compressionLevel = input.compressionLevel ?? levels[work.repository.compression];
   try {
     return await backup(opened.repository, source, {
@@ -145,6 +150,7 @@ async function performOne(context: CommandContext, work: Work, input: Input): Pr
       packTargetBytes: work.repository.packSizeBytes,
       chunker,
       isForced,
+      type,
       lockWaitMs: settings.lockWaitMs,
       programVersion,
       signal,

@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { AppError, messageOf } from '../../base/errors.ts';
 import type { Clock } from '../../base/clock.ts';
+import type { PhysicalSettings } from '../../model/component.ts';
 import type { ServerAddress, SslSetting } from './server-address.ts';
 
 export interface PostgresOptions {
@@ -25,6 +26,11 @@ export interface PostgresOptions {
   readonly programFolders: readonly string[];
   /** Where throw-away servers for proofs keep their data; the machine's temporary folder if absent. */
   readonly sandboxFolder?: string | undefined;
+  /** `auto`: physical where the role may replicate and all databases are meant. */
+  readonly method: 'auto' | 'physical' | 'logical';
+  readonly physical: PhysicalSettings;
+  /** Name of the replication slot that keeps the journal's changes at the server while nobody receives them. */
+  readonly slot: string;
   readonly clock: Clock;
 }
 
