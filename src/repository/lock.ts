@@ -55,7 +55,7 @@ export interface LockOptions {
   readonly waitMs?: number;
 }
 
-function isProcessGone(pid: number): boolean {
+export function isProcessGone(pid: number): boolean {
   // Our own number on another's lock: that process is gone and we were given its number (containers restart at pid 1).
   if (pid === process.pid) return true;
   try {

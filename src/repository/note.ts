@@ -1,12 +1,13 @@
 // Notes of our own beside restic's files: proofs and the like. Each purpose has keys of its own, derived from the master
 // key, and every note says inside what it is and where it belongs, so that one which was swapped, renamed or taken from
 // elsewhere is found out. Names tell a stranger of the store no more than how many notes there are and when they came.
-import { createHmac, hkdfSync, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { isAppError, messageOf } from '../base/errors.ts';
 import type { JsonValue } from '../base/json.ts';
 import { isMissing, type Repository } from './repository.ts';
 import type { KeyTriple } from './seal.ts';
+import { keyedName, subkeys } from './subkeys.ts';
 import { decodeUnpacked, encodeUnpacked } from './unpacked.ts';
 
 export const notePurposes = ['proof', 'verification'] as const;
@@ -45,20 +46,10 @@ const headerSchema = z.object({
   json: z.json(),
 });
 
-function derive(keys: KeyTriple, info: string, sizeBytes: number): Buffer {
-  return Buffer.from(hkdfSync('sha256', keys.encrypt, '', `lifeboat ${info}`, sizeBytes));
-}
-
-function keysOf(keys: KeyTriple, purpose: NotePurpose): KeyTriple {
-  const bytes = derive(keys, `note ${purpose}`, 64);
-  return { encrypt: bytes.subarray(0, 32), macK: bytes.subarray(32, 48), macR: bytes.subarray(48) };
-}
+const keysOf = (keys: KeyTriple, purpose: NotePurpose): KeyTriple => subkeys(keys, `note ${purpose}`);
 
 function folderOf({ keys }: Repository, purpose: NotePurpose, subject: string): string {
-  const name = createHmac('sha256', derive(keys, `note names ${purpose}`, 32))
-    .update(subject)
-    .digest('hex');
-  return `notes/${purpose}/${name}/`;
+  return `notes/${purpose}/${keyedName(keys, `note names ${purpose}`, subject)}/`;
 }
 
 export async function writeNote(repository: Repository, note: NewNote, signal: AbortSignal): Promise<Note> {
