@@ -62,6 +62,7 @@ export class RecordWalker {
   #pageTimeline = 0;
   #continuedBytes = 0;
   #isFirstPage = true;
+  #startedWithin = false;
 
   #recordStart = 0;
   #recordBytes = 0;
@@ -107,6 +108,11 @@ export class RecordWalker {
   /** The first record that begins in the segment at hand. */
   get firstRecordOfSegment(): Lsn | undefined {
     return this.#segmentFirst === undefined ? undefined : this.#lsn(this.#segmentFirst);
+  }
+
+  /** The first bytes belonged to a record begun earlier, which could not be checked. */
+  get startedWithinRecord(): boolean {
+    return this.#startedWithin;
   }
 
   /** Start of the record of which a part came, but not all. */
@@ -156,7 +162,6 @@ export class RecordWalker {
     this.#segmentOffset += count;
     if (this.#segmentOffset === this.#options.segmentBytes) {
       this.#segmentOffset = 0;
-      this.#segmentFirst = undefined;
       if (this.#state === 'switched') this.#state = 'record';
     }
     if (this.#state === 'padding' && (this.#offset & 7) === 0) this.#state = 'record';
@@ -205,7 +210,10 @@ export class RecordWalker {
       return this.#end('damaged', start, `the page names timeline ${header.timeline}, which is not ${allowed}`);
     }
     this.#pageTimeline = header.timeline;
-    if (isLong && !this.#checkSegment(start)) return;
+    if (isLong) {
+      this.#segmentFirst = undefined;
+      if (!this.#checkSegment(start)) return;
+    }
     this.#joinRecord(start, header);
   }
 
@@ -234,6 +242,7 @@ export class RecordWalker {
       this.#isFirstPage = false;
       this.#continuedBytes = continuedBytes;
       if (isContinued) this.#state = 'continued';
+      this.#startedWithin = isContinued;
       return;
     }
     if ((flags & pageFlags.overwritten) !== 0) {
