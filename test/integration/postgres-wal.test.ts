@@ -44,7 +44,7 @@ async function walk(server: TestServer, end: bigint): Promise<{ walker: RecordWa
   const events: WalEvent[] = [];
   const walker = new RecordWalker(
     {
-      startLsn: BigInt(segments[0]!.segment * walSegmentBytes),
+      startLsn: BigInt((segments[0]?.segment ?? 0) * walSegmentBytes),
       segmentBytes: walSegmentBytes,
       major: server.major,
       systemIdentifier: await systemIdentifier(server),
@@ -90,11 +90,14 @@ async function compareCommitTimes(server: TestServer, ends: readonly WalEvent[])
 async function compareWithDump(server: TestServer, records: number, events: readonly WalEvent[]): Promise<void> {
   const folder = join(await dataFolder(server), 'pg_wal');
   const segments = await readSegments(await dataFolder(server));
-  const start = formatLsn(BigInt(segments[0]!.segment * walSegmentBytes));
+  const start = formatLsn(BigInt((segments[0]?.segment ?? 0) * walSegmentBytes));
   const program = '/usr/lib/postgresql/15/bin/pg_waldump';
   let text = '';
   try {
-    text = execFileSync(program, ['--path', folder, '--start', start], { maxBuffer: 2 ** 28, stdio: 'pipe' }).toString();
+    text = execFileSync(program, ['--path', folder, '--start', start], {
+      maxBuffer: 2 ** 28,
+      stdio: 'pipe',
+    }).toString();
   } catch (error) {
     // It ends at the empty segment behind with an error, having printed all there is.
     text = String((error as { stdout?: Buffer }).stdout);

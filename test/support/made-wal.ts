@@ -73,7 +73,12 @@ export class MadeWal {
   }
 
   commit(timeUs: bigint, prefix = Buffer.alloc(0)): { lsn: Lsn; endLsn: Lsn } {
-    return this.record({ manager: 1, info: 0, xid: 700, body: Buffer.concat([prefix, Buffer.of(255, 8), int64(timeUs)]) });
+    return this.record({
+      manager: 1,
+      info: 0,
+      xid: 700,
+      body: Buffer.concat([prefix, Buffer.of(255, 8), int64(timeUs)]),
+    });
   }
 
   restorePoint(name: string, timeUs: bigint): { lsn: Lsn; endLsn: Lsn } {

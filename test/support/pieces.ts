@@ -9,7 +9,7 @@ export const pieceLengths = fc.array(fc.oneof(fc.integer({ min: 1, max: 40 }), f
 
 export function* pieces(bytes: Uint8Array, lengths: readonly number[]): Generator<Uint8Array> {
   for (let at = 0, turn = 0; at < bytes.length; turn += 1) {
-    const length = lengths[turn % lengths.length]!;
+    const length = lengths[turn % lengths.length] ?? bytes.length;
     yield bytes.subarray(at, at + length);
     at += length;
   }

@@ -37,7 +37,13 @@ export const recordHeaderBytes = 24;
 /** Enough of any record to read its meaning: the longest is a checkpoint, 88 bytes behind headers. */
 export const recordHeadBytes = 256;
 
-const xlog = { shutdownCheckpoint: 0x00, onlineCheckpoint: 0x10, switch: 0x40, restorePoint: 0x70, endOfRecovery: 0x90 };
+const xlog = {
+  shutdownCheckpoint: 0x00,
+  onlineCheckpoint: 0x10,
+  switch: 0x40,
+  restorePoint: 0x70,
+  endOfRecovery: 0x90,
+};
 const transaction = { commit: 0x00, abort: 0x20, commitPrepared: 0x30, abortPrepared: 0x40 };
 const unixMicrosecondsOf2000 = 946_684_800_000_000;
 

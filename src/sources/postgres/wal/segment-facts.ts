@@ -10,16 +10,16 @@ const lsn = z.string().refine((text) => parseLsn(text) !== undefined, 'is no LSN
 const count = z.int().min(0);
 
 /** Microseconds since 1970. Clocks of servers can go back, so the first in order need not be the earliest. */
-const timeUs = z.int();
+const instant = z.int();
 
 export const segmentFactsSchema = z.object({
   timeline: z.int().min(1),
   /** Commits and aborts alike: a recovery to an instant compares with both. Absent where there were none. */
-  times: z.object({ first: timeUs, last: timeUs, earliest: timeUs, latest: timeUs }).optional(),
+  times: z.object({ first: instant, last: instant, earliest: instant, latest: instant }).optional(),
   commits: count,
   aborts: count,
   records: count,
-  restorePoints: z.array(z.object({ name: z.string(), lsn, timeUs })),
+  restorePoints: z.array(z.object({ name: z.string(), lsn, timeUs: instant })),
   restorePointsLeftOut: count,
   /** Where the first record begins that begins in the segment; absent if none does. */
   firstRecord: lsn.optional(),

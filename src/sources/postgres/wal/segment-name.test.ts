@@ -11,7 +11,8 @@ test('LSNs are written as the server writes them', () => {
   expect(formatLsn(0x16_b374_d848n)).toBe('16/B374D848');
   expect(formatLsn(0x4000028n)).toBe('0/4000028');
   expect(parseLsn('0/04000028')).toBe(0x4000028n);
-  for (const text of ['', '0', '0/', '/0', '1/123456789', '0/0 ', 'g/0', '-1/0']) expect(parseLsn(text)).toBeUndefined();
+  for (const text of ['', '0', '0/', '/0', '1/123456789', '0/0 ', 'g/0', '-1/0'])
+    expect(parseLsn(text)).toBeUndefined();
 });
 
 test('every LSN survives its text and its position in a journal', () => {

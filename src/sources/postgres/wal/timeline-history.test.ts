@@ -23,7 +23,7 @@ test('ancestors come with where they were left and why', () => {
       { timeline: 2, switchLsn: 0x5000028n, reason: 'before 2026-11-20 17:34:04.236886+00' },
     ],
   });
-  expect(describeSwitch(history.ancestors[0]!)).toBe('0/3000060 of timeline 1');
+  expect(history.ancestors.map(describeSwitch)).toEqual(['0/3000060 of timeline 1', '0/5000028 of timeline 2']);
 });
 
 test('the path names for each stretch the timeline that holds it', () => {
@@ -33,7 +33,9 @@ test('the path names for each stretch the timeline that holds it', () => {
     { timeline: 5, from: 0x5000028n, to: undefined },
   ]);
   expect(timelinePath(firstHistory)).toEqual([{ timeline: 1, from: 0n, to: undefined }]);
-  expect([0n, 0x3000060n, 0x5000027n, 0x5000028n, 2n ** 60n].map((lsn) => timelineAt(history, lsn))).toEqual([1, 2, 2, 5, 5]);
+  expect([0n, 0x3000060n, 0x5000027n, 0x5000028n, 2n ** 60n].map((lsn) => timelineAt(history, lsn))).toEqual([
+    1, 2, 2, 5, 5,
+  ]);
 });
 
 test.each([
@@ -67,9 +69,15 @@ test('any bytes are a history or our error', () => {
     return copy;
   });
   fc.assert(
-    fc.property(fc.oneof(spoilt, fc.uint8Array({ maxLength: 80 }).map((bytes) => Buffer.from(bytes))), (bytes) => {
-      expect(() => onlyAppErrors(() => parseTimelineHistory(5, bytes))).not.toThrow();
-    }),
+    fc.property(
+      fc.oneof(
+        spoilt,
+        fc.uint8Array({ maxLength: 80 }).map((bytes) => Buffer.from(bytes)),
+      ),
+      (bytes) => {
+        expect(() => onlyAppErrors(() => parseTimelineHistory(5, bytes))).not.toThrow();
+      },
+    ),
     { numRuns: 500 },
   );
 });

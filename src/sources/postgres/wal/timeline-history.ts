@@ -40,22 +40,26 @@ export function parseTimelineHistory(timeline: number, bytes: Buffer): TimelineH
   const lines = bytes.toString(isUtf8(bytes) ? 'utf8' : 'latin1').split('\n');
   for (const [index, line] of lines.entries()) {
     if (/^\s*(?:#|$)/.test(line)) continue;
-    const [, timelineText = '', lsnText = '', reason = ''] = lineForm.exec(line) ?? [];
-    const switchLsn = parseLsn(lsnText);
-    if (switchLsn === undefined) throw damaged(`line ${index + 1} names no timeline and position`);
-    const ancestor = { timeline: Number(timelineText), switchLsn, reason: reason.trim() };
-    const before = ancestors.at(-1);
-    if (ancestor.timeline <= (before?.timeline ?? 0) || switchLsn < (before?.switchLsn ?? 0n)) {
-      throw damaged(`line ${index + 1} is not behind the one before`);
-    }
+    const ancestor = parseAncestor(line);
+    if (ancestor === undefined) throw damaged(`line ${index + 1} names no timeline and position`);
+    if (!isBehind(ancestor, ancestors.at(-1))) throw damaged(`line ${index + 1} is not behind the one before`);
     ancestors.push(ancestor);
   }
-  const parent = ancestors.at(-1);
+  const parent = ancestors.at(-1)?.timeline;
   if (parent === undefined && timeline !== 1) throw damaged('it names no ancestor');
-  if (parent !== undefined && parent.timeline >= timeline) {
-    throw damaged(`its parent is ${parent.timeline}, which is not older`);
-  }
+  if (parent !== undefined && parent >= timeline) throw damaged(`its parent is ${parent}, which is not older`);
   return { timeline, ancestors };
+}
+
+function parseAncestor(line: string): Ancestor | undefined {
+  const [, timeline = '', lsn = '', reason = ''] = lineForm.exec(line) ?? [];
+  const switchLsn = parseLsn(lsn);
+  return switchLsn === undefined ? undefined : { timeline: Number(timeline), switchLsn, reason: reason.trim() };
+}
+
+function isBehind({ timeline, switchLsn }: Ancestor, before: Ancestor | undefined): boolean {
+  if (before === undefined) return timeline > 0;
+  return timeline > before.timeline && switchLsn >= before.switchLsn;
 }
 
 /** Which timeline holds which stretch of the WAL, from the beginning on; empty stretches are left out. */
