@@ -1,0 +1,110 @@
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { formatLsn, parseLsn } from '../../src/sources/postgres/wal/lsn.ts';
+import type { WalEvent } from '../../src/sources/postgres/wal/record-event.ts';
+import { RecordWalker } from '../../src/sources/postgres/wal/record-walker.ts';
+import { describeWithPostgres, startPostgres, type TestServer } from '../support/postgres-server.ts';
+import { dataFolder, readSegments, systemIdentifier, walSegmentBytes } from '../support/postgres-wal.ts';
+import { findTool } from '../support/tools.ts';
+
+const settings = [
+  'full_page_writes=on',
+  'wal_level=replica',
+  'synchronous_commit=on',
+  'max_prepared_transactions=5',
+  'track_commit_timestamp=on',
+  'autovacuum=off',
+];
+
+/** Small and large records, all ends of transactions, two switches; the second leaves nothing unwritten. */
+async function work(server: TestServer): Promise<{ restorePoint: string; end: string }> {
+  await server.sql(
+    'postgres',
+    'CREATE TABLE t (id int, text text)',
+    "INSERT INTO t SELECT n, repeat('x', n % 500) FROM generate_series(1, 20000) n",
+    'CHECKPOINT',
+    "BEGIN; UPDATE t SET text = text || 'y'; ROLLBACK",
+    "BEGIN; DELETE FROM t WHERE id < 100; PREPARE TRANSACTION 'first'",
+    "COMMIT PREPARED 'first'",
+    "BEGIN; DELETE FROM t WHERE id < 200; PREPARE TRANSACTION 'second'",
+    "ROLLBACK PREPARED 'second'",
+    "SELECT pg_logical_emit_message(true, 'larger than a segment', repeat('z', 20000000))",
+    'SELECT pg_switch_wal()',
+    'DO $$ BEGIN FOR n IN 1..300 LOOP INSERT INTO t VALUES (n); COMMIT; END LOOP; END $$',
+  );
+  const [point] = await server.sql('postgres', "SELECT pg_create_restore_point('before the ört') AS lsn");
+  await server.sql('postgres', 'SELECT pg_switch_wal()');
+  const [end] = await server.sql('postgres', 'SELECT pg_current_wal_lsn() AS lsn');
+  return { restorePoint: String(point?.['lsn']), end: String(end?.['lsn']) };
+}
+
+async function walk(server: TestServer, end: bigint): Promise<{ walker: RecordWalker; events: WalEvent[] }> {
+  const segments = await readSegments(await dataFolder(server));
+  const events: WalEvent[] = [];
+  const walker = new RecordWalker(
+    {
+      startLsn: BigInt((segments[0]?.segment ?? 0) * walSegmentBytes),
+      segmentBytes: walSegmentBytes,
+      major: server.major,
+      systemIdentifier: await systemIdentifier(server),
+      timeline: 1,
+    },
+    (event) => events.push(event),
+  );
+  for (const { segment, bytes } of segments) if (BigInt(segment * walSegmentBytes) < end) walker.push(bytes);
+  return { walker, events };
+}
+
+for (const major of [14, 15, 16, 17, 18]) {
+  describeWithPostgres(major, `the WAL of PostgreSQL ${major}`, () => {
+    test('is walked to its end, and says of transactions and restore points what the server says', async () => {
+      await using server = await startPostgres(major, settings);
+      const { restorePoint, end } = await work(server);
+      const { walker, events } = await walk(server, parseLsn(end)!);
+      expect(walker.stop).toBeUndefined();
+      expect(formatLsn(walker.recordsEnd!)).toBe(end);
+
+      const points = events.filter((event) => event.kind === 'restore-point');
+      expect(points).toMatchObject([{ name: 'before the ört', endLsn: parseLsn(restorePoint) }]);
+      const ends = events.filter((event) => event.kind === 'transaction-end');
+      expect(ends.filter((one) => one.outcome === 'abort' && !one.isPrepared)).toHaveLength(1);
+      expect(ends.filter((one) => one.isPrepared).map(({ outcome }) => outcome)).toEqual(['commit', 'abort']);
+      await compareCommitTimes(server, ends);
+      if (major === 15 && findTool('pg_dump') !== undefined) await compareWithDump(server, walker.records, events);
+    });
+  });
+}
+
+async function compareCommitTimes(server: TestServer, ends: readonly WalEvent[]): Promise<void> {
+  const query = `SELECT xid::text, (extract(epoch FROM pg_xact_commit_timestamp(xid)) * 1000000)::bigint::text AS time
+    FROM (SELECT n::text::xid AS xid FROM generate_series(
+      (SELECT xid::text::int FROM pg_last_committed_xact()) - 299, (SELECT xid::text::int FROM pg_last_committed_xact())) n) x`;
+  const rows = await server.sql('postgres', query);
+  const times = new Map(ends.flatMap((one) => (one.kind === 'transaction-end' ? [[String(one.xid), one.timeUs]] : [])));
+  expect(rows).toHaveLength(300);
+  for (const row of rows) expect(times.get(String(row['xid']))).toBe(Number(row['time']));
+}
+
+/** `pg_waldump` decodes with the server's own code. */
+async function compareWithDump(server: TestServer, records: number, events: readonly WalEvent[]): Promise<void> {
+  const folder = join(await dataFolder(server), 'pg_wal');
+  const segments = await readSegments(await dataFolder(server));
+  const start = formatLsn(BigInt((segments[0]?.segment ?? 0) * walSegmentBytes));
+  const program = '/usr/lib/postgresql/15/bin/pg_waldump';
+  let text = '';
+  try {
+    text = execFileSync(program, ['--path', folder, '--start', start], {
+      maxBuffer: 2 ** 28,
+      stdio: 'pipe',
+    }).toString();
+  } catch (error) {
+    // It ends at the empty segment behind with an error, having printed all there is.
+    text = String((error as { stdout?: Buffer }).stdout);
+  }
+  const lines = text.trim().split('\n');
+  expect(lines).toHaveLength(records);
+  const commits = lines.filter((line) => /desc: (?:COMMIT|ABORT)/.test(line));
+  const lsns = commits.map((line) => /lsn: ([0-9A-F/]+)/.exec(line)?.[1]?.replace(/\/0+/, '/'));
+  expect(events.filter(({ kind }) => kind === 'transaction-end').map(({ lsn }) => formatLsn(lsn))).toEqual(lsns);
+}
