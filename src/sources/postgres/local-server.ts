@@ -1,18 +1,28 @@
 // A throw-away PostgreSQL server on loopback: for proofs, demonstrations and tests. It holds real data for a while, so it
 // lets in one user with a random password only, and its folder goes when it stops.
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { chmod, chown, cp, mkdir, rm, stat, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { chown, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError } from '../../base/errors.ts';
-import { makeThrowAwayFolder, serverUserId, type ThrowAwayFolder } from '../../base/throw-away-folder.ts';
+import { makeThrowAwayFolder, type ThrowAwayFolder } from '../../base/throw-away-folder.ts';
 import { connect } from './connection.ts';
 import type { ServerAddress } from './server-address.ts';
-import { completeLinks, type ServerPrograms } from './server-programs.ts';
+import {
+  collectMessages,
+  freePort,
+  hasEnded,
+  isOpenToAll,
+  type ProgramPlace,
+  reachablePrograms,
+  serverAccount,
+  spawnServerProgram,
+  stopServer,
+} from './server-process.ts';
+import type { ServerPrograms } from './server-programs.ts';
 
 export interface LocalServer extends AsyncDisposable {
   readonly address: ServerAddress;
@@ -65,63 +75,8 @@ export async function startLocalServer(
   }
 }
 
-interface Account {
-  readonly uid: number;
-  readonly gid: number;
-}
-
-interface Place {
-  readonly programFolder: string;
-  readonly folder: string;
+interface Place extends ProgramPlace {
   readonly throwAway: ThrowAwayFolder;
-  readonly account: Account | undefined;
-}
-
-/** The server refuses to run as root; then it runs as `nobody`, who owns nothing else. */
-function serverAccount(): Account | undefined {
-  if (process.getuid?.() !== 0) return undefined;
-  return { uid: serverUserId, gid: serverUserId };
-}
-
-/** Copies the programs where another account can't reach them (a home folder) or where links can't be completed. */
-async function reachablePrograms(
-  programs: ServerPrograms,
-  folder: string,
-  account: Account | undefined,
-): Promise<string> {
-  const isComplete = programs.origin === 'machine' || (await completeLinks(programs.root));
-  if (isComplete && (account === undefined || (await isOpenToAll(programs.folder)))) return programs.folder;
-  const copy = join(folder, 'programs', 'native');
-  await mkdir(dirname(copy));
-  await chmod(dirname(copy), 0o755);
-  await cp(programs.root, copy, { recursive: true, verbatimSymlinks: true });
-  if (programs.origin === 'npm package') await completeLinks(copy);
-  return join(copy, 'bin');
-}
-
-async function isOpenToAll(path: string): Promise<boolean> {
-  for (let at = path; ; at = dirname(at)) {
-    const { mode } = await stat(at);
-    if ((mode & 0o001) === 0) return false;
-    if (at === dirname(at)) return true;
-  }
-}
-
-function spawnServerProgram(place: Place, program: string, programArguments: readonly string[]): ChildProcess {
-  return spawn(join(place.programFolder, program), programArguments, {
-    cwd: place.folder,
-    env: { LC_ALL: 'C', PATH: '/usr/bin:/bin', TZ: 'UTC' },
-    stdio: ['ignore', 'ignore', 'pipe'],
-    ...place.account,
-  });
-}
-
-/** The last lines that a program wrote to stderr, kept bounded. */
-function collectMessages(child: ChildProcess): () => string {
-  const keptMax = 4_000;
-  let kept = '';
-  child.stderr?.setEncoding('utf8').on('data', (text: string) => (kept = (kept + text).slice(-keptMax)));
-  return () => kept.trim();
 }
 
 async function initialise(place: Place, password: string, signal: AbortSignal): Promise<void> {
@@ -169,17 +124,6 @@ function startFailed(message: string, cause: unknown): AppError {
     hint: 'Check that the temporary folder has space and allows programs to be run.',
     cause,
   });
-}
-
-/** Asks the kernel for a port nobody uses. Somebody else may take it before the server does. */
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const address = probe.address();
-  probe.close();
-  await once(probe, 'close');
-  if (address === null || typeof address === 'string') throw new Error('the probe has no port');
-  return address.port;
 }
 
 interface StartOptions {
@@ -244,25 +188,5 @@ async function untilReady(address: ServerAddress, child: ChildProcess, signal: A
     } catch {
       await sleep(50, undefined, { signal });
     }
-  }
-}
-
-function hasEnded(child: ChildProcess): boolean {
-  return child.pid === undefined || child.exitCode !== null || child.signalCode !== null;
-}
-
-/** Fast shutdown first (it ends connections), then without ceremony, then by the kernel. */
-async function stopServer(child: ChildProcess): Promise<void> {
-  for (const [name, patienceMs] of [
-    ['SIGINT', 15_000],
-    ['SIGQUIT', 5_000],
-    ['SIGKILL', 5_000],
-  ] as const) {
-    if (hasEnded(child)) return;
-    const ended = once(child, 'exit');
-    child.kill(name);
-    const patience = new AbortController();
-    await Promise.race([ended, sleep(patienceMs, undefined, { signal: patience.signal }).catch(() => undefined)]);
-    patience.abort();
   }
 }
