@@ -6,7 +6,7 @@ import { parseTime } from '../repository/go-text.ts';
 import { loadSnapshots, type StoredSnapshot } from '../repository/snapshot.ts';
 import type { Access, CommandContext, OpenedRepository } from './context.ts';
 import { isProvenFor } from './proofs.ts';
-import { shortId, wrap, type Style } from './style.ts';
+import { plainStyle, shortId, wrap, type Style } from './style.ts';
 
 /** A repository that could not be looked at, or a snapshot of one, and why. */
 export interface UnreadRepository {
@@ -21,7 +21,7 @@ export interface FoundPoint {
   readonly snapshot: StoredSnapshot;
 }
 
-interface ReadRepository {
+export interface ReadRepository {
   readonly opened: OpenedRepository;
   /** Oldest first. */
   readonly snapshots: readonly StoredSnapshot[];
@@ -74,6 +74,11 @@ export class PointSearch implements AsyncDisposable {
       if (/^[0-9a-f]{4,64}$/.test(word) && snapshots.some(({ id }) => id.startsWith(word))) return { from: word };
     }
     throw await this.#notFound({ component: word, from: 'latest' });
+  }
+
+  /** All that can be read, in their order; rejects if none can. */
+  async repositories(): Promise<readonly ReadRepository[]> {
+    return Array.fromAsync(this.#readable());
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -153,6 +158,15 @@ function unreadName({ repository, snapshot }: UnreadRepository): string {
     ? `repository ${repository}`
     : `snapshot ${shortId(snapshot)} of repository ${repository}`;
 }
+
+/** For commands whose output is what was looked for and nothing else. */
+export function noteUnread(unread: readonly UnreadRepository[], { progress }: Pick<CommandContext, 'progress'>): void {
+  for (const line of unreadLines(unread, plainStyle())) progress.note(line);
+}
+
+/** What was looked for may lie in a repository that could not be read: for those who only look, a damaged snapshot is told. */
+export const exitCodeOf = (unread: readonly UnreadRepository[]): number =>
+  unread.some(({ snapshot }) => snapshot === undefined) ? 3 : 0;
 
 /** What a result says of repositories that were passed over. */
 export function unreadLines(unread: readonly UnreadRepository[], style: Style): string[] {

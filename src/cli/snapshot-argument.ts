@@ -1,11 +1,10 @@
-// Opens a repository for reading one snapshot: what `ls`, `dump`, `find` and `diff` begin with.
-import { componentOf, selectPoint, type PointRequest } from '../operations/restore/select-point.ts';
+// What a word for one snapshot means, and how it is opened for reading: what `ls` and `dump` begin with.
+import type { PointRequest } from '../operations/restore/select-point.ts';
 import type { IndexedRepository } from '../repository/blob-reader.ts';
 import { loadIndex } from '../repository/load-index.ts';
 import type { StoredSnapshot } from '../repository/snapshot.ts';
-import type { CommandContext, OpenedRepository } from './context.ts';
-import { isProvenFor } from './proofs.ts';
-import { readableSnapshots } from './readable-snapshots.ts';
+import type { CommandContext } from './context.ts';
+import { noteUnread, type PointSearch } from './point-search.ts';
 
 /** Help for every argument that names a snapshot. */
 export const snapshotWords = 'latest, latest-proven, before:<time>, or the first digits of an id';
@@ -15,19 +14,20 @@ export const snapshotOrComponentWords = `a component, for its newest, or ${snaps
 export interface ReadableSnapshot {
   readonly snapshot: StoredSnapshot;
   readonly indexed: IndexedRepository;
+  /** The name of the repository it is read from. */
+  readonly repository: string;
 }
 
 /** The snapshot and an index to read it with. Snapshots first: the index then surely has what they need. */
 export async function openSnapshot(
-  { repository }: OpenedRepository,
+  search: PointSearch,
   request: PointRequest,
   context: Pick<CommandContext, 'signal' | 'progress'>,
 ): Promise<ReadableSnapshot> {
-  const { signal } = context;
-  const snapshots = await readableSnapshots(repository, context);
-  // As for `restore`, a component's name wins over the first digits of an id.
-  const isComponent = request.component === undefined && snapshots.some((one) => componentOf(one) === request.from);
-  const meant = isComponent ? { component: request.from, from: 'latest' } : request;
-  const snapshot = selectPoint(snapshots, meant, await isProvenFor([meant.from], repository, signal));
-  return { snapshot, indexed: { repository, index: await loadIndex(repository, signal) } };
+  const meant = request.component === undefined ? await search.meaningOf(request.from) : request;
+  const { opened, snapshot } = await search.find(meant);
+  noteUnread(search.unread, context);
+  const { repository, settings } = opened;
+  const index = await loadIndex(repository, context.signal);
+  return { snapshot, indexed: { repository, index }, repository: settings.name };
 }

@@ -77,12 +77,18 @@ const aspectColumnsMax = 28;
 
 /** Between words; a number and its unit are one. */
 const gaps = /(?<!\d) | (?!(?:ms|s|min|h|B|[KMGT]iB)\b)/;
-/** Colours take no room. */
-const columnsOf = (text: string): number => stripVTControlCharacters(text).length;
+/** How many columns a text takes; colours take none. */
+export const columnsOf = (text: string): number => Array.from(stripVTControlCharacters(text)).length;
+/** Text in lines that are shorter is no longer read. */
+const lineMinColumns = 16;
 
 /** Breaks text between words into lines of at most `widthColumns`; a word that is longer is broken inside. */
 export function wrap(text: string, widthColumns: number): string[] {
-  const width = Math.max(16, widthColumns);
+  return linesOf(text, Math.max(lineMinColumns, widthColumns));
+}
+
+/** As `wrap`, however narrow. */
+export function linesOf(text: string, width: number): string[] {
   const lines: string[] = [];
   for (const paragraph of text.split('\n')) {
     let line = '';
@@ -93,7 +99,8 @@ export function wrap(text: string, widthColumns: number): string[] {
         continue;
       }
       if (line !== '') lines.push(line);
-      for (; columnsOf(rest) > width; rest = rest.slice(width)) lines.push(rest.slice(0, width));
+      for (; columnsOf(rest) > width; rest = Array.from(rest).slice(width).join(''))
+        lines.push(Array.from(rest).slice(0, width).join(''));
       line = rest;
     }
     lines.push(line);

@@ -1,15 +1,13 @@
 // Tables of text that fit the terminal: columns as wide as their content, and where that is too much, those that may
-// shrink are cut. Control characters that a name may hold never reach the terminal.
+// shrink go on in further lines. Nothing is cut. Control characters that a name may hold never reach the terminal.
 import { stripVTControlCharacters } from 'node:util';
-import type { Style } from './style.ts';
+import { columnsOf, linesOf, type Style } from './style.ts';
 
 export interface Column {
   readonly title: string;
   readonly align?: 'left' | 'right';
-  /** May be cut to this many columns where the line would be too long; never cut if absent. */
+  /** May be as narrow as this, in several lines, where one would be too long; always in one line if absent. */
   readonly shrinksTo?: number;
-  /** Which end of a text to keep when it is cut: paths are told apart by their ends. */
-  readonly keeps?: 'start' | 'end';
 }
 
 const gap = '  ';
@@ -20,18 +18,18 @@ export function table(columns: readonly Column[], rows: readonly (readonly strin
     Math.max(title.length, ...cells.map((row) => columnsOf(row[at] ?? ''))),
   );
   const widths = fit(columns, wanted, style.widthColumns);
-  const line = (row: readonly string[]): string =>
-    columns
-      .map((column, at) => cell(row[at] ?? '', widths[at] ?? 0, column))
-      .join(gap)
-      .trimEnd();
-  const header = style.paint('bold', line(columns.map(({ title }) => title)));
-  return [header, ...cells.map(line)].join('\n');
-}
-
-/** How many columns a text takes; colours take none. */
-function columnsOf(text: string): number {
-  return Array.from(stripVTControlCharacters(text)).length;
+  const lines = (row: readonly string[]): string[] => {
+    const parts = columns.map((_, at) => cellLines(row[at] ?? '', widths[at] ?? 0));
+    const height = Math.max(...parts.map(({ length }) => length));
+    return Array.from({ length: height }, (_, line) =>
+      columns
+        .map((column, at) => padded(parts[at]?.[line] ?? '', widths[at] ?? 0, column))
+        .join(gap)
+        .trimEnd(),
+    );
+  };
+  const header = lines(columns.map(({ title }) => title)).map((line) => style.paint('bold', line));
+  return [...header, ...cells.flatMap(lines)].join('\n');
 }
 
 /** Colours stay; whatever else could move the cursor is shown as a question mark. */
@@ -58,11 +56,12 @@ function fit(columns: readonly Column[], wanted: readonly number[], widthColumns
   return widths;
 }
 
-function cell(text: string, width: number, { align = 'left', keeps = 'start' }: Column): string {
-  const length = columnsOf(text);
-  if (length <= width) return align === 'left' ? text + ' '.repeat(width - length) : ' '.repeat(width - length) + text;
-  const characters = Array.from(stripVTControlCharacters(text));
-  return keeps === 'start'
-    ? `${characters.slice(0, width - 1).join('')}…`
-    : `…${characters.slice(characters.length - width + 1).join('')}`;
+/** A text that needs several lines loses its colour, which would run into the columns beside it. */
+function cellLines(text: string, width: number): readonly string[] {
+  return columnsOf(text) <= width ? [text] : linesOf(stripVTControlCharacters(text), width);
+}
+
+function padded(text: string, width: number, { align = 'left' }: Column): string {
+  const room = ' '.repeat(width - columnsOf(text));
+  return align === 'left' ? text + room : room + text;
 }

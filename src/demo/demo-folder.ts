@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { AppError, errnoOf } from '../base/errors.ts';
 import { shopFolders, type ShopFolders } from './shop-files.ts';
 
-const folderName = 'lifeboat-demo';
+export const demoFolderName = 'lifeboat-demo';
 const markerName = '.lifeboat-demo.json';
 /** What a run makes; all else in the folder is the user's own. */
 const ownNames = ['lifeboat.yaml', 'password', 'repository', 'shop'];
@@ -27,7 +27,7 @@ export interface DemoFolder {
 
 /** Makes the folder, or clears what an earlier run left; rejects with `TARGET_UNSAFE` where it is not ours to clear. */
 export async function prepareDemoFolder(workingFolder: string): Promise<DemoFolder> {
-  const path = join(workingFolder, folderName);
+  const path = join(workingFolder, demoFolderName);
   const isCleared = await clear(path);
   await mkdir(path, { recursive: true });
   await mark(path, process.pid);

@@ -1,10 +1,9 @@
 // The demonstration: a small shop is backed up twice, proven, destroyed, restored and compared. It runs the commands that
 // users run, on the lifeboat.yaml that it leaves behind.
 import { writeFile } from 'node:fs/promises';
-import { basename } from 'node:path';
 import type { CommandContext, DemoOutcome } from '../cli/context.ts';
 import { configurationText, databasePasswordVariable } from './configuration-text.ts';
-import { prepareDemoFolder, type DemoFolder } from './demo-folder.ts';
+import { demoFolderName, prepareDemoFolder, type DemoFolder } from './demo-folder.ts';
 import { narrator } from './narrator.ts';
 import type { DemoParts } from './parts.ts';
 import { failuresOf, leftOutLines, renderReport, type DemoReport } from './report.ts';
@@ -15,7 +14,9 @@ import { suggestedCommands } from './suggestions.ts';
 
 export async function demonstrate(context: CommandContext, parts: DemoParts): Promise<DemoOutcome> {
   const startMs = context.clock.now();
+  announce(context);
   const folder = await prepareDemoFolder(context.workingFolder);
+  if (folder.isCleared && !context.settings.isJson) context.progress.note('What an earlier run left there is removed.');
   const told = await tell(folder, context, parts);
   await folder.release();
   const report: DemoReport = {
@@ -33,17 +34,18 @@ export async function demonstrate(context: CommandContext, parts: DemoParts): Pr
   return { report, exitCode: report.failures.length === 0 ? 0 : 1, render: (style) => renderReport(report, style) };
 }
 
+/** Whoever typed `npm start` to see what happens learns it, and what it costs, before it does. */
+function announce({ progress, settings }: CommandContext): void {
+  if (settings.isJson) return;
+  progress.note('A small shop is made, backed up, proven, destroyed, restored and compared.');
+  progress.note(`All of it happens in ./${demoFolderName}, which grows to about 150 MB and stays.`);
+}
+
 type Told = Omit<DemoReport, 'folder' | 'repository' | 'commands' | 'elapsedSeconds' | 'failures'>;
 
 async function tell(folder: DemoFolder, context: CommandContext, parts: DemoParts): Promise<Told> {
   const { progress, settings } = context;
-  if (!settings.isJson) {
-    progress.note('A small shop is made, backed up, proven, destroyed, restored and compared.');
-    progress.note(
-      `All of it happens in ./${basename(folder.path)}${folder.isCleared ? ', from which the earlier run is removed' : ''}.`,
-    );
-    progress.note('');
-  }
+  if (!settings.isJson) progress.note('');
   progress.update({ work: 'start servers' });
   await using servers = await startServers(context, parts);
   for (const one of servers.leftOut) {

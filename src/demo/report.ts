@@ -106,7 +106,7 @@ export function renderReport(report: DemoReport, style: Style): string {
 
 function recoveryTable({ recoveries, backups }: DemoReport, style: Style): string {
   const columns = [
-    { title: 'Component', shrinksTo: 8 },
+    { title: 'Component', shrinksTo: 9 },
     { title: 'Lost' },
     { title: 'Came back', align: 'right' as const },
     { title: 'Time', align: 'right' as const },

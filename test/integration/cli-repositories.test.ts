@@ -114,6 +114,28 @@ describe('of several repositories', () => {
     });
   });
 
+  test('ls, dump and find look where restore looks', async () => {
+    const listed = JSON.parse((await succeed('ls', 'uploads', '--json')).stdout) as { repository: string };
+    expect(listed).toMatchObject({ repository: 'far', unread: [] });
+    expect((await succeed('dump', 'uploads', upload)).stdout).toBe('second');
+    expect((await succeed('dump', 'latest', upload, '-r', 'near')).stdout).toBe('first');
+    const found = JSON.parse((await succeed('find', 'a.txt', '--json')).stdout) as { snapshots: object[] };
+    expect(found.snapshots.map((each) => 'repository' in each && each.repository)).toEqual(['near', 'far', 'far']);
+    expect((await succeed('find', 'a.txt')).stdout).toMatch(/of uploads from \S+ \S+ in near: 1 match\n/);
+    await without(['far'], async () => {
+      for (const [args, output] of [
+        [['ls', 'uploads'], upload],
+        [['dump', 'latest', upload], 'first'],
+        [['find', 'a.txt'], upload],
+      ] as const) {
+        const ran = await run(args);
+        expect(ran).toMatchObject({ exitCode: 3, stdout: expect.stringContaining(output) });
+        expect(ran.stderr).toMatch(/^warning: repository far was left out: /);
+      }
+      expect(await run(['find', 'nowhere'])).toMatchObject({ exitCode: 4 });
+    });
+  });
+
   test('one that is away is left out with a warning, by restore and by prove, and the exit code is 3', async () => {
     await without(['far'], async () => {
       const base = join(folder.path, 'uploads');

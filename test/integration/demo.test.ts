@@ -9,6 +9,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { DemoReport } from '../../src/demo/report.ts';
 import { processesIn } from '../support/processes-in-folder.ts';
+import { runLifeboat } from '../support/lifeboat.ts';
 import { temporaryFolder, type TemporaryFolder } from '../support/temporary-folder.ts';
 import { describeWith, findTool } from '../support/tools.ts';
 
@@ -183,5 +184,15 @@ describe('the demonstration', () => {
     expect(lines.at(-1)).toMatchObject({ message_type: 'error', code: 'TARGET_UNSAFE' });
     expect(code).toBe(1);
     expect(readdirSync(join(place.work, 'lifeboat-demo'))).toEqual(['repository']);
+  });
+
+  it('says where it works and what that takes before it touches anything', async () => {
+    await using folder = await temporaryFolder();
+    mkdirSync(join(folder.path, 'lifeboat-demo/repository'), { recursive: true });
+    const ran = await runLifeboat(['start'], { folder: folder.path });
+    expect(ran.exitCode).toBe(1);
+    expect(ran.stderr).toMatch(
+      /^A small shop is made.*\n.* in \.\/lifeboat-demo, which grows to about 150 MB.*\nerror: /,
+    );
   });
 });

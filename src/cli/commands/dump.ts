@@ -9,7 +9,7 @@ import { WorkerPool } from '../../repository/worker-pool.ts';
 import { defineCommand } from '../command.ts';
 import type { CommandContext } from '../context.ts';
 import { requiredArgument, textOption } from '../option.ts';
-import { openFirst } from '../repository-choice.ts';
+import { exitCodeOf, PointSearch, type UnreadRepository } from '../point-search.ts';
 import { openSnapshot, snapshotOrComponentWords } from '../snapshot-argument.ts';
 import { shortId } from '../style.ts';
 
@@ -17,12 +17,14 @@ export interface Dumped {
   readonly snapshot: string;
   readonly path: string;
   readonly sizeBytes: number;
+  /** Repositories that could not be looked at. */
+  readonly unread: readonly UnreadRepository[];
 }
 
 export const dumpCommand = defineCommand({
   summary: 'Print a file of a snapshot, or a folder as a tar archive, to standard output',
   details:
-    'A folder comes with all below it, named by full paths without the first slash. Hard links come as files of their own; extended attributes stay behind, as do sockets. Names that are not UTF-8 are left out, which the exit code 1 tells at the end.',
+    'Looks for the snapshot in all repositories, or that of --repository, as restore does; one that cannot be read is told, and the exit code is then 3. A folder comes with all below it, named by full paths without the first slash. Hard links come as files of their own; extended attributes stay behind, as do sockets. Names that are not UTF-8 are left out, which the exit code 1 tells at the end.',
   examples: [
     'lifeboat dump latest /srv/uploads/report.pdf > report.pdf',
     'lifeboat dump database /databases/shop.dump > shop.dump',
@@ -36,14 +38,15 @@ export const dumpCommand = defineCommand({
   writesBytes: true,
   async run(context, { snapshot: from, path, component }): Promise<Dumped> {
     const { signal, stdout } = context;
-    await using opened = await openFirst(context, 'read');
-    const { snapshot, indexed } = await openSnapshot(opened, { from, component }, context);
+    await using search = new PointSearch(context, 'read');
+    const { snapshot, indexed } = await openSnapshot(search, { from, component }, context);
+    const { unread } = search;
     const isRoot = /^\/+$/.test(path);
     const node = isRoot ? undefined : await findNode(indexed, snapshot.tree, { path, signal });
     const tree = isRoot ? snapshot.tree : node?.subtree;
     if (tree !== undefined) {
       const sizeBytes = await dumpFolder(indexed, { path: tidied(path), tree, node }, context);
-      return { snapshot: snapshot.id, path, sizeBytes };
+      return { snapshot: snapshot.id, path, sizeBytes, unread };
     }
     if (node === undefined) {
       throw new AppError('NOT_FOUND', `snapshot ${shortId(snapshot.id)} holds no ${path}`, {
@@ -61,9 +64,10 @@ export const dumpCommand = defineCommand({
       sizeBytes += content.length;
       if (!stdout.write(content)) await once(stdout, 'drain', { signal });
     }
-    return { snapshot: snapshot.id, path, sizeBytes };
+    return { snapshot: snapshot.id, path, sizeBytes, unread };
   },
   render: () => '',
+  exitCode: ({ unread }) => exitCodeOf(unread),
 });
 
 /** `/srv/uploads` of `srv//uploads/`; empty for the root. */

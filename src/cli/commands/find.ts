@@ -1,32 +1,37 @@
 // `find`: which snapshots hold a file, by name or pattern.
 import { count } from '../../base/count.ts';
 import { componentOf } from '../../operations/restore/select-point.ts';
-import { findPaths } from '../../repository/find.ts';
+import { findPaths, type FoundInSnapshot } from '../../repository/find.ts';
 import { loadIndex } from '../../repository/load-index.ts';
 import { defineCommand } from '../command.ts';
 import { listArgument, switchOption, textOption } from '../option.ts';
-import { readableSnapshots } from '../readable-snapshots.ts';
-import { openFirst } from '../repository-choice.ts';
+import { exitCodeOf, noteUnread, PointSearch, type UnreadRepository } from '../point-search.ts';
 import { bytes, shortId, shortTime } from '../style.ts';
 
-export interface FindData {
-  readonly snapshots: readonly {
-    readonly id: string;
-    readonly time: string;
-    readonly component: string | undefined;
-    readonly found: readonly {
-      readonly path: string;
-      readonly type: string;
-      readonly sizeBytes: number;
-      readonly modified: string;
-    }[];
+interface FoundSnapshot {
+  readonly id: string;
+  readonly time: string;
+  readonly component: string | undefined;
+  readonly repository: string;
+  readonly found: readonly {
+    readonly path: string;
+    readonly type: string;
+    readonly sizeBytes: number;
+    readonly modified: string;
   }[];
+}
+
+export interface FindData {
+  readonly snapshots: readonly FoundSnapshot[];
+  /** Those that were looked through, and those that could not be. */
+  readonly repositories: readonly string[];
+  readonly unread: readonly UnreadRepository[];
 }
 
 export const findCommand = defineCommand({
   summary: 'Find files in snapshots',
   details:
-    'A pattern without a slash fits names at any depth; * stands for anything within a name, ** for any folders.',
+    'Looks through all repositories, or that of --repository. One that cannot be read is told; the exit code is then 3. A pattern without a slash fits names at any depth; * stands for anything within a name, ** for any folders.',
   examples: [
     "lifeboat find '*.pdf'",
     'lifeboat find invoice-2026-11.pdf --component uploads',
@@ -39,32 +44,26 @@ export const findCommand = defineCommand({
   },
   async run(context, { patterns, component, ignoreCase }): Promise<FindData> {
     const { signal } = context;
-    await using opened = await openFirst(context, 'read');
-    const { repository } = opened;
-    const all = await readableSnapshots(repository, context);
-    const chosen = all.filter((snapshot) => component === undefined || componentOf(snapshot) === component);
-    const indexed = { repository, index: await loadIndex(repository, signal) };
-    const snapshots: FindData['snapshots'][number][] = [];
-    for await (const { snapshot, found } of findPaths(indexed, chosen, { patterns, ignoreCase, signal })) {
-      snapshots.push({
-        id: snapshot.id,
-        time: snapshot.time,
-        component: componentOf(snapshot),
-        found: found.map(({ path, node }) => ({
-          path,
-          type: node.type,
-          sizeBytes: node.sizeBytes,
-          modified: node.mtime,
-        })),
-      });
+    await using search = new PointSearch(context, 'read');
+    const repositories = await search.repositories();
+    noteUnread(search.unread, context);
+    const snapshots: FoundSnapshot[] = [];
+    for (const { opened, snapshots: all } of repositories) {
+      const { repository, settings } = opened;
+      const chosen = all.filter((snapshot) => component === undefined || componentOf(snapshot) === component);
+      const indexed = { repository, index: await loadIndex(repository, signal) };
+      for await (const found of findPaths(indexed, chosen, { patterns, ignoreCase, signal })) {
+        snapshots.push(describe(found, settings.name));
+      }
     }
-    return { snapshots };
+    return { snapshots, repositories: repositories.map(({ opened }) => opened.settings.name), unread: search.unread };
   },
-  render({ snapshots }, style) {
+  render({ snapshots, repositories }, style) {
     if (snapshots.length === 0) return 'found in no snapshot';
     return snapshots
-      .map(({ id, time, component, found }) => {
-        const title = `snapshot ${shortId(id)} of ${component ?? 'unknown'} from ${shortTime(time, style)}: ${count(found.length, 'match', 'matches')}`;
+      .map(({ id, time, component, repository, found }) => {
+        const where = repositories.length > 1 ? ` in ${repository}` : '';
+        const title = `snapshot ${shortId(id)} of ${component ?? 'unknown'} from ${shortTime(time, style)}${where}: ${count(found.length, 'match', 'matches')}`;
         const lines = found.map(({ path, type, sizeBytes, modified }) => {
           const size = type === 'file' ? bytes(sizeBytes) : type;
           return `  ${size.padStart(10)}  ${shortTime(modified, style)}  ${path.replaceAll(/\p{Cc}/gu, '?')}`;
@@ -74,5 +73,20 @@ export const findCommand = defineCommand({
       .join('\n\n');
   },
   /** As with grep: nothing found is an answer that scripts want to see. */
-  exitCode: ({ snapshots }) => (snapshots.length === 0 ? 4 : 0),
+  exitCode: ({ snapshots, unread }) => (snapshots.length === 0 ? 4 : exitCodeOf(unread)),
 });
+
+function describe({ snapshot, found }: FoundInSnapshot, repository: string): FoundSnapshot {
+  return {
+    id: snapshot.id,
+    time: snapshot.time,
+    component: componentOf(snapshot),
+    repository,
+    found: found.map(({ path, node }) => ({
+      path,
+      type: node.type,
+      sizeBytes: node.sizeBytes,
+      modified: node.mtime,
+    })),
+  };
+}

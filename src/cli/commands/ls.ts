@@ -4,7 +4,7 @@ import { findNode, walkTree } from '../../repository/walk.ts';
 import { AppError } from '../../base/errors.ts';
 import { defineCommand } from '../command.ts';
 import { optionalArgument, requiredArgument, switchOption, textOption } from '../option.ts';
-import { openFirst } from '../repository-choice.ts';
+import { exitCodeOf, PointSearch, type UnreadRepository } from '../point-search.ts';
 import { openSnapshot, snapshotOrComponentWords } from '../snapshot-argument.ts';
 import { shortTime, type Style } from '../style.ts';
 
@@ -22,12 +22,17 @@ interface ListedEntry {
 
 export interface Listing {
   readonly snapshot: { readonly id: string; readonly time: string };
+  /** Which one it is in, and those that could not be looked at. */
+  readonly repository: string;
+  readonly unread: readonly UnreadRepository[];
   readonly isLongForm: boolean;
   readonly entries: readonly ListedEntry[];
 }
 
 export const lsCommand = defineCommand({
   summary: 'List the files of a snapshot',
+  details:
+    'Looks for the snapshot in all repositories, or that of --repository, as restore does. One that cannot be read is told; the exit code is then 3.',
   examples: [
     'lifeboat ls latest',
     'lifeboat ls uploads /srv/uploads/2026 --long',
@@ -43,8 +48,8 @@ export const lsCommand = defineCommand({
     isRecursive: switchOption('--recursive', 'enter folders below the path given (without a path that is so anyway)'),
   },
   async run(context, { snapshot: from, path, component, isLongForm, isRecursive }): Promise<Listing> {
-    await using opened = await openFirst(context, 'read');
-    const { snapshot, indexed } = await openSnapshot(opened, { from, component }, context);
+    await using search = new PointSearch(context, 'read');
+    const { snapshot, indexed, repository } = await openSnapshot(search, { from, component }, context);
     const { signal } = context;
     const start = path === undefined ? '/' : `/${path.replaceAll(/^\/+|\/+$/g, '')}`;
     const node = start === '/' ? undefined : await findNode(indexed, snapshot.tree, { path: start, signal });
@@ -62,11 +67,13 @@ export const lsCommand = defineCommand({
         entries.push(entryOf(start === '/' ? found.path : start + found.path, found.node));
       }
     }
-    return { snapshot: { id: snapshot.id, time: snapshot.time }, isLongForm, entries };
+    const { id, time } = snapshot;
+    return { snapshot: { id, time }, repository, unread: search.unread, isLongForm, entries };
   },
   render({ entries, isLongForm }, style) {
     return entries.map((entry) => (isLongForm ? longLine(entry, style) : visiblePath(entry.path))).join('\n');
   },
+  exitCode: ({ unread }) => exitCodeOf(unread),
 });
 
 type Node = Exclude<Awaited<ReturnType<typeof findNode>>, undefined>;

@@ -129,7 +129,7 @@ function renderProof(proof: RecordedProof, style: Style): string {
   if (differences.length > 0) {
     const columns = [
       { title: 'Difference' },
-      { title: 'Item', shrinksTo: 16, keeps: 'end' as const },
+      { title: 'Item', shrinksTo: 16 },
       { title: 'Expected', align: 'right' as const },
       { title: 'Found', align: 'right' as const },
     ];

@@ -7,6 +7,7 @@ import { proveCommand } from './prove.ts';
 import { renderPrune, type PruneSummary } from './repository-prune.ts';
 import { restoreCommand, type RestoreData } from './restore.ts';
 import { renderRetention, type RetentionData } from './retention.ts';
+import { snapshotsCommand } from './snapshots.ts';
 import { verifyCommand, type VerifyData } from './verify.ts';
 
 const style = plainStyle({ nowMs: Date.parse('2026-11-20T12:00:00Z') });
@@ -187,7 +188,7 @@ test('retention tells of each snapshot why it stays', () => {
             time: '2026-11-20T02:00:00Z',
             component: 'database',
             keep: true,
-            reasons: ['daily snapshot'],
+            reasons: ['daily snapshot', 'weekly snapshot', 'monthly snapshot'],
           },
           {
             id: id as never,
@@ -206,12 +207,42 @@ test('retention tells of each snapshot why it stays', () => {
   expect(text).toMatchInlineSnapshot(`
     "repository local
             ID        Time              Component  Why
-    keep    46c536f7  2026-11-20 02:00  database   daily snapshot
+    keep    46c536f7  2026-11-20 02:00  database   daily snapshot, weekly snapshot,
+                                                   monthly snapshot
     keep    46c536f7  2026-11-13 02:00  database   newest proven recovery point
     remove  46c536f7  2026-11-12 02:00  database
     removed 1 snapshot, 2 stay
     freed 190.7 MiB of 773.4 MiB; 10.5 MiB of unused data stays
       removed 12 packs and 1 leftover, repacked 3 packs (45.8 MiB), 40 stay"
+  `);
+  expect(widest(text)).toBeLessThanOrEqual(80);
+});
+
+test('a list of snapshots tells all paths and tags', () => {
+  const listed = {
+    id,
+    time: '2026-11-20T02:00:00Z',
+    component: 'uploads',
+    host: 'shop',
+    paths: ['/srv/shop/uploads', '/srv/shop/media'],
+    tags: ['component=uploads', 'before-release', 'checked-by-hand'],
+    description: undefined,
+    sizeBytes: 3_984_588,
+    storedBytes: 1000,
+    tree: id,
+    proof: undefined,
+    verifications: [],
+  };
+  const text = snapshotsCommand.render(
+    { repositories: [{ name: 'local', location: '/srv/repo', snapshots: [listed] }] },
+    style,
+  );
+  expect(text).toMatchInlineSnapshot(`
+    "ID        Time              Component     Size  What
+    46c536f7  2026-11-20 02:00  uploads    3.8 MiB  /srv/shop/uploads,
+                                                    /srv/shop/media [before-release,
+                                                    checked-by-hand]
+    1 snapshot"
   `);
   expect(widest(text)).toBeLessThanOrEqual(80);
 });

@@ -102,7 +102,8 @@ describe('status', () => {
 
       Component             Newest      RPO          Proven            Size  Snapshots
       database              2h 12m ago  breached 1d  never          1.4 GiB         14
-      a-component-with-qu…  none        unknown 1d   passed 1d ago  1.4 GiB          0
+      a-component-with-qui  none        unknown 1d   passed 1d ago  1.4 GiB          0
+      te-a-long-name
 
       repository offsite: unknown: no answer"
     `);
