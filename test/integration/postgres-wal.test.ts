@@ -1,8 +1,10 @@
 import { execFileSync } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { formatLsn, parseLsn } from '../../src/sources/postgres/wal/lsn.ts';
 import type { WalEvent } from '../../src/sources/postgres/wal/record-event.ts';
+import { controlFilePath, readControlFile } from '../../src/sources/postgres/wal/control-file.ts';
 import { RecordWalker } from '../../src/sources/postgres/wal/record-walker.ts';
 import { describeWithPostgres, startPostgres, type TestServer } from '../support/postgres-server.ts';
 import { dataFolder, readSegments, systemIdentifier, walSegmentBytes } from '../support/postgres-wal.ts';
@@ -72,8 +74,32 @@ for (const major of [14, 15, 16, 17, 18]) {
       expect(ends.filter((one) => one.isPrepared).map(({ outcome }) => outcome)).toEqual(['commit', 'abort']);
       await compareCommitTimes(server, ends);
       if (major === 15 && findTool('pg_dump') !== undefined) await compareWithDump(server, walker.records, events);
+      await compareControlFile(server); // Last: its checkpoint removes segments.
     });
   });
+}
+
+async function compareControlFile(server: TestServer): Promise<void> {
+  await server.sql('postgres', 'CHECKPOINT');
+  const [row] = await server.sql(
+    'postgres',
+    `SELECT system_identifier::text AS id, checkpoint_lsn::text AS lsn, redo_lsn::text AS redo, timeline_id AS timeline,
+            extract(epoch FROM checkpoint_time)::int AS time FROM pg_control_system(), pg_control_checkpoint()`,
+  );
+  const file = readControlFile(await readFile(join(await dataFolder(server), controlFilePath)));
+  expect(file).toMatchObject({
+    systemIdentifier: BigInt(String(row?.['id'])),
+    major: server.major,
+    state: 'in production',
+    timeline: row?.['timeline'],
+    segmentBytes: walSegmentBytes,
+    hasChecksums: server.major >= 18,
+    tracksCommitTimes: true,
+    walLevel: 'replica',
+    limits: { max_connections: 100, max_prepared_transactions: 5, max_locks_per_transaction: 64 },
+  });
+  expect([formatLsn(file.checkpointLsn), formatLsn(file.redoLsn)]).toEqual([row?.['lsn'], row?.['redo']]);
+  expect(file.checkpointMs).toBe(Number(row?.['time']) * 1000);
 }
 
 async function compareCommitTimes(server: TestServer, ends: readonly WalEvent[]): Promise<void> {

@@ -72,11 +72,11 @@ export class MadeWal {
     return { lsn, endLsn: this.end + BigInt(-Number(this.end & 7n) & 7) };
   }
 
-  commit(timeUs: bigint, prefix = Buffer.alloc(0)): { lsn: Lsn; endLsn: Lsn } {
+  commit(timeUs: bigint, prefix = Buffer.alloc(0), xid = 700): { lsn: Lsn; endLsn: Lsn } {
     return this.record({
       manager: 1,
       info: 0,
-      xid: 700,
+      xid,
       body: Buffer.concat([prefix, Buffer.of(255, 8), int64(timeUs)]),
     });
   }
@@ -85,6 +85,15 @@ export class MadeWal {
     const field = Buffer.alloc(64);
     field.write(name);
     return this.record({ manager: 0, info: 0x70, body: Buffer.concat([Buffer.of(255, 72), int64(timeUs), field]) });
+  }
+
+  tablespace(oid: number, location: string): { lsn: Lsn; endLsn: Lsn } {
+    const body = Buffer.alloc(4 + Buffer.byteLength(location) + 1);
+    body.writeUInt32LE(oid, 0);
+    body.write(location, 4);
+    const header =
+      body.length < 256 ? Buffer.of(255, body.length) : Buffer.of(254, body.length & 255, body.length >> 8, 0, 0);
+    return this.record({ manager: 5, info: 0, body: Buffer.concat([header, body]) });
   }
 
   /** A record that ends the segment; the rest of it is zeros, page headers included. */

@@ -1,4 +1,5 @@
 // What recovery can aim at, read out of single WAL records: ends of transactions, restore points, checkpoints, switches.
+import { nameFromBytes } from '../../../base/byte-name.ts';
 import type { Lsn } from './lsn.ts';
 
 interface RecordPlace {
@@ -31,7 +32,9 @@ export type RecordMeaning =
       readonly timeUs: number;
     }
   /** A server begins to write on a timeline of its own. */
-  | { readonly kind: 'end-of-recovery'; readonly timeline: number; readonly previousTimeline: number };
+  | { readonly kind: 'end-of-recovery'; readonly timeline: number; readonly previousTimeline: number }
+  /** Replay makes it at this very place of the machine, whoever uses it there. A long path is cut. */
+  | { readonly kind: 'tablespace'; readonly oid: number; readonly location: string };
 
 export const recordHeaderBytes = 24;
 /** Enough of any record to read its meaning: the longest is a checkpoint, 88 bytes behind headers. */
@@ -55,6 +58,7 @@ export function readRecordMeaning(view: DataView, from: number, to: number): Rec
   const manager = view.getUint8(from + 17);
   const info = view.getUint8(from + 16);
   if (manager === 1) return readTransactionEnd({ view, from, to }, info & 0x70);
+  if (manager === 5 && (info & 0xf0) === 0) return readTablespace({ view, from, to });
   if (manager !== 0) return undefined;
   const kind = info & 0xf0;
   if (kind === xlog.switch) return { kind: 'switch' };
@@ -115,6 +119,16 @@ function readEndOfRecovery(head: RecordHead): RecordMeaning | undefined {
   if (at === undefined) return undefined;
   const [timeline, previousTimeline] = [head.view.getUint32(at + 8, true), head.view.getUint32(at + 12, true)];
   return { kind: 'end-of-recovery', timeline, previousTimeline };
+}
+
+function readTablespace(head: RecordHead): RecordMeaning | undefined {
+  const at = mainData(head, 5);
+  if (at === undefined) return undefined;
+  const { view, to } = head;
+  const path = Buffer.from(view.buffer, view.byteOffset + at + 4, to - at - 4);
+  const end = path.indexOf(0);
+  const location = nameFromBytes(end === -1 ? path : path.subarray(0, end));
+  return { kind: 'tablespace', oid: view.getUint32(at, true), location };
 }
 
 /** Where the main data begins, if at least `sizeBytes` of it are there. These kinds of records refer to no blocks. */

@@ -197,6 +197,7 @@ test('positions beyond what a number holds are exact', () => {
   const { events, walker } = walk(wal.bytes, wal.options);
   expect(events.map(({ lsn }) => lsn)).toEqual([first.lsn, second.lsn]);
   expect(walker.recordsEnd).toBe(second.endLsn);
+  expect(walker.lastRecord).toBe(second.lsn);
 });
 
 test('any bytes end in a stop or in waiting for more, never in anything else', () => {

@@ -105,6 +105,11 @@ export class RecordWalker {
     return this.#recordsEnd === undefined ? undefined : this.#lsn(this.#recordsEnd);
   }
 
+  /** Where the last complete, valid record begins. */
+  get lastRecord(): Lsn | undefined {
+    return this.#previousStart === undefined ? undefined : this.#lsn(this.#previousStart);
+  }
+
   /** The first record that begins in the segment at hand. */
   get firstRecordOfSegment(): Lsn | undefined {
     return this.#segmentFirst === undefined ? undefined : this.#lsn(this.#segmentFirst);

@@ -49,6 +49,16 @@ test('facts tell of a segment what recovery can aim at, survive JSON and fit the
   expect(segmentFactsSchema.parse(JSON.parse(JSON.stringify(facts)))).toEqual(facts);
 });
 
+test('facts tell of tablespaces whose replay would make folders, and cut what is too long to be seen whole', () => {
+  const wal = new MadeWal();
+  const { lsn } = wal.tablespace(16_400, '/srv/fast');
+  wal.tablespace(16_401, `/${'long'.repeat(250)}`);
+  const [facts] = factsOf(wal.bytes);
+  expect(facts?.tablespaces?.[0]).toEqual({ oid: 16_400, location: '/srv/fast', lsn: formatLsn(lsn) });
+  expect(facts?.tablespaces?.[1]?.location).toMatch(/^\/(long){50}/);
+  expect(segmentFactsSchema.parse(JSON.parse(JSON.stringify(facts)))).toEqual(facts);
+});
+
 test('a record that reaches over segments counts where it ends', () => {
   const wal = new MadeWal();
   wal.record({ manager: 10, info: 0, body: Buffer.alloc(segmentBytes - 9000) });

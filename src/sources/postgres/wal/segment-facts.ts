@@ -21,6 +21,8 @@ export const segmentFactsSchema = z.object({
   records: count,
   restorePoints: z.array(z.object({ name: z.string(), lsn, timeUs: instant })),
   restorePointsLeftOut: count,
+  /** Their replay makes folders at these places of the machine. */
+  tablespaces: z.array(z.object({ oid: z.int(), location: z.string(), lsn })).optional(),
   /** Where the first record begins that begins in the segment; absent if none does. */
   firstRecord: lsn.optional(),
   /** Where the last record ends that was complete and valid so far; absent if none ended here. */
@@ -90,7 +92,7 @@ export class SegmentFactsCollector {
 
 type Counts = Pick<
   SegmentFacts,
-  'times' | 'commits' | 'aborts' | 'restorePoints' | 'restorePointsLeftOut' | 'isSwitched' | 'promotion'
+  'times' | 'commits' | 'aborts' | 'restorePoints' | 'restorePointsLeftOut' | 'isSwitched' | 'promotion' | 'tablespaces'
 >;
 
 function emptyCounts(): Counts {
@@ -114,6 +116,13 @@ function note(counts: Counts, event: WalEvent): void {
     case 'end-of-recovery':
       counts.promotion = { lsn: formatLsn(event.lsn), previousTimeline: event.previousTimeline };
       return;
+    case 'tablespace': {
+      const { oid, location, lsn: at } = event;
+      counts.tablespaces = [...(counts.tablespaces ?? []), { oid, location, lsn: formatLsn(at) }].slice(
+        -restorePointsMax,
+      );
+      return;
+    }
     case 'checkpoint':
       return;
     default:
