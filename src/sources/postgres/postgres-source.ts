@@ -6,12 +6,14 @@ import type { PostgresOptions } from './options.ts';
 import { unitOf } from './fingerprint.ts';
 import { decideRestore } from './logical/restore-decision.ts';
 import { openSandbox } from './logical/sandbox.ts';
+import { openPhysicalBackup } from './physical/session.ts';
 
 export function postgresSource(options: PostgresOptions): Source {
   return {
     kind: 'postgres',
     check: (signal) => checkPostgres(options, signal),
-    open: (signal) => openBackup(options, signal),
+    open: (signal) =>
+      options.method === 'physical' ? openPhysicalBackup(options, signal) : openBackup(options, signal),
     restore: {
       kind: 'service',
       unitOf,

@@ -10,6 +10,9 @@ export interface TarMember {
   readonly type: 'file' | 'folder' | 'link';
   /** Permission bits. */
   readonly mode: number;
+  /** Of the account that the server runs as. */
+  readonly userId: number;
+  readonly groupId: number;
   readonly sizeBytes: number;
   readonly modifiedSeconds: number;
   /** Where a link points to, as the server gave it; absolute for tablespaces. */
@@ -117,7 +120,17 @@ function readHeader(block: Buffer): TarMember {
   const modifiedSeconds = readNumber(block, 136, 12);
   const linkTarget = type === 'link' ? textField(block, 157, 100).replace(/\/+$/, '') : undefined;
   if (linkTarget === '') throw tarDamaged(`the link ${path} points nowhere`);
-  return { path, type, mode: readNumber(block, 100, 8) & 0o7777, sizeBytes, modifiedSeconds, linkTarget };
+  const [userId, groupId] = [readNumber(block, 108, 8), readNumber(block, 116, 8)];
+  return {
+    path,
+    type,
+    mode: readNumber(block, 100, 8) & 0o7777,
+    userId,
+    groupId,
+    sizeBytes,
+    modifiedSeconds,
+    linkTarget,
+  };
 }
 
 /** The sum of a header is made with blanks in its own place. */

@@ -1,0 +1,90 @@
+// Begins a base backup: connection, slot, checkpoint. From here on the server is in backup until the connection ends.
+import { randomBytes } from 'node:crypto';
+import { asError } from '../../../base/errors.ts';
+import type { EntryProblem } from '../../source.ts';
+import { addressOf, type PostgresOptions } from '../options.ts';
+import { connectReplication } from '../protocol/connect-replication.ts';
+import type { ReplicationConnection } from '../protocol/replication-connection.ts';
+import { replicationFailure } from '../protocol/replication-error.ts';
+import type { ServerAddress } from '../server-address.ts';
+import { dataFolder } from './entries.ts';
+import { ReceivedBackup } from './received-backup.ts';
+import { readServerState, type ServerState } from './server-state.ts';
+
+export interface RunningBackup extends AsyncDisposable {
+  readonly address: ServerAddress;
+  readonly connection: ReplicationConnection;
+  readonly server: ServerState;
+  readonly received: ReceivedBackup;
+  /** Keeps the WAL from before the backup's start until the connection ends; undefined if the server has none to spare. */
+  readonly slot: string | undefined;
+  readonly takenAtMs: number;
+  readonly notes: EntryProblem[];
+  /** Ends the connection, whatever it does at that moment. */
+  stop(reason: Error): void;
+}
+
+export async function startBackup(options: PostgresOptions, signal: AbortSignal): Promise<RunningBackup> {
+  const address = await addressOf(options);
+  const stopped = new AbortController();
+  const notes: EntryProblem[] = [];
+  const connection = await connectReplication(
+    address,
+    {
+      onNotice: ({ severity, message }) => {
+        if (severity === 'WARNING') notes.push({ path: dataFolder, message: `the server warns: ${message}` });
+      },
+      clock: options.clock,
+    },
+    AbortSignal.any([signal, stopped.signal]),
+  );
+  const stop = (reason: Error): void => stopped.abort(reason);
+  try {
+    const server = await readServerState(connection);
+    const slot = await temporarySlot(connection, notes);
+    const takenAtMs = options.clock.now();
+    const received = await ReceivedBackup.begin(
+      connection.baseBackup({
+        label: `lifeboat ${new Date(takenAtMs).toISOString()}`,
+        checkpoint: options.physical.checkpoint,
+        manifestChecksums: 'SHA256',
+        maxRateKilobytes: rateKilobytes(options.physical.rateMaxBytes),
+      }),
+    );
+    return {
+      address,
+      connection,
+      server,
+      received,
+      slot,
+      takenAtMs,
+      notes,
+      stop,
+      [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose](),
+    };
+  } catch (error) {
+    stop(asError(error));
+    await connection[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** Made before the backup begins, so that no WAL from its start on can go away; it vanishes with the connection. */
+async function temporarySlot(connection: ReplicationConnection, notes: EntryProblem[]): Promise<string | undefined> {
+  const name = `lifeboat_backup_${randomBytes(6).toString('hex')}`;
+  try {
+    await connection.createSlot(name, { isTemporary: true, reservesWal: true });
+    return name;
+  } catch (error) {
+    if (replicationFailure(error) !== 'no-free-slot') throw error;
+    const message = 'no replication slot was free, so a busy server may have removed WAL before it was fetched';
+    notes.push({ path: dataFolder, message });
+    return undefined;
+  }
+}
+
+/** What the server takes: kB, between two limits. */
+function rateKilobytes(rateMaxBytes: number | undefined): number | undefined {
+  if (rateMaxBytes === undefined) return undefined;
+  return Math.min(1_048_576, Math.max(32, Math.floor(rateMaxBytes / 1024)));
+}

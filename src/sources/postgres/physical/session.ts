@@ -1,0 +1,144 @@
+// One physical backup: a base backup over the replication protocol, the WAL that makes it consistent at one exact position, and a
+// fingerprint of the rows at that position.
+import { AppError, asError } from '../../../base/errors.ts';
+import type { JsonObject } from '../../../base/json.ts';
+import type { JournalStretch } from '../../journal.ts';
+import type { BackupSession, Entry, EntryProblem } from '../../source.ts';
+import { lineageOf } from '../lineage.ts';
+import type { PostgresOptions } from '../options.ts';
+import { positionOf } from '../wal/lsn.ts';
+import { ArchiveEntries, dataFolder, manifestPath, tablespacesFolder, walFolder } from './entries.ts';
+import { KeptManifest } from './kept-manifest.ts';
+import { fileMetadata } from './member-metadata.ts';
+import { physicalFacts } from './facts.ts';
+import { ReceivedFiles } from './received-files.ts';
+import { startBackup, type RunningBackup } from './running-backup.ts';
+import { walTail, type WalEnd } from './wal-tail.ts';
+
+export async function openPhysicalBackup(options: PostgresOptions, signal: AbortSignal): Promise<BackupSession> {
+  return new PhysicalSession(await startBackup(options, signal));
+}
+
+class PhysicalSession implements BackupSession {
+  readonly paths = [dataFolder, tablespacesFolder, manifestPath];
+  readonly problems: EntryProblem[] = [];
+  readonly notes: EntryProblem[];
+  readonly pagedBytes: number;
+  readonly #backup: RunningBackup;
+  readonly #files: ReceivedFiles;
+  readonly #manifest = new KeptManifest();
+  #end: WalEnd | undefined;
+
+  constructor(backup: RunningBackup) {
+    this.#backup = backup;
+    this.notes = backup.notes;
+    const { received, server } = backup;
+    this.pagedBytes = received.begin.sizeBytes;
+    this.#files = new ReceivedFiles({ startLsn: received.begin.start.lsn, hasChecksums: server.hasChecksums });
+  }
+
+  async *entries(signal: AbortSignal): AsyncGenerator<Entry, void> {
+    signal.throwIfAborted();
+    const stop = (): void => this.#backup.stop(asError(signal.reason));
+    signal.addEventListener('abort', stop, { once: true });
+    try {
+      yield* this.#entries(signal);
+    } finally {
+      signal.removeEventListener('abort', stop);
+    }
+  }
+
+  facts(): Promise<JsonObject> {
+    const { server, received, address, takenAtMs } = this.#backup;
+    const end = this.#wholeEnd();
+    return Promise.resolve(
+      physicalFacts({ address, server, begin: received.begin, backupEnd: received.end, end, takenAtMs }),
+    );
+  }
+
+  fingerprint(): Promise<undefined> {
+    return Promise.resolve(undefined);
+  }
+
+  journal(): JournalStretch {
+    const { server, received } = this.#backup;
+    const { systemIdentifier, walSegmentBytes } = server;
+    const { lsn, timeline, history } = this.#wholeEnd();
+    return {
+      lineage: lineageOf({ systemIdentifier, timeline, history }),
+      from: positionOf(received.begin.start.lsn, walSegmentBytes),
+      to: positionOf(lsn, walSegmentBytes),
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    // In the middle of a backup the server would not hear a farewell for long.
+    if (this.#end === undefined) this.#backup.stop(closed());
+    await this.#backup[Symbol.asyncDispose]();
+  }
+
+  async *#entries(signal: AbortSignal): AsyncGenerator<Entry, void> {
+    const { received, server, takenAtMs } = this.#backup;
+    const archives = new ArchiveEntries({
+      tablespaces: received.begin.tablespaces,
+      files: this.#files,
+      form: {
+        folderMode: server.folderMode,
+        fileMode: server.folderMode & 0o660,
+        timeNs: BigInt(takenAtMs) * 1_000_000n,
+      },
+    });
+    try {
+      for await (const part of received.parts()) {
+        signal.throwIfAborted();
+        if (part.kind === 'archive') archives.archive(part.tablespace);
+        else if (part.kind === 'member') yield* archives.member(part.member, part.content);
+        else await this.#manifest.take(part.content, (file) => this.#files.compare(file));
+      }
+      this.#files.finish();
+      await archives.controlFile();
+      yield* archives.walFolders();
+      yield* this.#wal(archives, signal);
+      const metadata = fileMetadata(archives.form, this.#manifest.sizeBytes);
+      const open = (): AsyncIterable<Uint8Array> => asyncOf(this.#manifest.content());
+      yield { kind: 'whole', path: manifestPath, metadata, content: { from: 'stream', open } };
+      signal.throwIfAborted();
+    } finally {
+      archives.close(closed());
+    }
+  }
+
+  async *#wal({ form }: ArchiveEntries, signal: AbortSignal): AsyncGenerator<Entry, void> {
+    const { received, server, connection, slot } = this.#backup;
+    const { major, walSegmentBytes: segmentBytes } = server;
+    yield* walTail(
+      {
+        connection,
+        slot,
+        major,
+        segmentBytes,
+        form,
+        folder: walFolder,
+        systemIdentifier: BigInt(server.systemIdentifier),
+        start: received.begin.start,
+        end: received.end.lsn,
+        onEnd: (end) => (this.#end = end),
+      },
+      signal,
+    );
+  }
+
+  #wholeEnd(): WalEnd {
+    if (this.#end === undefined) throw new Error('the backup was not read to its end');
+    return this.#end;
+  }
+}
+
+// eslint-disable-next-line typescript/require-await -- The contract wants an async iterable.
+async function* asyncOf<Item>(items: Iterable<Item>): AsyncGenerator<Item, void> {
+  yield* items;
+}
+
+function closed(): AppError {
+  return new AppError('INTERRUPTED', 'the backup was closed', { hint: 'Start it again.' });
+}

@@ -1,0 +1,108 @@
+// Physical backups end to end: stock restic restores them, the stock server starts from what it restored, beside the original.
+import { execFileSync } from 'node:child_process';
+import { chmodSync, chownSync, lstatSync, mkdirSync, readdirSync, readlinkSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { backup, type BackupResult } from '../../src/operations/backup/backup.ts';
+import type { Repository } from '../../src/repository/repository.ts';
+import { serverAccount } from '../../src/sources/postgres/server-process.ts';
+import { postgresSource } from '../../src/sources/postgres/postgres-source.ts';
+import { physicalFactsSchema } from '../../src/sources/postgres/physical/facts.ts';
+import type { Source } from '../../src/sources/source.ts';
+import { bankAddsUp, openBank, transferMoney } from '../support/bank.ts';
+import { freshSeed } from '../support/fresh-seed.ts';
+import { describeWithPostgres, startPostgres, type TestServer } from '../support/postgres-server.ts';
+import { createRepository, noSignal, testPassword } from '../support/repository.ts';
+import { startRestored, type RestoredServer } from '../support/restored-server.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
+import { describeWith } from '../support/tools.ts';
+
+/** A folder that the server's account may enter, too. */
+async function openFolder() {
+  const folder = await temporaryFolder();
+  chmodSync(folder.path, 0o755);
+  return folder;
+}
+
+function folderOfServer(parent: string, name: string): string {
+  const path = join(parent, name);
+  mkdirSync(path, { mode: 0o700 });
+  const account = serverAccount();
+  if (account !== undefined) chownSync(path, account.uid, account.gid);
+  return path;
+}
+
+function backUp(repository: Repository, source: Source): Promise<BackupResult> {
+  return backup(repository, source, { component: 'database', programVersion: 'test', signal: noSignal });
+}
+
+/** What stock tools make of the newest snapshot. */
+function restoreByRestic(repository: Repository, folder: string): string {
+  const target = join(folder, `restored-${readdirSync(folder).length}`);
+  execFileSync(
+    'restic',
+    ['--repo', repository.store.properties.location, '--no-cache', 'restore', 'latest', '--target', target],
+    { env: { ...process.env, RESTIC_PASSWORD: testPassword }, stdio: 'ignore' },
+  );
+  return target;
+}
+
+function start(server: TestServer, target: string): Promise<RestoredServer> {
+  return startRestored(server.major, { dataFolder: join(target, 'pgdata'), workFolder: target });
+}
+
+/** All files below a folder with size and time, to see whether anything touched them. */
+function state(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .map(({ parentPath, name }) => {
+      const { size, mtimeNs, ino } = statSync(join(parentPath, name), { bigint: true });
+      return `${join(parentPath, name)} ${size} ${mtimeNs} ${ino}`;
+    })
+    .toSorted();
+}
+
+describeWith(['restic'], 'physical backups', () => {
+  for (const major of [14, 15, 16, 17, 18]) {
+    describeWithPostgres(major, `of PostgreSQL ${major}`, () => {
+      test('taken under load come back by restic alone, at one instant, without touching the original’s tablespaces', async () => {
+        await using folder = await openFolder();
+        await using server = await startPostgres(major);
+        const place = folderOfServer(folder.path, 'fast disk');
+        await server.sql('postgres', `CREATE TABLESPACE fast LOCATION '${place}'`, 'CREATE DATABASE shop');
+        await openBank(server, 'shop', 'fast');
+        const repository = await createRepository(folder.path);
+        const source = postgresSource(server.options({ method: 'physical' }));
+        let transfersBefore: number;
+        let result: BackupResult;
+        {
+          await using load = transferMoney(server, 'shop', freshSeed('load'));
+          await expect.poll(load.transfers).toBeGreaterThan(100);
+          transfersBefore = load.transfers();
+          result = await backUp(repository, source);
+        }
+        await server.sql('postgres', 'CHECKPOINT');
+        expect(result.problems).toEqual([]);
+        expect(result.facts).toMatchObject({ method: 'physical', type: 'full', serverMajor: major });
+        const { consistentLsn } = physicalFactsSchema.parse(result.facts);
+        const before = state(place);
+
+        const target = restoreByRestic(repository, folder.path);
+        const [oid = ''] = readdirSync(join(target, 'pgdata/pg_tblspc'));
+        expect(readlinkSync(join(target, 'pgdata/pg_tblspc', oid))).toBe(`../../tablespaces/${oid}`);
+        expect(lstatSync(join(target, 'pgdata')).mode & 0o777).toBe(0o700);
+        await using copy = await start(server, target);
+        const [found] = await copy.sql('shop', bankAddsUp);
+        expect(found).toMatchObject({ addsUp: true });
+        expect(found?.['transfers']).toBeGreaterThanOrEqual(transfersBefore);
+        expect(await copy.sql('shop', 'SELECT count(*)::int AS visits FROM visits')).toEqual([{ visits: 0 }]);
+        const [lsn] = await copy.sql(
+          'shop',
+          `SELECT redo_lsn >= '${consistentLsn}' AND redo_lsn <= '${consistentLsn}'::pg_lsn + 200 AS "isAtEnd" FROM pg_control_checkpoint()`,
+        );
+        expect(lsn).toEqual({ isAtEnd: true });
+        await copy.sql('shop', 'INSERT INTO history (account, delta) VALUES (1, 5)', 'CHECKPOINT');
+        expect(state(place)).toEqual(before);
+      });
+    });
+  }
+});
