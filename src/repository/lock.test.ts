@@ -55,7 +55,7 @@ test('a store that no longer answers keeps nobody who was stopped, neither in a 
   Object.assign(chances, silent);
   const check = lock.check();
   stop.abort();
-  await expect(check).rejects.toThrow();
+  await expect(check).rejects.toMatchObject({ code: 'INTERRUPTED' });
   await lock[Symbol.asyncDispose]();
   expect(store.fired.map(({ method }) => method)).toEqual(['stat', 'remove']);
 });
