@@ -54,6 +54,7 @@ test('a store that no longer answers keeps nobody who was stopped, neither in a 
   const lock = await acquireLock(repository, { isExclusive: true, signal: stop.signal });
   Object.assign(chances, silent);
   const check = lock.check();
+  await new Promise((resolve) => setImmediate(resolve)); // It has asked by now.
   stop.abort();
   await expect(check).rejects.toMatchObject({ code: 'INTERRUPTED' });
   await lock[Symbol.asyncDispose]();
