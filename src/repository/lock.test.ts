@@ -45,6 +45,22 @@ test('a lock that is let go or refused leaves no file', async () => {
   expect(await namesIn(sample.store, 'locks/')).toEqual([]);
 });
 
+test('a store that no longer answers keeps nobody who was stopped, neither in a check nor in letting go', async () => {
+  const silent = { hang: 1 };
+  const chances: { hang?: number } = {};
+  const store = faultyStore(sample.store, { random: () => 0.5, chances });
+  const stop = new AbortController();
+  const repository = repositoryOn(store, { settleMs: 0, closingMaxMs: 20 });
+  const lock = await acquireLock(repository, { isExclusive: true, signal: stop.signal });
+  Object.assign(chances, silent);
+  const check = lock.check();
+  await new Promise((resolve) => setImmediate(resolve)); // It has asked by now.
+  stop.abort();
+  await expect(check).rejects.toMatchObject({ code: 'INTERRUPTED' });
+  await lock[Symbol.asyncDispose]();
+  expect(store.fired.map(({ method }) => method)).toEqual(['stat', 'remove']);
+});
+
 test('a lock whose writing was not confirmed leaves no file', async () => {
   const store = faultyStore(sample.store, { random: () => 0.5, chances: {} });
   let puts = 0;

@@ -9,7 +9,7 @@ import { formatAge } from '../base/duration.ts';
 import { formatTime, parseTime } from './go-text.ts';
 import type { LockId } from './ids.ts';
 import { fileName } from './layout.ts';
-import { isMissing, listIds, loadJson, sealJson, type Repository } from './repository.ts';
+import { closingSignal, isMissing, listIds, loadJson, sealJson, type Repository } from './repository.ts';
 
 const minuteMs = 60_000;
 export const refreshIntervalMs = 5 * minuteMs;
@@ -228,7 +228,7 @@ async function writeLock(repository: Repository, exclusive: boolean, signal: Abo
   } catch (error) {
     letGo(id);
     // It may be there although the answer was lost, and would lock others out until it is stale. What went wrong is told.
-    await repository.store.remove(name).catch(() => undefined);
+    await repository.store.remove(name, { signal: closingSignal(repository) }).catch(() => undefined);
     throw error;
   }
   return { id, timeMs };
@@ -237,6 +237,7 @@ async function writeLock(repository: Repository, exclusive: boolean, signal: Abo
 class HeldLock implements Lock {
   readonly #repository: Repository;
   readonly #isExclusive: boolean;
+  readonly #workSignal: AbortSignal;
   readonly #lost = new AbortController();
   readonly #timer: NodeJS.Timeout;
   /** Own files that are to go; one whose removal failed is tried again. */
@@ -249,6 +250,7 @@ class HeldLock implements Lock {
     this.#repository = repository;
     this.#id = written.id;
     this.#isExclusive = options.isExclusive;
+    this.#workSignal = options.signal;
     this.#refreshedAtMs = written.timeMs;
     this.#timer = setInterval(() => {
       this.#refreshing = this.#refreshing.then(() => this.#refresh());
@@ -265,7 +267,9 @@ class HeldLock implements Lock {
     this.#lost.signal.throwIfAborted();
     const id = this.#id;
     try {
-      await this.#repository.store.stat(fileName('locks', id), { signal: this.#lost.signal });
+      // What was stored is listed even after an abort, which takes a check that the abort does not end.
+      const work = this.#workSignal.aborted ? closingSignal(this.#repository) : this.#workSignal;
+      await this.#repository.store.stat(fileName('locks', id), { signal: AbortSignal.any([this.#lost.signal, work]) });
     } catch (error) {
       if (!isMissing(error)) throw error;
       if (id === this.#id) this.#lose('another process removed the lock file');
@@ -317,11 +321,11 @@ class HeldLock implements Lock {
     this.#outdated.add(this.#id);
     for (const id of this.#outdated) letGo(id);
     // The outcome of the work must not hide behind this: a lock that stays is an orphan to this machine and stale to all.
-    await this.#removeOutdated().catch(() => undefined);
+    await this.#removeOutdated(closingSignal(this.#repository)).catch(() => undefined);
   }
 
   /** Tries all of them, also where one can't be removed. */
-  async #removeOutdated(signal?: AbortSignal): Promise<void> {
+  async #removeOutdated(signal: AbortSignal): Promise<void> {
     const failures: unknown[] = [];
     for (const id of this.#outdated) {
       try {

@@ -9,7 +9,7 @@ import type { BlobId, PackId } from './ids.ts';
 import { encodeIndex, indexBlobsMax, type IndexedPack } from './index-file.ts';
 import { fileName } from './layout.ts';
 import { encodeHeader, packSizeOf, type BlobType, type PackEntry } from './pack-header.ts';
-import { saveJson, type Repository } from './repository.ts';
+import { closingSignal, saveJson, type Repository } from './repository.ts';
 import { seal } from './seal.ts';
 
 /** A pack is closed after the blob that takes it to this size: restic's default for data; trees are read in small pieces. */
@@ -20,8 +20,6 @@ export const packBlobsMax = 10_000;
 const packOverhangBytes = chunkMaxBytes + 64 * 1024;
 /** An index file is written at least this often, so that an interrupted backup finds its work again. */
 const indexIntervalMs = 10 * 60_000;
-/** After an interruption nobody wants to wait long. */
-const lastIndexMaxMs = 15_000;
 /** Packs under way to a remote store at once; each is held in memory until it is there. A disk takes one after another. */
 const uploadsMax = 2;
 
@@ -139,8 +137,7 @@ export class PackWriter implements AsyncDisposable {
     while (this.#unlisted.length > 0) {
       const packs = this.#nextPacks();
       await this.#options.beforeIndex();
-      const signal = AbortSignal.timeout(lastIndexMaxMs);
-      await saveJson(this.#repository, { kind: 'index', json: encodeIndex(packs) }, signal);
+      await saveJson(this.#repository, { kind: 'index', json: encodeIndex(packs) }, closingSignal(this.#repository));
       this.#unlisted = this.#unlisted.slice(packs.length);
     }
   }

@@ -15,6 +15,15 @@ export interface LockSettings {
   readonly hostName?: string;
   /** Between writing the own lock and looking for others a second time. */
   readonly settleMs?: number;
+  /** How long a store that does not answer may hold up what must be done after an abort or a failure. */
+  readonly closingMaxMs?: number;
+}
+
+const closingMaxMsDefault = 15_000;
+
+/** For what must be done once the work was stopped, so that its own signal is of no use: tidied up, but not for ever. */
+export function closingSignal({ lockSettings }: Pick<Repository, 'lockSettings'>): AbortSignal {
+  return AbortSignal.timeout(lockSettings?.closingMaxMs ?? closingMaxMsDefault);
 }
 
 export interface Repository {

@@ -25,9 +25,13 @@ export interface FaultPlan {
   readonly chances?: Partial<Record<Exclude<FaultKind, 'crash'>, number>>;
   /** How many calls are carried out before the crash; none happens if absent. */
   readonly callsBeforeCrash?: number;
+  /** Objects whose listings are always up to date; all others' may be stale. */
+  readonly isListedFresh?: (prefix: string) => boolean;
+  /** Called as a fault fires: somebody must end what hangs. */
+  readonly onFault?: (fault: FiredFault) => void;
 }
 
-interface FiredFault {
+export interface FiredFault {
   readonly kind: FaultKind;
   readonly method: Method;
   /** Of the object, or the prefix of a listing. */
@@ -90,7 +94,8 @@ export function faultyStore(inner: Store, plan: FaultPlan): FaultyStore {
     async *list(prefix, options) {
       const fate = begin('list', prefix, options);
       await carryOut(fate, async () => {});
-      const stale = fate.kind === 'staleList' ? pickStale(changes, fate.call, plan.random) : nothingStale;
+      const isStale = fate.kind === 'staleList' && plan.isListedFresh?.(prefix) !== true;
+      const stale = isStale ? pickStale(changes, fate.call, plan.random) : nothingStale;
       for await (const found of inner.list(prefix, options)) {
         faults.checkAlive();
         if (fate.kind === 'torn' && plan.random() < 0.2) throw fault('STORE_FAILED', 'the listing broke off');
@@ -138,7 +143,11 @@ function makeFaults(plan: FaultPlan) {
     const hits = faultsOf[method].filter((kind) => plan.random() < (plan.chances?.[kind] ?? 0));
     const coin = plan.random();
     const kind = hits[0];
-    if (kind !== undefined) fired.push({ kind, method, name, call });
+    if (kind !== undefined) {
+      const one = { kind, method, name, call };
+      fired.push(one);
+      plan.onFault?.(one);
+    }
     return { kind, coin, call, signal: options?.signal };
   }
 

@@ -145,7 +145,7 @@ async function runOperation(
   const [first, second] = repositories;
   const [target, source] = random() < 0.7 ? [first, second] : [second, first];
   const controller = new AbortController();
-  const options = hostOptions(world, { pause, controller });
+  const options = hostOptions(world, { kind, pause, controller });
   const hosts: SimulatedHost[] = [];
   const hostName = `host-${(world.hosts += 1)}`;
   const scene: Scene = {
@@ -179,7 +179,15 @@ async function runOperation(
 
 function hostOptions(
   { random, clock, callMsMax, crashChance, faultChance }: World,
-  { pause, controller }: { readonly pause: Pause | undefined; readonly controller: AbortController },
+  {
+    kind,
+    pause,
+    controller,
+  }: {
+    readonly kind: OperationKind;
+    readonly pause: Pause | undefined;
+    readonly controller: AbortController;
+  },
 ): HostOptions {
   // The first few calls open the repository.
   const someCall = (): number => 4 + Math.floor(random() ** 1.5 * 90);
@@ -190,6 +198,8 @@ function hostOptions(
     clock,
     callMsMax,
     faultChance,
+    patience: controller,
+    seesStaleLists: kind === 'backup' && random() < 0.2,
     callsBeforeCrash: isCrashing ? someCall() : undefined,
     pause: pause && { pause, atCall: Math.min(60, someCall()) },
     interrupt: isInterrupted ? { controller, atCall: someCall() } : undefined,

@@ -40,6 +40,10 @@ export interface HostOptions {
   readonly callMsMax: number;
   readonly callsBeforeCrash?: number | undefined;
   readonly faultChance: number;
+  /** Ends what hangs, as a person would. */
+  readonly patience: AbortController;
+  /** Whether this process may be shown old listings: who only adds survives them, whoever deletes does not. */
+  readonly seesStaleLists: boolean;
   readonly pause?: { readonly pause: Pause; readonly atCall: number } | undefined;
   /** Asked to stop, as by Ctrl-C, at this call. */
   readonly interrupt?: { readonly controller: AbortController; readonly atCall: number } | undefined;
@@ -51,13 +55,30 @@ export interface SimulatedHost {
 }
 
 export function simulatedHost(disk: Store, options: HostOptions): SimulatedHost {
-  const { random, faultChance, callsBeforeCrash } = options;
+  const { random, faultChance, callsBeforeCrash, patience, seesStaleLists } = options;
   const faulty = faultyStore(slowStore(disk, options), {
     random,
-    chances: { refused: faultChance, torn: faultChance, answerLost: faultChance },
+    chances: {
+      refused: faultChance,
+      torn: faultChance,
+      answerLost: faultChance,
+      hang: faultChance / 4,
+      staleList: seesStaleLists ? 0.3 : 0,
+    },
+    // A lock that nobody sees protects nobody; no program of this format survives that.
+    isListedFresh: (prefix) => prefix.startsWith('locks/'),
+    onFault({ kind }) {
+      if (kind === 'hang') void giveUp(patience);
+    },
     ...(callsBeforeCrash !== undefined && { callsBeforeCrash }),
   });
   return { store: faulty, hasCrashed: () => faulty.fired.some(({ kind }) => kind === 'crash') };
+}
+
+/** After a while in which others go on. */
+async function giveUp(patience: AbortController): Promise<void> {
+  for (let turns = 20; turns > 0; turns -= 1) await turn();
+  patience.abort();
 }
 
 /** Calls take time, so that processes interleave. */

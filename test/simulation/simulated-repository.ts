@@ -64,13 +64,13 @@ export class SimulatedRepository {
   }
 
   async open({ store }: SimulatedHost, options: HostOptions & { readonly hostName: string }): Promise<Repository> {
-    const { clock, random, hostName } = options;
+    const { clock, random, hostName, patience } = options;
     return openRepository(store, {
       password,
-      signal: never,
+      signal: patience.signal,
       clock,
       random,
-      lockSettings: { hostName, settleMs: 0 },
+      lockSettings: { hostName, settleMs: 0, closingMaxMs: 50 },
     });
   }
 
