@@ -47,7 +47,7 @@ export class CrashError extends Error {
   override readonly name = 'CrashError';
 }
 
-type Method = 'get' | 'put' | 'stat' | 'list' | 'remove';
+type Method = 'get' | 'put' | 'stat' | 'list' | 'remove' | 'settle';
 
 /** "Lately", for stale listings: within so many calls. */
 const staleCallsMax = 20;
@@ -57,6 +57,7 @@ export function faultyStore(inner: Store, plan: FaultPlan): FaultyStore {
   const faults = makeFaults(plan);
   const { begin, carryOut } = faults;
   const changes = new Map<string, Change>();
+  const { settle } = inner;
   return {
     get callCount() {
       return faults.callCount();
@@ -109,6 +110,10 @@ export function faultyStore(inner: Store, plan: FaultPlan): FaultyStore {
         if (sizeBytes !== undefined) changes.set(name, { call: fate.call, sizeBytes, isThere: false });
       });
     },
+
+    ...(settle !== undefined && {
+      settle: (prefix, options) => carryOut(begin('settle', prefix, options), () => settle(prefix, options)),
+    }),
 
     [Symbol.asyncDispose]: () => inner[Symbol.asyncDispose](),
   };
@@ -167,6 +172,7 @@ const faultsOf: Record<Method, readonly Exclude<FaultKind, 'crash'>[]> = {
   stat: ['refused', 'hang', 'answerLost'],
   list: ['refused', 'hang', 'torn', 'staleList'],
   remove: ['refused', 'hang', 'answerLost'],
+  settle: ['refused', 'hang', 'answerLost'],
 };
 
 interface Fate {
