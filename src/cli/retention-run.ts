@@ -4,6 +4,7 @@ import { decideRetention, type RetentionDecision, type RetentionPolicy } from '.
 import { groupSnapshots } from '../model/snapshot-groups.ts';
 import { verifiedTrees } from '../model/verification.ts';
 import { componentOf } from '../operations/restore/select-point.ts';
+import { forgetSnapshots } from '../repository/forget.ts';
 import { loadSnapshots, type StoredSnapshot } from '../repository/snapshot.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { CommandContext } from './context.ts';
@@ -64,6 +65,27 @@ export async function decideRetentionOf(
     keep,
     reasons,
   }));
+}
+
+/**
+ * Removes what was shown, under the lock that keeps others away. Minutes may have passed since it was shown, waiting for an
+ * answer or for the lock: what is to stay by what is there now stays. What could go only now was not shown, and stays too.
+ * Returns what was shown, with what became of it.
+ */
+export async function forgetShown(
+  repository: Repository,
+  { shown, request }: { readonly shown: readonly RetainedSnapshot[]; readonly request: RetentionRequest },
+  { clock, signal: outer, settings }: Pick<CommandContext, 'clock' | 'signal' | 'settings'>,
+): Promise<readonly RetainedSnapshot[]> {
+  let outcome = shown;
+  const choose = async (signal: AbortSignal): Promise<StoredSnapshot['id'][]> => {
+    const decided = await decideRetentionOf(repository, request, { clock, signal });
+    const now = new Map(decided.map((snapshot) => [snapshot.id, snapshot]));
+    outcome = shown.map((snapshot) => (snapshot.keep ? snapshot : (now.get(snapshot.id) ?? snapshot)));
+    return outcome.filter(({ keep }) => !keep).map(({ id }) => id);
+  };
+  await forgetSnapshots(repository, choose, { signal: outer, lockWaitMs: settings.lockWaitMs });
+  return outcome;
 }
 
 export function retentionTable(snapshots: readonly RetainedSnapshot[], style: Style): string {

@@ -1,4 +1,4 @@
-// Removes snapshots. Which ones is decided elsewhere; the space they alone needed comes back with the next prune.
+// Removes snapshots. Which ones is decided by the caller; the space they alone needed comes back with the next prune.
 import type { SnapshotId } from './ids.ts';
 import { acquireLock } from './lock.ts';
 import { removeFiles } from './remove-files.ts';
@@ -9,14 +9,18 @@ export interface ForgetOptions {
   readonly lockWaitMs?: number | undefined;
 }
 
+/** Asked once the exclusive lock is held, when nobody else can add or remove a snapshot any more. */
+type ChooseSnapshots = (signal: AbortSignal) => Promise<readonly SnapshotId[]>;
+
 /** Under an exclusive lock. One that is gone already counts as removed. */
 export async function forgetSnapshots(
   repository: Repository,
-  ids: readonly SnapshotId[],
+  chosen: readonly SnapshotId[] | ChooseSnapshots,
   { signal: outer, lockWaitMs: waitMs = 0 }: ForgetOptions,
 ): Promise<void> {
-  if (ids.length === 0) return;
+  if (typeof chosen !== 'function' && chosen.length === 0) return;
   await using lock = await acquireLock(repository, { isExclusive: true, signal: outer, waitMs });
   const signal = AbortSignal.any([outer, lock.signal]);
+  const ids = typeof chosen === 'function' ? await chosen(signal) : chosen;
   await removeFiles(repository, { kind: 'snapshots', ids }, { lock, signal });
 }

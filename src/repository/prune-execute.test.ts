@@ -11,7 +11,9 @@ import {
 } from '../../test/support/sample-repository.ts';
 import { createRepository, noSignal } from '../../test/support/repository.ts';
 import { temporaryFolder } from '../../test/support/temporary-folder.ts';
+import { messageOf } from '../base/errors.ts';
 import { faultyStore } from '../storage/faulty.ts';
+import type { Store } from '../storage/store.ts';
 import type { BlobIndex, BlobLocation } from './blob-index.ts';
 import { readBlob } from './blob-reader.ts';
 import { loadIndex } from './load-index.ts';
@@ -197,6 +199,60 @@ test('a prune that dies at any call leaves everything restorable, and the next o
   await pruneAll();
   expect(await sample.restore(second)).toEqual(kept);
 });
+
+test('a power cut takes no removal back that others rely on, wherever a forget and a prune died before it', async () => {
+  const { first } = await twoSnapshots();
+  const request = { maxUnused: { bytes: 0 }, packTargetBytes: smallPackBytes, pool: sample.workers, signal: noSignal };
+  const damages = async (store: Store) => {
+    const found = await verifyRepository({ ...sample.repository, store }, { ...request, level: 'data' });
+    return found.findings.filter(({ severity }) => severity === 'error');
+  };
+  let died = 0;
+  for (let callsBeforeCrash = 1, isDone = false; !isDone; callsBeforeCrash += 1) {
+    const disk = volatileDisk(sample.store.clone());
+    const repository = { ...sample.repository, store: faultyStore(disk, { random: () => 0.5, callsBeforeCrash }) };
+    try {
+      await forgetSnapshots(repository, [first.id], { signal: noSignal });
+      await prune(repository, request);
+      isDone = true;
+    } catch (error) {
+      if (!messageOf(error).includes('dead')) throw error;
+      died += 1;
+    }
+    expect([callsBeforeCrash, await damages(await disk.afterPowerCut())]).toEqual([callsBeforeCrash, []]);
+    // Without a cut the next process sees what the dead one did, and goes on from there.
+    await prune({ ...sample.repository, store: disk }, request);
+    expect([callsBeforeCrash, await damages(await disk.afterPowerCut())]).toEqual([callsBeforeCrash, []]);
+  }
+  expect(died).toBeGreaterThan(20);
+});
+
+/** After a power cut packs that were removed are gone; all else that was removed is back, unless it was settled. */
+function volatileDisk(disk: SampleRepository['store']) {
+  const unsettled = new Map<string, Buffer>();
+  const store: Store = {
+    properties: disk.properties,
+    get: (name, options) => disk.get(name, options),
+    put: (name, parts, options) => disk.put(name, parts, options),
+    stat: (name, options) => disk.stat(name, options),
+    list: (prefix, options) => disk.list(prefix, options),
+    async remove(name, options) {
+      unsettled.set(name, await disk.get(name));
+      await disk.remove(name, options);
+    },
+    settle(prefix) {
+      for (const name of unsettled.keys()) if (name.startsWith(prefix)) unsettled.delete(name);
+      return Promise.resolve();
+    },
+    [Symbol.asyncDispose]: () => disk[Symbol.asyncDispose](),
+  };
+  const afterPowerCut = async () => {
+    const after = disk.clone();
+    for (const [name, bytes] of unsettled) if (!name.startsWith('data/')) await after.put(name, [bytes]);
+    return after;
+  };
+  return { ...store, afterPowerCut };
+}
 
 async function countCalls(): Promise<number> {
   const store = faultyStore(sample.store.clone(), { random: () => 0.5 });

@@ -19,7 +19,7 @@ import {
   type UnindexedPack,
 } from './prune.ts';
 import type { RecordSet } from './record-set.ts';
-import { removeFiles } from './remove-files.ts';
+import { removeFiles, settleRemovals } from './remove-files.ts';
 import { saveJson, type Repository } from './repository.ts';
 import { loadSnapshots } from './snapshot.ts';
 import { surveyIndexes, type IndexSurvey } from './survey-indexes.ts';
@@ -130,6 +130,8 @@ async function findDamaged(
 
 async function executePrune(run: PruneRun, { survey, kept, decision }: Decided): Promise<void> {
   const { repository, request, lock, signal } = run;
+  // What was decided on must last before any pack goes: nothing that speaks of one may come back.
+  await settleRemovals(repository, ['snapshots', 'index'], signal);
   const unindexed = decision.removeUnindexed.map(({ pack }) => pack);
   await removeFiles(repository, { kind: 'data', ids: unindexed }, { lock, signal });
   if (decision.repack.length > 0) await repack(run, { index: survey.index, kept, decision });

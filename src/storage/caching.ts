@@ -92,6 +92,7 @@ export function cachingStore(inner: Store, options: CachingOptions): Store {
       if (object !== undefined) await cache.use((folder) => folder.remove(object));
     },
 
+    settle: inner.settle,
     removeUnfinished: inner.removeUnfinished,
     [Symbol.asyncDispose]: () => inner[Symbol.asyncDispose](),
   };

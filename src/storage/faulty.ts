@@ -51,7 +51,7 @@ export class CrashError extends Error {
   override readonly name = 'CrashError';
 }
 
-type Method = 'get' | 'put' | 'stat' | 'list' | 'remove';
+type Method = 'get' | 'put' | 'stat' | 'list' | 'remove' | 'settle';
 
 /** "Lately", for stale listings: within so many calls. */
 const staleCallsMax = 20;
@@ -61,6 +61,7 @@ export function faultyStore(inner: Store, plan: FaultPlan): FaultyStore {
   const faults = makeFaults(plan);
   const { begin, carryOut } = faults;
   const changes = new Map<string, Change>();
+  const { settle } = inner;
   return {
     get callCount() {
       return faults.callCount();
@@ -114,6 +115,10 @@ export function faultyStore(inner: Store, plan: FaultPlan): FaultyStore {
         if (sizeBytes !== undefined) changes.set(name, { call: fate.call, sizeBytes, isThere: false });
       });
     },
+
+    ...(settle !== undefined && {
+      settle: (prefix, options) => carryOut(begin('settle', prefix, options), () => settle(prefix, options)),
+    }),
 
     [Symbol.asyncDispose]: () => inner[Symbol.asyncDispose](),
   };
@@ -176,6 +181,7 @@ const faultsOf: Record<Method, readonly Exclude<FaultKind, 'crash'>[]> = {
   stat: ['refused', 'hang', 'answerLost'],
   list: ['refused', 'hang', 'torn', 'staleList'],
   remove: ['refused', 'hang', 'answerLost'],
+  settle: ['refused', 'hang', 'answerLost'],
 };
 
 interface Fate {

@@ -47,6 +47,7 @@ export function limitingStore(inner: Store, limits: Limits): Store {
     stat: (name, options) => inner.stat(name, options),
     list: (prefix, options) => inner.list(prefix, options),
     remove: (name, options) => inner.remove(name, options),
+    settle: inner.settle,
     removeUnfinished: inner.removeUnfinished,
     [Symbol.asyncDispose]: () => inner[Symbol.asyncDispose](),
   };

@@ -48,6 +48,7 @@ export function retryingStore(inner: Store, policy: RetryPolicy = {}): Store {
       }
     },
 
+    settle: inner.settle,
     removeUnfinished: inner.removeUnfinished,
     [Symbol.asyncDispose]: () => inner[Symbol.asyncDispose](),
   };

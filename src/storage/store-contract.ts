@@ -22,6 +22,7 @@ export function describeStore(name: string, open: () => Promise<Store>): void {
     describeObjects(current);
     describeRanges(current);
     describeListing(current);
+    describeSettling(current);
     describeConcurrency(current);
     describeInterruption(current);
   });
@@ -172,6 +173,16 @@ function describeListing(current: () => Store): void {
     }
     expect(seen).toBe(3);
     expect(await namesBelow(current(), 'data/3/')).toHaveLength(157);
+  });
+}
+
+function describeSettling(current: () => Store): void {
+  test('lets what was changed below a prefix last, also where nothing is', async () => {
+    await current().put('index/ab', [Buffer.from('old')]);
+    await current().remove('index/ab');
+    await current().settle?.('index/');
+    await current().settle?.('none/');
+    expect(await namesBelow(current(), '')).toEqual([]);
   });
 }
 

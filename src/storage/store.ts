@@ -7,7 +7,7 @@
  * - `put` is atomic: a reader sees the whole object or none. When it resolves, the object survives a power cut.
  *   When it rejects, the object may be there or not (the answer may have been lost). Putting a name again replaces it.
  * - `get` and `stat` reject with `OBJECT_MISSING` if there is no such object.
- * - `remove` of a missing object succeeds.
+ * - `remove` of a missing object succeeds. A power cut may bring a removed object back, until `settle`.
  * - `list` yields each object below a prefix once, in no particular order; it does not show unfinished writes.
  * - every method may be called concurrently, rejects with an `AppError`, and stops soon after `signal` aborts.
  */
@@ -21,6 +21,11 @@ export interface Store extends AsyncDisposable {
   /** All objects whose name begins with `prefix`, which is empty or ends in `/`. */
   list(prefix: string, options?: CallOptions): AsyncIterable<ObjectInfo>;
   remove(name: string, options?: CallOptions): Promise<void>;
+  /**
+   * What was added or removed directly below `prefix` before this call, by whomever, survives a power cut when it resolves.
+   * Called before something goes that must not go sooner. Absent where whatever is seen lasts.
+   */
+  readonly settle?: ((prefix: string, options?: CallOptions) => Promise<void>) | undefined;
   /**
    * Removes what writes that were cut short before `writtenBeforeMs` left behind; returns how many. Only while nobody
    * else writes. Absent where a write that is cut short leaves nothing.

@@ -39,6 +39,7 @@ export function watchedStore(inner: Store, watch: Watch = {}): WatchedStore {
     stat: (name, options) => inner.stat(name, options),
     list: (prefix, options) => inner.list(prefix, options),
     remove: (name, options) => inner.remove(name, options),
+    settle: inner.settle,
     [Symbol.asyncDispose]: () => inner[Symbol.asyncDispose](),
   };
 }

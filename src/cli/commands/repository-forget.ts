@@ -11,7 +11,13 @@ import { defineCommand } from '../command.ts';
 import { requireConsent } from '../confirmation.ts';
 import { listArgument, listOption, switchOption, textOption } from '../option.ts';
 import { openOne } from '../repository-choice.ts';
-import { decideRetentionOf, retentionTable, type RetainedSnapshot } from '../retention-run.ts';
+import {
+  decideRetentionOf,
+  forgetShown,
+  retentionTable,
+  type RetainedSnapshot,
+  type RetentionRequest,
+} from '../retention-run.ts';
 import { pruneWithProgress, renderPrune, type PruneSummary } from './repository-prune.ts';
 
 export interface ForgetData {
@@ -75,18 +81,17 @@ export const repositoryForgetCommand = defineCommand({
     await using opened = await openOne(context, input.isDryRun ? 'read' : 'write');
     const { repository } = opened;
     const { component: only, host, forgetProven, isDryRun } = input;
-    const snapshots =
-      policy === undefined
-        ? await named(repository, input.ids, signal)
-        : await decideRetentionOf(
-            repository,
-            { host, forgetProven, policyOf: (name) => (only === undefined || name === only ? policy : undefined) },
-            context,
-          );
-    const removed = snapshots.filter(({ keep }) => !keep).map(({ id }) => id);
-    if (isDryRun || removed.length === 0) return { isDryRun, snapshots, prune: undefined };
+    const policyFor: RetentionRequest['policyOf'] = (name) =>
+      only === undefined || name === only ? policy : undefined;
+    const request = policy && { host, forgetProven, policyOf: policyFor };
+    const shown = await (request === undefined
+      ? named(repository, input.ids, signal)
+      : decideRetentionOf(repository, request, context));
+    const removed = shown.filter(({ keep }) => !keep).map(({ id }) => id);
+    if (isDryRun || removed.length === 0) return { isDryRun, snapshots: shown, prune: undefined };
     await requireConsent(context, `remove ${count(removed.length, 'snapshot')}`, input.isConfirmed);
-    await forgetSnapshots(repository, removed, { signal, lockWaitMs: settings.lockWaitMs });
+    const snapshots = request === undefined ? shown : await forgetShown(repository, { shown, request }, context);
+    if (request === undefined) await forgetSnapshots(repository, removed, { signal, lockWaitMs: settings.lockWaitMs });
     const prune = input.prunes ? await pruneWithProgress(repository, context, { isDryRun: false }) : undefined;
     return { isDryRun, snapshots, prune };
   },

@@ -2,13 +2,12 @@
 // component always stays.
 import { count } from '../../base/count.ts';
 import type { RepositorySettings } from '../../model/repository-settings.ts';
-import { forgetSnapshots } from '../../repository/forget.ts';
 import { defineCommand } from '../command.ts';
 import { requireConfiguration } from '../component-choice.ts';
 import { requireConsent } from '../confirmation.ts';
 import type { CommandContext } from '../context.ts';
 import { switchOption } from '../option.ts';
-import { decideRetentionOf, policyIn, retentionTable, type RetainedSnapshot } from '../retention-run.ts';
+import { decideRetentionOf, forgetShown, policyIn, retentionTable, type RetainedSnapshot } from '../retention-run.ts';
 import { type Style } from '../style.ts';
 import { pruneWithProgress, renderPrune, type PruneSummary } from './repository-prune.ts';
 
@@ -59,7 +58,6 @@ async function runOne(
   { isDryRun, isConfirmed, forgetProven, keepsSpace }: RunOptions,
 ): Promise<RepositoryRetention> {
   const { application } = await requireConfiguration(context);
-  const { signal } = context;
   await using opened = await context.openRepository(settings, isDryRun ? 'read' : 'write');
   const { repository } = opened;
   const request = {
@@ -67,11 +65,11 @@ async function runOne(
     forgetProven,
     policyOf: policyIn(application, settings.name),
   };
-  const snapshots = await decideRetentionOf(repository, request, context);
-  const removed = snapshots.filter(({ keep }) => !keep).map(({ id }) => id);
-  if (isDryRun || removed.length === 0) return { repository: settings.name, snapshots, prune: undefined };
+  const shown = await decideRetentionOf(repository, request, context);
+  const removed = shown.filter(({ keep }) => !keep);
+  if (isDryRun || removed.length === 0) return { repository: settings.name, snapshots: shown, prune: undefined };
   await requireConsent(context, `remove ${count(removed.length, 'snapshot')} from ${settings.name}`, isConfirmed);
-  await forgetSnapshots(repository, removed, { signal, lockWaitMs: context.settings.lockWaitMs });
+  const snapshots = await forgetShown(repository, { shown, request }, context);
   const prune = keepsSpace ? undefined : await pruneWithProgress(repository, context, { isDryRun: false });
   return { repository: settings.name, snapshots, prune };
 }

@@ -81,6 +81,28 @@ describe('permissions', () => {
     expect(await modeOf(join(folder.path, 'data/ab/abcd'))).toBe(0o440);
   });
 
+  test('changes of a folder that can be changed but not opened are not said to last', async ({ skip }) => {
+    const nobody = 65_534;
+    skip(process.getuid?.() !== 0, 'only root can become somebody without rights');
+    await using folder = await temporaryFolder();
+    await using store = localStore(folder.path);
+    await store.put('index/ab', [bytes]);
+    await store.settle?.('index/');
+    await store.settle?.('snapshots/');
+    await chmod(folder.path, 0o755);
+    await chmod(join(folder.path, 'index'), 0o333);
+    process.seteuid?.(nobody);
+    try {
+      await store.remove('index/ab');
+      await expect(store.settle?.('index/')).rejects.toMatchObject({
+        code: 'STORE_DENIED',
+        message: expect.stringContaining('make changes in'),
+      });
+    } finally {
+      process.seteuid?.(0);
+    }
+  });
+
   test('a refusal of the file system says what to do', async ({ skip }) => {
     const nobody = 65_534;
     skip(process.getuid?.() !== 0, 'only root can become somebody without rights');

@@ -4,7 +4,7 @@ import { readdir, stat as statFile, unlink } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { type AppError, errnoOf } from '../../base/errors.ts';
 import { systemRandom, type Random } from '../../base/random.ts';
-import { isUnfinished, writeAtomically } from '../atomic-write.ts';
+import { isUnfinished, syncFolder, writeAtomically } from '../atomic-write.ts';
 import { objectMissing, storeErrorOfFile } from '../file-errors.ts';
 import { throwIfAborted } from '../interruption.ts';
 import { readRange } from '../read-range.ts';
@@ -74,6 +74,17 @@ export function localStore(path: string, options: LocalStoreOptions = {}): Store
         await unlink(target);
       } catch (error) {
         if (!noObject.includes(errnoOf(error) ?? '')) throw storeErrorOfFile(error, `remove ${target}`);
+      }
+    },
+
+    async settle(prefix, { signal } = {}) {
+      assert.ok(prefix === '' || prefix.endsWith('/'), `prefix '${prefix}' ends in the middle of a name`);
+      throwIfAborted(signal);
+      const folder = join(root, prefix);
+      try {
+        await syncFolder(folder);
+      } catch (error) {
+        if (!noObject.includes(errnoOf(error) ?? '')) throw storeErrorOfFile(error, `make changes in ${folder} last`);
       }
     },
 
