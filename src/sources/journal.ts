@@ -76,6 +76,8 @@ export interface JournalEvents {
   note(message: string): void;
   /** Something that needs attention, with what to do. */
   warn(finding: Finding): void;
+  /** What was lost makes recovery to later instants impossible until there is a new base: `reason` says what. */
+  needsBase(reason: string): void;
   /** How far the server is, and how old its newest byte that is durable here, where known. */
   progress(progress: JournalProgress): void;
 }

@@ -4,6 +4,8 @@ import { openBackup } from './logical/backup-session.ts';
 import { checkPostgres } from './check.ts';
 import type { PostgresOptions } from './options.ts';
 import { unitOf } from './fingerprint.ts';
+import { checkReceiver } from './receiver/check-receiver.ts';
+import { receive } from './receiver/receive.ts';
 import { decideRestore } from './logical/restore-decision.ts';
 import { openSandbox } from './logical/sandbox.ts';
 import { openPhysicalBackup } from './physical/session.ts';
@@ -14,6 +16,10 @@ export function postgresSource(options: PostgresOptions): Source {
     check: (signal) => checkPostgres(options, signal),
     open: (signal) =>
       options.method === 'physical' ? openPhysicalBackup(options, signal) : openBackup(options, signal),
+    journal: {
+      check: (signal) => checkReceiver(options, signal),
+      receive: (target, events, signal) => receive({ source: options, target, events }, signal),
+    },
     restore: {
       kind: 'service',
       unitOf,

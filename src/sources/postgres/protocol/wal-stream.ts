@@ -64,6 +64,11 @@ export class WalStream implements AsyncIterable<WalEvent> {
     while (this.#end === undefined) yield await this.#next();
   }
 
+  /** Asks the server to stop. What is on its way still comes, then the end. Nothing is reported any more. */
+  requestEnd(): void {
+    this.#stopSending();
+  }
+
   /** Has the server stop and passes over what is still on its way. Then the connection takes commands again. */
   async finish(): Promise<WalStreamEnd> {
     this.#stopSending();

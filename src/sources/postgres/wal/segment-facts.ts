@@ -35,6 +35,8 @@ export const segmentFactsSchema = z.object({
   promotion: z.object({ lsn, previousTimeline: z.int().min(1) }).optional(),
   /** Where valid WAL ends before the bytes do, and why (see `WalStop`). */
   stop: z.object({ kind: z.enum(['blank', 'stale', 'damaged']), lsn, message: z.string() }).optional(),
+  /** The server's clock when it sent the newest bytes; absent where the segment did not come by streaming. */
+  receivedTimeUs: instant.optional(),
 });
 
 export type SegmentFacts = z.infer<typeof segmentFactsSchema>;

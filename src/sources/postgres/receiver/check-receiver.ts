@@ -1,0 +1,104 @@
+// Looks at all that receiving a journal needs, and says which statement mends what is missing.
+import pg from 'pg';
+import { isAppError } from '../../../base/errors.ts';
+import type { Finding } from '../../../model/finding.ts';
+import { addressOf, type PostgresOptions } from '../options.ts';
+import { applicationNameDefault, connectReplication } from '../protocol/connect-replication.ts';
+import type { ReplicationConnection } from '../protocol/replication-connection.ts';
+import { describeServer, type ServerAddress } from '../server-address.ts';
+import { walMagic } from '../wal/page-header.ts';
+import { namesStandby } from './standby-names.ts';
+
+export async function* checkReceiver(options: PostgresOptions, signal: AbortSignal): AsyncGenerator<Finding> {
+  const looked: Finding[] = [];
+  try {
+    const address = await addressOf(options);
+    const databases = [...options.databases, 'postgres', 'template1'];
+    await using connection = await connectReplication(address, { databases, clock: options.clock }, signal);
+    looked.push(connectionFinding(connection, address));
+    looked.push(await slotFinding(connection, options.slot));
+    looked.push(await limitFinding(connection));
+    looked.push(await standbyFinding(connection));
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!isAppError(error)) throw error;
+    looked.push({ aspect: 'journal', outcome: 'failed', message: error.message, hint: error.hint });
+  }
+  yield* looked;
+}
+
+function connectionFinding({ facts }: ReplicationConnection, address: ServerAddress): Finding {
+  walMagic(facts.major); // Rejects what is not known.
+  const place = facts.database === undefined ? 'for replication only' : `in database ${facts.database}`;
+  const server = `${describeServer(address)}${facts.isStandby ? ', a standby,' : ''}`;
+  return {
+    aspect: 'journal connection',
+    outcome: 'passed',
+    message: `${server} hands out its WAL to ${address.user}, ${place}`,
+  };
+}
+
+async function slotFinding(connection: ReplicationConnection, name: string): Promise<Finding> {
+  const aspect = 'replication slot';
+  const slot = await connection.readSlot(name);
+  if (slot?.type === 'logical') {
+    const hint = 'Give the journal of this component another `slot` in lifeboat.yaml.';
+    return { aspect, outcome: 'failed', message: `${name} is a logical slot, of somebody else`, hint };
+  }
+  if (slot?.walStatus === 'lost') {
+    const hint = 'Start `journal run`, which makes it again, and take a full backup.';
+    return { aspect, outcome: 'warning', message: `the server has given up ${name}: WAL is missing`, hint };
+  }
+  if (slot !== undefined) {
+    const user = slot.activePid === undefined ? 'nobody receives from it now' : `in use by process ${slot.activePid}`;
+    return { aspect, outcome: 'passed', message: `${name}: ${user}` };
+  }
+  const slotsMax = Number((await connection.show('max_replication_slots')) ?? 0);
+  const used = await usedSlots(connection);
+  if (used === undefined || used < slotsMax) {
+    return { aspect, outcome: 'passed', message: `${name} will be made; ${used ?? 'some'} of ${slotsMax} are in use` };
+  }
+  const hint = `Run as a superuser: ALTER SYSTEM SET max_replication_slots = ${slotsMax + 5}; and restart the server, or drop one that is not needed.`;
+  return { aspect, outcome: 'failed', message: `all ${slotsMax} replication slots are in use`, hint };
+}
+
+async function usedSlots(connection: ReplicationConnection): Promise<number | undefined> {
+  if (connection.facts.database === undefined) return undefined;
+  const [row] = await connection.query('SELECT count(*) AS count FROM pg_catalog.pg_replication_slots');
+  return Number(row?.['count']);
+}
+
+async function limitFinding(connection: ReplicationConnection): Promise<Finding> {
+  const aspect = 'slot limit';
+  const limit = await connection.show('max_slot_wal_keep_size');
+  if (limit === undefined)
+    return { aspect, outcome: 'inconclusive', message: 'the limit could not be read', hint: limitHint };
+  if (limit !== '-1') return { aspect, outcome: 'passed', message: `a slot keeps at most ${limit} of WAL` };
+  return {
+    aspect,
+    outcome: 'warning',
+    message: 'a receiver that is away fills the disk of the server: max_slot_wal_keep_size has no limit',
+    hint: limitHint,
+  };
+}
+
+const limitHint =
+  "Run as a superuser, with what the disk of pg_wal can spare: ALTER SYSTEM SET max_slot_wal_keep_size = '64GB'; SELECT pg_reload_conf();";
+
+async function standbyFinding(connection: ReplicationConnection): Promise<Finding> {
+  const aspect = 'synchronous standbys';
+  const names = (await connection.show('synchronous_standby_names')) ?? '';
+  if (!namesStandby(names, applicationNameDefault)) {
+    return { aspect, outcome: 'passed', message: 'commits do not wait for the receiver' };
+  }
+  return synchronousFinding(names);
+}
+
+export function synchronousFinding(names: string): Finding {
+  return {
+    aspect: 'synchronous standbys',
+    outcome: 'warning',
+    message: `synchronous_standby_names = ${pg.escapeLiteral(names)} makes commits wait for the journal's receiver`,
+    hint: `Name the standbys that are meant instead of *; the receiver calls itself ${applicationNameDefault}.`,
+  };
+}

@@ -1,0 +1,184 @@
+// Runs one WAL stream into a journal: takes what comes, makes it durable at least every second, and tells the server what it may
+// forget. A server that shuts down waits for that, so it is told at once when it asks, and left when we can't tell.
+import type { Clock } from '../../../base/clock.ts';
+import { AppError, asError } from '../../../base/errors.ts';
+import type { JournalEvents, JournalSink } from '../../journal.ts';
+import type { WalData, Keepalive } from '../protocol/replication-messages.ts';
+import type { WalStream, WalStreamEnd } from '../protocol/wal-stream.ts';
+import { lsnOf, positionOf, type Lsn } from '../wal/lsn.ts';
+import { flushPosition } from './flush-position.ts';
+import type { WalIntake } from './wal-intake.ts';
+
+export interface StreamParts {
+  readonly stream: WalStream;
+  readonly intake: WalIntake;
+  readonly sink: JournalSink;
+  readonly events: JournalEvents;
+  readonly clock: Clock;
+  /** An abort ends the stream cleanly, with a last report. */
+  readonly signal: AbortSignal;
+  /** Ends the connection. What is under way in the journal goes on. */
+  readonly leave: (reason: AppError) => void;
+  readonly times: StreamIntakeTimes;
+}
+
+export interface StreamIntakeTimes {
+  /** At most so long after it came a byte is durable and reported. */
+  readonly syncMs: number;
+  /** A journal that takes nothing for so long, because it is full or its disk hangs, must not hold up a server that stops. */
+  readonly blockedMaxMs: number;
+  /** How long a server that stops waits for repositories before it is left. */
+  readonly shutdownWaitMaxMs: number;
+}
+
+/** Servers ask again at once only while they wait for us to let them stop; else half a wal_sender_timeout passes. */
+const askedAgainMs = 500;
+const answerPaceMs = 50;
+const progressPaceMs = 250;
+
+export class StreamIntake {
+  readonly #parts: StreamParts;
+  /** Up to here what comes was kept before: it is compared, and nothing is reported until that is done. */
+  readonly #comparedTo: Lsn;
+  #turn: Promise<void> = Promise.resolve();
+  #failure: Error | undefined;
+  #flushed: Lsn = 0n;
+  #isSyncDue = false;
+  #hasStopped = false;
+  #askedAtMs = -Infinity;
+  #waitsSinceMs: number | undefined;
+  #toldAtMs = -Infinity;
+
+  constructor(parts: StreamParts) {
+    this.#parts = parts;
+    const { sink, intake } = parts;
+    const resume = sink.resumeAt();
+    this.#comparedTo = resume === undefined ? intake.received : lsnOf(resume, sink.branch.segmentBytes);
+  }
+
+  /** Resolves with the stream's end; `finished` if the signal asked for it. */
+  async run(): Promise<WalStreamEnd> {
+    const { stream, signal, times } = this.#parts;
+    const timer = setInterval(() => this.#sync(), times.syncMs);
+    const onAbort = (): void => this.#stop();
+    signal.addEventListener('abort', onAbort, { once: true });
+    if (signal.aborted) onAbort();
+    try {
+      for await (const event of stream) {
+        if (event.kind === 'end') {
+          await this.#inTurn(() => this.#acknowledge());
+          return event;
+        }
+        if (this.#hasStopped) continue;
+        if (this.#failure !== undefined) throw this.#failure;
+        await this.#inTurn(() => this.#take(event)).catch((error: unknown) => {
+          if (!this.#hasStopped) throw error;
+        });
+      }
+      throw new Error('a stream ended without an end');
+    } catch (error) {
+      throw this.#failure ?? error;
+    } finally {
+      clearInterval(timer);
+      signal.removeEventListener('abort', onAbort);
+      await this.#turn;
+    }
+  }
+
+  async #take(event: WalData | Keepalive): Promise<void> {
+    const { intake, signal, events, sink, clock } = this.#parts;
+    const { serverTimeMs, serverEnd } = event;
+    if (event.kind === 'data') {
+      this.#isSyncDue = true;
+      await intake.take(event.lsn, event.bytes, { serverTimeMs, signal });
+    } else if (event.replyRequested) {
+      await this.#answer(serverEnd);
+    }
+    const nowMs = clock.now();
+    if (nowMs - this.#toldAtMs < progressPaceMs) return;
+    this.#toldAtMs = nowMs;
+    const { lineage, segmentBytes } = sink.branch;
+    events.progress({
+      lineage,
+      serverEnd: positionOf(serverEnd, segmentBytes),
+      receivedEnd: positionOf(intake.received, segmentBytes),
+      serverTimeMs,
+    });
+  }
+
+  async #answer(serverEnd: Lsn): Promise<void> {
+    const { clock, times, leave } = this.#parts;
+    const nowMs = clock.now();
+    const isAskedAgain = nowMs - this.#askedAtMs < askedAgainMs;
+    this.#askedAtMs = nowMs;
+    if (isAskedAgain) await new Promise((resolve) => setTimeout(resolve, answerPaceMs));
+    await this.#acknowledge();
+    if (!isAskedAgain || this.#flushed >= serverEnd) {
+      this.#waitsSinceMs = undefined;
+      return;
+    }
+    this.#waitsSinceMs ??= nowMs;
+    if (nowMs - this.#waitsSinceMs < times.shutdownWaitMaxMs) return;
+    leave(leaving('SOURCE_UNREACHABLE', 'the server stops, and the repositories do not hold all it has yet'));
+  }
+
+  /** Makes durable what came, and reports it. */
+  async #acknowledge(): Promise<void> {
+    const { sink, intake, stream, signal, times } = this.#parts;
+    if (intake.appended > this.#comparedTo) intake.describe();
+    const promised = await sink.sync(this.#hasStopped ? AbortSignal.timeout(times.shutdownWaitMaxMs) : signal);
+    if (intake.appended >= this.#comparedTo) {
+      const flushed = flushPosition(sink.resumeAt(), promised, sink.branch.segmentBytes);
+      if (flushed > this.#flushed) this.#flushed = flushed;
+    }
+    // What is not in all repositories yet may be there a little later.
+    this.#isSyncDue = this.#flushed < intake.appended;
+    stream.report({ written: intake.received, flushed: this.#flushed });
+  }
+
+  #sync(): void {
+    if (!this.#isSyncDue || this.#hasStopped) return;
+    this.#isSyncDue = false;
+    void this.#inTurn(() => this.#acknowledge()).catch(() => undefined); // It is kept, and told by the loop.
+  }
+
+  #stop(): void {
+    this.#hasStopped = true;
+    const last = this.#inTurn(() => this.#acknowledge());
+    void last.catch(() => undefined).then(() => this.#parts.stream.requestEnd());
+  }
+
+  /** The journal takes one call at a time. What takes too long must not hold up the server. */
+  async #inTurn(work: () => Promise<void>): Promise<void> {
+    const { times, leave } = this.#parts;
+    const before = this.#turn;
+    const done = Promise.withResolvers<void>();
+    this.#turn = done.promise;
+    await before;
+    const blocked = setTimeout(
+      () => leave(leaving('SPOOL_FULL', 'the journal takes nothing for now')),
+      times.blockedMaxMs,
+    );
+    try {
+      await work();
+    } catch (error) {
+      this.#fail(asError(error));
+      throw error;
+    } finally {
+      clearTimeout(blocked);
+      done.resolve();
+    }
+  }
+
+  #fail(error: Error): void {
+    if (this.#failure !== undefined || this.#hasStopped) return;
+    this.#failure = error;
+    this.#parts.leave(leaving('SOURCE_FAILED', `the journal failed: ${error.message}`));
+  }
+}
+
+function leaving(code: 'SOURCE_UNREACHABLE' | 'SOURCE_FAILED' | 'SPOOL_FULL', fact: string): AppError {
+  return new AppError(code, `${fact}: the server is left meanwhile, its slot keeps the rest`, {
+    hint: 'It is connected to again by itself; look at the repositories if this goes on.',
+  });
+}
