@@ -48,7 +48,12 @@ export async function openSocket(
   }
   const encrypted = connectEncrypted({ ...tls, socket });
   using handshake = guard(encrypted, signal);
-  await handshake.until('secureConnect');
+  try {
+    await handshake.until('secureConnect');
+  } catch (error) {
+    if (ssl.mode !== 'prefer' || negotiation === 'direct' || signal.aborted) throw error;
+    return openSocket({ ...address, ssl: { mode: 'disable' } }, negotiation, signal);
+  }
   checkProtocol(encrypted, negotiation);
   const certificate = encrypted.getPeerCertificate(true).raw as Buffer | undefined;
   return {
