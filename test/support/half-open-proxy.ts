@@ -11,25 +11,21 @@ export interface HalfOpenProxy extends AsyncDisposable {
   lighten(): void;
   /** Breaks all connections at once, with a reset. */
   cut(): void;
-  /** Bytes that passed from the server so far. */
-  readonly bytesToClient: number;
 }
 
 export async function halfOpenProxy(target: { readonly host: string; readonly port: number }): Promise<HalfOpenProxy> {
   const sockets = new Set<Socket>();
   const dark = new Set<Socket>();
   let isDark = false;
-  let bytesToClient = 0;
   const watch = (socket: Socket): void => {
     sockets.add(socket);
     if (isDark) dark.add(socket);
     socket.on('error', () => undefined); // The other side learns of it by the close.
     socket.on('close', () => sockets.delete(socket));
   };
-  const pass = (from: Socket, to: Socket, count: (bytes: number) => void): void => {
+  const pass = (from: Socket, to: Socket): void => {
     from.on('data', (bytes) => {
       if (dark.has(from)) return;
-      count(bytes.length);
       if (!to.write(bytes)) from.pause();
     });
     to.on('drain', () => from.resume());
@@ -44,17 +40,14 @@ export async function halfOpenProxy(target: { readonly host: string; readonly po
     const upstream = connect({ ...target, allowHalfOpen: true });
     watch(client);
     watch(upstream);
-    pass(client, upstream, () => undefined);
-    pass(upstream, client, (bytes) => (bytesToClient += bytes));
+    pass(client, upstream);
+    pass(upstream, client);
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('the proxy has no port');
   return {
     port: address.port,
-    get bytesToClient() {
-      return bytesToClient;
-    },
     darken() {
       isDark = true;
       for (const socket of sockets) {

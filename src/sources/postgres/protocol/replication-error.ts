@@ -24,8 +24,8 @@ export type ReplicationFailure =
 
 interface Rule {
   readonly failure: ReplicationFailure;
-  /** SQLSTATE. */
-  readonly state: string;
+  /** SQLSTATE; undefined where it depends on how the server found out. */
+  readonly state: string | undefined;
   /** Names of settings and functions stay what they are in every language; else there are only the English words. */
   readonly sign: RegExp;
   readonly code: ErrorCode;
@@ -101,8 +101,8 @@ const rules: readonly Rule[] = [
   },
   {
     failure: 'wal-removed',
-    state: '58P01',
-    sign: /WAL segment|XLogFileRead|WalSndSegmentOpen/,
+    state: undefined,
+    sign: /requested WAL segment .* already been removed|CheckXLogRemoved|WalSndSegmentOpen/,
     code: 'JOURNAL_GAP',
     hint: () => 'Take a full backup now; use a replication slot, so that the server keeps what is not yet fetched.',
   },
@@ -154,8 +154,8 @@ export function replicationError(error: unknown, address: ServerAddress, databas
   return special;
 }
 
-function fits(error: Error, state: string, sign: RegExp): boolean {
-  if (!('code' in error) || error.code !== state) return false;
+function fits(error: Error, state: string | undefined, sign: RegExp): boolean {
+  if (!('code' in error) || (state !== undefined && error.code !== state)) return false;
   return sign.test(error.message) || (error instanceof ServerError && sign.test(error.routine));
 }
 
