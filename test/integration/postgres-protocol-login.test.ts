@@ -2,6 +2,7 @@ import { chown } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { isAppError } from '../../src/base/errors.ts';
 import { serverUserId } from '../../src/base/throw-away-folder.ts';
 import { connectReplication } from '../../src/sources/postgres/protocol/connect-replication.ts';
 import { replicationFailure } from '../../src/sources/postgres/protocol/replication-error.ts';
@@ -98,8 +99,8 @@ for (const major of [14, 15, 16, 17, 18]) {
       await expect(none.query('SELECT 1')).rejects.toMatchObject({ code: 'SOURCE_FAILED' });
       expect(await none.show('wal_level')).toBe('replica');
       expect(await none.show('nonsense.setting')).toBe(undefined);
-      if (major >= 15) expect(await none.readSlot('absent')).toBe(undefined);
-      else await expect(none.readSlot('absent')).rejects.toMatchObject({ code: 'SOURCE_UNSUPPORTED' });
+      const read = await none.readSlot('absent').catch((error: unknown) => isAppError(error) && error.code);
+      expect(read).toBe(major >= 15 ? undefined : 'SOURCE_UNSUPPORTED');
     });
 
     test('that is refused says what mends it', async () => {
@@ -126,8 +127,8 @@ for (const major of [14, 15, 16, 17, 18]) {
     });
 
     test('that finds no wal sender free says how to get more', async () => {
-      await using _one = await replicate(server);
-      await using _two = await replicate(server);
+      await using held = new AsyncDisposableStack();
+      for (let number = 0; number < 2; number += 1) held.use(await replicate(server));
       const failure = await replicate(server).catch((error: unknown) => error);
       expect(replicationFailure(failure)).toBe('no-free-sender');
       expect(failure).toMatchObject({

@@ -51,7 +51,7 @@ async function untilPromoted(server: TestServer): Promise<void> {
     try {
       await using connection = await connect(server.address, 'postgres', signal);
       const [row] = await connection.query<{ readonly is: boolean }>('SELECT pg_is_in_recovery() AS is');
-      if (row?.is === false) return;
+      if (row !== undefined && !row.is) return;
     } catch {
       // Not up yet.
     }

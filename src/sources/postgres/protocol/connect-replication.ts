@@ -94,7 +94,7 @@ async function connectTo(
     if (!isEncrypted || address.ssl.mode !== 'prefer' || sslNegotiation === 'direct') throw failure;
     if (replicationFailure(failure) !== 'no-hba-line') throw failure;
     // Perhaps pg_hba.conf lets us in without TLS only.
-    return connectTo({ ...address, ssl: { mode: 'disable' } }, options, signal);
+    return await connectTo({ ...address, ssl: { mode: 'disable' } }, options, signal);
   } finally {
     clearTimeout(timer);
   }
