@@ -10,26 +10,31 @@ import { baseBackupCommand, type BaseBackupOptions } from './commands.ts';
 import { textRows, type ResultSet } from './rows.ts';
 import type { WireSession } from './wire-session.ts';
 import { serverLsn } from './server-lsn.ts';
+import type { Lsn } from '../wal/lsn.ts';
 
-/** Between two pieces of data; before the first the server may be busy with its checkpoint as long as it likes. */
-const dataSilenceMaxMs = 10 * 60_000;
+interface BaseBackupContext {
+  readonly major: number;
+  /** Between two pieces of data; before the first the server may be busy with its checkpoint as long as it likes. */
+  readonly dataWaitMaxMs: number;
+}
 
 /** Ends the connection if the reader leaves before the last event. */
 export async function* baseBackup(
   session: WireSession,
   options: BaseBackupOptions,
-  major: number,
+  { major, dataWaitMaxMs }: BaseBackupContext,
 ): AsyncGenerator<BaseBackupEvent, void> {
   session.begin(baseBackupCommand(options, major));
   let isOver = false;
   try {
     session.channel.silenceMaxMs = undefined;
-    yield { kind: 'start', ...placeOf(await someResult(session)) };
+    yield { kind: 'start', ...placeOf(session, await someResult(session)) };
+    session.channel.silenceMaxMs = dataWaitMaxMs;
     const { tablespaces, baseSizeBytes } = tablespacesOf(await someResult(session));
     yield { kind: 'tablespaces', tablespaces, ...(baseSizeBytes === undefined ? {} : { baseSizeBytes }) };
     if (major >= 15) yield* typedArchives(session, tablespaces);
     else yield* plainArchives(session, new PlainArchiveDecoder(tablespaces, options.manifestChecksums !== undefined));
-    const end = placeOf(await someResult(session));
+    const end = placeOf(session, await someResult(session));
     await session.restOfResults();
     isOver = true;
     yield { kind: 'end', ...end };
@@ -82,7 +87,6 @@ async function* plainArchives(
 async function copyBegins(session: WireSession): Promise<void> {
   const { type } = await session.nextMessage();
   if (type !== 'H') throw session.die(protocolError(`a message '${type}' in place of a base backup's data`));
-  session.channel.silenceMaxMs = dataSilenceMaxMs;
 }
 
 async function someResult(session: WireSession): Promise<ResultSet> {
@@ -91,9 +95,9 @@ async function someResult(session: WireSession): Promise<ResultSet> {
   return result;
 }
 
-function placeOf(result: ResultSet): { lsn: bigint; timeline: number } {
+function placeOf(session: WireSession, result: ResultSet): { lsn: Lsn; timeline: number } {
   const [row] = textRows(result);
-  return { lsn: serverLsn(row?.['recptr']), timeline: Number(row?.['tli']) };
+  return session.orDie(() => ({ lsn: serverLsn(row?.['recptr']), timeline: Number(row?.['tli']) }));
 }
 
 /** The last row stands for the data directory. */

@@ -1,7 +1,7 @@
 // Opens a replication connection: finds a database that lets us in, agrees on TLS, proves who we are.
 import { randomBytes } from 'node:crypto';
+import findPassword from 'pgpass';
 import { systemClock, type Clock } from '../../../base/clock.ts';
-import { isAppError } from '../../../base/errors.ts';
 import type { ServerAddress } from '../server-address.ts';
 import { sqlStateOf } from '../server-errors.ts';
 import { Authentication } from './authentication.ts';
@@ -10,7 +10,7 @@ import { MessageChannel } from './message-channel.ts';
 import { openSocket, type OpenSocket, type SslNegotiation } from './open-socket.ts';
 import { protocolError } from './protocol-error.ts';
 import { ReplicationConnection } from './replication-connection.ts';
-import { replicationError } from './replication-error.ts';
+import { replicationError, replicationFailure } from './replication-error.ts';
 import type { NoticeFields } from './server-notice.ts';
 import { WireSession } from './wire-session.ts';
 
@@ -23,6 +23,10 @@ export interface ReplicationOptions {
   /** For this connection alone, such as `wal_sender_timeout`. */
   readonly settings?: Readonly<Record<string, string>> | undefined;
   readonly connectWaitMaxMs?: number | undefined;
+  /** For commands that do no work. */
+  readonly answerWaitMaxMs?: number | undefined;
+  /** Between two pieces of a base backup, once its data has begun. */
+  readonly dataWaitMaxMs?: number | undefined;
   /** How often the newest report of a WAL stream is repeated; never less often than a third of wal_sender_timeout. */
   readonly statusIntervalMs?: number | undefined;
   /** After how much silence the server of a WAL stream counts as gone. */
@@ -33,6 +37,7 @@ export interface ReplicationOptions {
 }
 
 const connectWaitDefaultMs = 15_000;
+const answerWaitDefaultMs = 60_000;
 export const applicationNameDefault = 'lifeboat_wal_and_base_backup';
 const databasesDefault = ['postgres', 'template1'];
 
@@ -56,18 +61,12 @@ export async function connectReplication(
 
 const databaseMissing = '3D000';
 
-/** Whether another database, or none, may be let in. */
+/** No such database, one that takes no connections, no line in pg_hba.conf, no right to connect to it. */
+const affairsOfDatabase = new Set([databaseMissing, '55000', '28000', '42501']);
+
+/** Whether another database, or none, may let us in. */
 function isAffairOfDatabase(error: unknown): boolean {
-  switch (sqlStateOf(error) ?? '') {
-    case databaseMissing:
-    case '55000': // It accepts no connections.
-      return true;
-    case '28000': // No line in pg_hba.conf.
-    case '42501': // No right to connect to it; a lack of REPLICATION has the same code.
-      return !isAppError(error) || !/replication|start WAL sender/i.test(error.message);
-    default:
-      return false;
-  }
+  return replicationFailure(error) !== 'no-replication-right' && affairsOfDatabase.has(sqlStateOf(error) ?? '');
 }
 
 interface Attempt extends ReplicationOptions {
@@ -83,13 +82,19 @@ async function connectTo(
   const { database, sslNegotiation = 'postgres', connectWaitMaxMs = connectWaitDefaultMs } = options;
   const late = new AbortController();
   const timer = setTimeout(() => late.abort(new Error('connect timed out')), connectWaitMaxMs);
+  let isEncrypted = false;
   try {
     const attemptSignal = AbortSignal.any([signal, late.signal]);
     const open = await openSocket(address, sslNegotiation, attemptSignal);
+    isEncrypted = open.isEncrypted;
     return await start(open, { address, options }, { signal, attemptSignal });
   } catch (error) {
     signal.throwIfAborted();
-    throw replicationError(error, address, database);
+    const failure = replicationError(error, address, database);
+    if (!isEncrypted || address.ssl.mode !== 'prefer' || sslNegotiation === 'direct') throw failure;
+    if (replicationFailure(failure) !== 'no-hba-line') throw failure;
+    // Perhaps pg_hba.conf lets us in without TLS only.
+    return await connectTo({ ...address, ssl: { mode: 'disable' } }, options, signal);
   } finally {
     clearTimeout(timer);
   }
@@ -100,16 +105,16 @@ async function start(
   { address, options }: { readonly address: ServerAddress; readonly options: Attempt },
   { signal, attemptSignal }: { readonly signal: AbortSignal; readonly attemptSignal: AbortSignal },
 ): Promise<ReplicationConnection> {
-  const { database, onNotice = () => undefined, clock = systemClock } = options;
+  const { database, onNotice = () => undefined, answerWaitMaxMs = answerWaitDefaultMs, clock = systemClock } = options;
   const channel = new MessageChannel(open.socket);
-  const session = new WireSession(channel, { address, database, onNotice, signal });
+  const session = new WireSession(channel, { address, database, onNotice, answerWaitMaxMs, signal });
   const onAbort = (): void => channel.destroy(attemptSignal.reason as Error);
   attemptSignal.addEventListener('abort', onAbort, { once: true });
   open.socket.once('close', () => attemptSignal.removeEventListener('abort', onAbort));
   try {
     attemptSignal.throwIfAborted();
     channel.send(encodeStartup(startupParameters(address, options)));
-    await authenticate(session, open, address);
+    await authenticate(session, open, { ...address, password: await passwordOf(address, database) });
     for (let type = ''; type !== 'Z';) ({ type } = await session.nextMessage());
     session.isReady();
   } catch (error) {
@@ -125,6 +130,13 @@ async function start(
     isEncrypted: open.isEncrypted,
   };
   return new ReplicationConnection(session, facts, { ...options, clock });
+}
+
+/** As the driver for SQL does: from the user's own password file if none is given. */
+async function passwordOf(address: ServerAddress, database = 'replication'): Promise<string | undefined> {
+  const { host, port, user, password } = address;
+  if (password !== undefined) return password;
+  return new Promise((found) => findPassword({ host, port, database, user }, found));
 }
 
 function startupParameters(address: ServerAddress, options: Attempt): Record<string, string> {

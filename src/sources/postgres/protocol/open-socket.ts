@@ -40,19 +40,28 @@ export async function openSocket(
   await attempt.until('connect');
   socket.setNoDelay(true);
   socket.setKeepAlive(true, keepAliveDelayMs);
-  if (tls === undefined) return { socket, isEncrypted: false, certificateHash: undefined };
-  if (negotiation === 'postgres') {
-    const answer = await askForTls(socket, attempt);
-    if (answer === 'N' && ssl.mode === 'prefer') return { socket, isEncrypted: false, certificateHash: undefined };
-    if (answer === 'N') throw new Error('The server does not support SSL connections');
+  const plain = { socket, isEncrypted: false, certificateHash: undefined };
+  if (tls === undefined) return plain;
+  const mayBePlain = ssl.mode === 'prefer' && negotiation === 'postgres';
+  if (negotiation === 'postgres' && (await askForTls(socket, attempt)) === 'N') {
+    if (mayBePlain) return plain;
+    throw new Error('The server does not support SSL connections');
   }
-  const encrypted = connectEncrypted({ ...tls, socket });
-  using handshake = guard(encrypted, signal);
+  try {
+    return await encrypt(connectEncrypted({ ...tls, socket }), negotiation, signal);
+  } catch (error) {
+    if (!mayBePlain || signal.aborted) throw error;
+    return await openSocket({ ...address, ssl: { mode: 'disable' } }, negotiation, signal);
+  }
+}
+
+async function encrypt(socket: TLSSocket, negotiation: SslNegotiation, signal: AbortSignal): Promise<OpenSocket> {
+  using handshake = guard(socket, signal);
   await handshake.until('secureConnect');
-  checkProtocol(encrypted, negotiation);
-  const certificate = encrypted.getPeerCertificate(true).raw as Buffer | undefined;
+  checkProtocol(socket, negotiation);
+  const certificate = socket.getPeerCertificate(true).raw as Buffer | undefined;
   return {
-    socket: encrypted,
+    socket,
     isEncrypted: true,
     certificateHash: certificate === undefined ? undefined : certificateHash(certificate),
   };

@@ -45,6 +45,7 @@ export interface StreamTimes {
   readonly clock: Clock;
   readonly statusIntervalMs?: number | undefined;
   readonly silenceMaxMs?: number | undefined;
+  readonly dataWaitMaxMs?: number | undefined;
 }
 
 /** SQLSTATEs of a setting that does not exist, or is not for this role to see. */
@@ -52,6 +53,7 @@ const unseenSetting = new Set(['42704', '42501']);
 const statusIntervalDefaultMs = 10_000;
 const statusIntervalMinMs = 100;
 const streamSilenceDefaultMs = 60_000;
+const dataWaitDefaultMs = 10 * 60_000;
 
 /**
  * One command at a time. Its signal is that of `connectReplication`: an abort ends the connection whatever it does, and what is waited
@@ -149,7 +151,8 @@ export class ReplicationConnection implements AsyncDisposable {
 
   /** Leaving the loop before its last event ends the connection. */
   baseBackup(options: BaseBackupOptions): AsyncGenerator<BaseBackupEvent, void> {
-    return baseBackup(this.#session, options, this.facts.major);
+    const { dataWaitMaxMs = dataWaitDefaultMs } = this.#times;
+    return baseBackup(this.#session, options, { major: this.facts.major, dataWaitMaxMs });
   }
 
   /** Hands the manifest of an earlier backup to the server, for incremental backups on this connection. Needs 17. */

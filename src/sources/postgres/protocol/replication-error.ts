@@ -1,7 +1,7 @@
 // What a server answers on a replication connection, as a fact with a code and the statement that mends it. What is no affair of
 // replication is read as for any other connection.
 import pg from 'pg';
-import { AppError, isAppError, type ErrorCode } from '../../../base/errors.ts';
+import { AppError, asError, isAppError, type ErrorCode } from '../../../base/errors.ts';
 import type { ServerAddress } from '../server-address.ts';
 import { sourceError } from '../server-errors.ts';
 import { ServerError } from './server-notice.ts';
@@ -24,12 +24,12 @@ export type ReplicationFailure =
 
 interface Rule {
   readonly failure: ReplicationFailure;
-  /** SQLSTATE. */
-  readonly state: string;
+  /** SQLSTATE; undefined where it depends on how the server found out. */
+  readonly state: string | undefined;
   /** Names of settings and functions stay what they are in every language; else there are only the English words. */
   readonly sign: RegExp;
   readonly code: ErrorCode;
-  readonly hint: (place: Place) => string;
+  readonly hint: (place: Place, error: Error) => string;
 }
 
 interface Place {
@@ -50,8 +50,8 @@ const rules: readonly Rule[] = [
     state: '28000',
     sign: /pg_hba\.conf/,
     code: 'SOURCE_DENIED',
-    hint: ({ address, database }) =>
-      `Add to pg_hba.conf, then run SELECT pg_reload_conf(): '${hbaLine(address, database)}', with the address of this machine.`,
+    hint: ({ address, database }, { message }) =>
+      `Add to pg_hba.conf before what applies now: '${hbaLine(address, database, clientIn(message))}', then run SELECT pg_reload_conf();`,
   },
   {
     failure: 'no-free-sender',
@@ -101,8 +101,8 @@ const rules: readonly Rule[] = [
   },
   {
     failure: 'wal-removed',
-    state: '58P01',
-    sign: /WAL segment|XLogFileRead|WalSndSegmentOpen/,
+    state: undefined,
+    sign: /requested WAL segment .* already been removed|CheckXLogRemoved|WalSndSegmentOpen/,
     code: 'JOURNAL_GAP',
     hint: () => 'Take a full backup now; use a replication slot, so that the server keeps what is not yet fetched.',
   },
@@ -148,23 +148,30 @@ export function replicationError(error: unknown, address: ServerAddress, databas
   const general = sourceError(error, address, database ?? 'replication');
   const rule = rules.find(({ state, sign }) => error instanceof Error && fits(error, state, sign));
   if (rule === undefined) return general;
-  const hint = rule.hint({ address, database });
+  const hint = rule.hint({ address, database }, asError(error));
   const special = new AppError(rule.code, general.message, { hint, cause: error });
   known.set(special, rule.failure);
   return special;
 }
 
-function fits(error: Error, state: string, sign: RegExp): boolean {
-  if (!('code' in error) || error.code !== state) return false;
+function fits(error: Error, state: string | undefined, sign: RegExp): boolean {
+  if (!('code' in error) || (state !== undefined && error.code !== state)) return false;
   return sign.test(error.message) || (error instanceof ServerError && sign.test(error.routine));
 }
 
-/** The line that lets this role in, but for the address of this machine, which only the server sees. */
-export function hbaLine({ host, user, ssl }: ServerAddress, database: string | undefined): string {
-  const role = /^[a-z_][a-z0-9_]*$/.test(user) ? user : `"${user.replaceAll('"', '""')}"`;
-  const name =
-    database === undefined ? 'replication' : /^[a-z_][a-z0-9_]*$/.test(database) ? database : `"${database}"`;
-  if (host.startsWith('/')) return `local ${name} ${role} scram-sha-256`;
+/** The line that lets this role in from an address that the server sees; `database` undefined stands for `replication=true`. */
+export function hbaLine({ host, user, ssl }: ServerAddress, database: string | undefined, client: string): string {
+  const name = database === undefined ? 'replication' : hbaName(database);
+  if (host.startsWith('/')) return `local ${name} ${hbaName(user)} scram-sha-256`;
   const type = ssl.mode === 'disable' || ssl.mode === 'prefer' ? 'host' : 'hostssl';
-  return `${type} ${name} ${role} <address>/32 scram-sha-256`;
+  return `${type} ${name} ${hbaName(user)} ${client}/${client.includes(':') ? 128 : 32} scram-sha-256`;
+}
+
+function hbaName(name: string): string {
+  return /^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`;
+}
+
+/** Our address as the server sees it: the first thing in quotes of a refusal that names it. */
+function clientIn(message: string): string {
+  return /["«„]([0-9a-f.:]*[0-9a-f])(?:%[^"]*)?["»“]/.exec(message)?.[1] ?? '<address of this machine>';
 }

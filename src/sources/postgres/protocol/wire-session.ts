@@ -17,11 +17,10 @@ export interface SessionContext {
   /** As it was asked for; undefined for `replication=true`. */
   readonly database: string | undefined;
   readonly onNotice: (notice: NoticeFields) => void;
+  /** How long a command that does no work may take to be answered. */
+  readonly answerWaitMaxMs: number;
   readonly signal: AbortSignal;
 }
-
-/** How long a command that does no work may take to be answered. */
-export const answerWaitMaxMs = 60_000;
 
 export class WireSession {
   readonly channel: MessageChannel;
@@ -73,7 +72,7 @@ export class WireSession {
     if (this.#death !== undefined) throw this.#deathAgain(this.#death);
     assert.equal(this.#state, 'ready', 'one command at a time');
     this.#state = 'busy';
-    this.channel.silenceMaxMs = answerWaitMaxMs;
+    this.channel.silenceMaxMs = this.#context.answerWaitMaxMs;
     this.channel.send(encodeQuery(text));
   }
 
