@@ -93,7 +93,7 @@ async function compareControlFile(server: TestServer): Promise<void> {
     state: 'in production',
     timeline: row?.['timeline'],
     segmentBytes: walSegmentBytes,
-    hasChecksums: server.major >= 18,
+    hasChecksums: true,
     tracksCommitTimes: true,
     walLevel: 'replica',
     limits: { max_connections: 100, max_prepared_transactions: 5, max_locks_per_transaction: 64 },

@@ -1,118 +1,81 @@
-// A base backup as a server sends it, taken with the plain driver: what the readers of archives and manifests are tried on.
-import pg from 'pg';
+// A whole base backup of a test's server, held in memory: what the readers of archives and manifests are tried on.
+import { connectReplication } from '../../src/sources/postgres/protocol/connect-replication.ts';
+import type { BaseBackupOptions } from '../../src/sources/postgres/protocol/commands.ts';
+import { TarReader, type TarMember } from '../../src/sources/postgres/physical/tar-reader.ts';
+import type { Lsn } from '../../src/sources/postgres/wal/lsn.ts';
 import type { TestServer } from './postgres-server.ts';
 
 export interface ReceivedBackup {
-  /** Archives in the order they came; the last one is that of the data directory. */
-  readonly archives: readonly { readonly name: string; readonly pieces: readonly Buffer[] }[];
-  readonly manifest: readonly Buffer[];
-  readonly startLsn: string;
-  readonly endLsn: string;
+  /** In the order they came; that of the data directory is the last. */
+  readonly archives: readonly ReceivedArchive[];
+  readonly manifest: Buffer;
+  readonly startLsn: Lsn;
+  readonly endLsn: Lsn;
 }
 
-export interface BackupRequest {
-  readonly checksums?: string;
-  readonly manifestMode?: 'yes' | 'force-encode';
-  /** The manifest of an earlier backup, to get what changed since (17 and later). */
-  readonly parentManifest?: Buffer;
+export interface ReceivedArchive {
+  /** Of the tablespace; undefined for the data directory. */
+  readonly tablespaceOid: number | undefined;
+  readonly pieces: readonly Uint8Array[];
 }
 
-/** What the driver hands on of a replication command; it knows nothing of the stream inside. */
-interface Listener {
-  readonly upload: Buffer;
-  row(fields: readonly (string | null)[]): void;
-  archiveBegins(): void;
-  data(bytes: Buffer): void;
+export interface ReceivedFile extends TarMember {
+  readonly content: Buffer;
 }
 
-export async function takeBaseBackup(server: TestServer, request: BackupRequest = {}): Promise<ReceivedBackup> {
-  const { checksums = 'SHA256', manifestMode = 'yes', parentManifest } = request;
-  const client = new pg.Client({
-    ...server.address,
-    ssl: false,
-    database: 'postgres',
-    replication: 'database',
-  } as pg.ClientConfig);
-  await client.connect();
-  try {
-    if (parentManifest !== undefined) await run(client, 'UPLOAD_MANIFEST', { upload: parentManifest });
-    const archives: { name: string; pieces: Buffer[] }[] = [];
-    const manifest: Buffer[] = [];
-    const rows: (readonly (string | null)[])[] = [];
-    const isOld = server.major < 15;
-    let target: Buffer[] | undefined;
-    await run(client, isOld ? oldCommand(checksums) : newCommand(request, checksums, manifestMode), {
-      row: (fields) => rows.push(fields),
-      archiveBegins() {
-        if (!isOld) return;
-        // One copy per archive, named by the rows before, and one more for the manifest.
-        const tablespaces = rows.slice(1).map(([oid]) => oid);
-        const name = tablespaces[archives.length];
-        target = archives.length === tablespaces.length ? manifest : [];
-        if (target !== manifest) archives.push({ name: name === null ? 'base.tar' : `${name}.tar`, pieces: target });
-      },
-      data(bytes) {
-        if (isOld) target?.push(bytes);
-        else if (bytes[0] === 0x6d) target = manifest;
-        else if (bytes[0] === 0x64) target?.push(bytes.subarray(1));
-        else if (bytes[0] === 0x6e) {
-          target = [];
-          archives.push({ name: bytes.toString('utf8', 1, bytes.indexOf(0)), pieces: target });
-        }
-      },
-    });
-    return { archives, manifest, startLsn: String(rows[0]?.[0]), endLsn: String(rows.at(-1)?.[0]) };
-  } finally {
-    await client.end();
+interface Received {
+  readonly archives: { tablespaceOid: number | undefined; pieces: Uint8Array[] }[];
+  readonly manifest: Uint8Array[];
+  startLsn: Lsn;
+  endLsn: Lsn;
+}
+
+/** `parentManifest` is that of an earlier backup, to get only what changed since. */
+export async function takeBaseBackup(
+  server: TestServer,
+  options: Omit<BaseBackupOptions, 'label'> = {},
+  parentManifest?: Buffer,
+): Promise<ReceivedBackup> {
+  const signal = new AbortController().signal;
+  await using connection = await connectReplication(server.address, {}, signal);
+  if (parentManifest !== undefined) await connection.uploadManifest([parentManifest]);
+  const received: Received = { archives: [], manifest: [], startLsn: 0n, endLsn: 0n };
+  const isIncremental = parentManifest !== undefined;
+  const asked = { label: 'try', manifestChecksums: 'SHA256', ...options, isIncremental } as const;
+  for await (const event of connection.baseBackup(asked)) {
+    if (event.kind === 'start') received.startLsn = event.lsn;
+    else if (event.kind === 'end') received.endLsn = event.lsn;
+    else if (event.kind === 'archive') {
+      received.archives.push({ tablespaceOid: event.tablespace?.oid, pieces: [] });
+    } else if (event.kind === 'data') received.archives.at(-1)?.pieces.push(event.bytes);
+    else if (event.kind === 'manifest-data') received.manifest.push(event.bytes);
   }
+  return { ...received, manifest: Buffer.concat(received.manifest) };
 }
 
-function oldCommand(checksums: string): string {
-  return `BASE_BACKUP LABEL 'try' FAST NOWAIT TABLESPACE_MAP NOVERIFY_CHECKSUMS MANIFEST 'yes' MANIFEST_CHECKSUMS '${checksums}'`;
+/** Everything in an archive, by the names that the manifest uses: those of a tablespace lie below its link. */
+export function readArchive({ tablespaceOid, pieces }: ReceivedArchive): ReceivedFile[] {
+  const reader = new TarReader();
+  const files: { member: TarMember; content: Uint8Array[] }[] = [];
+  for (const event of pieces.flatMap((piece) => [...reader.push(piece)])) {
+    if (event.kind === 'member') files.push({ member: event.member, content: [] });
+    else if (event.kind === 'content') files.at(-1)?.content.push(event.bytes);
+  }
+  reader.finish();
+  const folder = tablespaceOid === undefined ? '' : `pg_tblspc/${tablespaceOid}/`;
+  return files.map(({ member, content }) => ({
+    ...member,
+    path: folder + member.path,
+    content: Buffer.concat(content),
+  }));
 }
 
-function newCommand({ parentManifest }: BackupRequest, checksums: string, manifestMode: string): string {
-  const options = [
-    "LABEL 'try', CHECKPOINT 'fast', WAIT false, TABLESPACE_MAP, VERIFY_CHECKSUMS false",
-    `MANIFEST '${manifestMode}', MANIFEST_CHECKSUMS '${checksums}'`,
-    ...(parentManifest === undefined ? [] : ['INCREMENTAL']),
-  ];
-  return `BASE_BACKUP (${options.join(', ')})`;
+export function readArchives(backup: ReceivedBackup): Map<string, ReceivedFile> {
+  return new Map(backup.archives.flatMap(readArchive).map((file) => [file.path, file]));
 }
 
-/** The part of the driver's connection that its types leave out. */
-interface DriverConnection {
-  query(text: string): void;
-  sendCopyFromChunk(bytes: Buffer): void;
-  endCopyFrom(): void;
-  on(event: 'copyOutResponse', listener: () => void): void;
-  removeListener(event: 'copyOutResponse', listener: () => void): void;
-}
-
-function run(client: pg.Client, text: string, listener: Partial<Listener>): Promise<void> {
-  return new Promise((resolve, reject) => {
-    let failure: Error | undefined;
-    const begins = (): void => listener.archiveBegins?.();
-    const command = {
-      submit(connection: DriverConnection) {
-        connection.on('copyOutResponse', begins);
-        connection.query(text);
-      },
-      handleRowDescription: () => undefined,
-      handleDataRow: ({ fields }: { fields: (string | null)[] }) => listener.row?.(fields),
-      handleCommandComplete: () => undefined,
-      handleCopyData: ({ chunk }: { chunk: Buffer }) => listener.data?.(Buffer.from(chunk)),
-      handleCopyInResponse(connection: DriverConnection) {
-        connection.sendCopyFromChunk(listener.upload ?? Buffer.alloc(0));
-        connection.endCopyFrom();
-      },
-      handleError: (error: Error) => (failure = error),
-      handleReadyForQuery(connection: DriverConnection) {
-        connection.removeListener('copyOutResponse', begins);
-        if (failure === undefined) resolve();
-        else reject(failure);
-      },
-    };
-    client.query(command as unknown as pg.Submittable);
-  });
+export function contentOf(files: ReadonlyMap<string, ReceivedFile>, path: string): Buffer {
+  const file = files.get(path);
+  if (file === undefined) throw new Error(`the backup has no ${path}`);
+  return file.content;
 }

@@ -98,6 +98,8 @@ async function initialise(place: Place, password: string, signal: AbortSignal): 
     'C',
     '--no-sync',
     '--no-instructions',
+    // As 18 does by itself: what a disk spoils while something is proven must not pass for damage of the backup.
+    '--data-checksums',
   ]);
   place.throwAway.guard(child, 'TERM');
   const messages = collectMessages(child);

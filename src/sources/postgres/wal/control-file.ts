@@ -1,7 +1,10 @@
 // global/pg_control: what a data directory says of itself without a server. Who restores must know whose it is, whether its server
 // was stopped, and where its WAL has to go on.
+import { AppError } from '../../../base/errors.ts';
 import { crc32c } from './crc32c.ts';
 import type { Lsn } from './lsn.ts';
+import { walPageBytes } from './page-header.ts';
+import { isSegmentSize } from './segment-name.ts';
 import { serverFileDamaged } from './wal-damage.ts';
 
 /** Where it lies in a data directory. */
@@ -59,15 +62,19 @@ const majors = [
 
 const walLevels = ['minimal', 'replica', 'logical'] as const;
 
-/** Rejects what is cut short, altered or of a version that is not known; byte order as on all machines of today. */
+/** What all here that reads pages and files takes for granted; a server can be built otherwise. */
+const pageBytes = 8192;
+const pagesPerFile = 131_072;
+
+/** Rejects what is cut short, altered, of a version that is not known or of a server that was built in another way. */
 export function readControlFile(bytes: Buffer): ControlFile {
-  const damaged = (what: string): Error => serverFileDamaged(`${controlFilePath}: ${what}`);
   if (bytes.length < 512) throw damaged(`only ${bytes.length} bytes`);
   const [controlVersion, catalogVersion] = [bytes.readUInt32LE(8), bytes.readUInt32LE(12)];
   const known = majors.find((one) => one.controlVersion === controlVersion && one.catalogVersion === catalogVersion);
-  if (known === undefined) throw damaged(`version ${controlVersion}, catalogue ${catalogVersion} is not known`);
+  if (known === undefined) throw unsupported(`version ${controlVersion}, catalogue ${catalogVersion} is not known`);
   const crcAt = known.major >= 18 ? 292 : 288;
   if (crc32c(bytes.subarray(0, crcAt)) !== bytes.readUInt32LE(crcAt)) throw damaged('its checksum is wrong');
+  checkBuild(bytes);
   const state = clusterStates[bytes.readUInt32LE(16)];
   const walLevel = walLevels[bytes.readUInt32LE(172)];
   if (state === undefined || walLevel === undefined) throw damaged('its state is not known');
@@ -94,4 +101,26 @@ export function readControlFile(bytes: Buffer): ControlFile {
       max_locks_per_transaction: bytes.readInt32LE(196),
     },
   };
+}
+
+function checkBuild(bytes: Buffer): void {
+  if (bytes.readUInt32LE(204) !== 8 || bytes.readDoubleLE(208) !== 1_234_567) {
+    throw unsupported('its server ran on another kind of processor');
+  }
+  const [page, file, walPage] = [bytes.readUInt32LE(216), bytes.readUInt32LE(220), bytes.readUInt32LE(224)];
+  if (page !== pageBytes || file !== pagesPerFile || walPage !== walPageBytes) {
+    throw unsupported(`its server was built with pages of ${page}, files of ${file} pages and WAL pages of ${walPage}`);
+  }
+  const segmentBytes = bytes.readUInt32LE(228);
+  if (!isSegmentSize(segmentBytes)) throw damaged(`WAL segments of ${segmentBytes} bytes`);
+}
+
+function damaged(what: string): Error {
+  return serverFileDamaged(`${controlFilePath}: ${what}`);
+}
+
+function unsupported(what: string): AppError {
+  return new AppError('SOURCE_UNSUPPORTED', `${controlFilePath}: ${what}`, {
+    hint: 'Back this server up with the method logical, or update this program.',
+  });
 }

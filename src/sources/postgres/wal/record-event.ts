@@ -24,6 +24,7 @@ export type RecordMeaning =
   | { readonly kind: 'restore-point'; readonly name: string; readonly timeUs: number }
   /** The rest of the segment is empty. */
   | { readonly kind: 'switch' }
+  /** `isShutdown`: nothing was written behind it by the same server; or it begins a timeline of its own. */
   | {
       readonly kind: 'checkpoint';
       readonly isShutdown: boolean;
@@ -31,8 +32,6 @@ export type RecordMeaning =
       readonly timeline: number;
       readonly timeUs: number;
     }
-  /** A server begins to write on a timeline of its own. */
-  | { readonly kind: 'end-of-recovery'; readonly timeline: number; readonly previousTimeline: number }
   /** Replay makes it at this very place of the machine, whoever uses it there. A long path is cut. */
   | { readonly kind: 'tablespace'; readonly oid: number; readonly location: string };
 
@@ -45,7 +44,6 @@ const xlog = {
   onlineCheckpoint: 0x10,
   switch: 0x40,
   restorePoint: 0x70,
-  endOfRecovery: 0x90,
 };
 const transaction = { commit: 0x00, abort: 0x20, commitPrepared: 0x30, abortPrepared: 0x40 };
 const unixMicrosecondsOf2000 = 946_684_800_000_000;
@@ -63,7 +61,6 @@ export function readRecordMeaning(view: DataView, from: number, to: number): Rec
   const kind = info & 0xf0;
   if (kind === xlog.switch) return { kind: 'switch' };
   if (kind === xlog.restorePoint) return readRestorePoint({ view, from, to });
-  if (kind === xlog.endOfRecovery) return readEndOfRecovery({ view, from, to });
   const isCheckpoint = kind === xlog.shutdownCheckpoint || kind === xlog.onlineCheckpoint;
   return isCheckpoint ? readCheckpoint({ view, from, to }, kind === xlog.shutdownCheckpoint) : undefined;
 }
@@ -112,13 +109,6 @@ function readCheckpoint(head: RecordHead, isShutdown: boolean): RecordMeaning | 
     timeline: head.view.getUint32(at + 8, true),
     timeUs: Number(head.view.getBigInt64(at + 64, true)) * 1e6,
   };
-}
-
-function readEndOfRecovery(head: RecordHead): RecordMeaning | undefined {
-  const at = mainData(head, 16);
-  if (at === undefined) return undefined;
-  const [timeline, previousTimeline] = [head.view.getUint32(at + 8, true), head.view.getUint32(at + 12, true)];
-  return { kind: 'end-of-recovery', timeline, previousTimeline };
 }
 
 function readTablespace(head: RecordHead): RecordMeaning | undefined {

@@ -31,8 +31,6 @@ export const segmentFactsSchema = z.object({
   isSwitched: z.boolean(),
   /** What it begins with was not checked, because the record began where nobody looked; its meaning is not in these facts. */
   startsUnchecked: z.boolean(),
-  /** A server began to write on this timeline. */
-  promotion: z.object({ lsn, previousTimeline: z.int().min(1) }).optional(),
   /** Where valid WAL ends before the bytes do, and why (see `WalStop`). */
   stop: z.object({ kind: z.enum(['blank', 'stale', 'damaged']), lsn, message: z.string() }).optional(),
   /** The server's clock when it sent the newest bytes; absent where the segment did not come by streaming. */
@@ -94,7 +92,7 @@ export class SegmentFactsCollector {
 
 type Counts = Pick<
   SegmentFacts,
-  'times' | 'commits' | 'aborts' | 'restorePoints' | 'restorePointsLeftOut' | 'isSwitched' | 'promotion' | 'tablespaces'
+  'times' | 'commits' | 'aborts' | 'restorePoints' | 'restorePointsLeftOut' | 'isSwitched' | 'tablespaces'
 >;
 
 function emptyCounts(): Counts {
@@ -114,9 +112,6 @@ function note(counts: Counts, event: WalEvent): void {
       return;
     case 'switch':
       counts.isSwitched = true;
-      return;
-    case 'end-of-recovery':
-      counts.promotion = { lsn: formatLsn(event.lsn), previousTimeline: event.previousTimeline };
       return;
     case 'tablespace': {
       const { oid, location, lsn: at } = event;
