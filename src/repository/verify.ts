@@ -8,6 +8,7 @@ import { parseKeyFile } from './key-file.ts';
 import { configName, fileName, listFiles, type FileIds, type FileKind } from './layout.ts';
 import { acquireLock, readLock, type Lock } from './lock.ts';
 import { notePurposes, readNotes } from './note.ts';
+import { verifyJournals } from './journal/verify.ts';
 import { isMissing, listIds, readFile, type Repository } from './repository.ts';
 import { loadSnapshot, type StoredSnapshot } from './snapshot.ts';
 import { surveyIndexes, type IndexSurvey, type SurveyedPack } from './survey-indexes.ts';
@@ -37,6 +38,8 @@ export interface VerifyCounts {
   readonly snapshots: number;
   readonly trees: number;
   readonly locks: number;
+  /** Objects of journals. */
+  readonly journalObjects: number;
   /** Packs to be read at level `data`, and what of them was read. */
   readonly packsToRead: number;
   readonly packsRead: number;
@@ -72,7 +75,17 @@ export async function verifyRepository(repository: Repository, options: VerifyOp
   const findings = new VerifyFindings();
   await using lock = await lockIfPossible(repository, options, findings);
   const signal = lock === undefined ? options.signal : AbortSignal.any([options.signal, lock.signal]);
-  const counts = { keys: 0, indexes: 0, packs: 0, blobs: 0, usedBlobs: 0, snapshots: 0, trees: 0, locks: 0 };
+  const counts = {
+    keys: 0,
+    indexes: 0,
+    packs: 0,
+    blobs: 0,
+    usedBlobs: 0,
+    snapshots: 0,
+    trees: 0,
+    locks: 0,
+    journalObjects: 0,
+  };
   const run: Run = {
     repository,
     options,
@@ -100,6 +113,7 @@ export async function verifyRepository(repository: Repository, options: VerifyOp
   });
   run.counts.usedBlobs = used.count;
   if (options.level === 'data') await readPacks(run, survey, sound);
+  await verifyJournalFiles(run);
   const roots = [...new Set(snapshots.map(({ tree }) => tree))].toSorted();
   return { findings: findings.list, errors: findings.errors, notes: findings.notes, counts: run.counts, roots };
 }
@@ -139,6 +153,20 @@ async function verifySmallFiles(run: Run): Promise<void> {
     signal.throwIfAborted();
     findings.unreadable(configName, error);
   }
+}
+
+async function verifyJournalFiles({ repository, options, signal, findings, counts }: Run): Promise<void> {
+  const { level, sample } = options;
+  counts.journalObjects = await verifyJournals(repository, {
+    level,
+    sample,
+    findings,
+    signal,
+    onObject: (storedBytes) => {
+      counts.bytesRead += storedBytes;
+      options.onProgress?.(counts);
+    },
+  });
 }
 
 /** Returns how many files of the kind there are. */

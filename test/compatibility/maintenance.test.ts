@@ -7,6 +7,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import { copySnapshots } from '../../src/repository/copy.ts';
 import { forgetSnapshots } from '../../src/repository/forget.ts';
+import { acquireJournalLease } from '../../src/repository/journal/lease.ts';
 import { acquireLock, readLocks } from '../../src/repository/lock.ts';
 import { readNotes, writeNote } from '../../src/repository/note.ts';
 import { initRepository } from '../../src/repository/open-repository.ts';
@@ -18,6 +19,7 @@ import { loadSnapshots } from '../../src/repository/snapshot.ts';
 import { verifyRepository } from '../../src/repository/verify.ts';
 import { localStore } from '../../src/storage/local/store.ts';
 import { goldenContent, goldenFiles, goldenPassword } from '../support/golden-repository.ts';
+import { openTestJournal, readBytes, segmentContent, sourceOf } from '../support/journal.ts';
 import { noise } from '../support/sample-repository.ts';
 import {
   backupFolder,
@@ -174,6 +176,30 @@ describeWith(['restic'], 'restic and Lifeboat maintain one repository', () => {
     expect((await readNotes(ours, { purpose: 'proof' }, signal)).notes).toMatchObject([
       { json: { outcome: 'passed' } },
     ]);
+  });
+
+  test('journals of ours disturb no command of restic, and outlive its prune and ours', async () => {
+    await history();
+    const journal = await openTestJournal(ours, 1);
+    await journal.sealSegment(sourceOf(1, segmentContent(1)), signal);
+    await journal.putPart({ segment: 2, offset: 0, bytes: segmentContent(2).subarray(0, 50), facts: {} }, signal);
+    await using _ = await acquireJournalLease(ours, { family: 'database', takesOver: false, signal });
+    const before = readdirSync(join(repositoryPath(), 'journals'), { recursive: true });
+    expect(check()).toContain(clean);
+    restic(['forget', '--keep-last', '1', '--group-by', '', '--prune', '--max-unused', '0']);
+    restic(['rebuild-index']);
+    restic(['prune', '--max-unused', '0']);
+    expect(check()).toContain(clean);
+    fill(5);
+    await backupFolder(ours, data);
+    const [old] = await loadSnapshots(ours, signal);
+    await forgetSnapshots(ours, old === undefined ? [] : [old.id], { signal });
+    await prune(ours, { maxUnused: { bytes: 0 }, signal });
+    expect(check()).toContain(clean);
+    expect(readdirSync(join(repositoryPath(), 'journals'), { recursive: true })).toEqual(before);
+    expect((await readBytes(ours, 1)).bytes).toEqual(segmentContent(1));
+    expect((await readBytes(ours, 2)).bytes).toEqual(segmentContent(2).subarray(0, 50));
+    expect(await verify()).toEqual([]);
   });
 
   test('our locks stop restic, and restic tells whose they are', async () => {

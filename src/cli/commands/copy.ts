@@ -4,24 +4,27 @@ import { AppError } from '../../base/errors.ts';
 import { componentOf } from '../../operations/restore/select-point.ts';
 import { copySnapshots, type CopyResult } from '../../repository/copy.ts';
 import { requireRepository } from '../../repository/open-repository.ts';
+import { copyJournals, type JournalCopyResult } from '../../repository/journal/copy.ts';
 import type { Repository } from '../../repository/repository.ts';
 import { resolveSnapshotId, type StoredSnapshot } from '../../repository/snapshot.ts';
 import { defineCommand } from '../command.ts';
 import type { CommandContext } from '../context.ts';
 import { listArgument, textOption } from '../option.ts';
 import { readableSnapshots } from '../readable-snapshots.ts';
-import { bytes, elapsedWords, shortId } from '../style.ts';
+import { bytes, elapsedWords, shortId, wrap, type Style } from '../style.ts';
 
 export interface CopyData extends CopyResult {
   readonly from: string;
   readonly to: string;
   readonly elapsedMs: number;
+  /** Absent where only some snapshots were asked for. */
+  readonly journals?: JournalCopyResult | undefined;
 }
 
 export const copyCommand = defineCommand({
   summary: 'Copy snapshots to another repository',
   details:
-    "What the other repository has already is not sent again. Make it with 'lifeboat repository init --from', so that both cut files alike. With two repositories in lifeboat.yaml, the first is copied to the second.",
+    "What the other repository has already is not sent again. Make it with 'lifeboat repository init --from', so that both cut files alike. With two repositories in lifeboat.yaml, the first is copied to the second. Journals come along where no snapshots are named; exit code 20: something of them could not be copied because it is damaged.",
   examples: [
     'lifeboat copy --to offsite',
     'lifeboat copy latest --component database --from local --to offsite',
@@ -77,18 +80,54 @@ export const copyCommand = defineCommand({
           item: 'tree',
         }),
     });
-    return { from: from.name, to: to.name, elapsedMs: context.clock.now() - startMs, ...result };
+    // After the snapshots: a journal is of use from a base on.
+    const isWhole = input.words.length === 0 && input.component === undefined;
+    const journals = isWhole ? await copyAllJournals(context, { source, target, to: to.name }) : undefined;
+    return { from: from.name, to: to.name, elapsedMs: context.clock.now() - startMs, ...result, journals };
   },
-  render({ from, to, snapshots, blobs, blobBytes, elapsedMs }, style) {
+  render({ from, to, snapshots, blobs, blobBytes, elapsedMs, journals }, style) {
     const fresh = snapshots.filter(({ wasThere }) => !wasThere);
     const lines = [
       `copied ${count(fresh.length, 'snapshot')} from ${from} to ${to} in ${elapsedWords(elapsedMs)}: ${count(blobs, 'blob')}, ${bytes(blobBytes)}`,
     ];
     if (fresh.length < snapshots.length) lines.push(`  ${snapshots.length - fresh.length} were there already`);
+    if (journals !== undefined) lines.push(...renderJournals(journals, style));
     if (style.isVerbose) lines.push(...fresh.map((each) => `  ${shortId(each.from)} is ${shortId(each.to)} there`));
     return lines.join('\n');
   },
+  exitCode: ({ journals }) => (journals !== undefined && journals.problems.length > 0 ? 20 : 0),
 });
+
+interface JournalEnds {
+  readonly source: { readonly repository: Repository };
+  readonly target: { readonly repository: Repository };
+  /** The target, as people call it. */
+  readonly to: string;
+}
+
+async function copyAllJournals(
+  { signal, settings, progress }: CommandContext,
+  { source, target, to }: JournalEnds,
+): Promise<JournalCopyResult> {
+  return await copyJournals(source.repository, target.repository, {
+    signal,
+    lockWaitMs: settings.lockWaitMs,
+    onProgress: ({ segments, bytes: bytesDone }) =>
+      progress.update({ work: `copy to ${to}`, bytesDone, itemsDone: segments, item: 'segment' }),
+  });
+}
+
+const problemsShownMax = 20;
+
+function renderJournals({ segments, bytes: copiedBytes, problems }: JournalCopyResult, style: Style): string[] {
+  const lines = segments > 0 ? [`  journals: ${count(segments, 'segment')}, ${bytes(copiedBytes)}`] : [];
+  for (const { name, message } of problems.slice(0, problemsShownMax)) {
+    const mark = style.paint('red', 'error');
+    lines.push(...wrap(`${mark} ${name}: ${message}`, style.widthColumns - 2).map((line) => `  ${line}`));
+  }
+  if (problems.length > problemsShownMax) lines.push('  and more: --json lists them');
+  return lines;
+}
 
 type Input = Parameters<typeof copyCommand.run>[1];
 

@@ -255,7 +255,17 @@ test('a dry prune says would', () => {
 });
 
 test('a verification names the damaged file, whole', () => {
-  const counts = { keys: 1, indexes: 2, packs: 40, blobs: 9000, usedBlobs: 8000, snapshots: 14, trees: 300, locks: 0 };
+  const counts = {
+    keys: 1,
+    indexes: 2,
+    packs: 40,
+    blobs: 9000,
+    usedBlobs: 8000,
+    snapshots: 14,
+    trees: 300,
+    locks: 0,
+    journalObjects: 5,
+  };
   const data: VerifyData = {
     repositories: [
       {
@@ -274,6 +284,7 @@ test('a verification names the damaged file, whole', () => {
   expect(text).toMatchInlineSnapshot(`
     "repository local: DAMAGED: 1 error, in 1m 1s
       14 snapshots, 300 trees, 40 packs, 9,000 blobs
+      5 journal objects
       read 572.2 MiB in 40 of 40 packs
       error
       data/46/46c536f700000000000000000000000000000000000000000000000000000000: its

@@ -144,6 +144,7 @@ function renderVerification(
   const lines = [
     `repository ${repository}: ${verdict}, in ${elapsedWords(elapsedMs)}`,
     `  ${count(counts.snapshots, 'snapshot')}, ${count(counts.trees, 'tree')}, ${count(counts.packs, 'pack')}, ${count(counts.blobs, 'blob')}`,
+    ...(counts.journalObjects > 0 ? [`  ${count(counts.journalObjects, 'journal object')}`] : []),
     `  ${read}`,
   ];
   const shown = findings.filter(({ severity }) => severity === 'error' || style.isVerbose).slice(0, findingsShownMax);

@@ -62,7 +62,7 @@ export async function readBranches(
     }
   });
   const branches = new Map<string, ReadBranch & { readonly name?: string }>();
-  for (const branch of read.toSorted((left, right) => left.writtenAtMs - right.writtenAtMs)) {
+  for (const branch of read.toSorted(byAge)) {
     const first = branches.get(branch.lineage);
     if (first === undefined) branches.set(branch.lineage, branch);
     else if (!isSameBranch(first, branch))
@@ -82,6 +82,9 @@ async function readBranch(repository: Repository, name: string, signal: AbortSig
     throw damaged(name, error);
   }
 }
+
+const byAge = (left: ReadBranch, right: ReadBranch): number =>
+  left.writtenAtMs - right.writtenAtMs || (left.lineage < right.lineage ? -1 : 1);
 
 const contradiction = ({ lineage }: StoredBranch): string =>
   `two writers describe the branch ${lineage} in different ways`;

@@ -14,6 +14,8 @@ export interface StreamOptions {
   readonly signal: AbortSignal;
   /** Objects that are damaged or differ. */
   readonly onProblem: (problem: JournalProblem) => void;
+  /** Whether objects of which no byte is needed are read whole all the same, as a verification does. */
+  readonly readsAll?: boolean | undefined;
 }
 
 /** Under way at once: as many as the store likes, but not more bytes than this. */
@@ -78,11 +80,6 @@ export class Chain {
     return this.#end;
   }
 
-  /** A copy of the hash as it is now. */
-  hash(): ReturnType<typeof chainStart> {
-    return this.#current.copy();
-  }
-
   append(bytes: Uint8Array): void {
     const from = this.#end;
     const inside = this.#borders.filter((border) => border > from && border < from + bytes.length);
@@ -136,15 +133,20 @@ async function compareOthers(
     chain,
     signal,
     onProblem,
+    readsAll = false,
   }: StreamOptions & { readonly chain: Chain; readonly others: readonly DataName[] },
 ): Promise<void> {
   await forEachLimited(others, repository.store.properties.connectionsMax, async (data) => {
-    if (endOfName(data) > chain.end) {
-      onProblem({ name: data.name, message: `nothing that fits is kept before it, from offset ${chain.end}` });
-      return;
-    }
+    const place = { lineage, data };
     try {
-      const message = chain.contradiction(await readDataHeader(repository, { lineage, data }, signal));
+      if (endOfName(data) > chain.end) {
+        if (readsAll) await readData(repository, place, signal);
+        onProblem({ name: data.name, message: `nothing that fits is kept before it, from offset ${chain.end}` });
+        return;
+      }
+      const read = readsAll ? await readData(repository, place, signal) : undefined;
+      const header = read?.header ?? (await readDataHeader(repository, place, signal));
+      const message = chain.contradiction(header);
       if (message !== undefined) onProblem({ name: data.name, message });
     } catch (error) {
       if (!isAppError(error, 'REPOSITORY_DAMAGED')) {

@@ -71,7 +71,7 @@ function unverified(
 }
 
 /** Works on a stretch; if something of it is gone meanwhile, on what a new listing shows. */
-async function withFreshListing<Result>(
+export async function withFreshListing<Result>(
   repository: Repository,
   { listing, request }: { readonly listing: JournalListing; readonly request: SegmentRequest },
   work: (stretch: KeptStretch) => Promise<Result>,

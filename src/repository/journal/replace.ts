@@ -93,6 +93,8 @@ async function compareKnown(repository: Repository, replacement: Replacement): P
   for (const [data, header] of [...headers].toSorted(([left], [right]) => compareRanks(right, left))) {
     const message = chain.contradiction(header);
     if (message === undefined) equal.push(data);
+    // Its chain begins behind a gap that was filled meanwhile: nothing can be said of it, so it stays.
+    else if (header.start !== (source.from ?? 0)) onProblem({ name: data.name, message });
     // That a higher rank outvoted it was settled before; otherwise nobody has decided which bytes are right.
     else if (equal.some((each) => compareRanks(each, data) > 0 && doOverlap(each, data)))
       onProblem({ name: data.name, message });

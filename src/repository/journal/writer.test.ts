@@ -11,7 +11,9 @@ import {
 } from '../../../test/support/journal.ts';
 import { noSignal } from '../../../test/support/repository.ts';
 import { namesIn, sampleRepository, type SampleRepository } from '../../../test/support/sample-repository.ts';
+import type { MemoryStore } from '../../storage/memory/store.ts';
 import type { Store } from '../../storage/store.ts';
+import type { Repository } from '../repository.ts';
 import { readBranches } from './branches.ts';
 import { endOf, startOf } from './listing.ts';
 import { pieceMaxBytes } from './data-object.ts';
@@ -22,6 +24,14 @@ let sample: SampleRepository;
 beforeEach(async () => {
   sample = await sampleRepository();
 });
+
+/** The same repository without its journals, in a store of its own. */
+let elsewhere: MemoryStore;
+async function emptyCopy(): Promise<Repository> {
+  elsewhere = sample.store.clone();
+  for (const name of await namesIn(elsewhere, 'journals/')) await elsewhere.remove(name);
+  return { ...sample.repository, store: elsewhere };
+}
 
 const forked = { code: 'JOURNAL_FORKED' };
 
@@ -245,6 +255,78 @@ test('what two writers at once kept alike is one journal', async () => {
   await seal(low, 7);
   await seal(high, 7);
   expect(await readBytes(sample.repository, 7)).toMatchObject({ problems: [], bytes: segmentContent(7) });
+});
+
+test('bytes are never put behind others than those they were written after', async () => {
+  const other = segmentContent(77);
+  await putParts(await openTestJournal(sample.repository, 1), { segment: 7, content: other }, [0, 100]);
+  const high = await openTestJournal(await emptyCopy(), 2);
+  await putParts(high, { segment: 7 }, [0, 100, 200]);
+  const [, later = ''] = (await namesIn(elsewhere, 'journals/')).filter((name) => name.includes('/parts/'));
+  await sample.store.put(later, [await elsewhere.get(later)]);
+  const read = await readBytes(sample.repository, 7);
+  expect(read).toMatchObject({ bytes: other.subarray(0, 100), isComplete: false });
+  expect(read.problems).toEqual([{ name: later, message: expect.stringContaining('after other bytes') }]);
+});
+
+test('payloads swapped between two objects of one writer are found out, though each of them opens', async () => {
+  const journal = await openTestJournal(sample.repository, 1);
+  await putParts(journal, { segment: 7 }, [0, 100, 200]);
+  const names = (await namesIn(sample.store, 'journals/')).filter((name) => name.includes('/parts/'));
+  const [left, right] = await Promise.all(names.map((name) => sample.store.get(name)));
+  assert.ok(left && right);
+  const payload = (bytes: Buffer): number => 8 + bytes.readUInt32LE(4);
+  await sample.store.put(names[0] ?? '', [left.subarray(0, payload(left)), right.subarray(payload(right))]);
+  await expect(readBytes(sample.repository, 7)).rejects.toMatchObject({
+    code: 'REPOSITORY_DAMAGED',
+    message: expect.stringMatching(`${names[0]}.*do not fit the hash`),
+  });
+});
+
+test('a writer goes on from the last byte that can be trusted, and tells what is damaged', async () => {
+  await putParts(await openTestJournal(sample.repository, 1), { segment: 7 }, [0, 100, 200, 300]);
+  const [, second = ''] = (await namesIn(sample.store, 'journals/')).filter((name) => name.includes('/parts/'));
+  await sample.store.put(second, [Buffer.from('damaged')]);
+  const next = await openTestJournal(sample.repository, 2);
+  expect(next.end).toEqual({ segment: 7, offset: 100 });
+  expect(next.problems.map(({ name }) => name)).toContain(second);
+  await putParts(next, { segment: 7 }, [100, 400]);
+  expect((await readBytes(sample.repository, 7)).bytes).toEqual(segmentContent(7).subarray(0, 400));
+  await seal(next, 7);
+  expect(await readBytes(sample.repository, 7)).toMatchObject({ bytes: segmentContent(7), problems: [] });
+});
+
+test('a listing misses nothing while a segment is sealed in the middle of it', async () => {
+  const journal = await openTestJournal(sample.repository, 1);
+  await putParts(journal, { segment: 7 }, [0, 100, 200]);
+  for (const before of [1, 2, 3]) {
+    const store = sample.store.clone();
+    const writer = await openTestJournal({ ...sample.repository, store }, 2);
+    let lists = 0;
+    const sealing: Store = {
+      ...store,
+      async *list(prefix, options) {
+        lists += 1;
+        if (lists === before) await seal(writer, 7);
+        yield* store.list(prefix, options);
+      },
+    };
+    const { stretches, problems } = await list({ ...sample.repository, store: sealing });
+    expect(problems).toEqual([]);
+    expect(stretches).toMatchObject([{ segment: 7, from: 0, to: expect.any(Number) }]);
+  }
+});
+
+test('a gap that was filled meanwhile is no fork', async () => {
+  const journal = await openTestJournal(sample.repository, 1);
+  await seal(journal, 1);
+  await journal.recordGap(
+    { from: { segment: 2, offset: 0 }, to: { segment: 2, offset: 200 }, reason: 'lost' },
+    noSignal,
+  );
+  await putParts(journal, { segment: 2 }, [200, 300]);
+  await seal(await openTestJournal(sample.repository, 2), 2);
+  expect((await readBytes(sample.repository, 2)).bytes).toEqual(segmentContent(2));
 });
 
 test('a reader with an old listing finds the segment that took the place of the parts', async () => {
