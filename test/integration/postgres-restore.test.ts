@@ -15,6 +15,14 @@ function decide(server: TestServer, backup: RecordedBackup, request: RestoreRequ
   return (postgresSource(server.options()).restore as ServiceRestore).decide(backup, request, never);
 }
 
+/** To another server, whose superuser has the same name: what it takes to get in there comes from elsewhere than the target. */
+function decideTo(server: TestServer, backup: RecordedBackup, path = '') {
+  const { host, port, password } = server.address;
+  const source = postgresSource(server.options({ host: 'nowhere.invalid', password }));
+  const to = `postgres://${host}:${port}${path}`;
+  return (source.restore as ServiceRestore).decide(backup, { to, include: [] }, never);
+}
+
 interface Told {
   readonly steps: number[];
   bytes: number;
@@ -198,9 +206,7 @@ describeWith(['pg_dump'], 'PostgreSQL restores', () => {
       await from.sql('src', ...everything);
       await to.sql('postgres', 'CREATE DATABASE x_lifeboat_new_20260101t000000');
       const backup = await recordBackup(postgresSource(from.options({ databases: ['src'] })));
-      const { host, port, password } = to.address;
-      const url = `postgres://lifeboat:${encodeURIComponent(password ?? '')}@${host}:${port}`;
-      const decision = await decide(from, backup, { to: url, include: [] });
+      const decision = await decideTo(to, backup);
       expect(outcomes(decision)).toMatchObject({ 'server version': 'passed', 'left-overs': 'warning' });
       const outcome = await execute(decision);
       expect(outcome.restored[0]).toMatch(/all rows equal$/);
@@ -208,7 +214,7 @@ describeWith(['pg_dump'], 'PostgreSQL restores', () => {
 
       await from.sql('src', 'CREATE EXTENSION adminpack');
       const wanting = await recordBackup(postgresSource(from.options({ databases: ['src'] })));
-      expect((await decide(from, wanting, { to: url, include: [] })).findings).toContainEqual(
+      expect((await decideTo(to, wanting)).findings).toContainEqual(
         expect.objectContaining({
           aspect: 'extensions',
           outcome: 'failed',
@@ -233,10 +239,8 @@ describeWith(['pg_dump'], 'PostgreSQL restores', () => {
         'CREATE TABLE t AS SELECT generate_series(1, 10) g; ALTER TABLE t OWNER TO app; CREATE INDEX ON t (g)',
       );
       const backup = await recordBackup(postgresSource(from.options({ databases: ['src'] })));
-      const { host, port, password } = to.address;
-      const url = `postgres://lifeboat:${encodeURIComponent(password ?? '')}@${host}:${port}/da%2Fta`;
-      const decision = await decide(from, backup, { to: url, include: [] });
-      expect(JSON.stringify(decision)).not.toContain(password);
+      const decision = await decideTo(to, backup, '/da%2Fta');
+      expect(JSON.stringify(decision)).not.toContain(to.address.password);
       const outcome = await execute(decision);
       expect(outcome.restored).toEqual([
         expect.stringContaining('database da/ta: 1 tables, 10 rows, all rows equal'),
@@ -251,8 +255,7 @@ describeWith(['pg_dump'], 'PostgreSQL restores', () => {
 
       await to.sql('da/ta', 'CREATE EXTENSION citext');
       const newer = await recordBackup(postgresSource(to.options({ databases: ['da/ta'] })));
-      const address = `postgres://lifeboat:${encodeURIComponent(from.address.password ?? '')}@${host}:${from.address.port}/x`;
-      const back = await decide(to, newer, { to: address, include: [] });
+      const back = await decideTo(from, newer, '/x');
       expect(outcomes(back)['server version']).toBe('failed');
     });
 
@@ -263,9 +266,7 @@ describeWith(['pg_dump'], 'PostgreSQL restores', () => {
       const backup = await recordBackup(postgresSource(from.options({ databases: ['postgres'] })));
       const items = backup.recordedFingerprint.items.map((item) => ({ ...item, rows: item.rows + 1 }));
       const wrong = { ...backup, fingerprint: () => Promise.resolve({ ...backup.recordedFingerprint, items }) };
-      const { host, port, password } = to.address;
-      const url = `postgres://lifeboat:${encodeURIComponent(password ?? '')}@${host}:${port}/data`;
-      await expect(execute(await decide(from, wrong, { to: url, include: [] }))).rejects.toMatchObject({
+      await expect(execute(await decideTo(to, wrong, '/data'))).rejects.toMatchObject({
         code: 'VERIFICATION_FAILED',
       });
       expect(await databases(to)).toEqual(['postgres', 'template0', 'template1']);

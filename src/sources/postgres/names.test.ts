@@ -41,8 +41,8 @@ test('names of different things never become the same item', () => {
 test('a target is an address, a name on the original server, or the origin', () => {
   expect(restoreTarget(undefined, origin)).toEqual({ address: origin, database: undefined });
   expect(restoreTarget('copy', origin)).toEqual({ address: origin, database: 'copy' });
-  expect(restoreTarget('postgres://me:p%40ss@other/na%2Fme', origin)).toEqual({
-    address: { ...origin, host: 'other', port: 5432, user: 'me', password: 'p@ss' },
+  expect(restoreTarget('postgres://m%40e@other/na%2Fme', origin)).toEqual({
+    address: { ...origin, host: 'other', port: 5432, user: 'm@e' },
     database: 'na/me',
   });
   expect(restoreTarget('postgresql://[::1]:6000', origin)).toEqual({
@@ -79,8 +79,18 @@ test('names that are alike where they are cut stay different', () => {
 });
 
 test('a percent sign that encodes nothing stands for itself in a target', () => {
-  expect(restoreTarget('postgres://me:100%pure@other/x', origin).address.password).toBe('100%pure');
+  expect(restoreTarget('postgres://100%pure@other/x', origin).address.user).toBe('100%pure');
 });
+
+test.each(['postgres://me:hushed@other/x', 'postgresql://:hushed@other', 'postgres://me@other/x?password=hushed'])(
+  'a password is refused in %s, and not repeated',
+  (to) => {
+    expect(() => restoreTarget(to, origin)).toThrow(
+      expect.objectContaining({ code: 'USAGE', hint: expect.stringContaining('PGPASSWORD') }),
+    );
+    expect(() => restoreTarget(to, origin)).not.toThrow('hushed');
+  },
+);
 
 test('a connection string quotes what would otherwise be read as more settings', () => {
   expect(connectionString(String.raw`x' host='evil\ `)).toBe(String.raw`dbname='x\' host=\'evil\\ '`);

@@ -1,6 +1,6 @@
 // Carries a restore out: beside what is there, compared, then swapped. Until the swap the original is not touched, and
 // whatever fails takes with it all that was made on the way.
-import { AppError, isAppError, messageOf } from '../../../base/errors.ts';
+import { AppError, asError, isAppError, messageOf } from '../../../base/errors.ts';
 import { interruptedWith, type Leftover } from '../../../base/interrupted.ts';
 import type { Fingerprint } from '../../../model/fingerprint.ts';
 import type { RestoreOutcome, RestoreProgress } from '../../source.ts';
@@ -14,6 +14,7 @@ import { leftOut } from './left-out.ts';
 import { feedDump, fingerprintRestored, isComparable, requireEqual } from './restore-dump.ts';
 import { connectForMaintenance, type DatabaseEntry, readServerFacts, type ServerFacts } from '../server.ts';
 import { swapDatabases } from './swap-databases.ts';
+import { lookUpSwap, sessionOf, type SwapState } from './swap-state.ts';
 import pg from 'pg';
 
 export interface Move {
@@ -49,35 +50,60 @@ export async function executeRestore(
   signal: AbortSignal,
 ): Promise<RestoreOutcome> {
   const litter: Litter = { databases: [], roles: [] };
-  const avoid = work.moves.map(({ target }) => target);
-  let isSwapping = false;
+  const { address, moves } = work;
+  const avoid = moves.map(({ target }) => target);
+  const restored: string[] = [];
+  let session: number | undefined;
   try {
-    await using maintenance = await connectForMaintenance(work.address, avoid, signal);
+    await using maintenance = await connectForMaintenance(address, avoid, signal);
     const remarks = await bringRoles(work, { maintenance, progress, litter });
-    const restored: string[] = [];
-    for (const [index, move] of work.moves.entries()) {
+    for (const [index, move] of moves.entries()) {
       progress.step(1 + index);
       restored.push(await restoreOne(work, { move, maintenance, progress, litter, signal }));
     }
-    progress.step(1 + work.moves.length);
-    isSwapping = true;
-    await swapDatabases(maintenance, work.moves, { address: work.address, signal });
-    return { restored: [...restored, ...remarks], kept: keptOf(work) };
+    restored.push(...remarks);
+    progress.step(1 + moves.length);
+    session = await sessionOf(maintenance);
+    await swapDatabases(maintenance, moves, { address, signal });
   } catch (error) {
-    const left = isSwapping ? leftOfSwap(work) : untouched;
-    await cleanUp(work, litter, interruptedWith(signal, left) ?? error);
-    throw interruptedWith(signal, left) ?? error;
+    // The answer to a swap may be lost with the connection, or by an interruption, when it is done.
+    const state = session === undefined ? 'unchanged' : await lookUpSwap(moves, { address, session });
+    const failure = failureOf(work, { error, state, signal });
+    if (state === 'unchanged') await cleanUp(work, litter, failure);
+    if (failure !== undefined) throw failure;
   }
+  return { restored, kept: keptOf(work) };
+}
+
+/** Undefined if what failed was the answer alone and nobody wanted to stop. */
+function failureOf(
+  work: RestoreWork,
+  { error, state, signal }: { readonly error: unknown; readonly state: SwapState; readonly signal: AbortSignal },
+): Error | undefined {
+  const left = { unchanged: untouched, swapped: inPlace(work), unknown: unknownSwap(work) }[state];
+  const interruption = interruptedWith(signal, left);
+  if (interruption !== undefined || state === 'swapped') return interruption;
+  if (state === 'unchanged') return asError(error);
+  return new AppError('RESTORE_FAILED', `${messageOf(error)}: ${left.left}`, { hint: left.hint, cause: error });
 }
 
 const untouched: Leftover = { left: 'nothing was swapped, the live data is untouched', hint: 'Restore again.' };
 
-/** Without an answer nobody knows whether all were renamed or none. */
-function leftOfSwap({ moves }: RestoreWork): Leftover {
-  const names = moves.map(({ before, target }) => before ?? target).join(', ');
+function inPlace(work: RestoreWork): Leftover {
+  const kept = keptOf(work);
   return {
-    left: 'it had begun to swap, which happens to all databases or to none',
-    hint: `Look whether there is ${names}: then the restored data is in place. Else restore again.`,
+    left: 'the swap was done, the restored data is in place',
+    hint: kept === undefined ? 'There is nothing left to do.' : `There is nothing left to do; kept: ${kept}`,
+  };
+}
+
+/** Without an answer nobody knows whether all were renamed or none, and nothing may be tidied up. */
+function unknownSwap({ moves }: RestoreWork): Leftover {
+  const names = moves.map(({ before, target }) => before ?? target).join(', ');
+  const beside = moves.map(({ restored }) => restored).join(', ');
+  return {
+    left: 'it had begun to swap, which happens to all databases or to none, and the server does not say which',
+    hint: `Look whether there is ${names} and no ${beside}: then the restored data is in place. Else drop ${beside} and restore again.`,
   };
 }
 

@@ -9,7 +9,7 @@ export interface RestoreTarget {
   readonly database: string | undefined;
 }
 
-/** `to` is `postgres://user@host:port/newname` (all parts optional), a database's name on the original server, or absent. */
+/** `to` is `postgres://user@host:port/newname` (all parts optional, and never a password: it comes from an argument), a database's name on the original server, or absent. */
 export function restoreTarget(
   to: string | undefined,
   origin: ServerAddress,
@@ -23,10 +23,14 @@ export function restoreTarget(
       hint: 'Write postgres://user@host:port/database, with special characters as %XX.',
     });
   }
+  if (url.password !== '' || url.searchParams.has('password')) {
+    throw new AppError('USAGE', 'the target holds a password, which every user of this machine can see', {
+      hint: "Leave it out: set PGPASSWORD, write it into ~/.pgpass, or give it as the component's password.",
+    });
+  }
   const host = unescape(url.hostname).replace(/^\[(.*)\]$/, '$1') || origin.host;
   const user = url.username === '' ? origin.user : unescape(url.username);
-  const known = user === origin.user ? origin.password : passwordOfOthers;
-  const password = url.password === '' ? known : unescape(url.password);
+  const password = user === origin.user ? origin.password : passwordOfOthers;
   const database = unescape(url.pathname.slice(1));
   return {
     address: {
