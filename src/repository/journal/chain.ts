@@ -19,7 +19,7 @@ export interface StreamOptions {
 }
 
 /** Under way at once: as many as the store likes, but not more bytes than this. */
-const readAheadMaxBytes = 32 * 1024 * 1024;
+const readAheadMaxBytes = 16 * 1024 * 1024;
 
 /**
  * Verified pieces in order, of at most 16 MiB. Ends where nothing goes on; the caller sees whether that is the end of the

@@ -6,11 +6,13 @@ import { promisify } from 'node:util';
 import { zstdCompress, zstdDecompress } from 'node:zlib';
 import { forEachLimited } from '../../base/for-each-limited.ts';
 import { frameMaxBytes, zstdParameters } from '../../base/zstd.ts';
+import { collectGarbage } from '../collect-garbage.ts';
 import { open, seal, type KeyTriple } from '../seal.ts';
 
 export const frameBytes = 1024 * 1024;
-/** Of libuv's four threads; others want some too. */
-const framesAtOnce = 3;
+/** Of libuv's four threads; others want some too, and each leaves memory behind that the system gets back late. */
+const framesAtOnce = 2;
+const freedMinBytes = 512 * 1024;
 /** What zlib asks for at least. */
 const chunkMinBytes = 64;
 
@@ -36,8 +38,11 @@ export async function sealFrames(content: Uint8Array, options: SealFramesOptions
     const frame = seal(keys, packed);
     const again = await openFrame(keys, frame, plain.length);
     if (!again.equals(plain)) throw new Error('sealing a frame did not round-trip');
+    free(packed);
+    free(again);
     sealed[at] = frame;
   });
+  if (count > 1) collectGarbage();
   return sealed;
 }
 
@@ -56,16 +61,29 @@ export async function openFrames(
   await forEachLimited(places.entries(), framesAtOnce, async ([at, { from, to }]) => {
     signal.throwIfAborted();
     const plainBytes = Math.min(frameBytes, lengthBytes - at * frameBytes);
-    content.set(await openFrame(keys, stored.subarray(from, to), plainBytes), at * frameBytes);
+    const plain = await openFrame(keys, stored.subarray(from, to), plainBytes);
+    content.set(plain, at * frameBytes);
+    free(plain);
   });
+  if (frames.length > 1) collectGarbage();
   return content;
 }
 
 async function openFrame(keys: KeyTriple, frame: Uint8Array, plainBytes: number): Promise<Buffer> {
-  const plain = await decompress(open(keys, frame), {
+  const packed = open(keys, frame);
+  const plain = await decompress(packed, {
     maxOutputLength: plainBytes,
     chunkSize: Math.max(chunkMinBytes, plainBytes),
   });
+  free(packed);
   if (plain.length !== plainBytes) throw new Error(`a frame has ${plain.length} bytes instead of ${plainBytes}`);
   return plain;
+}
+
+/**
+ * Gives memory back at once. Buffers of a megabyte pile up until they are collected. What is read by mistake afterwards is
+ * empty, so it can't be taken for data. Small ones may share memory with others.
+ */
+function free({ buffer }: Buffer): void {
+  if (buffer instanceof ArrayBuffer && buffer.byteLength >= freedMinBytes) buffer.transfer(0);
 }

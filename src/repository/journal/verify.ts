@@ -25,7 +25,7 @@ export interface VerifyJournalsOptions {
 }
 
 /** Segments that are read at the same time, of 16 MiB each or more. */
-const segmentsAtOnce = 3;
+const segmentsAtOnce = 2;
 /** Of each lineage the headers of at most so many sealed objects are opened at level `structure`, drawn by chance. */
 const headersMax = 2000;
 
