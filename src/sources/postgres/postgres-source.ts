@@ -4,6 +4,7 @@ import { openBackup } from './logical/backup-session.ts';
 import { checkPostgres } from './check.ts';
 import type { PostgresOptions } from './options.ts';
 import { unitOf } from './fingerprint.ts';
+import { checkReplication } from './protocol/preflight.ts';
 import { checkReceiver } from './receiver/check-receiver.ts';
 import { receive } from './receiver/receive.ts';
 import { decideRestore } from './logical/restore-decision.ts';
@@ -13,7 +14,8 @@ import { openPhysicalBackup } from './physical/session.ts';
 export function postgresSource(options: PostgresOptions): Source {
   return {
     kind: 'postgres',
-    check: (signal) => checkPostgres(options, signal),
+    check: (signal) =>
+      options.method === 'physical' ? checkReplication(options, signal) : checkPostgres(options, signal),
     open: (signal) =>
       options.method === 'physical' ? openPhysicalBackup(options, signal) : openBackup(options, signal),
     journal: {

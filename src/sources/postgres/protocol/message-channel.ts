@@ -76,9 +76,14 @@ export class MessageChannel {
     this.#socket.destroy();
   }
 
+  get hasEnded(): boolean {
+    return this.#failure !== undefined;
+  }
+
   /** Sends the last bytes and closes. */
   async close(farewell: Uint8Array): Promise<void> {
     if (this.#socket.destroyed) return;
+    this.#end(new Error('Connection terminated by us'));
     const closed = new Promise<void>((resolve) => this.#socket.once('close', () => resolve()));
     const timer = setTimeout(() => this.#socket.destroy(), closeWaitMaxMs);
     this.#socket.resume();

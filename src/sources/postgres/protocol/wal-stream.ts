@@ -48,6 +48,7 @@ export class WalStream implements AsyncIterable<WalEvent> {
     if (end !== undefined) return;
     session.channel.silenceMaxMs = undefined;
     this.#timer = setInterval(() => this.#beat(), options.statusIntervalMs);
+    this.#timer.unref();
   }
 
   /**
@@ -121,6 +122,10 @@ export class WalStream implements AsyncIterable<WalEvent> {
   /** Repeats the report, and finds out whether the server is still there: it answers when asked. */
   #beat(): void {
     const { channel } = this.#session;
+    if (channel.hasEnded) {
+      clearInterval(this.#timer); // Closed while nobody was reading.
+      return;
+    }
     const { statusIntervalMs, silenceMaxMs } = this.#options;
     const isSilent = channel.chunksReceived === this.#chunksSeen && !channel.isHeldBack;
     this.#chunksSeen = channel.chunksReceived;

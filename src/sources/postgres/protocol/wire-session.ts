@@ -120,7 +120,8 @@ export class WireSession {
   async refused(body: Buffer): Promise<Error> {
     const error = this.orDie(() => new ServerError(decodeNotice(body)));
     if (error.isFatal) return this.die(error);
-    const { address, database } = this.#context;
+    const { address, database, answerWaitMaxMs } = this.#context;
+    this.channel.silenceMaxMs = answerWaitMaxMs;
     for (;;) {
       const frame = await this.next();
       if (frame.kind === 'message' && frame.type === 'Z') break;

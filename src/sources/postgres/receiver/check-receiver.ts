@@ -1,13 +1,12 @@
 // Looks at all that receiving a journal needs, and says which statement mends what is missing.
-import pg from 'pg';
 import { isAppError } from '../../../base/errors.ts';
 import type { Finding } from '../../../model/finding.ts';
 import { addressOf, type PostgresOptions } from '../options.ts';
 import { applicationNameDefault, connectReplication } from '../protocol/connect-replication.ts';
+import { slotLimitFinding, synchronousFinding } from '../protocol/preflight-findings.ts';
 import type { ReplicationConnection } from '../protocol/replication-connection.ts';
 import { describeServer, type ServerAddress } from '../server-address.ts';
 import { walMagic } from '../wal/page-header.ts';
-import { namesStandby } from './standby-names.ts';
 
 export async function* checkReceiver(options: PostgresOptions, signal: AbortSignal): AsyncGenerator<Finding> {
   const looked: Finding[] = [];
@@ -17,7 +16,7 @@ export async function* checkReceiver(options: PostgresOptions, signal: AbortSign
     await using connection = await connectReplication(address, { databases, clock: options.clock }, signal);
     looked.push(connectionFinding(connection, address));
     looked.push(await slotFinding(connection, options.slot));
-    looked.push(await limitFinding(connection));
+    looked.push(slotLimitFinding(await connection.show('max_slot_wal_keep_size')));
     looked.push(await standbyFinding(connection));
   } catch (error) {
     signal.throwIfAborted();
@@ -68,37 +67,7 @@ async function usedSlots(connection: ReplicationConnection): Promise<number | un
   return Number(row?.['count']);
 }
 
-async function limitFinding(connection: ReplicationConnection): Promise<Finding> {
-  const aspect = 'slot limit';
-  const limit = await connection.show('max_slot_wal_keep_size');
-  if (limit === undefined)
-    return { aspect, outcome: 'inconclusive', message: 'the limit could not be read', hint: limitHint };
-  if (limit !== '-1') return { aspect, outcome: 'passed', message: `a slot keeps at most ${limit} of WAL` };
-  return {
-    aspect,
-    outcome: 'warning',
-    message: 'a receiver that is away fills the disk of the server: max_slot_wal_keep_size has no limit',
-    hint: limitHint,
-  };
-}
-
-const limitHint =
-  "Run as a superuser, with what the disk of pg_wal can spare: ALTER SYSTEM SET max_slot_wal_keep_size = '64GB'; SELECT pg_reload_conf();";
-
 async function standbyFinding(connection: ReplicationConnection): Promise<Finding> {
-  const aspect = 'synchronous standbys';
-  const names = (await connection.show('synchronous_standby_names')) ?? '';
-  if (!namesStandby(names, applicationNameDefault)) {
-    return { aspect, outcome: 'passed', message: 'commits do not wait for the receiver' };
-  }
-  return synchronousFinding(names);
-}
-
-export function synchronousFinding(names: string): Finding {
-  return {
-    aspect: 'synchronous standbys',
-    outcome: 'warning',
-    message: `synchronous_standby_names = ${pg.escapeLiteral(names)} makes commits wait for the journal's receiver`,
-    hint: `Name the standbys that are meant instead of *; the receiver calls itself ${applicationNameDefault}.`,
-  };
+  const names = await connection.show('synchronous_standby_names');
+  return synchronousFinding(names, applicationNameDefault);
 }
