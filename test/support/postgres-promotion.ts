@@ -1,4 +1,4 @@
-// Moves a throw-away PostgreSQL server to its next timeline, as after a failover or a recovery.
+// Stops a throw-away PostgreSQL server and starts it anew: on its next timeline, as after a failover, or after a crash.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile, stat, writeFile } from 'node:fs/promises';
@@ -11,18 +11,33 @@ const { signal } = new AbortController();
 
 /** Stops the server and starts it anew at the same port, on the next timeline. Close the result before the server. */
 export async function promote(server: TestServer): Promise<AsyncDisposable> {
+  return startAnew(server, 'SIGINT', async (folder) => {
+    await writeFile(join(folder, 'recovery.signal'), '');
+    return ['-c', 'restore_command=false', '-c', 'recovery_target_timeline=latest'];
+  });
+}
+
+/** Ends the server at once, with whatever it had not yet written, and lets it recover. Close the result before the server. */
+export async function crash(server: TestServer): Promise<AsyncDisposable> {
+  return startAnew(server, 'SIGQUIT', () => Promise.resolve([]));
+}
+
+async function startAnew(
+  server: TestServer,
+  how: 'SIGINT' | 'SIGQUIT',
+  prepare: (folder: string) => Promise<readonly string[]>,
+): Promise<AsyncDisposable> {
   const [row] = await server.sql('postgres', `SELECT current_setting('data_directory') AS folder`);
   const folder = String(row?.['folder']);
   const { uid, gid } = await stat(folder);
   const [program = '', ...programArguments] = (await readFile(`/proc/${server.pid}/cmdline`, 'utf8'))
     .split('\0')
     .slice(0, -1);
-  await stopProcess(server.pid);
-  await writeFile(join(folder, 'recovery.signal'), '');
-  const settings = ['-c', 'restore_command=false', '-c', 'recovery_target_timeline=latest'];
+  await stopProcess(server.pid, how);
+  const settings = await prepare(folder);
   const account = process.getuid?.() === 0 ? { uid, gid } : {};
   const child = spawn(program, [...programArguments, ...settings], { cwd: folder, stdio: 'ignore', ...account });
-  await untilPromoted(server);
+  await untilWriting(server);
   return {
     async [Symbol.asyncDispose]() {
       const ended = once(child, 'exit');
@@ -32,8 +47,8 @@ export async function promote(server: TestServer): Promise<AsyncDisposable> {
   };
 }
 
-async function stopProcess(pid: number): Promise<void> {
-  process.kill(pid, 'SIGINT');
+async function stopProcess(pid: number, how: NodeJS.Signals): Promise<void> {
+  process.kill(pid, how);
   for (let tries = 0; tries < 500; tries += 1) {
     try {
       process.kill(pid, 0);
@@ -45,7 +60,7 @@ async function stopProcess(pid: number): Promise<void> {
   throw new Error('the server did not stop');
 }
 
-async function untilPromoted(server: TestServer): Promise<void> {
+async function untilWriting(server: TestServer): Promise<void> {
   for (let tries = 0; tries < 500; tries += 1) {
     await sleep(20);
     try {

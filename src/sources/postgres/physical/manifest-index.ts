@@ -11,6 +11,7 @@ export interface IndexedFile {
 }
 
 /** 12 bytes of the path's hash, 1 for the checksum's length, 6 for the size, 32 for the checksum, 1 to spare. */
+const keyBytes = 12;
 const recordBytes = 52;
 const sizeAt = 13;
 const checksumAt = 19;
@@ -43,7 +44,7 @@ export class ManifestIndex {
     const sum = Buffer.from(checksum ?? '', 'hex');
     assert.ok(sum.length <= checksumBytesMax);
     key.copy(block, at);
-    block[at + 12] = sum.length;
+    block[at + keyBytes] = sum.length;
     block.writeUIntLE(sizeBytes, at + sizeAt, 6);
     sum.copy(block, at + checksumAt);
   }
@@ -52,7 +53,7 @@ export class ManifestIndex {
     const number = this.#slots[this.#find(keyOf(path))]!;
     if (number === 0) return undefined;
     const { block, at } = this.#place(number);
-    const length = block[at + 12]!;
+    const length = block[at + keyBytes]!;
     return {
       sizeBytes: block.readUIntLE(at + sizeAt, 6),
       checksum: length === 0 ? undefined : block.toString('hex', at + checksumAt, at + checksumAt + length),
@@ -66,7 +67,7 @@ export class ManifestIndex {
       const number = this.#slots[slot]!;
       if (number === 0) return slot;
       const { block, at } = this.#place(number);
-      if (key.compare(block, at, at + key.length) === 0) return slot;
+      if (isSameKey(key, block, at)) return slot;
     }
   }
 
@@ -80,11 +81,16 @@ export class ManifestIndex {
     this.#slots = new Uint32Array(this.#slots.length * 2);
     for (let number = 1; number <= this.#count; number += 1) {
       const { block, at } = this.#place(number);
-      this.#slots[this.#find(block.subarray(at, at + 12))] = number;
+      this.#slots[this.#find(block.subarray(at, at + keyBytes))] = number;
     }
   }
 }
 
+function isSameKey(key: Buffer, block: Buffer, at: number): boolean {
+  for (let index = 0; index < keyBytes; index += 1) if (key[index] !== block[at + index]) return false;
+  return true;
+}
+
 function keyOf(path: string): Buffer {
-  return hash('sha256', nameToBytes(path), 'buffer').subarray(0, 12);
+  return hash('sha256', nameToBytes(path), 'buffer').subarray(0, keyBytes);
 }
