@@ -172,6 +172,8 @@ function replayBase({ id, timeline, lsn, timeUs }: MadeBase): ReplayBase {
     journal: { lineage: timeline.lineage, from: position, to: position },
     facts: async () => ({
       method: 'physical',
+      serverMajor: major,
+      systemIdentifier: String(systemIdentifier),
       walSegmentBytes: segmentBytes,
       consistentLsn: formatLsn(lsn),
       consistentTimeUs: timeUs,

@@ -1,18 +1,9 @@
 // All that a repository keeps for a recovery of one component: backups that can be a base, timelines, segments.
-import { z } from 'zod';
 import type { ReplayBase, ReplayPlace } from '../../replay.ts';
 import { type Lsn, lsnOf, parseLsn } from '../wal/lsn.ts';
+import { baseFactsSchema } from './base-facts.ts';
 import { type Base, KeptSegments } from './reach.ts';
 import { keptTimeline, type KeptTimeline, readLineage, unkeptTimeline } from './timeline-tree.ts';
-
-/** What a physical backup says of itself, as far as a recovery needs it. */
-export const baseFactsSchema = z.looseObject({
-  method: z.literal('physical'),
-  walSegmentBytes: z.int(),
-  consistentLsn: z.string(),
-  /** By the server's clock, after that position was read: no commit before it is later. */
-  consistentTimeUs: z.int().optional(),
-});
 
 export interface MapBase extends Base {
   /** Undefined if it does not say. */
