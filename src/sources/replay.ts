@@ -3,7 +3,15 @@
 import type { JsonObject } from '../base/json.ts';
 import type { RecoveryTarget, TimelineChoice } from '../model/recovery-target.ts';
 import type { JournalReader, JournalStretch } from './journal.ts';
-import type { RecoveryReader, RestoreDecision } from './source.ts';
+import type { RecoveryReader, RestoreDecision, Source } from './source.ts';
+
+export interface ReplayableSource extends Source {
+  readonly replay: ReplayRestore;
+}
+
+export function isReplayable(source: Source): source is ReplayableSource {
+  return 'replay' in source;
+}
 
 /** What one repository keeps of one component. */
 export interface ReplayPlace {

@@ -99,7 +99,7 @@ export class MadeTimelines {
   }
 
   /** All events that lead to the end of a timeline, in order. */
-  eventsTo(timeline: MadeTimeline, until: Lsn | undefined = undefined): MadeEvent[] {
+  eventsTo(timeline: MadeTimeline, until?: Lsn): MadeEvent[] {
     const before = timeline.parent === undefined ? [] : this.eventsTo(timeline.parent, timeline.switchLsn);
     const own = timeline.events.filter(({ lsn }) => until === undefined || lsn < until);
     return [...before, ...own];

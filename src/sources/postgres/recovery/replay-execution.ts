@@ -188,7 +188,7 @@ async function replay(execution: Execution, progress: RestoreProgress, signal: A
     signal,
   );
   const aim = { timeline: recovery.goal.timeline, stop: recovery.stop, action: wish.action };
-  return runRecovery(
+  return await runRecovery(
     { dataFolder: plan.folder, programFolder, account, work, aim, feed, onReplayed: () => undefined },
     ({ socketFolder, port }) =>
       inspected(execution, `psql -h ${socketFolder} -p ${port} -U ${plan.facts.superuser ?? 'postgres'} postgres`),

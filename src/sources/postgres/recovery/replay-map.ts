@@ -37,10 +37,11 @@ export async function readReplayMap(place: ReplayPlace, signal: AbortSignal): Pr
 
 /** Adds the timeline of a base of which no journal is kept. */
 async function readBase(
-  { id, journal, facts }: ReplayBase,
+  candidate: ReplayBase,
   { timelines, signal }: { readonly timelines: KeptTimeline[]; readonly signal: AbortSignal },
 ): Promise<MapBase | undefined> {
-  const parsed = baseFactsSchema.safeParse(await facts(signal)).data;
+  const { id, journal } = candidate;
+  const parsed = baseFactsSchema.safeParse(await candidate.facts(signal)).data;
   if (journal === undefined || parsed === undefined) return undefined;
   const { lineage, from, to } = journal;
   if (!timelines.some((one) => one.lineage === lineage)) {
