@@ -183,6 +183,8 @@ export interface FolderRequest {
   readonly from: string;
   /** Becomes that folder; made if it is not there. Files in it that are not in the recovery point stay. */
   readonly to: string;
+  /** Paths of the recovery point that are left out, with what lies below them. */
+  readonly exclude?: readonly string[] | undefined;
   /** Rewrite only differing stretches of files that are there already, in place. */
   readonly isDelta?: boolean | undefined;
   /** What is written need not survive a power cut: it will be thrown away. */

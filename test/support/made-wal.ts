@@ -39,6 +39,17 @@ export class MadeWal {
     this.#previous = options.startLsn - 8n;
   }
 
+  /** A server that goes its own way from here: its first segment begins with a copy of this one's last. */
+  fork(timeline: number): MadeWal {
+    this.#padTo(8);
+    const { segmentBytes, startLsn } = this.options;
+    const kept = this.#length - (this.#length % segmentBytes);
+    const child = new MadeWal({ ...this.options, timeline, startLsn: startLsn + BigInt(kept) });
+    child.#append(this.bytes.subarray(kept));
+    child.#previous = this.#previous;
+    return child;
+  }
+
   get bytes(): Buffer {
     return Buffer.concat(this.#pieces);
   }

@@ -8,13 +8,14 @@ export function folderWriter(
   listed: () => Iterable<{ readonly path: string; readonly metadata: FileMetadata }>,
   contentOf: (path: string) => Buffer | undefined,
 ): RecoveryReader['writeFolder'] {
-  return ({ from, to, onBytes }) => {
+  return ({ from, to, exclude = [], onBytes }) => {
     const base = from === '/' ? '' : from;
     const folders: { readonly place: string; readonly mode: number }[] = [];
     let [files, bytes] = [0, 0];
     mkdirSync(to, { recursive: true });
     for (const { path, metadata } of listed()) {
       if (!path.startsWith(`${base}/`)) continue;
+      if (exclude.some((one) => path === one || path.startsWith(`${one}/`))) continue;
       const place = join(to, path.slice(base.length));
       if (metadata.type === 'dir') {
         mkdirSync(place, { recursive: true });

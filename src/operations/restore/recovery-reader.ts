@@ -25,6 +25,11 @@ export interface PointParts {
   readonly snapshot: StoredSnapshot;
 }
 
+/** Characters that mean something in a pattern are themselves in a path. */
+function asPattern(path: string): string {
+  return path.replaceAll(/[*?[\]\\!]/g, String.raw`\$&`);
+}
+
 export function recoveryReader({ indexed, pool, snapshot }: PointParts): RecoveryReader {
   const { tree } = snapshot;
 
@@ -60,8 +65,9 @@ export function recoveryReader({ indexed, pool, snapshot }: PointParts): Recover
 
   return {
     read,
-    async writeFolder({ from, to, isDelta, isTemporary, onBytes }, signal) {
-      const decision = await decideTreeRestore(indexed, { snapshot, target: to, base: from, isDelta }, signal);
+    async writeFolder({ from, to, exclude = [], isDelta, isTemporary, onBytes }, signal) {
+      const request = { snapshot, target: to, base: from, exclude: exclude.map(asPattern), isDelta };
+      const decision = await decideTreeRestore(indexed, request, signal);
       let done = 0;
       const onProgress = ({ bytes }: { bytes: number }): void => {
         onBytes?.(bytes - done);

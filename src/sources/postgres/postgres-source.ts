@@ -1,5 +1,5 @@
 // PostgreSQL by its own dumps: any version, any place a connection reaches, restorable with stock pg_restore alone.
-import type { Source } from '../source.ts';
+import type { ReplayableSource } from '../replay.ts';
 import { openBackup } from './logical/backup-session.ts';
 import { checkPostgres } from './check.ts';
 import type { PostgresOptions } from './options.ts';
@@ -10,8 +10,9 @@ import { receive } from './receiver/receive.ts';
 import { decideRestore } from './logical/restore-decision.ts';
 import { openSandbox } from './logical/sandbox.ts';
 import { openPhysicalBackup } from './physical/session.ts';
+import { replayRestore } from './recovery/replay-restore.ts';
 
-export function postgresSource(options: PostgresOptions): Source {
+export function postgresSource(options: PostgresOptions): ReplayableSource {
   return {
     kind: 'postgres',
     check: (signal) =>
@@ -22,6 +23,7 @@ export function postgresSource(options: PostgresOptions): Source {
       check: (signal) => checkReceiver(options, signal),
       receive: (target, events, signal) => receive({ source: options, target, events }, signal),
     },
+    replay: replayRestore(options),
     restore: {
       kind: 'service',
       unitOf,

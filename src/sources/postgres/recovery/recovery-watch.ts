@@ -1,0 +1,111 @@
+// Follows a recovering server by its log: how far it is, whether it waits at its target or was promoted, and how it ended.
+import type { ChildProcess } from 'node:child_process';
+import { messageOf } from '../../../base/errors.ts';
+import type { Lsn } from '../wal/lsn.ts';
+import { type LogEvent, LogLines, readLogLine } from './recovery-log.ts';
+
+export class RecoveryWatch {
+  readonly #lines: LogLines;
+  readonly #onReplayed: (lsn: Lsn) => void;
+  #wake = (): void => undefined;
+  #hasEnded = false;
+  #isPaused = false;
+  #isPromoted = false;
+  #replayedLsn: Lsn | undefined;
+  #lastTransaction: string | undefined;
+  #stopping: string | undefined;
+  #failure: string | undefined;
+
+  constructor(child: ChildProcess, onReplayed: (lsn: Lsn) => void) {
+    this.#onReplayed = onReplayed;
+    this.#lines = new LogLines((line) => {
+      const event = readLogLine(line);
+      if (event !== undefined) this.#note(event);
+    });
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => this.#lines.push(text));
+    // Not its exit: the last words may still be on their way.
+    child.once('close', () => this.#end());
+    child.once('error', (error) => {
+      this.#failure = messageOf(error);
+      if (child.pid === undefined) this.#end();
+    });
+  }
+
+  get hasEnded(): boolean {
+    return this.#hasEnded;
+  }
+
+  get isPromoted(): boolean {
+    return this.#isPromoted;
+  }
+
+  get replayedLsn(): Lsn | undefined {
+    return this.#replayedLsn;
+  }
+
+  get lastTransaction(): string | undefined {
+    return this.#lastTransaction;
+  }
+
+  /** Where the server said that it stops; it says so at its target only. */
+  get stopping(): string | undefined {
+    return this.#stopping;
+  }
+
+  get complaints(): string {
+    return this.#failure ?? this.#lines.complaints;
+  }
+
+  async next(): Promise<'paused' | 'promoted' | 'ended'> {
+    await this.#until(() => this.#isPaused || this.#isPromoted || this.#hasEnded);
+    return this.#isPromoted ? 'promoted' : this.#hasEnded ? 'ended' : 'paused';
+  }
+
+  async promotedOrEnded(): Promise<void> {
+    await this.#until(() => this.#isPromoted || this.#hasEnded);
+  }
+
+  async ended(): Promise<void> {
+    await this.#until(() => this.#hasEnded);
+  }
+
+  async #until(isSo: () => boolean): Promise<void> {
+    while (!isSo()) await new Promise<void>((resolve) => (this.#wake = resolve));
+  }
+
+  #end(): void {
+    this.#hasEnded = true;
+    this.#wake();
+  }
+
+  #note(event: LogEvent): void {
+    switch (event.kind) {
+      case 'consistent':
+      case 'replaying':
+      case 'replayed':
+        this.#replayedLsn = event.lsn;
+        this.#onReplayed(event.lsn);
+        return;
+      case 'stopping':
+        this.#stopping = event.words;
+        return;
+      case 'last-transaction':
+        this.#lastTransaction = event.time;
+        return;
+      case 'paused':
+        this.#isPaused = true;
+        break;
+      case 'promoted':
+        this.#isPromoted = true;
+        break;
+      case 'failure':
+      case 'limits-too-low':
+      case 'timeline':
+      case 'readable':
+        return;
+      default:
+        event satisfies never;
+    }
+    this.#wake();
+  }
+}

@@ -1,0 +1,104 @@
+// Recovery of PostgreSQL to any instant, as the engine sees it: windows, a choice, a decision.
+import type {
+  ReplayChoice,
+  ReplayOptions,
+  ReplayPlace,
+  ReplayRequest,
+  ReplayRestore,
+  ReplayWindow,
+} from '../../replay.ts';
+import type { RecoveryReader, RestoreDecision } from '../../source.ts';
+import { formatByteSize } from '../../../base/byte-size.ts';
+import { count } from '../../../base/count.ts';
+import type { PostgresOptions } from '../options.ts';
+import { formatLsn } from '../wal/lsn.ts';
+import { chooseRecovery, type Recovery } from './choose-recovery.ts';
+import { reasonsFor } from './explain.ts';
+import { stopWords } from './locate-target.ts';
+import { planFolder, writeStep } from './replay-decision.ts';
+import { executeReplay } from './replay-execution.ts';
+import { readReplayMap, type ReplayMap } from './replay-map.ts';
+import { timelineName } from './timeline-tree.ts';
+import { WalLibrary } from './wal-library.ts';
+import { basesOf, runsOf, windowOf } from './windows.ts';
+
+export function replayRestore(options: PostgresOptions): ReplayRestore {
+  return {
+    windows,
+    async choose(place, request, signal) {
+      const map = await readReplayMap(place, signal);
+      const recovery = await chooseRecovery(map, request, { journal: place.journal, signal });
+      return asChoice({ options, place, map, recovery, request });
+    },
+  };
+}
+
+async function windows(place: ReplayPlace, signal: AbortSignal): Promise<ReplayWindow[]> {
+  const map = await readReplayMap(place, signal);
+  const all: ReplayWindow[] = [];
+  for (const goal of map.timelines) {
+    const { systemIdentifier, segmentBytes } = goal;
+    const library = new WalLibrary(place.journal, { systemIdentifier, segmentBytes });
+    for (const run of runsOf(map, goal, basesOf(map, goal)))
+      all.push(await windowOf(run, { goal, map, library }, signal));
+  }
+  return all;
+}
+
+interface Chosen {
+  readonly options: PostgresOptions;
+  readonly place: ReplayPlace;
+  readonly map: ReplayMap;
+  readonly recovery: Recovery;
+  readonly request: ReplayRequest;
+}
+
+function asChoice(chosen: Chosen): ReplayChoice {
+  const { map, recovery, request } = chosen;
+  const { base, goal, stop, segments, window } = recovery;
+  const event = stop.kind === 'record' ? stop.event : undefined;
+  const timeUs = event !== undefined && 'timeUs' in event ? event.timeUs : undefined;
+  return {
+    base: base.id,
+    branch: timelineName(goal, map.timelines),
+    reaches: {
+      position: stop.kind === 'base' ? formatLsn(base.consistentLsn) : formatLsn(stop.lsn),
+      ...(timeUs === undefined ? {} : { timeUs }),
+    },
+    replayBytes: segments.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+    window,
+    reasons: reasonsFor(recovery, map, request),
+    decide: (reader, wish, signal) => decide(chosen, { reader, wish }, signal),
+  };
+}
+
+async function decide(
+  { options, place, map, recovery }: Chosen,
+  { reader, wish }: { readonly reader: RecoveryReader; readonly wish: ReplayOptions },
+  signal: AbortSignal,
+): Promise<RestoreDecision> {
+  const { to, places, owner } = wish;
+  const needsServer = !wish.isOnlyPrepared;
+  const folderWish = { to, places, owner, newTablespaces: recovery.tablespaces, needsServer };
+  const plan = await planFolder({ options, reader }, folderWish, signal);
+  const { segments, stop } = recovery;
+  const size = formatByteSize(segments.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0));
+  const replayed = `${count(segments.length, 'segment')} (${size}) of the journal, to ${stopWords(stop)}`;
+  const steps = wish.isOnlyPrepared
+    ? [writeStep(plan), `put ${replayed}, in its pg_wal, with the settings that make a server recover to there`]
+    : [writeStep(plan), `replay ${replayed}`, endStep(wish)];
+  return {
+    target: `data directory ${plan.folder}`,
+    replaces: plan.replaces,
+    steps,
+    findings: plan.findings,
+    execute: (progress, executeSignal) =>
+      executeReplay({ options, wish, plan, recovery, map, journal: place.journal, reader }, progress, executeSignal),
+  };
+}
+
+function endStep({ action }: ReplayOptions): string {
+  if (action === 'promote') return 'promote it to a timeline of its own, and stop it cleanly';
+  if (action === 'pause') return 'wait there for somebody to look at it, then promote or stop it';
+  return 'stop it there, not promoted';
+}
