@@ -32,6 +32,8 @@ export const physicalFactsSchema = z.object({
   walSegmentBytes: z.int(),
   hasChecksums: z.boolean(),
   sizeBytes: z.number(),
+  /** Items of the fingerprint about which nothing certain is known at `consistentLsn`. */
+  fingerprintLeftOut: z.array(z.string()),
   tablespaces: z.array(z.object({ oid: z.int(), location: z.string() })),
 });
 
@@ -44,9 +46,11 @@ export interface FactsParts {
   readonly backupEnd: WalPlace;
   readonly end: WalEnd;
   readonly takenAtMs: number;
+  readonly fingerprintLeftOut: readonly string[];
 }
 
-export function physicalFacts({ address, server, begin, backupEnd, end, takenAtMs }: FactsParts): PhysicalFacts {
+export function physicalFacts(parts: FactsParts): PhysicalFacts {
+  const { address, server, begin, backupEnd, end, takenAtMs } = parts;
   return {
     method: 'physical',
     type: 'full',
@@ -65,6 +69,7 @@ export function physicalFacts({ address, server, begin, backupEnd, end, takenAtM
     walSegmentBytes: server.walSegmentBytes,
     hasChecksums: server.hasChecksums,
     sizeBytes: begin.sizeBytes,
+    fingerprintLeftOut: [...parts.fingerprintLeftOut],
     tablespaces: begin.tablespaces.map(({ oid, location }) => ({ oid, location })),
   };
 }
