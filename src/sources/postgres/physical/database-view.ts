@@ -110,8 +110,9 @@ export class DatabaseView implements AsyncDisposable {
     return this.#isSuperuser ? moved : [...moved, largeObjectsItemName(this.name)];
   }
 
-  items(leftOut: ReadonlySet<string>): Promise<FingerprintItem[]> {
-    return physicalItems(this.#connection, { database: this.name, structure: this.#known }, leftOut);
+  items(leftOut: readonly string[]): Promise<FingerprintItem[]> {
+    const rows = { database: this.name, structure: this.#known, sequences: this.#sequences };
+    return physicalItems(this.#connection, rows, leftOut);
   }
 
   /** Ends the transaction: the next attempt begins anew. */

@@ -11,12 +11,11 @@ import { sqlStateOf } from '../server-errors.ts';
 import type { Lsn } from '../wal/lsn.ts';
 import { DatabaseView } from './database-view.ts';
 import { pausedPosition } from './paused-replay.ts';
-import { physicalFingerprint } from './physical-rows.ts';
+import { physicalFingerprint, type FingerprintExtent } from './physical-rows.ts';
 
 export interface ExactInstant extends AsyncDisposable {
   readonly lsn: Lsn;
-  /** Names of fingerprint items about which nothing certain is known at `lsn`. */
-  readonly leftOut: readonly string[];
+  readonly extent: FingerprintExtent;
   /** Reads every table once. */
   fingerprint(): Promise<Fingerprint>;
 }
@@ -55,13 +54,13 @@ export async function findInstant(request: InstantRequest, signal: AbortSignal):
       : await lockedPosition({ maintenance, views }, signal);
     if (typeof lsn !== 'bigint') return lsn;
     const held = opened.move();
-    const leftOut = views.flatMap((view) => view.leftOut());
+    const extent = { databases: names, leftOut: views.flatMap((view) => view.leftOut()) };
     return {
       lsn,
-      leftOut,
+      extent,
       async fingerprint() {
         const items: FingerprintItem[] = [];
-        for (const view of views) items.push(...(await view.items(new Set(leftOut))));
+        for (const view of views) items.push(...(await view.items(extent.leftOut)));
         return physicalFingerprint(items);
       },
       [Symbol.asyncDispose]: () => held.disposeAsync(),
@@ -78,10 +77,7 @@ interface Locking {
   readonly views: readonly DatabaseView[];
 }
 
-async function lockedPosition(
-  { maintenance, views }: Locking,
-  signal: AbortSignal,
-): Promise<Lsn | NoInstant> {
+async function lockedPosition({ maintenance, views }: Locking, signal: AbortSignal): Promise<Lsn | NoInstant> {
   let reason = '';
   for (let attempt = 1; attempt <= attemptsMax; attempt += 1) {
     if (attempt > 1) await sleep(firstPauseMs * 2 ** (attempt - 2), undefined, { signal });

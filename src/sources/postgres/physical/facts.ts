@@ -1,5 +1,7 @@
 // What a physical backup says of itself: where it stands in the WAL, and what a restore must know before it begins.
 import { z } from 'zod';
+import { AppError } from '../../../base/errors.ts';
+import type { JsonObject } from '../../../base/json.ts';
 import { describeServer, type ServerAddress } from '../server-address.ts';
 import { formatLsn, parseLsn } from '../wal/lsn.ts';
 import type { BackupBegin, WalPlace } from './received-backup.ts';
@@ -32,12 +34,26 @@ export const physicalFactsSchema = z.object({
   walSegmentBytes: z.int(),
   hasChecksums: z.boolean(),
   sizeBytes: z.number(),
-  /** Items of the fingerprint about which nothing certain is known at `consistentLsn`. */
-  fingerprintLeftOut: z.array(z.string()),
+  /** Databases whose rows were fingerprinted, and items of it about which nothing certain is known at `consistentLsn`. */
+  fingerprint: z.object({ databases: z.array(z.string()), leftOut: z.array(z.string()) }).nullable(),
   tablespaces: z.array(z.object({ oid: z.int(), location: z.string() })),
 });
 
 export type PhysicalFacts = z.infer<typeof physicalFactsSchema>;
+
+export function isPhysical(facts: JsonObject): boolean {
+  return facts['method'] === 'physical';
+}
+
+/** Rejects facts that no backup of this program has. */
+export function readPhysicalFacts(facts: JsonObject): PhysicalFacts {
+  const outcome = physicalFactsSchema.safeParse(facts);
+  if (outcome.success) return outcome.data;
+  throw new AppError('REPOSITORY_DAMAGED', 'the facts of the physical backup are not what they should be', {
+    hint: 'Use the version of this program that took the backup, or another recovery point.',
+    cause: outcome.error,
+  });
+}
 
 export interface FactsParts {
   readonly address: ServerAddress;
@@ -46,7 +62,7 @@ export interface FactsParts {
   readonly backupEnd: WalPlace;
   readonly end: WalEnd;
   readonly takenAtMs: number;
-  readonly fingerprintLeftOut: readonly string[];
+  readonly fingerprint: PhysicalFacts['fingerprint'];
 }
 
 export function physicalFacts(parts: FactsParts): PhysicalFacts {
@@ -69,7 +85,7 @@ export function physicalFacts(parts: FactsParts): PhysicalFacts {
     walSegmentBytes: server.walSegmentBytes,
     hasChecksums: server.hasChecksums,
     sizeBytes: begin.sizeBytes,
-    fingerprintLeftOut: [...parts.fingerprintLeftOut],
+    fingerprint: parts.fingerprint,
     tablespaces: begin.tablespaces.map(({ oid, location }) => ({ oid, location })),
   };
 }

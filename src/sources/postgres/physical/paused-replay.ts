@@ -49,7 +49,10 @@ async function pauseReplay(connection: Connection): Promise<Pause> {
     await connection.query('SELECT pg_catalog.pg_wal_replay_pause()');
   } catch (error) {
     if (sqlStateOf(error) !== '42501') throw error;
-    return { ...nothing, reason: 'the role may not run pg_wal_replay_pause() and pg_wal_replay_resume() at the standby' };
+    return {
+      ...nothing,
+      reason: 'the role may not run pg_wal_replay_pause() and pg_wal_replay_resume() at the standby',
+    };
   }
   let isPaused = true;
   const pause = {

@@ -64,7 +64,7 @@ class PhysicalSession implements BackupSession {
         backupEnd: received.end,
         end,
         takenAtMs,
-        fingerprintLeftOut: this.#instant?.leftOut ?? [],
+        fingerprint: this.#instant?.extent ?? null,
       }),
     );
   }
@@ -140,7 +140,10 @@ class PhysicalSession implements BackupSession {
   }
 
   #noteNoFingerprint(reason: string): void {
-    this.notes.push({ path: dataFolder, message: `no fingerprint of the rows, so that proofs can't compare them: ${reason}` });
+    this.notes.push({
+      path: dataFolder,
+      message: `no fingerprint of the rows, so that proofs can't compare them: ${reason}`,
+    });
   }
 
   async *#wal({ form }: ArchiveEntries, signal: AbortSignal): AsyncGenerator<Entry, void> {
