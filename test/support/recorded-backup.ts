@@ -27,17 +27,22 @@ export async function recordBackup(
 ): Promise<RecordedBackup> {
   await using session = await source.open(signal);
   const files = new Map<string, Buffer>();
+  const later = new Map<string, Promise<Uint8Array>>();
   const listed: Awaited<ReturnType<typeof listing>> = [];
   for await (const entry of session.entries(signal)) {
     listed.push({ path: entry.path, metadata: entry.metadata });
-    if (entry.kind !== 'whole' || entry.content?.from !== 'stream') continue;
+    const content = entry.kind === 'whole' ? entry.content : undefined;
+    if (content?.from === 'bytes') files.set(entry.path, Buffer.from(content.bytes));
+    if (content?.from === 'later') later.set(entry.path, content.bytes);
+    if (content?.from !== 'stream') continue;
     const chunks: Uint8Array[] = [];
-    for await (const chunk of entry.content.open(signal)) {
+    for await (const chunk of content.open(signal)) {
       chunks.push(chunk);
       await onChunk?.(entry.path, chunk);
     }
     files.set(entry.path, Buffer.concat(chunks));
   }
+  for (const [path, bytes] of later) files.set(path, Buffer.from(await bytes));
   const fingerprint = await session.fingerprint(signal);
   const facts = await session.facts(signal);
   if (fingerprint === undefined) throw new Error('the session gave no fingerprint');

@@ -34,6 +34,8 @@ export interface DatabaseToFingerprint {
   /** Stands in the items' names: the database as it was called at backup time. */
   readonly name: string;
   readonly connection: Connection;
+  /** Whose rows count; all that a dump holds if absent. */
+  readonly tables?: readonly Table[] | undefined;
   /** As the dump holds them; read from the server if absent. */
   readonly sequences?: readonly SequenceValue[] | undefined;
   /** As they were when the dump began; read from the server if absent. */
@@ -44,16 +46,16 @@ export interface DatabaseToFingerprint {
 export async function fingerprintDatabase(database: DatabaseToFingerprint): Promise<FingerprintItem[]> {
   const { connection, name } = database;
   const items: FingerprintItem[] = [];
-  for (const table of await listTables(connection)) items.push(await tableItem(database, table));
+  for (const table of database.tables ?? (await listTables(connection))) items.push(await tableItem(database, table));
   items.push(...(await sequenceItems(database, database.sequences ?? (await readSequences(connection)))));
   const largeObjects = await largeObjectsItem(database);
   if (largeObjects.rows > 0) items.push(largeObjects);
   return [...items, ...(database.schema ?? (await schemaItems(connection, name)))];
 }
 
-export function fingerprintOf(items: readonly FingerprintItem[]): Fingerprint {
+export function fingerprintOf(items: readonly FingerprintItem[], method = fingerprintMethod): Fingerprint {
   const sorted = items.toSorted((left, right) => (left.name < right.name ? -1 : 1));
-  return { version: 1, method: fingerprintMethod, items: sorted };
+  return { version: 1, method, items: sorted };
 }
 
 /** `shop.public.orders` holds rows; what comes with a note in brackets does not. A name's own brackets stand in quotes. */

@@ -49,8 +49,34 @@ export async function startLocalServer(
   signal: AbortSignal,
 ): Promise<LocalServer> {
   signal.throwIfAborted();
+  const place = await makeServerPlace(programs, options.parentFolder);
+  try {
+    const password = randomBytes(24).toString('base64url');
+    await initialise(place, password, signal);
+    const login = { user: superuser, password, database: 'postgres' };
+    const data = { dataFolder: join(place.folder, 'data'), settings: options.settings ?? [] };
+    const server = await startInPlace(place, { ...data, login, readyWaitMaxMs }, signal);
+    return {
+      ...server,
+      async [Symbol.asyncDispose]() {
+        await server[Symbol.asyncDispose]();
+        await place[Symbol.asyncDispose]();
+      },
+    };
+  } catch (error) {
+    await place[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** A folder for one throw-away server, with programs that its account can run; it goes when it is closed. */
+export interface ServerPlace extends ProgramPlace, AsyncDisposable {
+  readonly programs: ServerPrograms;
+  readonly guard: ThrowAwayFolder['guard'];
+}
+
+export async function makeServerPlace(programs: ServerPrograms, parentFolder: string = tmpdir()): Promise<ServerPlace> {
   const account = serverAccount();
-  const parentFolder = options.parentFolder ?? tmpdir();
   if (account !== undefined && !(await isOpenToAll(parentFolder))) {
     throw new AppError('INCONCLUSIVE', `the account that runs the server may not enter ${parentFolder}`, {
       hint: 'Choose a temporary folder that every account may enter; what is made in it is closed to others.',
@@ -60,26 +86,44 @@ export async function startLocalServer(
   const folder = throwAway.path;
   try {
     if (account !== undefined) await chown(folder, account.uid, account.gid);
-    const programFolder = await reachablePrograms(programs, folder, account);
-    const place: Place = { programFolder, folder, throwAway, account };
-    const password = randomBytes(24).toString('base64url');
-    await initialise(place, password, signal);
-    for (let attempt = 1; ; attempt += 1) {
-      const server = await start(place, { password, settings: options.settings ?? [] }, signal);
-      if (server !== 'port taken') return { ...server, major: programs.major, version: programs.version };
-      if (attempt === startAttemptsMax) throw startFailed('no free port was found', undefined);
-    }
+    return {
+      programFolder: await reachablePrograms(programs, folder, account),
+      folder,
+      account,
+      programs,
+      guard: (child, signalName) => throwAway.guard(child, signalName),
+      [Symbol.asyncDispose]: () => throwAway[Symbol.asyncDispose](),
+    };
   } catch (error) {
     await throwAway[Symbol.asyncDispose]();
     throw error;
   }
 }
 
-interface Place extends ProgramPlace {
-  readonly throwAway: ThrowAwayFolder;
+export interface StartOptions {
+  readonly dataFolder: string;
+  /** More `name=value` settings. */
+  readonly settings: readonly string[];
+  /** Whom the server lets in, and where to. */
+  readonly login: { readonly user: string; readonly password: string; readonly database: string };
+  /** A server that must replay much takes its time. */
+  readonly readyWaitMaxMs: number;
 }
 
-async function initialise(place: Place, password: string, signal: AbortSignal): Promise<void> {
+/** Starts a server on a data directory in a place made for it. Closing it stops it; the place stays. */
+export async function startInPlace(
+  place: ServerPlace,
+  options: StartOptions,
+  signal: AbortSignal,
+): Promise<LocalServer> {
+  for (let attempt = 1; ; attempt += 1) {
+    const server = await start(place, options, signal);
+    if (server !== 'port taken') return server;
+    if (attempt === startAttemptsMax) throw startFailed('no free port was found', undefined);
+  }
+}
+
+async function initialise(place: ServerPlace, password: string, signal: AbortSignal): Promise<void> {
   const passwordFile = join(place.folder, 'password');
   await writeFile(passwordFile, password, { mode: 0o600 });
   if (place.account !== undefined) await chown(passwordFile, place.account.uid, place.account.gid);
@@ -101,7 +145,7 @@ async function initialise(place: Place, password: string, signal: AbortSignal): 
     // As 18 does by itself: what a disk spoils while something is proven must not pass for damage of the backup.
     '--data-checksums',
   ]);
-  place.throwAway.guard(child, 'TERM');
+  place.guard(child, 'TERM');
   const messages = collectMessages(child);
   const stop = (): boolean => child.kill('SIGTERM');
   signal.addEventListener('abort', stop, { once: true });
@@ -128,16 +172,11 @@ function startFailed(message: string, cause: unknown): AppError {
   });
 }
 
-interface StartOptions {
-  readonly password: string;
-  readonly settings: readonly string[];
-}
-
 async function start(
-  place: Place,
-  { password, settings }: StartOptions,
+  place: ServerPlace,
+  { dataFolder, login, settings, readyWaitMaxMs: waitMaxMs }: StartOptions,
   signal: AbortSignal,
-): Promise<Omit<LocalServer, 'major' | 'version'> | 'port taken'> {
+): Promise<LocalServer | 'port taken'> {
   const port = await freePort();
   const all = [
     'listen_addresses=127.0.0.1',
@@ -152,12 +191,13 @@ async function start(
     ...settings,
   ];
   const flags = all.flatMap((setting) => ['-c', setting]);
-  const child = spawnServerProgram(place, 'postgres', ['-D', join(place.folder, 'data'), ...flags]);
-  place.throwAway.guard(child, 'QUIT'); // Ends all its children at once, too.
+  const child = spawnServerProgram(place, 'postgres', ['-D', dataFolder, ...flags]);
+  place.guard(child, 'QUIT'); // Ends all its children at once, too.
   const messages = collectMessages(child);
-  const address: ServerAddress = { host: '127.0.0.1', port, user: superuser, password, ssl: { mode: 'disable' } };
+  const { database, user, password } = login;
+  const address: ServerAddress = { host: '127.0.0.1', port, user, password, ssl: { mode: 'disable' } };
   try {
-    await untilReady(address, child, signal);
+    await untilReady({ address, database, child, waitMaxMs }, signal);
   } catch (error) {
     await stopServer(child);
     if (/Address already in use|could not create any TCP/.test(messages())) return 'port taken';
@@ -167,24 +207,30 @@ async function start(
   return {
     address,
     pid: child.pid ?? 0,
-    async [Symbol.asyncDispose]() {
-      await stopServer(child);
-      await place.throwAway[Symbol.asyncDispose]();
-    },
+    major: place.programs.major,
+    version: place.programs.version,
+    [Symbol.asyncDispose]: () => stopServer(child),
   };
 }
 
-async function untilReady(address: ServerAddress, child: ChildProcess, signal: AbortSignal): Promise<void> {
+interface Starting {
+  readonly address: ServerAddress;
+  readonly database: string;
+  readonly child: ChildProcess;
+  readonly waitMaxMs: number;
+}
+
+async function untilReady({ address, database, child, waitMaxMs }: Starting, signal: AbortSignal): Promise<void> {
   let failure: Error | undefined;
   child.once('error', (error) => (failure = error));
-  const deadline = AbortSignal.timeout(readyWaitMaxMs);
+  const deadline = AbortSignal.timeout(waitMaxMs);
   for (;;) {
     signal.throwIfAborted();
     deadline.throwIfAborted();
     if (failure !== undefined) throw failure;
     if (hasEnded(child)) throw new Error('the server ended by itself');
     try {
-      await using connection = await connect(address, 'postgres', signal);
+      await using connection = await connect(address, database, signal);
       await connection.query('SELECT 1');
       return;
     } catch {

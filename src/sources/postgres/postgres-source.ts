@@ -9,6 +9,8 @@ import { checkReceiver } from './receiver/check-receiver.ts';
 import { receive } from './receiver/receive.ts';
 import { decideRestore } from './logical/restore-decision.ts';
 import { openSandbox } from './logical/sandbox.ts';
+import { isPhysical } from './physical/facts.ts';
+import { openPhysicalSandbox } from './physical/sandbox.ts';
 import { openPhysicalBackup } from './physical/session.ts';
 import { replayRestore } from './recovery/replay-restore.ts';
 
@@ -28,7 +30,10 @@ export function postgresSource(options: PostgresOptions): ReplayableSource {
       kind: 'service',
       unitOf,
       decide: (reader, request, signal) => decideRestore(options, { reader, request }, signal),
-      sandbox: (reader, signal) => openSandbox(options, reader, signal),
+      sandbox: async (reader, signal) =>
+        isPhysical(await reader.facts(signal))
+          ? openPhysicalSandbox(options, reader, signal)
+          : openSandbox(options, reader, signal),
     },
   };
 }

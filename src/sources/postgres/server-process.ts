@@ -59,11 +59,21 @@ export function spawnServerProgram(
   programArguments: readonly string[],
 ): ChildProcess {
   return spawn(join(place.programFolder, program), programArguments, {
-    cwd: place.folder,
-    env: { LC_ALL: 'C', PATH: '/usr/bin:/bin', TZ: 'UTC' },
+    ...spawnOptions(place),
     stdio: ['ignore', 'ignore', 'pipe'],
-    ...place.account,
   });
+}
+
+/** One that reads what it shall do: the server by itself, without a network, for one superuser. */
+export function spawnSingleUserServer(place: ProgramPlace, programArguments: readonly string[]): ChildProcess {
+  return spawn(join(place.programFolder, 'postgres'), ['--single', ...programArguments], {
+    ...spawnOptions(place),
+    stdio: ['pipe', 'ignore', 'pipe'],
+  });
+}
+
+function spawnOptions({ folder, account }: ProgramPlace) {
+  return { cwd: folder, env: { LC_ALL: 'C', PATH: '/usr/bin:/bin', TZ: 'UTC' }, ...account };
 }
 
 /** The last lines that a program wrote to stderr, kept bounded. */

@@ -9,6 +9,8 @@ export interface Table {
   readonly columns: readonly string[];
   /** `WHERE …` of a table that an extension marks as configuration: only these rows are dumped. */
   readonly condition: string;
+  /** False for an unlogged table, which is empty after a crash and in a physical copy. */
+  readonly isDurable: boolean;
 }
 
 /** SQL that is true for schemas that are not a user's. */
@@ -19,7 +21,7 @@ export const foreignSchema = `(n.nspname IN ('pg_catalog', 'information_schema',
  * standby unlogged ones), and materialized views, whose rows a restore computes anew from the tables.
  */
 const tablesQuery = `
-  SELECT n.nspname::text AS schema, c.relname::text AS name,
+  SELECT n.nspname::text AS schema, c.relname::text AS name, c.relpersistence = 'p' AS "isDurable",
          coalesce(e.extcondition[array_position(e.extconfig, c.oid)], '') AS condition,
          ARRAY(SELECT a.attname::text FROM pg_catalog.pg_attribute a
                 WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated <> 'v'

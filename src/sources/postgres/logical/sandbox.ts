@@ -1,9 +1,9 @@
 // A throw-away server of the recovery point's own major, into which it is restored for a proof.
-import { AppError, messageOf } from '../../../base/errors.ts';
-import type { ContentCheck } from '../../../model/content-check.ts';
+import { AppError } from '../../../base/errors.ts';
 import type { Fingerprint, FingerprintItem } from '../../../model/fingerprint.ts';
 import type { RecoveryReader, Sandbox } from '../../source.ts';
 import { type Connection, connect } from '../connection.ts';
+import { contentValue } from '../content-value.ts';
 import { describeServer } from '../server-address.ts';
 import { applyProperties, createDatabase, dropDatabase } from './database-creation.ts';
 import { fingerprintOf } from '../fingerprint.ts';
@@ -17,9 +17,6 @@ import { missingExtensions } from './restore-preflight.ts';
 import { sqlStateOf } from '../server-errors.ts';
 import { readServerFacts, type ServerFacts } from '../server.ts';
 import { findServer } from '../server-programs.ts';
-
-/** A check's query must not hang a proof. */
-const checkMaxMs = 300_000;
 
 export async function openSandbox(
   options: PostgresOptions,
@@ -42,7 +39,7 @@ export async function openSandbox(
     restore: (again, restoreSignal) =>
       restoreAll({ server, point: { ...point, reader: again }, program: restore }, restoreSignal),
     fingerprint: (fingerprintSignal) => fingerprintAll(server, names, fingerprintSignal),
-    valueOf: (check, checkSignal) => valueOf(server, { check, names }, checkSignal),
+    valueOf: (check, checkSignal) => contentValue(server.address, { check, names }, checkSignal),
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };
 }
@@ -113,27 +110,4 @@ async function fingerprintAll(
     items.push(...(await fingerprintRestored(server.address, { original: name, current: name }, signal)));
   }
   return fingerprintOf(items);
-}
-
-async function valueOf(
-  server: LocalServer,
-  { check, names }: { readonly check: ContentCheck; readonly names: readonly string[] },
-  signal: AbortSignal,
-): Promise<unknown> {
-  if (!('sql' in check)) {
-    throw new AppError('USAGE', 'a check of a database needs sql', { hint: 'Write sql: SELECT count(*) FROM …' });
-  }
-  // `postgres` is in every server, and nobody means it who does not name it.
-  const database = check.database ?? names.find((name) => name !== 'postgres') ?? 'postgres';
-  await using connection = await connect(server.address, database, signal);
-  await connection.query(`SET statement_timeout = ${checkMaxMs}`);
-  await connection.query('SET default_transaction_read_only = on');
-  try {
-    const [row] = await connection.query<Record<string, unknown>>(check.sql);
-    return row === undefined ? undefined : Object.values(row)[0];
-  } catch (error) {
-    const isOfQuery = /^(?:42|25)/.test(sqlStateOf(error) ?? ''); // Wrong names or grammar, or it wants to write.
-    if (!isOfQuery) throw error;
-    throw new AppError('USAGE', messageOf(error), { hint: 'Correct the query of the check.', cause: error });
-  }
 }

@@ -1,5 +1,7 @@
 // What a physical backup says of itself: where it stands in the WAL, and what a restore must know before it begins.
 import { z } from 'zod';
+import { AppError } from '../../../base/errors.ts';
+import type { JsonObject } from '../../../base/json.ts';
 import { describeServer, type ServerAddress } from '../server-address.ts';
 import { formatLsn, parseLsn } from '../wal/lsn.ts';
 import type { BackupBegin, WalPlace } from './received-backup.ts';
@@ -32,10 +34,26 @@ export const physicalFactsSchema = z.object({
   walSegmentBytes: z.int(),
   hasChecksums: z.boolean(),
   sizeBytes: z.number(),
+  /** Databases whose rows were fingerprinted, and items of it about which nothing certain is known at `consistentLsn`. */
+  fingerprint: z.object({ databases: z.array(z.string()), leftOut: z.array(z.string()) }).nullable(),
   tablespaces: z.array(z.object({ oid: z.int(), location: z.string() })),
 });
 
 export type PhysicalFacts = z.infer<typeof physicalFactsSchema>;
+
+export function isPhysical(facts: JsonObject): boolean {
+  return facts['method'] === 'physical';
+}
+
+/** Rejects facts that no backup of this program has. */
+export function readPhysicalFacts(facts: JsonObject): PhysicalFacts {
+  const outcome = physicalFactsSchema.safeParse(facts);
+  if (outcome.success) return outcome.data;
+  throw new AppError('REPOSITORY_DAMAGED', 'the facts of the physical backup are not what they should be', {
+    hint: 'Use the version of this program that took the backup, or another recovery point.',
+    cause: outcome.error,
+  });
+}
 
 export interface FactsParts {
   readonly address: ServerAddress;
@@ -44,9 +62,11 @@ export interface FactsParts {
   readonly backupEnd: WalPlace;
   readonly end: WalEnd;
   readonly takenAtMs: number;
+  readonly fingerprint: PhysicalFacts['fingerprint'];
 }
 
-export function physicalFacts({ address, server, begin, backupEnd, end, takenAtMs }: FactsParts): PhysicalFacts {
+export function physicalFacts(parts: FactsParts): PhysicalFacts {
+  const { address, server, begin, backupEnd, end, takenAtMs } = parts;
   return {
     method: 'physical',
     type: 'full',
@@ -65,6 +85,7 @@ export function physicalFacts({ address, server, begin, backupEnd, end, takenAtM
     walSegmentBytes: server.walSegmentBytes,
     hasChecksums: server.hasChecksums,
     sizeBytes: begin.sizeBytes,
+    fingerprint: parts.fingerprint,
     tablespaces: begin.tablespaces.map(({ oid, location }) => ({ oid, location })),
   };
 }

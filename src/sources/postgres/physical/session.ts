@@ -1,12 +1,14 @@
 // One physical backup: a base backup over the replication protocol, the WAL that makes it consistent at one exact position, and a
 // fingerprint of the rows at that position.
-import { AppError, asError } from '../../../base/errors.ts';
+import { AppError, asError, isAppError, messageOf } from '../../../base/errors.ts';
 import type { JsonObject } from '../../../base/json.ts';
+import type { Fingerprint } from '../../../model/fingerprint.ts';
 import type { JournalStretch } from '../../journal.ts';
 import type { BackupSession, Entry, EntryProblem } from '../../source.ts';
 import { lineageOf } from '../lineage.ts';
 import type { PostgresOptions } from '../options.ts';
 import { positionOf } from '../wal/lsn.ts';
+import { findInstant, type ExactInstant } from './exact-instant.ts';
 import { ArchiveEntries, dataFolder, manifestPath, tablespacesFolder, walFolder } from './entries.ts';
 import { KeptManifest } from './kept-manifest.ts';
 import { fileMetadata } from './member-metadata.ts';
@@ -16,7 +18,7 @@ import { startBackup, type RunningBackup } from './running-backup.ts';
 import { walTail, type WalEnd } from './wal-tail.ts';
 
 export async function openPhysicalBackup(options: PostgresOptions, signal: AbortSignal): Promise<BackupSession> {
-  return new PhysicalSession(await startBackup(options, signal));
+  return new PhysicalSession(await startBackup(options, signal), options);
 }
 
 class PhysicalSession implements BackupSession {
@@ -27,10 +29,13 @@ class PhysicalSession implements BackupSession {
   readonly #backup: RunningBackup;
   readonly #files: ReceivedFiles;
   readonly #manifest = new KeptManifest();
+  readonly #takesFingerprint: boolean;
+  #instant: ExactInstant | undefined;
   #end: WalEnd | undefined;
 
-  constructor(backup: RunningBackup) {
+  constructor(backup: RunningBackup, { physical }: PostgresOptions) {
     this.#backup = backup;
+    this.#takesFingerprint = physical.takesFingerprint;
     this.notes = backup.notes;
     const { received, server } = backup;
     this.pagedBytes = received.begin.sizeBytes;
@@ -52,12 +57,28 @@ class PhysicalSession implements BackupSession {
     const { server, received, address, takenAtMs } = this.#backup;
     const end = this.#wholeEnd();
     return Promise.resolve(
-      physicalFacts({ address, server, begin: received.begin, backupEnd: received.end, end, takenAtMs }),
+      physicalFacts({
+        address,
+        server,
+        begin: received.begin,
+        backupEnd: received.end,
+        end,
+        takenAtMs,
+        fingerprint: this.#instant?.extent ?? null,
+      }),
     );
   }
 
-  fingerprint(): Promise<undefined> {
-    return Promise.resolve(undefined);
+  /** None is no reason to give up what was copied. */
+  async fingerprint(signal: AbortSignal): Promise<Fingerprint | undefined> {
+    try {
+      return await this.#instant?.fingerprint();
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!isAppError(error)) throw error;
+      this.#noteNoFingerprint(messageOf(error));
+      return undefined;
+    }
   }
 
   journal(): JournalStretch {
@@ -74,6 +95,7 @@ class PhysicalSession implements BackupSession {
   async [Symbol.asyncDispose](): Promise<void> {
     // In the middle of a backup the server would not hear a farewell for long.
     if (this.#end === undefined) this.#backup.stop(closed());
+    await this.#instant?.[Symbol.asyncDispose]();
     await this.#backup[Symbol.asyncDispose]();
   }
 
@@ -97,6 +119,7 @@ class PhysicalSession implements BackupSession {
       }
       this.#files.finish();
       await archives.controlFile();
+      await this.#findInstant(signal);
       yield* archives.walFolders();
       yield* this.#wal(archives, signal);
       const metadata = fileMetadata(archives.form, this.#manifest.sizeBytes);
@@ -106,6 +129,21 @@ class PhysicalSession implements BackupSession {
     } finally {
       archives.close(closed());
     }
+  }
+
+  async #findInstant(signal: AbortSignal): Promise<void> {
+    if (!this.#takesFingerprint) return;
+    const { address, server, received } = this.#backup;
+    const found = await findInstant({ address, isStandby: server.isStandby, notBefore: received.end.lsn }, signal);
+    if ('reason' in found) this.#noteNoFingerprint(found.reason);
+    else this.#instant = found;
+  }
+
+  #noteNoFingerprint(reason: string): void {
+    this.notes.push({
+      path: dataFolder,
+      message: `no fingerprint of the rows, so that proofs can't compare them: ${reason}`,
+    });
   }
 
   async *#wal({ form }: ArchiveEntries, signal: AbortSignal): AsyncGenerator<Entry, void> {
@@ -121,7 +159,7 @@ class PhysicalSession implements BackupSession {
         folder: walFolder,
         systemIdentifier: BigInt(server.systemIdentifier),
         start: received.begin.start,
-        end: received.end.lsn,
+        end: this.#instant?.lsn ?? received.end.lsn,
         onEnd: (end) => (this.#end = end),
       },
       signal,
