@@ -31,8 +31,6 @@ export interface ConfigurationDocument {
   /** Faults of syntax and of references. */
   readonly problems: readonly Problem[];
   readonly filled: readonly FilledScalar[];
-  /** Values that came from outside the file. */
-  readonly secrets: readonly string[];
   /** Whether a value runs over several lines: it may have swallowed keys and secrets by a quote that was forgotten. */
   isOverSeveralLines(path: DocumentPath): boolean;
   /** Where a value, or its key, begins; of the nearest ancestor if the path is not in the file. */
@@ -57,7 +55,6 @@ export function readDocument(text: string, sources: InterpolationSources): Confi
       data: undefined,
       problems: [problem],
       filled: [],
-      secrets: [],
       isOverSeveralLines: () => false,
       positionOf: () => problem.position,
     };
@@ -79,7 +76,6 @@ export function readDocument(text: string, sources: InterpolationSources): Confi
     data,
     problems: [...faults, ...walk.problems],
     filled: walk.filled,
-    secrets: walk.secrets,
     isOverSeveralLines: (path) => {
       const offsets = walk.offsets.get(JSON.stringify(path));
       return offsets !== undefined && positionAt(offsets.value).line !== positionAt(offsets.end).line;
@@ -102,7 +98,6 @@ function isNestedTooDeep(text: string): boolean {
 class Walk {
   readonly problems: Problem[] = [];
   readonly filled: FilledScalar[] = [];
-  readonly secrets: string[] = [];
   readonly #document: Document;
   readonly #sources: InterpolationSources;
   readonly #positionAt: (offset: number) => Position;
@@ -171,7 +166,6 @@ class Walk {
       return;
     }
     replace(result.value);
-    this.secrets.push(...result.secrets);
     this.filled.push({ path, references, replace });
   }
 

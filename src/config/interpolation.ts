@@ -3,8 +3,7 @@
 
 export type Interpolated =
   | { readonly kind: 'literal'; readonly value: string }
-  /** `secrets` are the values that came from outside: they are never printed. */
-  | { readonly kind: 'replaced'; readonly value: string; readonly secrets: readonly string[] }
+  | { readonly kind: 'replaced'; readonly value: string }
   /** `isUnset`: the reference is well formed, but what it names is not there. */
   | { readonly kind: 'problem'; readonly found: string; readonly expected: string; readonly isUnset: boolean };
 
@@ -19,7 +18,6 @@ const reference = /^(?:file:(?<path>[^}]+)|(?<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(
 
 export function interpolate(text: string, sources: InterpolationSources): Interpolated {
   if (!text.includes('${')) return { kind: 'literal', value: text };
-  const secrets: string[] = [];
   let value = '';
   let at = 0;
   for (const match of text.matchAll(opening)) {
@@ -41,32 +39,31 @@ export function interpolate(text: string, sources: InterpolationSources): Interp
     const resolved = resolveReference(text.slice(at, end), sources);
     if ('expected' in resolved) return { kind: 'problem', ...resolved };
     value += resolved.value;
-    if (resolved.isSecret && resolved.value !== '') secrets.push(resolved.value);
     at = end + 1;
   }
   value += text.slice(at);
-  return { kind: 'replaced', value, secrets };
+  return { kind: 'replaced', value };
 }
 
 function resolveReference(
   text: string,
   sources: InterpolationSources,
-): { readonly value: string; readonly isSecret: boolean } | Omit<Extract<Interpolated, { kind: 'problem' }>, 'kind'> {
+): { readonly value: string } | Omit<Extract<Interpolated, { kind: 'problem' }>, 'kind'> {
   const { path, name, fallback } = reference.exec(text)?.groups ?? {};
   if (path !== undefined) {
     const content = sources.file(path);
     if ('problem' in content)
       return { found: `\${file:${path}}, ${content.problem}`, expected: 'a file that can be read', isUnset: true };
     // Editors and `echo` end a file with a line break that is no part of a password.
-    return { value: content.text.replace(/\r?\n$/, ''), isSecret: true };
+    return { value: content.text.replace(/\r?\n$/, '') };
   }
   if (name === undefined) {
     const expected = '${NAME}, ${NAME:-default} or ${file:/path}';
     return { found: "'${' and no name", expected, isUnset: false };
   }
   const value = sources.variable(name);
-  if (value !== undefined) return { value, isSecret: true };
-  if (fallback !== undefined) return { value: fallback, isSecret: false };
+  if (value !== undefined) return { value };
+  if (fallback !== undefined) return { value: fallback };
   return {
     found: `\${${name}}, which is not set`,
     expected: `the environment variable ${name}, or \${${name}:-default}`,

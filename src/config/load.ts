@@ -2,7 +2,6 @@
 import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
-import { unescape } from 'node:querystring';
 import { count } from '../base/count.ts';
 import { AppError, errnoOf } from '../base/errors.ts';
 import type { Application } from '../model/application.ts';
@@ -17,7 +16,7 @@ import { variable, type Environment } from './environment.ts';
 import type { InterpolationSources } from './interpolation.ts';
 import { problemsOf } from './problems.ts';
 import { configurationJsonSchema, configurationSchema, type ConfigurationFile, type SchemaNode } from './schema.ts';
-import { childOf, isSecretAt, nodesAt, type DocumentPath } from './schema-walk.ts';
+import { childOf, nodesAt, type DocumentPath } from './schema-walk.ts';
 
 export interface Configuration {
   readonly application: Application;
@@ -26,8 +25,6 @@ export interface Configuration {
   readonly cacheFolder: string | undefined;
   /** What is allowed, but most likely not meant. */
   readonly warnings: readonly Finding[];
-  /** Everything that must never be printed. */
-  readonly secrets: readonly string[];
   /** Components that can't be reached, by name, because what their connection refers to is not set here. */
   readonly unreachable: ReadonlyMap<string, AppError>;
 }
@@ -108,7 +105,6 @@ function complete(text: string, origin: Origin): Configuration {
     cacheFolder,
     warnings: configurationWarnings(application, unusedPolicies),
     unreachable: unreachableComponents(problems, origin.name),
-    secrets: [...new Set([...document.secrets, ...secretsIn(document.data, schema), ...secretsOf(application)])],
   };
 }
 
@@ -257,31 +253,4 @@ function invalid(problems: readonly Problem[], name: string): AppError {
     lines.length === 1 ? lines.join('') : `${name} has ${count(ordered.length, 'problem')}\n  ${lines.join('\n  ')}`;
   const isUnset = problems.every((problem) => problem.isUnset === true);
   return new AppError('CONFIG_INVALID', message, { hint: isUnset ? unsetHint : correctHint });
-}
-
-/** All texts below `data` that the schema marks as secret. */
-function secretsIn(data: unknown, schema: SchemaNode, path: DocumentPath = []): string[] {
-  const value = path.reduce(childOf, data);
-  if (typeof value === 'string') return isSecretAt(schema, data, path) ? [value] : [];
-  if (typeof value !== 'object' || value === null) return [];
-  const keys = Array.isArray(value) ? value.keys() : Object.keys(value);
-  return [...keys].flatMap((key) => secretsIn(data, schema, [...path, key]));
-}
-
-/** Secrets that came from the environment, not through the file. */
-function secretsOf({ repositories, components }: Application): string[] {
-  const ofComponents = components.flatMap((component) =>
-    component.type === 'postgres' || component.type === 'redis'
-      ? [component.url, passwordInUrl(component.url), component.password]
-      : [],
-  );
-  const ofRepositories = repositories.flatMap(({ password, s3 }) => [password, s3?.secretAccessKey, s3?.sessionToken]);
-  return [...ofComponents, ...ofRepositories].filter((secret) => secret !== undefined);
-}
-
-/** The password alone, as servers and their errors would show it. */
-function passwordInUrl(url: string | undefined): string | undefined {
-  const password = url === undefined ? '' : (URL.parse(url)?.password ?? '');
-  // Takes a stray percent sign for itself, where `decodeURIComponent` would throw.
-  return password === '' ? undefined : unescape(password);
 }

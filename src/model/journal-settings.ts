@@ -42,8 +42,3 @@ export const journalSettingsSchema = z
     slot,
   }))
   .describe('how changes are received between backups, for recovery to any instant');
-
-export type JournalSettings = z.output<typeof journalSettingsSchema>;
-
-/** Where lifeboat.yaml says nothing of it. */
-export const defaultJournalSettings: JournalSettings = journalSettingsSchema.parse({});

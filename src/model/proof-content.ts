@@ -30,10 +30,6 @@ export function contentOf(items: readonly FingerprintItem[], unitOf: (name: stri
   return Array.from(counts, ([what, number]) => ({ what, count: number }));
 }
 
-export function countOf(content: readonly ContentCount[], what: string): number {
-  return content.find((one) => one.what === what)?.count ?? 0;
-}
-
 /** `3 tables with 500 rows, 1 sequence and 12 schema objects`; `10 files of 442.6 KiB and 2 folders`. */
 export function contentWords(content: readonly ContentCount[]): string {
   const parts: string[] = [];
