@@ -99,6 +99,7 @@ for (const major of [15, 18]) {
       await cluster.start();
       await untilKept(journal, cluster);
       await receiving.stop();
+      expect(receiving.events.bases).toEqual([]);
       await expectNoHole(journal, cluster);
     });
 
@@ -131,6 +132,7 @@ for (const major of [15, 18]) {
       await untilKept(away, cluster);
       await cluster.beginStop();
       await until(() => receiving.events.warnings.length > 0);
+      expect(receiving.events.warnings[0]?.message).toContain('the server stops');
     });
 
     test('a slot that was dropped behind our back is made again, and what the server forgot is a gap with a reason', async () => {

@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { lsnOf, parseLsn } from '../../src/sources/postgres/wal/lsn.ts';
+import { readTimelineBranch } from '../../src/sources/postgres/lineage.ts';
 import { memoryJournal } from '../support/memory-journal.ts';
 import { makeCluster } from '../support/postgres-cluster.ts';
 import { describeWithPostgres } from '../support/postgres-server.ts';
@@ -36,7 +37,8 @@ for (const major of [15, 18]) {
       await receiving.stop();
       expect(receiving.events.warnings).toEqual([]);
       const [old, fresh] = await Promise.all([branchOf(journal, 1), branchOf(journal, 2)]);
-      const switched = parseLsn(String(fresh?.about['history']).split('\t')[1] ?? '') ?? 0n;
+      const { history = '' } = (fresh && readTimelineBranch(fresh)) ?? {};
+      const switched = parseLsn(history.split('\t')[1] ?? '');
       expect(old && lsnOf(old.end, segmentBytes)).toBe(switched);
       expect(fresh?.start).toEqual({ segment: old?.end.segment, offset: 0 });
       expect((await expectSameBytes(journal.reader, standby, 2)).length).toBeGreaterThan(1);
