@@ -1,11 +1,12 @@
 // A PostgreSQL server whose life a test decides: stopped, killed and started again, copied, followed by a standby, promoted. Anybody on
 // this machine may connect for as long as the test runs.
-import type { ChildProcess } from 'node:child_process';
+import { execFile, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFile, chown, cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { appendFile, chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { systemClock } from '../../src/base/clock.ts';
 import { defaultPhysicalSettings } from '../../src/model/component.ts';
 import { connect } from '../../src/sources/postgres/connection.ts';
@@ -123,8 +124,7 @@ async function clusterIn(place: ProgramPlace, dataFolder: string, remove: () => 
       const { account } = place;
       if (account !== undefined) await chown(folder, account.uid, account.gid);
       const data = join(folder, 'data');
-      await mkdir(data, { mode: 0o700 });
-      await copyAs(dataFolder, data, place);
+      await copyFolder(dataFolder, data);
       const made = await clusterIn(place, data, () => rm(folder, { recursive: true, force: true }));
       copies.push(made);
       return made;
@@ -179,13 +179,10 @@ async function isReady(address: ServerAddress): Promise<boolean> {
   }
 }
 
-async function copyAs(from: string, to: string, { account }: ProgramPlace): Promise<void> {
-  await cp(from, to, { recursive: true, verbatimSymlinks: true });
+/** With owners and modes. */
+async function copyFolder(from: string, to: string): Promise<void> {
+  await promisify(execFile)('cp', ['--archive', from, to]);
   await rm(join(to, 'postmaster.pid'), { force: true });
-  if (account === undefined) return;
-  const { readdir } = await import('node:fs/promises');
-  await chown(to, account.uid, account.gid);
-  for (const entry of await readdir(to, { recursive: true })) await chown(join(to, entry), account.uid, account.gid);
 }
 
 async function writeAs(path: string, text: string, { account }: ProgramPlace): Promise<void> {

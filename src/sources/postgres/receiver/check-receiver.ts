@@ -1,4 +1,5 @@
 // Looks at all that receiving a journal needs, and says which statement mends what is missing.
+import pg from 'pg';
 import { isAppError } from '../../../base/errors.ts';
 import type { Finding } from '../../../model/finding.ts';
 import { addressOf, type PostgresOptions } from '../options.ts';
@@ -7,6 +8,7 @@ import { slotLimitFinding, synchronousFinding } from '../protocol/preflight-find
 import type { ReplicationConnection } from '../protocol/replication-connection.ts';
 import { describeServer, type ServerAddress } from '../server-address.ts';
 import { walMagic } from '../wal/page-header.ts';
+import { describeSlotUse, slotFindingOf, slotUseOf, slotUseQuery, type SlotUse } from './slot-state.ts';
 
 export async function* checkReceiver(options: PostgresOptions, signal: AbortSignal): AsyncGenerator<Finding> {
   const looked: Finding[] = [];
@@ -44,13 +46,13 @@ async function slotFinding(connection: ReplicationConnection, name: string): Pro
     const hint = 'Give the journal of this component another `slot` in lifeboat.yaml.';
     return { aspect, outcome: 'failed', message: `${name} is a logical slot, of somebody else`, hint };
   }
-  if (slot?.walStatus === 'lost') {
-    const hint = 'Start `journal run`, which makes it again, and take a full backup.';
-    return { aspect, outcome: 'warning', message: `the server has given up ${name}: WAL is missing`, hint };
-  }
   if (slot !== undefined) {
+    const use = await slotUse(connection, name);
+    const finding = use && slotFindingOf(name, use);
+    if (finding !== undefined) return finding;
     const user = slot.activePid === undefined ? 'nobody receives from it now' : `in use by process ${slot.activePid}`;
-    return { aspect, outcome: 'passed', message: `${name}: ${user}` };
+    const kept = use === undefined ? '' : `; it ${describeSlotUse(use)}`;
+    return { aspect, outcome: 'passed', message: `${name}: ${user}${kept}` };
   }
   const slotsMax = Number((await connection.show('max_replication_slots')) ?? 0);
   const used = await usedSlots(connection);
@@ -59,6 +61,23 @@ async function slotFinding(connection: ReplicationConnection, name: string): Pro
   }
   const hint = `Run as a superuser: ALTER SYSTEM SET max_replication_slots = ${slotsMax + 5}; and restart the server, or drop one that is not needed.`;
   return { aspect, outcome: 'failed', message: `all ${slotsMax} replication slots are in use`, hint };
+}
+
+async function slotUse(connection: ReplicationConnection, name: string): Promise<SlotUse | undefined> {
+  if (connection.facts.database === undefined) return undefined;
+  const [row] = await connection.query(slotUseQuery + pg.escapeLiteral(name));
+  if (row === undefined) return undefined;
+  const text = (key: string): string | null => row[key] ?? null;
+  const pid = text('active_pid');
+  return slotUseOf({
+    wal_status: text('wal_status'),
+    safe: text('safe'),
+    active_pid: pid === null ? null : Number(pid),
+    sync_state: text('sync_state'),
+    synchronous_names: text('synchronous_names'),
+    kept: text('kept'),
+    limit_megabytes: text('limit_megabytes'),
+  });
 }
 
 async function usedSlots(connection: ReplicationConnection): Promise<number | undefined> {

@@ -11,6 +11,7 @@ import { describeServer } from '../server-address.ts';
 import { OpenBranch } from './open-branch.ts';
 import { damagedOnce } from './receiver-findings.ts';
 import { freshMemory, runSession, type ReceiverMemory, type SessionParts } from './receiver-session.ts';
+import { watchSlot } from './slot-watch.ts';
 import type { StreamIntakeTimes } from './stream-intake.ts';
 import { WalDamage } from './wal-intake.ts';
 
@@ -24,11 +25,13 @@ export interface ReceiverTuning {
   /** After how much silence a server counts as gone, and how often it is told how far we are. */
   readonly silenceMaxMs?: number;
   readonly statusIntervalMs?: number;
+  readonly slotWatchMs?: number;
 }
 
 const timesDefault: StreamIntakeTimes = { syncMs: 1000, blockedMaxMs: 10_000, shutdownWaitMaxMs: 3000 };
 const retryFirstDefaultMs = 250;
 const retryMaxDefaultMs = 30_000;
+const slotWatchDefaultMs = 60_000;
 /** How long an abort waits for the server to be told how far we are. */
 const closeMaxMs = 5000;
 
@@ -40,10 +43,29 @@ export interface ReceiveOptions {
 }
 
 export async function receive(options: ReceiveOptions, signal: AbortSignal): Promise<void> {
+  const { source, events, tuning = {} } = options;
+  const memory = freshMemory();
+  const over = new AbortController();
+  const watched = watchSlot(
+    { source, events, everyMs: tuning.slotWatchMs ?? slotWatchDefaultMs, database: () => memory.database },
+    AbortSignal.any([signal, over.signal]),
+  );
+  try {
+    await receiveAgainAndAgain(options, memory, signal);
+  } finally {
+    over.abort();
+    await watched;
+  }
+}
+
+async function receiveAgainAndAgain(
+  options: ReceiveOptions,
+  memory: ReceiverMemory,
+  signal: AbortSignal,
+): Promise<void> {
   const { target, events, tuning = {} } = options;
   const { random = systemRandom, retryFirstMs = retryFirstDefaultMs, retryMaxMs = retryMaxDefaultMs } = tuning;
   await using branch = new OpenBranch(target, { acceptsOtherSystem: tuning.acceptsOtherSystem ?? false });
-  const memory = freshMemory();
   let told: string | undefined;
   for (let failures = 0; !signal.aborted;) {
     memory.hasStreamed = false;
@@ -90,6 +112,7 @@ async function connectOnce(
     await using connection = await connectReplication(address, options, left.signal);
     isConnected = true;
     events.note(`connected to ${describeServer(address)}, PostgreSQL ${connection.facts.version}`);
+    memory.database = connection.facts.database;
     onConnected();
     const parts: SessionParts = {
       connection,
@@ -104,6 +127,7 @@ async function connectOnce(
     };
     await runSession(parts);
   } finally {
+    memory.database = undefined;
     clearTimeout(closing);
     signal.removeEventListener('abort', onAbort);
   }

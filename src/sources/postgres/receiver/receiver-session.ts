@@ -37,6 +37,8 @@ export interface ReceiverMemory {
   hasStreamed: boolean;
   /** Ever. */
   hasConnected: boolean;
+  /** Of the connection that stands. */
+  database: string | undefined;
 }
 
 export const freshMemory = (): ReceiverMemory => ({
@@ -47,6 +49,7 @@ export const freshMemory = (): ReceiverMemory => ({
   skipsComparison: false,
   hasStreamed: false,
   hasConnected: false,
+  database: undefined,
 });
 
 /** Resolves once the signal has aborted and the server was told how far we are; rejects with whatever ended it otherwise. */

@@ -58,11 +58,15 @@ export class StreamIntake {
 
   /** Resolves with the stream's end; `finished` if the signal asked for it. */
   async run(): Promise<WalStreamEnd> {
-    const { stream, signal, times } = this.#parts;
+    const { stream, signal, times, sink } = this.#parts;
     const timer = setInterval(() => this.#sync(), times.syncMs);
     const onAbort = (): void => this.#stop();
     signal.addEventListener('abort', onAbort, { once: true });
     if (signal.aborted) onAbort();
+    // Another took over, or the disk failed: nothing may come any more, whether or not something comes.
+    const onEnd = (): void => this.#fail(asError(sink.signal.reason));
+    sink.signal.addEventListener('abort', onEnd, { once: true });
+    if (sink.signal.aborted) onEnd();
     try {
       for await (const event of stream) {
         if (event.kind === 'end') {
@@ -81,6 +85,7 @@ export class StreamIntake {
     } finally {
       clearInterval(timer);
       signal.removeEventListener('abort', onAbort);
+      sink.signal.removeEventListener('abort', onEnd);
       await this.#turn;
     }
   }
