@@ -13,7 +13,12 @@ import { cheapScrypt, noSignal, testPassword } from './repository.ts';
 
 /** A repository in memory that nobody else waits for. */
 export async function memoryRepository(store: Store = memoryStore()): Promise<Repository> {
-  const options = { password: testPassword, signal: noSignal, scryptCost: cheapScrypt, chunkerDefault: 'gear' as const };
+  const options = {
+    password: testPassword,
+    signal: noSignal,
+    scryptCost: cheapScrypt,
+    chunkerDefault: 'gear' as const,
+  };
   return { ...(await initRepository(store, options)), lockSettings: { settleMs: 0 } };
 }
 

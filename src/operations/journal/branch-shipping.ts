@@ -5,7 +5,7 @@ import { openJournal, partMaxBytes, type JournalWriter } from '../../repository/
 import type { Repository } from '../../repository/repository.ts';
 import type { JournalPosition } from '../../sources/journal.ts';
 import type { JournalGap } from './branch-file.ts';
-import { decideShipping, heldEnd, isHeld, type HeldSegment, type ShippingStep } from './decide-shipping.ts';
+import { decideShipping, heldEnd, isHeld, isJoinable, type HeldSegment, type ShippingStep } from './decide-shipping.ts';
 import { SegmentDamage } from './segment-file.ts';
 import type { SpoolBranch, SpooledSegment } from './spool-branch.ts';
 
@@ -14,6 +14,8 @@ const partsMax = 64;
 const sealsAtOnce = 3;
 /** A stretch that is shipped in one go; then the spool is cleared and the progress told. */
 const stretchMaxBytes = 256 * 1024 * 1024;
+/** Within so many segments from the end some may be missing in a repository while later ones are there. */
+export const stretchSegmentsMax = 32;
 /** The most that a repository asks for at once. */
 const readMaxBytes = 1024 * 1024;
 
@@ -57,7 +59,11 @@ export class BranchShipping {
 
   static async open(
     repository: Repository,
-    { branch, lease, signal }: { readonly branch: SpoolBranch; readonly lease: JournalLease; readonly signal: AbortSignal },
+    {
+      branch,
+      lease,
+      signal,
+    }: { readonly branch: SpoolBranch; readonly lease: JournalLease; readonly signal: AbortSignal },
   ): Promise<BranchShipping> {
     const { epoch, writer } = lease;
     return new BranchShipping(branch, await openJournal(repository, { branch: branch.branch, epoch, writer, signal }));
@@ -79,9 +85,10 @@ export class BranchShipping {
 
   /** Ships a stretch of what is due, oldest first. */
   async ship({ withParts, signal }: ShippingPass): Promise<Shipped> {
-    const steps = decideShipping(this.#spooled(), this.#held).filter(({ kind }) => withParts || kind !== 'part');
+    const spooled = this.#spooled();
+    const steps = decideShipping(spooled, this.#held).filter(({ kind }) => withParts || kind !== 'part');
     for (const step of steps) if (step.kind === 'gap') await this.#recordGap(step.gap, signal);
-    this.#held.isJoined = true;
+    this.#held.isJoined ||= isJoinable(spooled, this.#held);
     const data = steps.filter((step) => step.kind !== 'gap');
     const stretch = data.slice(0, stepsWithin(data));
     let shippedBytes = 0;
@@ -160,7 +167,7 @@ type PartStep = Extract<ShippingStep, { readonly kind: 'part' }>;
 function stepsWithin(steps: readonly DataStep[]): number {
   let sizeBytes = 0;
   const over = steps.findIndex(({ segment }) => (sizeBytes += segment.sizeBytes) > stretchMaxBytes);
-  return over === -1 ? steps.length : Math.max(1, over);
+  return Math.min(stretchSegmentsMax, over === -1 ? steps.length : Math.max(1, over));
 }
 
 /** Complete segments that follow one another go side by side, parts one by one. */

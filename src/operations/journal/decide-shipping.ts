@@ -66,6 +66,11 @@ export function heldEnd(spooled: SpooledBranch, held: HeldBranch): JournalPositi
   return unrecordedGaps(spooled, held).length > 0 ? end : laterOf(end, spooled.gaps.at(-1)?.to);
 }
 
+/** Whether it can be seen what lies between the repository's end and the spool: a new spool may be empty for a while. */
+export function isJoinable({ segments }: SpooledBranch, { foundEnd }: HeldBranch): boolean {
+  return foundEnd === undefined || segments.some(({ segment }) => segment >= foundEnd.segment);
+}
+
 /** Those of the spool, and what the spool let go of before this repository had it: no hole stays silent. */
 function unrecordedGaps(spooled: SpooledBranch, held: HeldBranch): JournalGap[] {
   const gaps = spooled.gaps.filter((gap) => !held.gaps.some((recorded) => isSame(recorded, gap)));
@@ -86,6 +91,7 @@ type Stretch = Pick<JournalGap, 'from' | 'to'>;
 function isCovered({ from, to }: Stretch, gaps: readonly Stretch[]): boolean {
   const ordered = gaps.toSorted((left, right) => comparePositions(left.from, right.from));
   let reached = from;
-  for (const gap of ordered) if (comparePositions(gap.from, reached) <= 0) reached = laterOf(reached, gap.to) ?? reached;
+  for (const gap of ordered)
+    if (comparePositions(gap.from, reached) <= 0) reached = laterOf(reached, gap.to) ?? reached;
   return comparePositions(reached, to) >= 0;
 }

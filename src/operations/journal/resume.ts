@@ -1,13 +1,13 @@
 // Where a branch goes on if a repository holds more of it than the spool: a spool that is new, or one that was idle while another
 // machine received.
-import { isAppError } from '../../base/errors.ts';
 import type { JsonObject } from '../../base/json.ts';
 import { readBranches } from '../../repository/journal/branches.ts';
 import { listJournal, startOf } from '../../repository/journal/listing.ts';
 import { readFacts, readSegment } from '../../repository/journal/read.ts';
 import type { Repository } from '../../repository/repository.ts';
-import { AppError } from '../../base/errors.ts';
+import { AppError, isAppError } from '../../base/errors.ts';
 import type { JournalPosition } from '../../sources/journal.ts';
+import { stretchSegmentsMax } from './branch-shipping.ts';
 import { comparePositions, formatPosition, startOfSegment } from './positions.ts';
 import type { SpoolBranch } from './spool-branch.ts';
 
@@ -31,6 +31,9 @@ export async function lookUp(
   const last = listing.stretches.at(-1);
   if (start === undefined || last === undefined) return undefined;
   const { segment, from, isSealed } = last;
+  const hole = listing.holes.find((each) => !each.isRecorded && each.from.segment > segment - stretchSegmentsMax);
+  // Complete segments go side by side: when their receiver was lost an earlier one may not have arrived.
+  if (hole !== undefined) return { start, end: startOfSegment(hole.from.segment), open: undefined };
   if (isSealed) return { start, end: startOfSegment(segment + 1), open: undefined };
   try {
     if (from > 0) return { start, end: startOfSegment(segment), open: undefined };

@@ -17,7 +17,8 @@ export function unbrokenRuns(segments: readonly KeptSegment[], segmentBytes: num
   for (const { segment, sizeBytes, isSealed } of segments) {
     const run = { lastSegment: segment, lastBytes: sizeBytes, isSealed };
     const last = runs.at(-1);
-    if (last !== undefined && isComplete && segment === last.lastSegment + 1) runs[runs.length - 1] = { ...last, ...run };
+    if (last !== undefined && isComplete && segment === last.lastSegment + 1)
+      runs[runs.length - 1] = { ...last, ...run };
     else runs.push({ firstSegment: segment, ...run });
     isComplete = isSealed || sizeBytes === segmentBytes;
   }

@@ -34,8 +34,8 @@ export interface ShipperOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly sleep: Sleep;
-  /** Something was shipped. */
-  onShipped(): void;
+  /** It may hold more than before: what it shipped, or what it found there when it was reached again. */
+  onPass(): void;
   /** It can't go on: another took over, the journal forked, or a fault of the program. */
   onFatal(error: Error): void;
 }
@@ -71,7 +71,10 @@ export class Shipper implements AsyncDisposable {
   readonly #running: Promise<void>;
   #repository: Repository | undefined;
   #lease: JournalLease | undefined;
+  /** Something is due before the interval ends. */
   #wake = Promise.withResolvers<void>();
+  /** Somebody waits: a try that failed is repeated at once. */
+  #hurry = Promise.withResolvers<void>();
   #state: ShipperStatus['state'] = 'connecting';
   #lastError: ShipperStatus['lastError'];
   #lastShippedAtMs: number | undefined;
@@ -134,6 +137,7 @@ export class Shipper implements AsyncDisposable {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#flushes = [...this.#flushes, { done: resolve }];
     this.nudge();
+    this.#hurry.resolve();
     await untilAborted(promise, AbortSignal.any([signal, this.#stop.signal]));
   }
 
@@ -141,31 +145,32 @@ export class Shipper implements AsyncDisposable {
     const { signal } = this.#stop;
     for (let failures = 0; !signal.aborted;) {
       this.#wake = Promise.withResolvers();
+      this.#hurry = Promise.withResolvers();
       try {
         const isDone = await this.#pass();
         if (failures > 0) this.#options.events.note(`the journal reaches repository ${this.name} again`);
         failures = 0;
         if (!isDone) continue;
         this.#state = 'idle';
-        await this.#wait(this.#partsAtMs + this.#options.intervalMs - this.#options.clock.now(), true);
+        await this.#wait(this.#partsAtMs + this.#options.intervalMs - this.#options.clock.now(), this.#wake.promise);
       } catch (error) {
         if (this.#stop.signal.aborted) break;
         if (isFatal(error)) return this.#end(asError(error));
         failures += 1;
         this.#fail(error, failures);
         const delayMs = this.#options.random() * Math.min(retryMaxMs, retryFirstMs * 2 ** (failures - 1));
-        await this.#wait(delayMs, false);
+        await this.#wait(delayMs, this.#hurry.promise);
       }
     }
     this.#state = 'stopped';
   }
 
-  async #wait(delayMs: number, mayWake: boolean): Promise<void> {
+  async #wait(delayMs: number, sooner?: Promise<void>): Promise<void> {
     if (delayMs <= 0) return;
     const timer = new AbortController();
     const slept = this.#options.sleep(delayMs, AbortSignal.any([this.#stop.signal, timer.signal]));
     try {
-      await Promise.race(mayWake ? [slept, this.#wake.promise] : [slept]);
+      await Promise.race(sooner === undefined ? [slept] : [slept, sooner]);
     } catch (error) {
       if (!this.#stop.signal.aborted) throw error;
     } finally {
@@ -194,7 +199,7 @@ export class Shipper implements AsyncDisposable {
     }
     this.#tellEnds();
     this.#lastError = undefined;
-    if (shipped.shippedBytes > 0) this.#options.onShipped();
+    this.#options.onPass();
     if (!shipped.isDone) return false;
     for (const { done } of flushes) done();
     this.#flushes = this.#flushes.filter((flush) => !flushes.includes(flush));
@@ -235,15 +240,35 @@ export class Shipper implements AsyncDisposable {
 
   async #connect(signal: AbortSignal): Promise<Connection> {
     try {
-      this.#repository ??= await this.#place.open(signal);
+      this.#repository ??= await this.#open(signal);
       const repository = this.#repository;
       const { family, takesOver } = this.#options;
       const { writer } = this.#spool;
-      this.#lease ??= await acquireJournalLease(repository, { family, takesOver, writer, signal });
+      if (this.#lease === undefined) {
+        const seenEpoch = this.#spool.seenEpoch;
+        this.#lease = await acquireJournalLease(repository, { family, takesOver, writer, seenEpoch, signal });
+        await this.#spool.rememberEpoch(this.#lease.epoch);
+      }
       this.#connected.resolve(repository);
       return { repository, lease: this.#lease };
     } finally {
       this.#tried.resolve();
+    }
+  }
+
+  /** One that comes too late is closed again. */
+  async #open(signal: AbortSignal): Promise<Repository> {
+    const opening = this.#place.open(signal);
+    let isWanted = true;
+    opening.then(
+      (late) => (isWanted ? undefined : late.store[Symbol.asyncDispose]()),
+      () => undefined, // Told below.
+    );
+    try {
+      return await untilAborted(opening, signal);
+    } catch (error) {
+      isWanted = false;
+      throw error;
     }
   }
 
@@ -252,7 +277,7 @@ export class Shipper implements AsyncDisposable {
     const { signal } = this.#stop;
     const everyMs = this.#options.leaseCheckMs ?? leaseRefreshMs;
     while (!signal.aborted) {
-      await this.#wait(everyMs, false);
+      await this.#wait(everyMs);
       const lease = this.#lease;
       if (lease === undefined || signal.aborted) continue;
       try {
@@ -303,9 +328,7 @@ export class Shipper implements AsyncDisposable {
 
 /** What trying again can't mend: a person must, the spool's disk failed, or it is a fault of the program. */
 function isFatal(error: unknown): boolean {
-  return (
-    !isAppError(error) || error instanceof DiskFailure || isAppError(error, 'JOURNAL_FENCED', 'JOURNAL_FORKED')
-  );
+  return !isAppError(error) || error instanceof DiskFailure || isAppError(error, 'JOURNAL_FENCED', 'JOURNAL_FORKED');
 }
 
 interface Connection {

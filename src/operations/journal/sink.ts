@@ -29,8 +29,8 @@ export interface SinkParts {
   /** What the repositories hold, for bytes that left the spool; undefined while none is reached. */
   reader(): JournalReader | undefined;
   /** Ends the receiver if the disk failed. */
-  onFailure(error: unknown): void;
-  onClosed(): void;
+  readonly onFailure: (error: unknown) => void;
+  readonly onClosed: () => void;
 }
 
 export class SpoolSink implements JournalSink {
@@ -61,7 +61,10 @@ export class SpoolSink implements JournalSink {
     return this.#do(signal, async (within) => {
       const { spooled } = this.#parts;
       const { end } = spooled;
-      assert.ok(position.offset >= 0 && position.offset + bytes.length <= this.branch.segmentBytes, 'within one segment');
+      assert.ok(
+        position.offset >= 0 && position.offset + bytes.length <= this.branch.segmentBytes,
+        'within one segment',
+      );
       if (end === undefined) assert.equal(position.offset, 0, 'a journal begins with a segment');
       else assert.ok(comparePositions(position, end) <= 0, `it ends at ${formatPosition(end)}, before the append`);
       const knownBytes = await this.#passOver(position, bytes, within);
@@ -104,9 +107,13 @@ export class SpoolSink implements JournalSink {
     if (this.#compared?.segment === segment) return this.#compared;
     const reader = this.#parts.reader();
     if (reader === undefined) {
-      throw new AppError('STORE_UNREACHABLE', `segment ${segment} came again, and no repository that holds it answers`, {
-        hint: 'Wait until a repository can be reached.',
-      });
+      throw new AppError(
+        'STORE_UNREACHABLE',
+        `segment ${segment} came again, and no repository that holds it answers`,
+        {
+          hint: 'Wait until a repository can be reached.',
+        },
+      );
     }
     const { lineage } = this.branch;
     try {

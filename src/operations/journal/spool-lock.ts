@@ -5,14 +5,18 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { AppError } from '../../base/errors.ts';
+import { AppError, errnoOf } from '../../base/errors.ts';
 
 const ownerFile = 'owner.txt';
 
 export async function lockSpool(folder: string, sinceMs: number): Promise<Disposable> {
-  const database = new DatabaseSync(join(folder, 'lock.sqlite'), { timeout: 0 });
+  const path = join(folder, 'lock.sqlite');
+  // Made once and never opened but by SQLite: closing any handle of it would let go of the locks that this process has.
+  await writeFile(path, '', { flag: 'wx', mode: 0o600 }).catch(ignoreExisting);
+  const database = new DatabaseSync(path, { timeout: 0 });
   try {
-    database.exec('BEGIN EXCLUSIVE');
+    // Nothing is ever written to it, on a full disk either.
+    database.exec('PRAGMA journal_mode = OFF; BEGIN EXCLUSIVE');
   } catch (error) {
     database.close();
     if (!isBusy(error)) throw error;
@@ -29,6 +33,10 @@ export async function lockSpool(folder: string, sinceMs: number): Promise<Dispos
     // On a full disk, say. It is for people alone.
   }
   return { [Symbol.dispose]: () => database.close() };
+}
+
+function ignoreExisting(error: unknown): void {
+  if (errnoOf(error) !== 'EEXIST') throw error;
 }
 
 const sqliteBusy = 5;

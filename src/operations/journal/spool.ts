@@ -12,7 +12,7 @@ import type { JournalBranch } from '../../sources/journal.ts';
 import { syncFolder, writeAtomically } from '../../storage/atomic-write.ts';
 import type { Sleep } from '../../storage/interruption.ts';
 import { branchFileName, SpoolBranch } from './spool-branch.ts';
-import { spoolError } from './spool-errors.ts';
+import { isDiskFull, spoolError } from './spool-errors.ts';
 import { lockSpool } from './spool-lock.ts';
 import { SpoolRoom, type SpoolRoomOptions } from './spool-room.ts';
 
@@ -30,7 +30,11 @@ export interface SpoolOptions {
 const segmentsMin = 4;
 const branchPrefix = 'branch-';
 const identityFile = 'spool.json';
-const identitySchema = z.object({ format: z.literal(1), writer: z.string().regex(/^[0-9a-f]{16}$/) });
+const identitySchema = z.object({
+  format: z.literal(1),
+  writer: z.string().regex(/^[0-9a-f]{16}$/),
+  epoch: z.int().nonnegative(),
+});
 
 export class Spool implements AsyncDisposable {
   /** Names this spool in the repositories: whoever has the spool goes on under it. */
@@ -39,9 +43,11 @@ export class Spool implements AsyncDisposable {
   readonly #options: SpoolOptions;
   readonly #lock: Disposable;
   readonly #branches = new Map<string, SpoolBranch>();
+  #epoch: number;
 
-  private constructor(options: SpoolOptions, own: { readonly writer: string; readonly lock: Disposable }) {
+  private constructor(options: SpoolOptions, own: Identity & { readonly lock: Disposable }) {
     this.writer = own.writer;
+    this.#epoch = own.epoch;
     this.#options = options;
     this.#lock = own.lock;
     this.room = new SpoolRoom(options);
@@ -54,7 +60,7 @@ export class Spool implements AsyncDisposable {
       await chmod(folder, 0o700);
       const lock = await lockSpool(folder, options.clock.now());
       try {
-        const spool = new Spool(options, { writer: await identify(options), lock });
+        const spool = new Spool(options, { ...(await identify(options)), lock });
         await spool.#readBranches();
         return spool;
       } catch (error) {
@@ -74,6 +80,22 @@ export class Spool implements AsyncDisposable {
       if (!name.startsWith(branchPrefix) || !(await isFile(join(path, branchFileName)))) continue;
       const branch = await SpoolBranch.open({ folder: path, room: this.room, random: this.#options.random });
       this.#branches.set(branch.branch.lineage, branch);
+    }
+  }
+
+  /** The highest epoch that this spool ever shipped under: it goes on above it, also where a repository lost its leases. */
+  get seenEpoch(): number {
+    return this.#epoch;
+  }
+
+  async rememberEpoch(epoch: number): Promise<void> {
+    if (epoch <= this.#epoch) return;
+    this.#epoch = epoch;
+    try {
+      await writeIdentity(this.#options, { writer: this.writer, epoch });
+    } catch (error) {
+      // The repositories remember it as well.
+      if (!isDiskFull(error)) throw spoolError(error, `write to the spool ${this.#options.folder}`);
     }
   }
 
@@ -123,13 +145,19 @@ export class Spool implements AsyncDisposable {
   }
 }
 
-async function identify({ folder, random }: SpoolOptions): Promise<string> {
-  const path = join(folder, identityFile);
-  if (await isFile(path)) return identitySchema.parse(JSON.parse(await readFile(path, 'utf8'))).writer;
-  const writer = randomBytes(8).toString('hex');
-  const bytes = Buffer.from(`${JSON.stringify({ format: 1, writer })}\n`);
-  await writeAtomically(path, [bytes], { fileMode: 0o600, isDurable: true, random });
-  return writer;
+type Identity = Pick<z.infer<typeof identitySchema>, 'writer' | 'epoch'>;
+
+async function identify(options: SpoolOptions): Promise<Identity> {
+  const path = join(options.folder, identityFile);
+  if (await isFile(path)) return identitySchema.parse(JSON.parse(await readFile(path, 'utf8')));
+  const identity = { writer: randomBytes(8).toString('hex'), epoch: 0 };
+  await writeIdentity(options, identity);
+  return identity;
+}
+
+async function writeIdentity({ folder, random }: SpoolOptions, { writer, epoch }: Identity): Promise<void> {
+  const bytes = Buffer.from(`${JSON.stringify({ format: 1, writer, epoch })}\n`);
+  await writeAtomically(join(folder, identityFile), [bytes], { fileMode: 0o600, isDurable: true, random });
 }
 
 async function isFile(path: string): Promise<boolean> {

@@ -3,8 +3,9 @@
 import assert from 'node:assert/strict';
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../../base/clock.ts';
-import { AppError, asError, isAppError, messageOf } from '../../base/errors.ts';
+import { AppError, asError, isAppError } from '../../base/errors.ts';
 import type { Random } from '../../base/random.ts';
+import type { Repository } from '../../repository/repository.ts';
 import type { JournalBranch, JournalEvents, JournalSink, JournalTarget, KeptBranch } from '../../sources/journal.ts';
 import { throwIfAborted, untilAborted, type Sleep } from '../../storage/interruption.ts';
 import { readJournals } from './reader.ts';
@@ -74,7 +75,7 @@ export class SpooledJournal implements JournalTarget, AsyncDisposable {
       ...options,
       intervalMs: options.intervalMs ?? intervalDefaultMs,
       isAcknowledged: options.acknowledge === 'repository',
-      onShipped: () => void this.exclusively(() => this.#clear()).catch((error: unknown) => this.#stop(error)),
+      onPass: () => void this.exclusively(() => this.#clear()).catch((error: unknown) => this.#stop(error)),
       onFatal: (error: Error) => this.#stop(error),
     };
     this.#shippers = options.repositories.map((place) => new Shipper(place, spool, shipping));
@@ -113,11 +114,7 @@ export class SpooledJournal implements JournalTarget, AsyncDisposable {
 
   async branches(signal: AbortSignal): Promise<readonly KeptBranch[]> {
     throwIfAborted(signal);
-    const elsewhere = await this.#look((shipper, within) => {
-      return shipper.repository === undefined
-        ? Promise.resolve([])
-        : readJournals(shipper.repository).branches(within);
-    }, signal);
+    const elsewhere = await this.#look((repository, within) => readJournals(repository).branches(within), signal);
     return mergeBranches([...elsewhere, this.#spooledBranches()]);
   }
 
@@ -132,13 +129,11 @@ export class SpooledJournal implements JournalTarget, AsyncDisposable {
     this.#stopped.signal.throwIfAborted();
     assert.ok(this.#sink === undefined, 'the earlier branch is closed');
     // Before the spool knows of the branch: one that is new waits until it knows what the repositories hold.
-    const found = await this.#look(async ({ repository }, within) => {
-      return repository === undefined ? undefined : lookUp(repository, branch.lineage, within);
-    }, signal);
+    const found = await this.#look((repository, within) => lookUp(repository, branch.lineage, within), signal);
     const spooled = await this.#spool.open(branch, signal);
     refuseOther(spooled.branch, branch);
-    const furthest = found.reduce(further, undefined);
-    if (furthest !== undefined) await this.exclusively(() => catchUp(spooled, furthest, signal));
+    const held = chooseHeld(found, this.#options.acknowledge);
+    if (held !== undefined) await this.exclusively(() => catchUp(spooled, held, signal));
     this.#sink = { spooled };
     return new SpoolSink({
       spooled,
@@ -158,26 +153,26 @@ export class SpooledJournal implements JournalTarget, AsyncDisposable {
   }
 
   /**
-   * Asks the repositories. A spool that has a journal already does so only if they answer soon; a new one must know what one of them
-   * holds, or it would take the server's first byte for the journal's.
+   * Asks the repositories. A spool that has a journal asks those that can be reached soon. A new one must know what one of them
+   * holds, or it would take the server's first byte for the journal's; it waits a while for the others.
    */
-  async #look<T>(ask: (shipper: Shipper, signal: AbortSignal) => Promise<T>, signal: AbortSignal): Promise<T[]> {
-    const within = AbortSignal.any([signal, this.#stopped.signal]);
+  async #look<T>(ask: (repository: Repository, signal: AbortSignal) => Promise<T>, signal: AbortSignal): Promise<T[]> {
+    const within = AbortSignal.any([signal, this.#stopped.signal, this.#closing.signal]);
     const isNew = this.#spool.branches().length === 0;
-    const enough = AbortSignal.any([within, this.#closing.signal, AbortSignal.timeout(lookMaxMs)]);
+    const soon = AbortSignal.any([within, AbortSignal.timeout(lookMaxMs)]);
     for (;;) {
+      await untilAborted(Promise.all(this.#shippers.map(({ tried }) => tried)), soon).catch(ignoreTimeout);
       if (isNew) await untilAborted(Promise.any(this.#shippers.map(({ connected }) => connected)), within);
-      else await untilAborted(Promise.all(this.#shippers.map(({ tried }) => tried)), enough).catch(ignoreTimeout);
       throwIfAborted(within);
-      const reached = this.#shippers.filter(({ repository }) => repository !== undefined);
-      const asked = await Promise.allSettled(reached.map((shipper) => ask(shipper, within)));
+      const reached = this.#shippers.flatMap(({ repository }) => repository ?? []);
+      const asked = await Promise.allSettled(reached.map((repository) => ask(repository, within)));
       throwIfAborted(within);
       const answers = asked.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
       const failures = asked.flatMap((each) => (each.status === 'rejected' ? [asError(each.reason)] : []));
       const fault = failures.find((failure) => !isAppError(failure));
       if (fault !== undefined) throw fault;
-      if (answers.length > 0 || !isNew) return answers;
-      this.#options.events.note(`what the repositories hold can't be read: ${failures.map(messageOf).join('; ')}`);
+      const isEnough = answers.length === this.#shippers.length || (answers.length > 0 && soon.aborted);
+      if (isEnough || !isNew) return answers;
       await this.#options.sleep(lookAgainMs, within);
     }
   }
@@ -263,9 +258,19 @@ function ignoreTimeout(error: unknown): void {
   if (!isAppError(error, 'TIMED_OUT')) throw error;
 }
 
-function further(best: HeldElsewhere | undefined, held: HeldElsewhere | undefined): HeldElsewhere | undefined {
-  if (best === undefined || held === undefined) return best ?? held;
-  return comparePositions(best.end, held.end) < 0 ? held : best;
+/**
+ * Where to go on if the spool does not know. Acknowledged by the spool, the server may have forgotten all that any repository
+ * holds: the furthest one. Acknowledged by the repositories, it still has what one of them lacks: the least of them.
+ */
+function chooseHeld(
+  found: readonly (HeldElsewhere | undefined)[],
+  acknowledge: Acknowledge,
+): HeldElsewhere | undefined {
+  const ordered = found
+    .filter((held) => held !== undefined)
+    .toSorted((left, right) => comparePositions(left.end, right.end));
+  if (acknowledge === 'spool') return ordered.at(-1);
+  return ordered.length < found.length ? undefined : ordered[0];
 }
 
 /** Lists are in order each; what the later ones say about the order holds. */
