@@ -402,7 +402,8 @@ async function checkBytes(world: World, { server, place, upTo }: Check): Promise
     const leastBytes = neededBytes(listing, segment, upTo);
     if (leastBytes === 0) continue;
     const bytes = await reader.read(branch.lineage, segment, noSignal);
-    if (bytes.length < leastBytes) throw new Error(`${bytes.length} of ${leastBytes} bytes of segment ${segment} ${where}`);
+    if (bytes.length < leastBytes)
+      throw new Error(`${bytes.length} of ${leastBytes} bytes of segment ${segment} ${where}`);
     if (!bytes.equals(bytesAt(server, { segment, offset: 0 }, bytes.length)))
       throw new Error(`other bytes in segment ${segment} ${where}`);
     world.counts.checkedBytes += bytes.length;

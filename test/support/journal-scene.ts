@@ -1,9 +1,10 @@
 // A component's journal as it is run: spools of two machines and repositories that may be slow or away.
-import { cpSync } from 'node:fs';
+import { cpSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemClock } from '../../src/base/clock.ts';
+import { errnoOf } from '../../src/base/errors.ts';
 import { seededRandom } from '../../src/base/random.ts';
-import { SpooledJournal, type SpooledJournalOptions } from '../../src/operations/journal/spooled-journal.ts';
+import type { SpooledJournalOptions } from '../../src/operations/journal/spooled-journal.ts';
 import { initRepository } from '../../src/repository/open-repository.ts';
 import type { Repository } from '../../src/repository/repository.ts';
 import { systemSleep } from '../../src/storage/interruption.ts';
@@ -64,16 +65,31 @@ export function lent(repository: Repository): Repository {
   };
 }
 
-/** What a death at this instant leaves of a spool, as a spool that another process may open. */
+/**
+ * What a death at this instant leaves of a spool, as a spool that another process may open. What other threads of this process still
+ * write meanwhile would make it a mixture of two instants, so it is copied until nothing changed.
+ */
 export function spoolAtDeath(folder: string, copy: string): string {
-  cpSync(folder, copy, { recursive: true, filter: (path) => !path.endsWith('.sqlite') });
-  return copy;
+  for (let tries = 0; tries < 100; tries += 1) {
+    const before = stateOf(folder);
+    rmSync(copy, { recursive: true, force: true });
+    try {
+      cpSync(folder, copy, { recursive: true, filter: (path) => !path.endsWith('.sqlite') });
+    } catch (error) {
+      if (errnoOf(error) !== 'ENOENT') throw error;
+      continue;
+    }
+    if (before === stateOf(folder)) return copy;
+  }
+  throw new Error('the spool does not come to rest');
 }
 
-export async function openJournalAt(
-  folder: string,
-  repositories: readonly Repository[],
-  changes: Partial<SpooledJournalOptions> = {},
-): Promise<SpooledJournal> {
-  return SpooledJournal.open(journalOptions(join(folder, 'spool'), repositories, changes));
+function stateOf(folder: string): string {
+  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' });
+  return names
+    .map((name) => {
+      const stats = statSync(join(folder, name), { throwIfNoEntry: false });
+      return `${name} ${stats?.size} ${stats?.mtimeMs} ${stats?.ino}`;
+    })
+    .join('\n');
 }
