@@ -50,7 +50,7 @@ function describeTaking(open: () => Promise<JournalPlace>): void {
     await appendAll(sink, at(7, 0), segmentContent(7));
     await sink.seal(7, { commits: 3 }, never);
     await appendAll(sink, at(8, 0), segmentContent(8).subarray(0, 100));
-    expect(await sink.sync(never)).toEqual(at(8, 100));
+    await syncedTo(sink, at(8, 100));
     await place.settle();
     expect(await place.reader.segments('test/1', never)).toEqual([
       { segment: 7, sizeBytes: segmentBytes, isSealed: true },
@@ -111,9 +111,9 @@ function describeTaking(open: () => Promise<JournalPlace>): void {
           await sink.seal(end.segment, {}, never);
           end = at(end.segment + 1, 0);
         }
-        await sink.sync(never);
+        await syncedTo(sink, end);
         await place.settle();
-        expect(synced.map(([told]) => told)).toEqual(synced.map(([, expected]) => expected));
+        expect(synced.filter(([told, taken]) => told !== undefined && compare(told, taken) > 0)).toEqual([]);
         for (let segment = 0; segment < end.segment; segment += 1)
           expect(await isKept(place.reader, segment)).toBe(true);
         expect(await isKept(place.reader, end.segment, end.offset)).toBe(end.offset > 0);
@@ -169,7 +169,7 @@ function describeTaking(open: () => Promise<JournalPlace>): void {
     await sink.gap(at(2, 9), at(6, 0), 'the server removed it', never);
     expect(sink.resumeAt()).toEqual(at(6, 0));
     await fill(sink, 6);
-    expect(await sink.sync(never)).toEqual(at(7, 0));
+    await syncedTo(sink, at(7, 0));
     await place.settle();
     expect(await place.reader.segments('test/1', never)).toEqual([
       { segment: 1, sizeBytes: segmentBytes, isSealed: true },
@@ -202,7 +202,7 @@ function describeTaking(open: () => Promise<JournalPlace>): void {
     await expect(receiver.target.branches(aborted)).rejects.toBeInstanceOf(Error);
     await expect(place.reader.branches(aborted)).rejects.toBeInstanceOf(Error);
     await sink.seal(1, {}, never);
-    expect(await sink.sync(never)).toEqual(at(2, 0));
+    await syncedTo(sink, at(2, 0));
   });
 
   test('an append beyond the end, or across the border of a segment, is a fault of the program', async () => {
@@ -226,7 +226,7 @@ function describeAgain(open: () => Promise<JournalPlace>): void {
     await fill(sink, 1);
     await appendAll(sink, at(2, 50), segmentContent(2).subarray(50, 200));
     await appendAll(sink, at(2, 10), segmentContent(2).subarray(10, 20));
-    expect(await sink.sync(never)).toEqual(at(2, 200));
+    await syncedTo(sink, at(2, 200));
     await place.settle();
     expect(await isKept(place.reader, 1)).toBe(true);
     expect(await isKept(place.reader, 2, 200)).toBe(true);
@@ -281,7 +281,7 @@ function describeAgain(open: () => Promise<JournalPlace>): void {
     await using sink = await receiver.target.open(branchOf(1), never);
     expect(sink.resumeAt()).toEqual(at(2, 100));
     await fill(sink, 2);
-    expect(await sink.sync(never)).toEqual(at(3, 0));
+    await syncedTo(sink, at(3, 0));
     await place.settle();
     expect(await isKept(place.reader, 2)).toBe(true);
   });
@@ -293,7 +293,7 @@ function describeAgain(open: () => Promise<JournalPlace>): void {
       const sink = await receiver.target.open(branchOf(1), never);
       await fill(sink, 1);
       await appendAll(sink, at(2, 0), segmentContent(2).subarray(0, 100));
-      expect(await sink.sync(never)).toEqual(at(2, 100));
+      await syncedTo(sink, at(2, 100));
       await appendAll(sink, at(2, 100), segmentContent(2).subarray(100, 300));
       await receiver.kill();
       await expect(sink.sync(never)).rejects.toBeInstanceOf(Error);
@@ -332,7 +332,8 @@ function describeReceivers(open: () => Promise<JournalPlace>): void {
     expect(fenced.signal.reason).toMatchObject({ code: 'JOURNAL_FENCED' });
     await expect(fenced.sync(never)).rejects.toMatchObject({ code: 'JOURNAL_FENCED' });
     expect(sink.signal.aborted).toBe(false);
-    expect(await sink.sync(never)).toEqual(at(3, 0));
+    await syncedTo(sink, at(3, 0));
+    await place.settle();
     expect(await isKept(place.reader, 2)).toBe(true);
   });
 
@@ -372,6 +373,14 @@ async function appendAll(sink: JournalSink, position: JournalPosition, bytes: Ui
   await sink.append(position, bytes.subarray(0, half), never);
   await sink.append(at(position.segment, position.offset + half), bytes.subarray(half), never);
 }
+
+/** A place that acknowledges by a repository tells so a while later. */
+async function syncedTo(sink: JournalSink, position: JournalPosition): Promise<void> {
+  await expect.poll(() => sink.sync(never), { timeout: 10_000, interval: 5 }).toEqual(position);
+}
+
+const compare = (left: JournalPosition, right: JournalPosition): number =>
+  left.segment - right.segment || left.offset - right.offset;
 
 async function fill(sink: JournalSink, segment: number): Promise<void> {
   await appendAll(sink, at(segment, 0), segmentContent(segment));
