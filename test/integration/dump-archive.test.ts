@@ -17,6 +17,7 @@ import { PassThrough, Writable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { fsPath } from '../../src/base/byte-name.ts';
+import { native } from '../../src/base/native.ts';
 import { seededRandom } from '../../src/base/random.ts';
 import { writeFolderArchive, type WrittenArchive } from '../../src/operations/dump/folder-archive.ts';
 import { findNode } from '../../src/repository/walk.ts';
@@ -94,6 +95,39 @@ describe('the archive of a folder', () => {
     mkdirSync(target);
     execFileSync('tar', ['-xpf', file, '-C', target, '--numeric-owner'], { stdio: ['ignore', 'ignore', 'pipe'] });
     expect(listFolder(join(target, source))).toEqual(listFolder(source));
+  });
+
+  test('brings extended attributes that are text', async ({ skip }) => {
+    await using other = await temporaryFolder();
+    const data = join(other.path, 'data');
+    mkdirSync(data);
+    writeFileSync(join(data, 'file'), 'content');
+    const attributes = [
+      ['user.origin', 'https://example.org/?a=b\nünï'],
+      ['user.empty', ''],
+    ] as const;
+    const calls = native();
+    try {
+      for (const [name, value] of attributes)
+        calls?.writeExtendedAttribute(join(data, 'file'), name, Buffer.from(value));
+      calls?.writeExtendedAttribute(join(data, 'file'), 'user.binary', Buffer.from([0xff, 0x00]));
+    } catch {
+      skip('this file system has no extended attributes');
+    }
+    await backupFolder(await createRepository(other.path), data);
+    const indexed = await openIndexed(other.path);
+    const { tree } = await latestSnapshot(indexed.repository);
+    await using pool = new WorkerPool(indexed.repository);
+    const out = new PassThrough({ highWaterMark: 1_000_000 });
+    await writeFolderArchive(indexed, { path: '', tree }, { out, pool, signal: noSignal });
+    out.end();
+    const input = Buffer.concat((await out.toArray()) as Buffer[]);
+    const target = join(other.path, 'unpacked');
+    mkdirSync(target);
+    execFileSync('tar', ['-x', '--xattrs', '-C', target], { input });
+    const path = join(target, data, 'file');
+    expect(calls?.listExtendedAttributes(path)?.toSorted()).toEqual(['user.empty', 'user.origin']);
+    for (const [name, value] of attributes) expect(calls?.readExtendedAttribute(path, name)?.toString()).toBe(value);
   });
 
   test('holds hard links as files, and leaves out what tar has no words for', async () => {

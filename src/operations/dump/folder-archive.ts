@@ -1,8 +1,10 @@
 // A folder of a snapshot as a tar stream: what other programs take when they are to have a whole folder at once.
+import { isUtf8 } from 'node:buffer';
 import { once } from 'node:events';
 import type { Writable } from 'node:stream';
 import { pack, type Header, type Pack } from 'tar-stream';
 import { asError } from '../../base/errors.ts';
+import type { ExtendedAttribute } from '../../base/file-type.ts';
 import { plainBytesOf } from '../../repository/blob-codec.ts';
 import type { IndexedRepository } from '../../repository/blob-reader.ts';
 import { toPosixMode } from '../../repository/file-mode.ts';
@@ -155,16 +157,28 @@ function sizeOf({ content = [] }: TreeNode, { index }: IndexedRepository): numbe
 }
 
 function numbersOf(node: TreeNode): Pick<EntryHeader, 'uid' | 'gid' | 'mtime' | 'pax'> {
-  const { uid, gid, mtimeNs } = metadataOf(node);
+  const { uid, gid, mtimeNs, extendedAttributes } = metadataOf(node);
   const seconds = Number(mtimeNs / 1_000_000n) / 1000;
   const isPlainTime = seconds >= 0 && seconds < plainSecondsMax;
   const pax = {
     ...(uid > plainIdMax && { uid: String(uid) }),
     ...(gid > plainIdMax && { gid: String(gid) }),
     ...(!isPlainTime && { mtime: String(seconds) }),
+    ...attributeFields(extendedAttributes),
   };
   const plain = { uid, gid, mtime: new Date(isPlainTime ? seconds * 1000 : 0) };
   return Object.keys(pax).length > 0 ? { ...plain, pax } : plain;
+}
+
+/**
+ * As GNU tar and libarchive name them. The library writes text only: what is none (ACLs, capabilities) stays behind, and so
+ * does a name that the form has no room for.
+ */
+function attributeFields(attributes: readonly ExtendedAttribute[]): Record<string, string> {
+  const textual = attributes.filter(
+    ({ name, value }) => isUtf8(value) && name.isWellFormed() && !/[=%\n\0]/.test(name),
+  );
+  return Object.fromEntries(textual.map(({ name, value }) => [`SCHILY.xattr.${name}`, value.toString('utf8')]));
 }
 
 /** A longer one would run into the next field; its number says the same. */
