@@ -8,7 +8,7 @@ const { signal } = new AbortController();
 /** Start of the segment of 16 MiB. */
 const segmentStart = (lsn: bigint): bigint => (lsn >> 24n) << 24n;
 
-for (const major of [14, 15, 16, 17, 18]) {
+for (const major of [15, 18]) {
   describeWithPostgres(major, `PostgreSQL ${major} over the replication protocol`, () => {
     test('hands out a base backup and its WAL, and keeps from a slot on what was not reported', async () => {
       await using server = await startPostgres(major);

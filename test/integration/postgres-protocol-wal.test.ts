@@ -5,10 +5,13 @@ import { replicationFailure } from '../../src/sources/postgres/protocol/replicat
 import type { ReplicationConnection } from '../../src/sources/postgres/protocol/replication-connection.ts';
 import { WalStream, type WalEvent } from '../../src/sources/postgres/protocol/wal-stream.ts';
 import { connectReplication } from '../../src/sources/postgres/protocol/connect-replication.ts';
+import { parseLsn } from '../../src/sources/postgres/wal/lsn.ts';
 import { halfOpenProxy } from '../support/half-open-proxy.ts';
 import { replicate, setSettings } from '../support/postgres-access.ts';
-import { promote } from '../support/postgres-promotion.ts';
+import { makeCluster } from '../support/postgres-cluster.ts';
 import { describeWithPostgres, startPostgres, type TestServer } from '../support/postgres-server.ts';
+
+const { signal } = new AbortController();
 
 /** Start of the segment of 16 MiB. */
 const segmentStart = (lsn: bigint): bigint => (lsn >> 24n) << 24n;
@@ -169,49 +172,47 @@ for (const major of [14, 15, 16, 17, 18]) {
       await expect(connection.show('wal_level')).rejects.toMatchObject({ message: expect.stringContaining('no more') });
     });
 
-    test('of a timeline that ended says where the next begins; a stop of the server waits for no keepalive of ours', async () => {
-      await using before = await replicate(server);
-      const { lsn } = await before.identifySystem();
-      await before.createSlot('kept', { reservesWal: true });
-      const open = await streamFromHere(before);
-      const reading = readUntil(open, (event) => {
-        const end = event.kind === 'data' ? event.lsn + BigInt(event.bytes.length) : undefined;
-        if (end !== undefined) open.report({ written: end, flushed: end });
+    test('of a timeline that ends says where the next begins, of a server that stops that it does', async () => {
+      await using primary = await makeCluster(major);
+      await primary.start();
+      await using standby = await primary.standby();
+      await using connection = await connectReplication(standby.address, {}, signal);
+      expect(connection.facts.isStandby).toBe(true);
+      await connection.createSlot('kept', { reservesWal: true });
+      const { lsn } = await connection.identifySystem();
+      const live = await streamFromHere(connection, 'kept');
+      await readUntil(live, (event) => event.kind === 'data');
+      await standby.promote();
+      const end = await readUntil(live, (event) => event.kind === 'end');
+      expect(end).toMatchObject({ kind: 'end', reason: 'timeline', nextTimeline: 2 });
+
+      expect((await connection.identifySystem()).timeline).toBe(2);
+      const { fileName, content } = await connection.timelineHistory(2);
+      expect(fileName).toBe('00000002.history');
+      const switchLsn = parseLsn(/^1\t([0-9A-F/]+)\t/.exec(content.toString())?.[1] ?? '');
+      expect(end).toMatchObject({ switchLsn });
+      if (switchLsn === undefined) throw new Error('no place in the history');
+      // Also for whoever comes later; and asked for what comes just there, the old timeline has nothing.
+      for (const start of [segmentStart(lsn), switchLsn]) {
+        const late = await connection.startReplication({ slot: 'kept', start, timeline: 1 });
+        expect((await Array.fromAsync(late)).at(-1)).toEqual(end);
+        expect(await late.finish()).toEqual(end);
+      }
+      const next = await connection.startReplication({ slot: 'kept', start: segmentStart(switchLsn), timeline: 2 });
+      expect(await readUntil(next, (event) => event.kind === 'data')).toMatchObject({ lsn: segmentStart(switchLsn) });
+
+      // It waits until its last WAL is reported, then says farewell.
+      const stopping = standby.beginStop();
+      const reading = readUntil(next, (event) => {
+        const place = event.kind === 'data' ? event.lsn + BigInt(event.bytes.length) : undefined;
+        if (place !== undefined) next.report({ written: place, flushed: place });
         return false;
       });
-      const stopped = reading.catch((error: unknown) => error);
-      await using promoted = new AsyncDisposableStack();
-      promoted.use(await promote(server));
-      expect(await stopped).toMatchObject({
+      await expect(reading).rejects.toMatchObject({
         code: 'SOURCE_UNREACHABLE',
         hint: expect.stringContaining('runs again'),
       });
-      await server.sql('postgres', 'CREATE TABLE later (n int)');
-
-      await using connection = await replicate(server);
-      const system = await connection.identifySystem();
-      expect(system.timeline).toBe(2);
-      const { fileName, content } = await connection.timelineHistory(2);
-      expect(fileName).toBe('00000002.history');
-      const [, switchText] = /^1\t([0-9A-F/]+)\t/.exec(content.toString()) ?? [];
-      const stream = await connection.startReplication({ slot: 'kept', start: segmentStart(lsn), timeline: 1 });
-      const end = await readUntil(stream, (event) => event.kind === 'end');
-      expect(end).toMatchObject({ kind: 'end', reason: 'timeline', nextTimeline: 2 });
-      const { switchLsn } = end as { switchLsn: bigint };
-      expect(`${(switchLsn >> 32n).toString(16)}/${(switchLsn & 0xffffffffn).toString(16)}`.toUpperCase()).toBe(
-        switchText,
-      );
-      // Asked for what comes just there, the old timeline has nothing.
-      const nothing = await connection.startReplication({ start: switchLsn, timeline: 1 });
-      expect(await nothing.finish()).toEqual(end);
-      expect((await Array.fromAsync(await connection.startReplication({ start: switchLsn, timeline: 1 }))).length).toBe(
-        1,
-      );
-      const next = await connection.startReplication({ slot: 'kept', start: segmentStart(switchLsn), timeline: 2 });
-      const data = await readUntil(next, (event) => event.kind === 'data');
-      expect(data).toMatchObject({ lsn: segmentStart(switchLsn) });
-      await next.finish();
-      await connection.dropSlot('kept', { waits: false });
+      await stopping;
     });
   });
 }

@@ -82,7 +82,9 @@ export class TypedArchiveDecoder {
 
   #tablespaceOf(name: string, location: string): Tablespace | undefined {
     if (location === '') return undefined;
-    const oid = Number(/^\d+/.exec(name)?.[0]);
+    const digits = /^\d+/.exec(name)?.[0];
+    if (digits === undefined) throw protocolError(`the archive '${name}' of a tablespace`);
+    const oid = Number(digits);
     return this.#tablespaces.find((one) => one.oid === oid) ?? { oid, location };
   }
 }

@@ -1,7 +1,7 @@
 // One conversation with a server after its start: questions and answers in turn, notices aside, and the end of it told in the same
 // words to whoever asks afterwards.
 import assert from 'node:assert/strict';
-import { AppError, asError } from '../../../base/errors.ts';
+import { AppError, asError, isAppError } from '../../../base/errors.ts';
 import type { ServerAddress } from '../server-address.ts';
 import type { Frame, MessageFrame } from './backend-decoder.ts';
 import { BodyReader } from './body-reader.ts';
@@ -130,11 +130,13 @@ export class WireSession {
     return replicationError(error, address, database);
   }
 
+  /** What the server sent is decoded by this: if that fails, the conversation can't go on. */
   orDie<Result>(decode: () => Result): Result {
     try {
       return decode();
     } catch (error) {
-      throw this.die(error);
+      const failure = this.die(error);
+      throw isAppError(error) ? failure : error; // Anything else is a fault of ours, and shows.
     }
   }
 
