@@ -1,13 +1,26 @@
 // Physical backups end to end: stock restic restores them, the stock server starts from what it restored, beside the original.
 import { execFileSync } from 'node:child_process';
-import { chmodSync, chownSync, lstatSync, mkdirSync, readdirSync, readlinkSync, statSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  readlinkSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { compareFingerprints, fingerprintSchema } from '../../src/model/fingerprint.ts';
 import { backup, type BackupResult } from '../../src/operations/backup/backup.ts';
 import type { Repository } from '../../src/repository/repository.ts';
 import { serverAccount } from '../../src/sources/postgres/server-process.ts';
 import { postgresSource } from '../../src/sources/postgres/postgres-source.ts';
 import { physicalFactsSchema } from '../../src/sources/postgres/physical/facts.ts';
+import { fingerprintCopy } from '../../src/sources/postgres/physical/physical-rows.ts';
 import type { Source } from '../../src/sources/source.ts';
 import { bankAddsUp, openBank, transferMoney } from '../support/bank.ts';
 import { freshSeed } from '../support/fresh-seed.ts';
@@ -102,6 +115,91 @@ describeWith(['restic'], 'physical backups', () => {
         expect(lsn).toEqual({ isAtEnd: true });
         await copy.sql('shop', 'INSERT INTO history (account, delta) VALUES (1, 5)', 'CHECKPOINT');
         expect(state(place)).toEqual(before);
+      });
+    });
+  }
+
+  describeWithPostgres(18, 'of a server with damage and files elsewhere', () => {
+    test('a damaged page is kept and told by its table and block', async () => {
+      await using folder = await openFolder();
+      await using server = await startPostgres(18);
+      await server.sql('postgres', 'CREATE DATABASE shop');
+      await server.sql('shop', 'CREATE TABLE orders AS SELECT g FROM generate_series(1, 5000) g', 'CHECKPOINT');
+      const query = "SELECT pg_relation_filepath('orders') AS path, current_setting('data_directory') AS folder";
+      const [row] = await server.sql('shop', query);
+      const [path, dataDirectory] = [String(row?.['path']), String(row?.['folder'])];
+      const file = await open(join(dataDirectory, path), 'r+');
+      await file.write(Buffer.from('damage'), 0, 6, 3 * 8192 + 4000);
+      await file.close();
+      const result = await backUp(
+        await createRepository(folder.path),
+        postgresSource(server.options({ method: 'physical' })),
+      );
+      expect(result.problems).toEqual([
+        {
+          path: `/pgdata/${path}`,
+          message: 'damaged at the server: block 3 of shop.public.orders: the checksum does not fit',
+        },
+      ]);
+      expect(result.facts['damaged']).toEqual([{ file: path, relation: 'shop.public.orders', blocks: [3], count: 1 }]);
+    });
+
+    test('configuration outside the data directory is in the backup, beside it', async () => {
+      await using folder = await openFolder();
+      const rules = join(folder.path, 'rules.conf');
+      const text = 'host all lifeboat 127.0.0.1/32 scram-sha-256\n';
+      writeFileSync(rules, text, { mode: 0o644 });
+      await using server = await startPostgres(18, [`hba_file=${rules}`]);
+      const repository = await createRepository(folder.path);
+      const { facts, notes } = await backUp(repository, postgresSource(server.options({ method: 'physical' })));
+      expect(facts).toMatchObject({
+        configuration: [{ path: rules, entry: '/configuration/rules.conf' }],
+        superuser: 'lifeboat',
+        settings: { max_connections: '100', hba_file: rules },
+        databases: [{ name: 'postgres', extensions: [{ name: 'plpgsql' }] }],
+      });
+      expect(notes).toEqual([]);
+      const target = restoreByRestic(repository, folder.path);
+      expect(readFileSync(join(target, 'configuration/rules.conf'), 'utf8')).toBe(text);
+    });
+  });
+
+  for (const major of [15, 18]) {
+    describeWithPostgres(major, `of a standby of PostgreSQL ${major}`, () => {
+      test('come back as the standby was, and leave its replay running', async () => {
+        await using folder = await openFolder();
+        await using server = await startPostgres(major, ['full_page_writes=on']);
+        await openBank(server, 'postgres');
+        const repository = await createRepository(folder.path);
+        await backUp(repository, postgresSource(server.options({ method: 'physical' })));
+        const place = restoreByRestic(repository, folder.path);
+        writeFileSync(join(place, 'pgdata/standby.signal'), '');
+        const { host, port, user, password } = server.address;
+        const upstream = `primary_conninfo=host=${host} port=${port} user=${user} password=${password ?? ''}`;
+        const standbyFolder = { dataFolder: join(place, 'pgdata'), workFolder: place, settings: [upstream] };
+        await using standby = await startRestored(major, standbyFolder);
+        let result: BackupResult;
+        {
+          await using load = transferMoney(server, 'postgres', freshSeed('load'));
+          await expect.poll(load.transfers).toBeGreaterThan(100);
+          const { port: standbyPort } = standby.address;
+          const source = postgresSource(server.options({ method: 'physical', port: standbyPort }));
+          result = await backUp(repository, source);
+        }
+        expect(result.notes).toEqual([]);
+        expect(result.facts).toMatchObject({
+          isStandby: true,
+          fingerprint: { databases: ['postgres'], leftOut: [] },
+        });
+        const paused = 'SELECT pg_get_wal_replay_pause_state() AS state';
+        expect(await standby.sql('postgres', paused)).toEqual([{ state: 'not paused' }]);
+        const target = restoreByRestic(repository, folder.path);
+        await using copy = await start(server, target);
+        expect(await copy.sql('postgres', bankAddsUp)).toMatchObject([{ addsUp: true }]);
+        const { fingerprint } = physicalFactsSchema.parse(result.facts);
+        const found = await fingerprintCopy(copy.address, fingerprint ?? { databases: [], leftOut: [] }, noSignal);
+        const stored: unknown = JSON.parse(readFileSync(join(target, '.lifeboat/fingerprint.json'), 'utf8'));
+        expect(compareFingerprints(fingerprintSchema.parse(stored), found)).toEqual([]);
       });
     });
   }

@@ -22,18 +22,28 @@ export interface RestoredServer extends AsyncDisposable {
   log(): string;
 }
 
+export interface RestoredFolder {
+  readonly dataFolder: string;
+  readonly workFolder: string;
+  /** More `name=value` settings. */
+  readonly settings?: readonly string[];
+}
+
 /** `workFolder` holds the restored tree and must be open to the account of the server. */
 export async function startRestored(
   major: number,
-  { dataFolder, workFolder }: { readonly dataFolder: string; readonly workFolder: string },
+  { dataFolder, workFolder, settings: more = [] }: RestoredFolder,
 ): Promise<RestoredServer> {
   const account = serverAccount();
   if (account !== undefined) chownAll(workFolder, account);
   const programs = await findServer(major, (process.env['PATH'] ?? '').split(':'), never);
   const programFolder = await reachablePrograms(programs, workFolder, account);
-  writeFileSync(join(dataFolder, 'pg_hba.conf'), 'local all all trust\nhost all all 127.0.0.1/32 trust\n');
+  writeFileSync(
+    join(dataFolder, 'pg_hba.conf'),
+    'host all all 127.0.0.1/32 trust\nhost replication all 127.0.0.1/32 trust\n',
+  );
   const port = await freePort();
-  const settings = ['listen_addresses=127.0.0.1', `port=${port}`, 'unix_socket_directories=', 'fsync=off'];
+  const settings = ['listen_addresses=127.0.0.1', `port=${port}`, 'unix_socket_directories=', 'fsync=off', ...more];
   const child = spawnServerProgram({ programFolder, folder: workFolder, account }, 'postgres', [
     '-D',
     dataFolder,

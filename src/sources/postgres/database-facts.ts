@@ -1,4 +1,5 @@
 // What a database is beside its content: how it must be created again, and what people want to know of a backup.
+import type { JsonObject } from '../../base/json.ts';
 import type { Connection } from './connection.ts';
 
 export interface DatabaseFacts {
@@ -33,6 +34,15 @@ export async function readDatabaseFacts(connection: Connection, serverMajor: num
   const [facts] = await connection.query<DatabaseFacts>(factsQuery(serverMajor));
   if (facts === undefined) throw new Error('the current database is not in pg_database');
   return facts;
+}
+
+export function databaseFactsJson(facts: DatabaseFacts): JsonObject {
+  return {
+    ...facts,
+    settings: facts.settings.map((one) => ({ ...one })),
+    rights: facts.rights?.map((one) => ({ ...one })) ?? null,
+    extensions: facts.extensions.map((one) => ({ ...one })),
+  };
 }
 
 function factsQuery(serverMajor: number): string {

@@ -9,6 +9,7 @@ import { describeServer, type ServerAddress } from '../server-address.ts';
 import { type DatabaseSession, openDatabaseSession } from './database-session.ts';
 import { dumpsFolder, dumpPath, globalsPath } from './entry-paths.ts';
 import { tocReader } from './dump-toc.ts';
+import { databaseFactsJson } from '../database-facts.ts';
 import { fingerprintDatabase, fingerprintOf } from '../fingerprint.ts';
 import { addressOf, type PostgresOptions } from '../options.ts';
 import { dumpProgram, type ProgramFolder } from './programs.ts';
@@ -197,10 +198,7 @@ function factsOf({ server, program, databases, takenAtMs, address, notes }: Back
     tablespaces: server.tablespaces,
     notes: notes.map(({ message }) => message),
     databases: databases.map(({ facts, schemaVersions }) => ({
-      ...facts,
-      settings: facts.settings.map((one) => ({ ...one })),
-      rights: facts.rights?.map((one) => ({ ...one })) ?? null,
-      extensions: facts.extensions.map((one) => ({ ...one })),
+      ...databaseFactsJson(facts),
       schemaVersions: schemaVersions.map((one) => ({ ...one })),
     })),
   };

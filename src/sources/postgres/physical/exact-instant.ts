@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isAppError, messageOf } from '../../../base/errors.ts';
 import type { Fingerprint, FingerprintItem } from '../../../model/fingerprint.ts';
 import { onlyRow, type Connection } from '../connection.ts';
-import { serverLsn } from '../protocol/server-lsn.ts';
+import { type Position, type PositionRow, positionOfRow, serverTimeUs } from './position.ts';
 import type { ServerAddress } from '../server-address.ts';
 import { connectForMaintenance, readServerFacts } from '../server.ts';
 import { sqlStateOf } from '../server-errors.ts';
@@ -13,8 +13,7 @@ import { DatabaseView } from './database-view.ts';
 import { pausedPosition } from './paused-replay.ts';
 import { physicalFingerprint, type FingerprintExtent } from './physical-rows.ts';
 
-export interface ExactInstant extends AsyncDisposable {
-  readonly lsn: Lsn;
+export interface ExactInstant extends Position, AsyncDisposable {
   readonly extent: FingerprintExtent;
   /** Reads every table once. */
   fingerprint(): Promise<Fingerprint>;
@@ -49,14 +48,14 @@ export async function findInstant(request: InstantRequest, signal: AbortSignal):
       const options = { address: request.address, isSuperuser: server.isSuperuser };
       views.push(opened.use(await DatabaseView.open(options, name, signal)));
     }
-    const lsn = request.isStandby
+    const position = request.isStandby
       ? await pausedPosition(request, views, signal)
       : await lockedPosition({ maintenance, views }, signal);
-    if (typeof lsn !== 'bigint') return lsn;
+    if ('reason' in position) return position;
     const held = opened.move();
     const extent = { databases: names, leftOut: views.flatMap((view) => view.leftOut()) };
     return {
-      lsn,
+      ...position,
       extent,
       async fingerprint() {
         const items: FingerprintItem[] = [];
@@ -77,13 +76,13 @@ interface Locking {
   readonly views: readonly DatabaseView[];
 }
 
-async function lockedPosition({ maintenance, views }: Locking, signal: AbortSignal): Promise<Lsn | NoInstant> {
+async function lockedPosition({ maintenance, views }: Locking, signal: AbortSignal): Promise<Position | NoInstant> {
   let reason = '';
   for (let attempt = 1; attempt <= attemptsMax; attempt += 1) {
     if (attempt > 1) await sleep(firstPauseMs * 2 ** (attempt - 2), undefined, { signal });
     for (const view of views) await view.prepare();
     const outcome = await tryLocking({ maintenance, views });
-    if (typeof outcome === 'bigint') {
+    if ('lsn' in outcome) {
       const settled = await Promise.all(views.map((view) => view.isSettled(signal)));
       if (settled.every(Boolean)) return outcome;
       reason = 'the structure of the databases changed meanwhile';
@@ -97,19 +96,21 @@ async function lockedPosition({ maintenance, views }: Locking, signal: AbortSign
 /** Lock not had in time, cancelled for its duration, deadlock, table or schema dropped since it was listed. */
 const passing = new Set(['55P03', '57014', '40P01', '42P01', '3F000']);
 
-async function tryLocking({ maintenance, views }: Locking): Promise<Lsn | (NoInstant & { isFinal: boolean })> {
+async function tryLocking({ maintenance, views }: Locking): Promise<Position | (NoInstant & { isFinal: boolean })> {
   const outcomes = await Promise.allSettled(views.map((view) => view.holdWriters()));
   const failed = outcomes.find((outcome) => outcome.status === 'rejected');
   if (failed !== undefined) {
     const { reason: error } = failed as { reason: unknown };
     return { reason: messageOf(error), isFinal: !passing.has(sqlStateOf(error) ?? '') };
   }
-  const query = 'SELECT pg_catalog.pg_current_wal_insert_lsn()::text AS lsn';
-  const { lsn } = onlyRow(await maintenance.query<{ readonly lsn: string }>(query));
+  // The clock after the position: no commit before it is later.
+  const found = await maintenance.query<PositionRow>(
+    `SELECT p.lsn::text AS lsn, ${serverTimeUs} AS "timeUs" FROM (SELECT pg_catalog.pg_current_wal_insert_lsn() AS lsn OFFSET 0) AS p`,
+  );
   await Promise.all(views.map((view) => view.letWritersGo()));
   // A transaction of our own that is flushed takes along what others wrote before and did not flush.
   await maintenance.query(
     "BEGIN; SET LOCAL synchronous_commit = local; SELECT pg_catalog.pg_logical_emit_message(true, 'lifeboat', ''); COMMIT",
   );
-  return serverLsn(lsn);
+  return positionOfRow(onlyRow(found));
 }

@@ -1,13 +1,17 @@
 // The exact position of a standby: its replay is paused for as long as it takes to make snapshots.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { onlyRow, type Connection } from '../connection.ts';
-import { serverLsn } from '../protocol/server-lsn.ts';
 import { connectForMaintenance } from '../server.ts';
 import { sqlStateOf } from '../server-errors.ts';
 import type { Lsn } from '../wal/lsn.ts';
 import type { DatabaseView } from './database-view.ts';
+import { type Position, type PositionRow, positionOfRow, serverTimeUs } from './position.ts';
 import type { ServerAddress } from '../server-address.ts';
 
+/** Commits carry the primary's clock, so the newest one that was replayed says more than the standby's. */
+const positionQuery = `
+  SELECT pg_catalog.pg_last_wal_replay_lsn()::text AS lsn,
+         coalesce((extract(epoch FROM pg_catalog.pg_last_xact_replay_timestamp()) * 1000000)::bigint::text, ${serverTimeUs}) AS "timeUs"`;
 const attemptsMax = 20;
 const pauseMs = 500;
 const pausingWaitMaxMs = 5_000;
@@ -17,18 +21,17 @@ export async function pausedPosition(
   { address, notBefore }: { readonly address: ServerAddress; readonly notBefore: Lsn },
   views: readonly DatabaseView[],
   signal: AbortSignal,
-): Promise<Lsn | { readonly reason: string }> {
+): Promise<Position | { readonly reason: string }> {
   // Not to be ended by an abort: whoever pauses must be able to let go on.
   await using connection = await connectForMaintenance(address, [], new AbortController().signal);
   for (let attempt = 1; attempt <= attemptsMax; attempt += 1) {
     signal.throwIfAborted();
     await using pause = await pauseReplay(connection);
     if (pause.reason !== undefined) return { reason: pause.reason };
-    const query = 'SELECT pg_catalog.pg_last_wal_replay_lsn()::text AS lsn';
-    const lsn = serverLsn(onlyRow(await connection.query<{ readonly lsn: string }>(query)).lsn);
-    if (lsn >= notBefore) {
+    const position = positionOfRow(onlyRow(await connection.query<PositionRow>(positionQuery)));
+    if (position.lsn >= notBefore) {
       await Promise.all(views.map((view) => view.begin()));
-      return lsn;
+      return position;
     }
     await pause[Symbol.asyncDispose]();
     await sleep(pauseMs, undefined, { signal });

@@ -1,5 +1,6 @@
 // One physical backup: a base backup over the replication protocol, the WAL that makes it consistent at one exact position, and a
 // fingerprint of the rows at that position.
+import assert from 'node:assert/strict';
 import { AppError, asError, isAppError, messageOf } from '../../../base/errors.ts';
 import type { JsonObject } from '../../../base/json.ts';
 import type { Fingerprint } from '../../../model/fingerprint.ts';
@@ -9,6 +10,9 @@ import { lineageOf } from '../lineage.ts';
 import type { PostgresOptions } from '../options.ts';
 import { positionOf } from '../wal/lsn.ts';
 import { findInstant, type ExactInstant } from './exact-instant.ts';
+import { readClusterFacts, type ClusterFacts } from './cluster-facts.ts';
+import { configurationEntries, configurationPlaces } from './configuration-entries.ts';
+import { findDamage, type Damage } from './damaged-pages.ts';
 import { ArchiveEntries, dataFolder, manifestPath, tablespacesFolder, walFolder } from './entries.ts';
 import { KeptManifest } from './kept-manifest.ts';
 import { fileMetadata } from './member-metadata.ts';
@@ -30,7 +34,9 @@ class PhysicalSession implements BackupSession {
   readonly #files: ReceivedFiles;
   readonly #manifest = new KeptManifest();
   readonly #takesFingerprint: boolean;
+  #cluster: ClusterFacts | undefined;
   #instant: ExactInstant | undefined;
+  #damages: readonly Damage[] = [];
   #end: WalEnd | undefined;
 
   constructor(backup: RunningBackup, { physical }: PostgresOptions) {
@@ -64,7 +70,12 @@ class PhysicalSession implements BackupSession {
         backupEnd: received.end,
         end,
         takenAtMs,
+        consistentTimeUs: this.#instant?.timeUs ?? this.#endTimeUs(end),
+        cluster: this.#cluster,
         fingerprint: this.#instant?.extent ?? null,
+        configuration: configurationPlaces(this.#cluster),
+        damaged: this.#damages,
+        notes: this.notes.map(({ message }) => message),
       }),
     );
   }
@@ -100,7 +111,7 @@ class PhysicalSession implements BackupSession {
   }
 
   async *#entries(signal: AbortSignal): AsyncGenerator<Entry, void> {
-    const { received, server, takenAtMs } = this.#backup;
+    const { address, received, server, takenAtMs } = this.#backup;
     const archives = new ArchiveEntries({
       tablespaces: received.begin.tablespaces,
       files: this.#files,
@@ -111,6 +122,8 @@ class PhysicalSession implements BackupSession {
       },
     });
     try {
+      this.#cluster = await readClusterFacts(address, this.notes, signal);
+      yield* configurationEntries(this.#cluster, archives.form);
       for await (const part of received.parts()) {
         signal.throwIfAborted();
         if (part.kind === 'archive') archives.archive(part.tablespace);
@@ -120,6 +133,7 @@ class PhysicalSession implements BackupSession {
       this.#files.finish();
       await archives.controlFile();
       await this.#findInstant(signal);
+      await this.#findDamage(signal);
       yield* archives.walFolders();
       yield* this.#wal(archives, signal);
       const metadata = fileMetadata(archives.form, this.#manifest.sizeBytes);
@@ -137,6 +151,24 @@ class PhysicalSession implements BackupSession {
     const found = await findInstant({ address, isStandby: server.isStandby, notBefore: received.end.lsn }, signal);
     if ('reason' in found) this.#noteNoFingerprint(found.reason);
     else this.#instant = found;
+  }
+
+  /** Damage at the server is kept as it is, and told: a damaged page may be all that is left of it. */
+  async #findDamage(signal: AbortSignal): Promise<void> {
+    const { address, received } = this.#backup;
+    const [startLsn, endLsn] = [received.begin.start.lsn, this.#instant?.lsn ?? received.end.lsn];
+    this.#damages = await findDamage(this.#files, { address, startLsn, endLsn }, signal);
+    for (const { file, message } of this.#damages) this.problems.push({ path: `${dataFolder}/${file}`, message });
+    const { damagedLeftOut } = this.#files;
+    if (damagedLeftOut > 0) {
+      this.problems.push({ path: dataFolder, message: `damaged pages in ${damagedLeftOut} more files` });
+    }
+  }
+
+  /** Without a look at the rows: the server's clock when it began to send the WAL. */
+  #endTimeUs({ sentAtMs }: WalEnd): number {
+    assert.ok(sentAtMs !== undefined, 'no WAL came');
+    return (sentAtMs + 1) * 1000;
   }
 
   #noteNoFingerprint(reason: string): void {

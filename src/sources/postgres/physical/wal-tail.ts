@@ -31,6 +31,8 @@ export interface WalTailOptions {
 export interface WalEnd extends WalPlace {
   /** Of its timeline; timeline 1 has none. */
   readonly history: Buffer | undefined;
+  /** The server's clock when it sent the first of the WAL, milliseconds since 1970. */
+  readonly sentAtMs: number | undefined;
   /** Of the newest commit in the WAL, microseconds since 1970. */
   readonly lastCommitUs: number | undefined;
 }
@@ -43,6 +45,7 @@ export async function* walTail(options: WalTailOptions, signal: AbortSignal): As
   let { timeline } = start;
   let from = segmentStart(start.lsn, segmentBytes);
   let lastCommitUs: number | undefined;
+  let sentAtMs: number | undefined;
   let history: Buffer | undefined;
   for (;;) {
     signal.throwIfAborted();
@@ -54,11 +57,12 @@ export async function* walTail(options: WalTailOptions, signal: AbortSignal): As
     const stretch = new WalStretch(stream, { ...options, from, timeline });
     yield* stretch.segments(signal);
     lastCommitUs = stretch.lastCommitUs ?? lastCommitUs;
+    sentAtMs ??= stretch.sentAtMs;
     if (stretch.next === undefined) break;
     timeline = stretch.next.timeline;
     from = segmentStart(stretch.next.lsn, segmentBytes);
   }
-  options.onEnd({ lsn: end, timeline, history, lastCommitUs });
+  options.onEnd({ lsn: end, timeline, history, lastCommitUs, sentAtMs });
 }
 
 function segmentStart(lsn: Lsn, segmentBytes: number): Lsn {
@@ -89,6 +93,7 @@ class WalStretch {
   #rest: Uint8Array = new Uint8Array(0);
   #at: Lsn;
   lastCommitUs: number | undefined;
+  sentAtMs: number | undefined;
   /** Where another timeline goes on, if that happened before the end. */
   next: WalPlace | undefined;
 
@@ -138,6 +143,7 @@ class WalStretch {
     while (this.#rest.length === 0) {
       const { value: event, done } = await this.#events.next();
       if (done === true || event === undefined) throw walMissing(this.#at, 'the stream ended');
+      if (event.kind !== 'end') this.sentAtMs ??= event.serverTimeMs;
       if (event.kind === 'keepalive') continue;
       if (event.kind === 'end') {
         if (event.reason !== 'timeline') throw walMissing(this.#at, 'the server ended the stream');
