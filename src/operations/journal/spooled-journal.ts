@@ -75,7 +75,7 @@ export class SpooledJournal implements JournalTarget, AsyncDisposable {
       ...options,
       intervalMs: options.intervalMs ?? intervalDefaultMs,
       isAcknowledged: options.acknowledge === 'repository',
-      onPass: () => void this.exclusively(() => this.#clear()).catch((error: unknown) => this.#stop(error)),
+      onPass: () => void this.exclusively(() => this.#clear()).catch((error: unknown) => this.#stopUnlessFull(error)),
       onFatal: (error: Error) => this.#stop(error),
     };
     this.#shippers = options.repositories.map((place) => new Shipper(place, spool, shipping));
@@ -217,6 +217,11 @@ export class SpooledJournal implements JournalTarget, AsyncDisposable {
     } catch (error) {
       if (!until.aborted) this.#stop(error);
     }
+  }
+
+  /** What could not be removed for want of room is removed after the next pass. */
+  #stopUnlessFull(error: unknown): void {
+    if (!isAppError(error, 'SPOOL_FULL')) this.#stop(error);
   }
 
   #stop(error: unknown): void {
