@@ -196,6 +196,7 @@ async function start(world: World): Promise<void> {
       random: chance,
       spool: { folder: spool, maxBytes: spoolMaxBytes },
       intervalMs: 1 + world.pick(10),
+      lookMaxMs: 10_000,
       sleep: (delayMs, signal) => systemSleep(Math.min(delayMs, 3), signal),
     }),
   );

@@ -38,6 +38,7 @@ export function journalOptions(
     leaseCheckMs: 20,
     takesOver: true,
     closeMaxMs: 0,
+    lookMaxMs: 500,
     events: { note: () => undefined, warn: () => undefined },
     clock: systemClock,
     random: seededRandom(1),

@@ -3,6 +3,7 @@ import { openSync, readdirSync, writeSync, closeSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { seededRandom } from '../../base/random.ts';
+import { copyJournals } from '../../repository/journal/copy.ts';
 import { listJournal } from '../../repository/journal/listing.ts';
 import type { Repository } from '../../repository/repository.ts';
 import type { JournalBranch, JournalSink } from '../../sources/journal.ts';
@@ -145,6 +146,9 @@ describe('a journal that is shipped', () => {
       { firstSegment: 1, lastSegment: 1, lastBytes: 1000, isSealed: true },
       { firstSegment: 4, lastSegment: 5, lastBytes: 1000, isSealed: true },
     ]);
+    // Another repository that has it fills the hole.
+    await copyJournals(first.repository, second.repository, { signal: noSignal });
+    expect(await stateOf(second)).toBe('1 2 3 4 5 gap 2:0-4:0');
   });
 
   test('a new spool goes on where the repository ends, within the open segment too', async () => {

@@ -32,6 +32,8 @@ export interface SpooledJournalOptions {
   readonly leaseCheckMs?: number | undefined;
   /** How long closing waits for the repositories to take the rest. */
   readonly closeMaxMs?: number | undefined;
+  /** How long a branch that is opened waits for repositories that it can do without. */
+  readonly lookMaxMs?: number | undefined;
   readonly events: Pick<JournalEvents, 'note' | 'warn'>;
   readonly clock: Clock;
   readonly random: Random;
@@ -51,7 +53,7 @@ export interface JournalStatus {
 export const intervalDefaultMs = 5000;
 const closeMaxDefaultMs = 10_000;
 /** A spool that knows where it stands waits no longer for the repositories. */
-const lookMaxMs = 10_000;
+const lookMaxDefaultMs = 10_000;
 const lookAgainMs = 1000;
 /** At most so long after it was taken in a byte is durable in the spool, even if the source does not ask for it. */
 const syncMaxMs = 1000;
@@ -75,7 +77,7 @@ export class SpooledJournal implements JournalTarget, AsyncDisposable {
       ...options,
       intervalMs: options.intervalMs ?? intervalDefaultMs,
       isAcknowledged: options.acknowledge === 'repository',
-      onPass: () => void this.exclusively(() => this.#clear()).catch((error: unknown) => this.#stop(error)),
+      onPass: () => void this.exclusively(() => this.#clear()).catch((error: unknown) => this.#stopUnlessFull(error)),
       onFatal: (error: Error) => this.#stop(error),
     };
     this.#shippers = options.repositories.map((place) => new Shipper(place, spool, shipping));
@@ -159,7 +161,7 @@ export class SpooledJournal implements JournalTarget, AsyncDisposable {
   async #look<T>(ask: (repository: Repository, signal: AbortSignal) => Promise<T>, signal: AbortSignal): Promise<T[]> {
     const within = AbortSignal.any([signal, this.#stopped.signal, this.#closing.signal]);
     const isNew = this.#spool.branches().length === 0;
-    const soon = AbortSignal.any([within, AbortSignal.timeout(lookMaxMs)]);
+    const soon = AbortSignal.any([within, AbortSignal.timeout(this.#options.lookMaxMs ?? lookMaxDefaultMs)]);
     for (;;) {
       await untilAborted(Promise.all(this.#shippers.map(({ tried }) => tried)), soon).catch(ignoreTimeout);
       if (isNew) await untilAborted(Promise.any(this.#shippers.map(({ connected }) => connected)), within);
@@ -217,6 +219,11 @@ export class SpooledJournal implements JournalTarget, AsyncDisposable {
     } catch (error) {
       if (!until.aborted) this.#stop(error);
     }
+  }
+
+  /** What could not be removed for want of room is removed after the next pass. */
+  #stopUnlessFull(error: unknown): void {
+    if (!isAppError(error, 'SPOOL_FULL')) this.#stop(error);
   }
 
   #stop(error: unknown): void {
