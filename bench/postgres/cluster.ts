@@ -73,22 +73,26 @@ export function removeCluster(cluster: Cluster): void {
   rmSync(cluster.data, { recursive: true, force: true });
 }
 
+const placeOf = ({ socketFolder, port }: Cluster): string[] => [
+  `--host=${socketFolder}`,
+  `--port=${port}`,
+  '--username=postgres',
+];
+
 export function sql(cluster: Cluster, ...statements: readonly string[]): string {
   return asPostgres(
     'psql',
-    ...['-X', '-q', '-A', '-t', '-v', 'ON_ERROR_STOP=1', '-h', cluster.socketFolder, '-p', String(cluster.port)],
-    ...['-U', 'postgres', '-d', 'postgres'],
+    '-XqAt',
+    '--set=ON_ERROR_STOP=1',
+    ...placeOf(cluster),
+    '--dbname=postgres',
     ...statements.flatMap((statement) => ['-c', statement]),
   );
 }
 
 /** pgbench's tables, about 15 MB a unit of scale. */
 export function fill(cluster: Cluster, scale: number): void {
-  asPostgres(
-    'pgbench',
-    ...['-i', '-q', '-s', String(scale), '-h', cluster.socketFolder, '-p', String(cluster.port), '-U', 'postgres'],
-    'postgres',
-  );
+  asPostgres('pgbench', '--initialize', '--quiet', `--scale=${scale}`, ...placeOf(cluster), 'postgres');
   sql(cluster, 'CHECKPOINT');
 }
 
