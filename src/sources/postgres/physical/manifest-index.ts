@@ -27,6 +27,11 @@ export class ManifestIndex {
     return this.#count;
   }
 
+  /** What it holds in memory. */
+  get memoryBytes(): number {
+    return this.#slots.byteLength + this.#blocks.length * recordsPerBlock * recordBytes;
+  }
+
   /** A path that is there already gets the new values. */
   set(path: string, { sizeBytes, checksum }: IndexedFile): void {
     const key = keyOf(path);
