@@ -117,12 +117,13 @@ export function changePages(cluster: Cluster, percent: number, where: 'together'
   );
 }
 
-/** Writes WAL and nothing that lasts. */
-export function writeWal(cluster: Cluster, mebibytes: number): void {
-  sql(
+/** Writes so much WAL; returns its end. */
+export function writeWal(cluster: Cluster, mebibytes: number): string {
+  return sql(
     cluster,
     'CREATE TABLE IF NOT EXISTS filler (id bigint, text text)',
     'TRUNCATE filler',
     `INSERT INTO filler SELECT n, repeat(md5(n::text), 30) FROM generate_series(1, ${mebibytes} * 1000) AS n`,
-  );
+    'SELECT pg_current_wal_flush_lsn()',
+  ).trim();
 }

@@ -14,6 +14,10 @@ export interface PostgresContender {
   incremental(): Command;
   /** Into an empty folder, or over what an earlier restore left there. */
   restore(target: string, options: { readonly isDelta: boolean }): Command;
+  /** Into an empty folder, with all WAL that there is, until the server answers. */
+  recover(target: string): Command;
+  /** Receives WAL until it is stopped; absent where the server hands it over by itself. */
+  readonly receive?: Command;
 }
 
 const password = 'benchmark';
@@ -38,6 +42,11 @@ export function pgbackrest(base: string, cluster: Cluster): PostgresContender {
     incremental: () => command('--type=incr', 'backup'),
     restore: (target, { isDelta }) =>
       command(`--pg1-path=${target}`, ...(isDelta ? ['--delta'] : []), '--type=immediate', 'restore'),
+    recover: (target) => {
+      const fetch = `--config=${configuration} --stanza=main --pg1-path=${target}`;
+      const start = `${cluster.programs}/pg_ctl -D ${target} -w -t 600 -o '-p 54400 -c archive_mode=off' -l ${target}.log`;
+      return asAccount('sh', ['-c', `pgbackrest ${fetch} restore && ${start} start && ${start} -m fast stop`]);
+    },
   };
 }
 
@@ -104,5 +113,7 @@ components:
     incremental: () => command('backup', 'database', '--type', 'incremental'),
     restore: (target, { isDelta }) =>
       command('restore', 'database', '--to', target, '--yes', ...(isDelta ? ['--delta'] : [])),
+    recover: (target) => command('restore', 'database', '--at-end', '--to', target, '--yes'),
+    receive: command('journal', 'run', 'database'),
   };
 }

@@ -1,11 +1,13 @@
 // `npm run bench:postgres [-- --scale 100] [--work /folder]`: one PostgreSQL 15 cluster through Lifeboat and pgBackRest, one step of
 // each after the other, and a PostgreSQL 18 cluster through Lifeboat alone, whose increments the server itself makes. CPU is that of
 // the whole machine during a step: Lifeboat lets the server read, pgBackRest reads by itself.
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { cpus, release, tmpdir, totalmem } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { createRequire } from 'node:module';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { measure, sizeMiB, warm, type Command } from '../measure.ts';
 import {
@@ -96,6 +98,45 @@ function restoreSteps(base: string, cluster: Cluster, all: readonly PostgresCont
   }
 }
 
+/** 2 GB of WAL: how fast it is taken in, and how long a restore with it takes until the server answers. */
+async function walSteps(base: string, cluster: Cluster, all: readonly PostgresContender[]): Promise<void> {
+  const receivers = all.map(({ receive }) => receive).filter((command) => command !== undefined);
+  const running = receivers.map(({ program, args, environment }) =>
+    spawn(program, args, { env: { ...process.env, ...environment }, stdio: 'ignore' }),
+  );
+  const streaming = 'SELECT count(*) FROM pg_stat_replication';
+  await until(() => receivers.length === 0 || sql(cluster, streaming).trim() === String(receivers.length));
+  const startedMs = performance.now();
+  const end = writeWal(cluster, walMebibytes);
+  const writtenMs = performance.now();
+  const behind = `SELECT count(*) FROM pg_stat_replication WHERE flush_lsn < '${end}'`;
+  await until(() => sql(cluster, behind).trim() === '0');
+  const receivedMs = performance.now();
+  console.log(
+    `  WAL: ${walMebibytes} MiB written in ${seconds(writtenMs - startedMs)} s, received ${seconds(receivedMs - writtenMs)} s later`,
+  );
+  sql(cluster, 'SELECT pg_switch_wal()');
+  for (const child of running) {
+    child.kill('SIGINT');
+    await once(child, 'exit');
+  }
+  for (const contender of all) {
+    const target = folderForPostgres(join(base, 'recovered'));
+    step('recover with 2 GB of WAL', cluster, { contender, command: contender.recover(target) });
+    rmSync(target, { recursive: true, force: true });
+  }
+}
+
+const walMebibytes = 2048;
+const seconds = (ms: number): string => (ms / 1000).toFixed(1);
+
+async function until(isSo: () => boolean): Promise<void> {
+  for (let attempt = 0; !isSo(); attempt += 1) {
+    if (attempt > 3000) throw new Error('what was waited for did not happen within five minutes');
+    await sleep(100);
+  }
+}
+
 /** One page in a hundred of the largest files differs. */
 function spoil(target: string): void {
   const script = `find "$1" -type f -size +32M | while read -r file; do
@@ -105,7 +146,7 @@ function spoil(target: string): void {
   asPostgres('sh', '-c', script, 'sh', target);
 }
 
-function benchPeers(base: string, scale: number): void {
+async function benchPeers(base: string, scale: number): Promise<void> {
   const programs = '/usr/lib/postgresql/15/bin';
   const configuration = pgbackrestConfiguration(base, join(base, 'data-15'));
   const cluster = createCluster(base, {
@@ -124,6 +165,7 @@ function benchPeers(base: string, scale: number): void {
     fill(cluster, scale);
     backupSteps(cluster, all);
     restoreSteps(base, cluster, all);
+    await walSteps(base, cluster, all);
   } finally {
     removeCluster(cluster);
   }
@@ -175,7 +217,7 @@ spawnSync('npm', ['run', 'build'], { cwd: resolve(import.meta.dirname, '..', '..
 const base = mkdtempSync(join(values.work ?? tmpdir(), 'lifeboat-bench-'));
 spawnSync('chmod', ['755', base]);
 try {
-  benchPeers(base, scale);
+  await benchPeers(base, scale);
   benchIncrements(base, scale);
   report();
 } finally {
