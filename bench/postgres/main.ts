@@ -19,6 +19,7 @@ import {
   folderForPostgres,
   removeCluster,
   sql,
+  writeWal,
   type Cluster,
 } from './cluster.ts';
 import { lifeboat, pgbackrest, pgbackrestConfiguration, type PostgresContender } from './contenders.ts';
