@@ -1,7 +1,9 @@
-// PostgreSQL by its own dumps: any version, any place a connection reaches, restorable with stock pg_restore alone.
+// PostgreSQL, either way: by its own dumps, any version, any place a connection reaches, restorable with stock pg_restore alone; or
+// as it lies on its disk, over the replication protocol, for recovery to any instant.
 import type { ReplayableSource } from '../replay.ts';
 import { openBackup } from './logical/backup-session.ts';
 import { checkPostgres } from './check.ts';
+import { decideMethod, methodFinding } from './method.ts';
 import type { PostgresOptions } from './options.ts';
 import { unitOf } from './fingerprint.ts';
 import { checkReplication } from './protocol/preflight.ts';
@@ -17,10 +19,16 @@ import { replayRestore } from './recovery/replay-restore.ts';
 export function postgresSource(options: PostgresOptions): ReplayableSource {
   return {
     kind: 'postgres',
-    check: (signal) =>
-      options.method === 'physical' ? checkReplication(options, signal) : checkPostgres(options, signal),
-    open: (signal) =>
-      options.method === 'physical' ? openPhysicalBackup(options, signal) : openBackup(options, signal),
+    async *check(signal) {
+      const choice = await decideMethod(options, signal);
+      yield* choice.method === 'physical' ? checkReplication(options, signal) : checkPostgres(options, signal);
+      yield methodFinding(choice);
+    },
+    async open(signal) {
+      const choice = await decideMethod(options, signal);
+      const open = choice.method === 'physical' ? openPhysicalBackup : openBackup;
+      return open(options, choice, signal);
+    },
     journal: {
       check: (signal) => checkReceiver(options, signal),
       receive: (target, events, signal) => receive({ source: options, target, events }, signal),

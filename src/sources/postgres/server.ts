@@ -100,12 +100,23 @@ export async function readServer(
   const server = await readServerFacts(connection);
   const usual = server.databases.filter((one) => !one.isTemplate && one.allowsConnections);
   const chosen = databases.length > 0 ? [...new Set(databases)] : usual.map(({ name }) => name);
-  const known = new Set(server.databases.map(({ name }) => name));
-  const absent = chosen.filter((name) => !known.has(name));
-  if (absent.length > 0) {
-    throw new AppError('SOURCE_UNREACHABLE', `the server has no database ${absent.join(', ')}`, {
-      hint: `Correct the names; there are: ${usual.map(({ name }) => name).join(', ')}.`,
-    });
-  }
+  requireDatabases(
+    chosen,
+    server.databases.map(({ name }) => name),
+    usual.map(({ name }) => name),
+  );
   return { server, chosen };
+}
+
+/** Rejects with the names that the server has if some of those wanted are not among them. */
+export function requireDatabases(
+  wanted: readonly string[],
+  existing: readonly string[],
+  usual: readonly string[] = existing,
+): void {
+  const absent = wanted.filter((name) => !existing.includes(name));
+  if (absent.length === 0) return;
+  throw new AppError('SOURCE_UNREACHABLE', `the server has no database ${absent.join(', ')}`, {
+    hint: `Correct the names; there are: ${usual.join(', ')}.`,
+  });
 }

@@ -11,6 +11,7 @@ import { dumpsFolder, dumpPath, globalsPath } from './entry-paths.ts';
 import { tocReader } from './dump-toc.ts';
 import { databaseFactsJson } from '../database-facts.ts';
 import { fingerprintDatabase, fingerprintOf } from '../fingerprint.ts';
+import { methodNotes, type MethodChoice } from '../method.ts';
 import { addressOf, type PostgresOptions } from '../options.ts';
 import { dumpProgram, type ProgramFolder } from './programs.ts';
 import { connectionString, programFailure, programOutput, ProgramError } from '../run-program.ts';
@@ -25,9 +26,14 @@ interface Backup {
   readonly lockWaitMaxMs: number;
   readonly problems: EntryProblem[];
   readonly notes: EntryProblem[];
+  readonly choice: MethodChoice;
 }
 
-export async function openBackup(options: PostgresOptions, signal: AbortSignal): Promise<BackupSession> {
+export async function openBackup(
+  options: PostgresOptions,
+  choice: MethodChoice,
+  signal: AbortSignal,
+): Promise<BackupSession> {
   const address = await addressOf(options);
   const { server, chosen } = await readServer(address, options.databases, signal);
   const program = await dumpProgram(server.major, options.programFolders, signal);
@@ -43,7 +49,8 @@ export async function openBackup(options: PostgresOptions, signal: AbortSignal):
   );
   const takenAtMs = options.clock.now();
   const held = opened.move();
-  return sessionOf({ address, server, program, databases, takenAtMs, lockWaitMaxMs, problems, notes: [] }, held);
+  const notes = methodNotes(choice);
+  return sessionOf({ address, server, program, databases, takenAtMs, lockWaitMaxMs, problems, notes, choice }, held);
 }
 
 function sessionOf(backup: Backup, held: AsyncDisposableStack): BackupSession {
@@ -185,9 +192,10 @@ async function* dump(backup: Backup, database: DatabaseSession, signal: AbortSig
   database.toc = reader.toc;
 }
 
-function factsOf({ server, program, databases, takenAtMs, address, notes }: Backup): JsonObject {
+function factsOf({ server, program, databases, takenAtMs, address, notes, choice }: Backup): JsonObject {
   return {
     method: 'logical',
+    methodReason: choice.reason,
     server: describeServer(address),
     serverVersion: server.version,
     serverMajor: server.major,

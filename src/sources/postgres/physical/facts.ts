@@ -15,6 +15,7 @@ const lsn = z.string().refine((text) => parseLsn(text) !== undefined, 'is no LSN
 
 export const physicalFactsSchema = z.object({
   method: z.literal('physical'),
+  methodReason: z.string(),
   type: z.enum(['full', 'incremental']),
   /** Of the server that was backed up. */
   server: z.string(),
@@ -84,6 +85,7 @@ export interface FactsParts {
   readonly backupEnd: WalPlace;
   readonly end: WalEnd;
   readonly takenAtMs: number;
+  readonly methodReason: string;
   readonly consistentTimeUs: number;
   readonly cluster: ClusterFacts | undefined;
   readonly fingerprint: PhysicalFacts['fingerprint'];
@@ -96,6 +98,7 @@ export function physicalFacts(parts: FactsParts): JsonObject {
   const { address, server, begin, backupEnd, end, takenAtMs, cluster } = parts;
   return {
     method: 'physical',
+    methodReason: parts.methodReason,
     type: 'full',
     server: describeServer(address),
     serverVersion: server.version,

@@ -7,6 +7,7 @@ import { connectReplication } from '../protocol/connect-replication.ts';
 import type { ReplicationConnection } from '../protocol/replication-connection.ts';
 import { replicationFailure } from '../protocol/replication-error.ts';
 import type { ServerAddress } from '../server-address.ts';
+import { requireDatabases } from '../server.ts';
 import { dataFolder } from './entries.ts';
 import { ReceivedBackup } from './received-backup.ts';
 import { readServerState, type ServerState } from './server-state.ts';
@@ -41,6 +42,7 @@ export async function startBackup(options: PostgresOptions, signal: AbortSignal)
   const stop = (reason: Error): void => stopped.abort(reason);
   try {
     const server = await readServerState(connection);
+    await requireListed(connection, options.databases);
     const slot = await temporarySlot(connection, notes);
     const takenAtMs = options.clock.now();
     const received = await ReceivedBackup.begin(
@@ -67,6 +69,16 @@ export async function startBackup(options: PostgresOptions, signal: AbortSignal)
     await connection[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+/** A physical backup holds all databases; one that is listed and not there is a mistake all the same. */
+async function requireListed(connection: ReplicationConnection, listed: readonly string[]): Promise<void> {
+  if (listed.length === 0 || connection.facts.database === undefined) return;
+  const rows = await connection.query('SELECT datname FROM pg_catalog.pg_database');
+  requireDatabases(
+    listed,
+    rows.map(({ datname = '' }) => datname),
+  );
 }
 
 /** Made before the backup begins, so that no WAL from its start on can go away; it vanishes with the connection. */

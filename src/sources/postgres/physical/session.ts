@@ -7,6 +7,7 @@ import type { Fingerprint } from '../../../model/fingerprint.ts';
 import type { JournalStretch } from '../../journal.ts';
 import type { BackupSession, Entry, EntryProblem } from '../../source.ts';
 import { lineageOf } from '../lineage.ts';
+import type { MethodChoice } from '../method.ts';
 import type { PostgresOptions } from '../options.ts';
 import { positionOf } from '../wal/lsn.ts';
 import { findInstant, type ExactInstant } from './exact-instant.ts';
@@ -21,8 +22,12 @@ import { ReceivedFiles } from './received-files.ts';
 import { startBackup, type RunningBackup } from './running-backup.ts';
 import { walTail, type WalEnd } from './wal-tail.ts';
 
-export async function openPhysicalBackup(options: PostgresOptions, signal: AbortSignal): Promise<BackupSession> {
-  return new PhysicalSession(await startBackup(options, signal), options);
+export async function openPhysicalBackup(
+  options: PostgresOptions,
+  choice: MethodChoice,
+  signal: AbortSignal,
+): Promise<BackupSession> {
+  return new PhysicalSession(await startBackup(options, signal), { options, choice });
 }
 
 class PhysicalSession implements BackupSession {
@@ -34,14 +39,16 @@ class PhysicalSession implements BackupSession {
   readonly #files: ReceivedFiles;
   readonly #manifest = new KeptManifest();
   readonly #takesFingerprint: boolean;
+  readonly #choice: MethodChoice;
   #cluster: ClusterFacts | undefined;
   #instant: ExactInstant | undefined;
   #damages: readonly Damage[] = [];
   #end: WalEnd | undefined;
 
-  constructor(backup: RunningBackup, { physical }: PostgresOptions) {
+  constructor(backup: RunningBackup, { options, choice }: { options: PostgresOptions; choice: MethodChoice }) {
     this.#backup = backup;
-    this.#takesFingerprint = physical.takesFingerprint;
+    this.#takesFingerprint = options.physical.takesFingerprint;
+    this.#choice = choice;
     this.notes = backup.notes;
     const { received, server } = backup;
     this.pagedBytes = received.begin.sizeBytes;
@@ -70,6 +77,7 @@ class PhysicalSession implements BackupSession {
         backupEnd: received.end,
         end,
         takenAtMs,
+        methodReason: this.#choice.reason,
         consistentTimeUs: this.#instant?.timeUs ?? this.#endTimeUs(end),
         cluster: this.#cluster,
         fingerprint: this.#instant?.extent ?? null,
