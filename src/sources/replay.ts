@@ -79,8 +79,6 @@ export interface ReplayOptions {
   readonly to: string;
   /** What to do once the instant is reached. */
   readonly action: ReplayAction;
-  /** Leave the server running at the end, as its own configuration says. */
-  readonly isStarted: boolean;
   /** Prepare everything and start nothing. */
   readonly isOnlyPrepared: boolean;
   /** Where user data outside the folder goes: the original's place, and the place to use. */
@@ -109,8 +107,6 @@ export interface FeedRequest {
   readonly parentFolder: string;
   /** Who runs the server; ours if absent. */
   readonly account?: { readonly uid: number; readonly gid: number } | undefined;
-  /** A file was taken. */
-  readonly onServed?: ((name: string) => void) | undefined;
 }
 
 /** Hands files to a server that asks for them with a command; closing it leaves nothing behind. */

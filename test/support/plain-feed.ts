@@ -10,7 +10,6 @@ export async function plainFeed(request: FeedRequest, signal: AbortSignal): Prom
   for (const file of request.files) {
     try {
       await writeFile(join(folder, file.name), await file.read(signal));
-      request.onServed?.(file.name);
     } catch (error) {
       broken.abort(error);
       break;

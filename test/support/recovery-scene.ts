@@ -121,7 +121,6 @@ export async function recoveryScene(major: number, ...settings: readonly string[
       const options: ReplayOptions = {
         to,
         action: 'promote',
-        isStarted: false,
         isOnlyPrepared: false,
         places: [],
         openFeed: plainFeed,

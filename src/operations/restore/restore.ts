@@ -5,7 +5,7 @@ import { count } from '../../base/count.ts';
 import { AppError } from '../../base/errors.ts';
 import { interruptedWith, type Leftover } from '../../base/interrupted.ts';
 import type { Finding } from '../../model/finding.ts';
-import type { Source } from '../../sources/source.ts';
+import type { RestoreDecision, Source } from '../../sources/source.ts';
 import { recoveryReader, type PointParts } from './recovery-reader.ts';
 import { decideTreeRestore, placeWords, type TreeRestoreDecision, type TreeRestoreRequest } from './tree-decision.ts';
 import { executeTreeRestore, type TreeRestoreResult } from './tree-restore.ts';
@@ -143,6 +143,11 @@ async function decideService(
     });
   }
   const decision = await source.decide(recoveryReader(request), { to: request.to, include: request.include }, signal);
+  return decidedBySource(decision, signal);
+}
+
+/** A source's decision, executed as all others are. */
+export function decidedBySource(decision: RestoreDecision, signal: AbortSignal): DecidedRestore {
   return {
     ...decision,
     async execute(onProgress) {
