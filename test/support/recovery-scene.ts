@@ -1,7 +1,10 @@
 // A server under load whose WAL is received and which is backed up now and then; and copies of it at any instant.
 import { chmodSync } from 'node:fs';
 import { join } from 'node:path';
+import { systemClock } from '../../src/base/clock.ts';
+import { systemRandom } from '../../src/base/random.ts';
 import { backup } from '../../src/operations/backup/backup.ts';
+import { feedFrom } from '../../src/operations/restore/feed.ts';
 import { recoveryReader } from '../../src/operations/restore/recovery-reader.ts';
 import { loadIndex } from '../../src/repository/load-index.ts';
 import type { Repository } from '../../src/repository/repository.ts';
@@ -15,9 +18,9 @@ import { replayRestore } from '../../src/sources/postgres/recovery/replay-restor
 import { lsnOf, parseLsn } from '../../src/sources/postgres/wal/lsn.ts';
 import type { ReplayChoice, ReplayOptions, ReplayPlace } from '../../src/sources/replay.ts';
 import type { RecoveryReader, RestoreDecision, RestoreOutcome } from '../../src/sources/source.ts';
+import { systemSleep } from '../../src/storage/interruption.ts';
 import { recordEvents, until } from './journal-events.ts';
 import { memoryJournal, type MemoryJournal } from './memory-journal.ts';
-import { plainFeed } from './plain-feed.ts';
 import { makeCluster, type Cluster } from './postgres-cluster.ts';
 import { createRepository, noSignal } from './repository.ts';
 import { temporaryFolder } from './temporary-folder.ts';
@@ -123,7 +126,7 @@ export async function recoveryScene(major: number, ...settings: readonly string[
         action: 'promote',
         isOnlyPrepared: false,
         places: [],
-        openFeed: plainFeed,
+        openFeed: feedFrom({ clock: systemClock, random: systemRandom, sleep: systemSleep }),
         ...wish,
       };
       return choice.decide(await scene.reader(choice.base), options, noSignal);
