@@ -95,12 +95,14 @@ export async function recoveryScene(major: number, ...settings: readonly string[
       receiving = receive({ source: from.source(), target: journal, events: recordEvents() }, stop.signal);
     },
     async received(from = cluster) {
-      const [row] = await from.sql('SELECT pg_current_wal_flush_lsn()::text AS lsn');
+      const [row] = await from.sql(
+        'SELECT pg_current_wal_flush_lsn()::text AS lsn, left(pg_walfile_name(pg_current_wal_flush_lsn()), 8) AS timeline',
+      );
       const end = parseLsn(String(row?.['lsn'])) ?? 0n;
-      const [branch] = await from.sql('SELECT timeline_id AS timeline FROM pg_control_checkpoint()');
+      const timeline = Number.parseInt(String(row?.['timeline']), 16);
       await until(async () =>
         (await journal.branches(noSignal)).some(
-          (one) => one.about['timeline'] === branch?.['timeline'] && lsnOf(one.end, walSegmentBytes) >= end,
+          (one) => one.about['timeline'] === timeline && lsnOf(one.end, walSegmentBytes) >= end,
         ),
       );
     },
