@@ -3,7 +3,7 @@
 import type { JsonObject } from '../base/json.ts';
 import type { RecoveryTarget, TimelineChoice } from '../model/recovery-target.ts';
 import type { JournalReader, JournalStretch } from './journal.ts';
-import type { RecoveryReader, RestoreDecision, Source } from './source.ts';
+import type { MovedPlace, RecoveryReader, RestoreDecision, Source } from './source.ts';
 
 export interface ReplayableSource extends Source {
   readonly replay: ReplayRestore;
@@ -82,7 +82,7 @@ export interface ReplayOptions {
   /** Prepare everything and start nothing. */
   readonly isOnlyPrepared: boolean;
   /** Where user data outside the folder goes: the original's place, and the place to use. */
-  readonly places: readonly { readonly from: string; readonly to: string }[];
+  readonly places: readonly MovedPlace[];
   /** Whom the files are to belong to, where we may say so. */
   readonly owner?: string | undefined;
   readonly openFeed: OpenFeed;

@@ -39,7 +39,7 @@ export interface RecoveryScene extends AsyncDisposable {
   /** All that the server has written is kept. */
   received(from?: Cluster): Promise<void>;
   place(): Promise<ReplayPlace>;
-  choose(target: RecoveryTarget, timeline?: TimelineChoice): Promise<ReplayChoice>;
+  choose(target: RecoveryTarget, how?: Choosing): Promise<ReplayChoice>;
   decide(choice: ReplayChoice, to: string, wish?: Partial<ReplayOptions>): Promise<RestoreDecision>;
   recover(
     target: RecoveryTarget,
@@ -47,6 +47,12 @@ export interface RecoveryScene extends AsyncDisposable {
     wish?: Partial<ReplayOptions> & { timeline?: TimelineChoice },
   ): Promise<RestoreOutcome>;
   reader(snapshot: string): Promise<RecoveryReader>;
+}
+
+export interface Choosing {
+  readonly timeline?: TimelineChoice | undefined;
+  /** All that is kept if absent. */
+  readonly place?: ReplayPlace | undefined;
 }
 
 export const silent = { step: (): void => undefined, bytes: (): void => undefined };
@@ -119,8 +125,9 @@ export async function recoveryScene(major: number, ...settings: readonly string[
       }));
       return { bases, journal: journal.reader };
     },
-    async choose(target, timeline = { kind: 'latest' }) {
-      return replayRestore(source(cluster)).choose(await scene.place(), { target, timeline }, noSignal);
+    async choose(target, { timeline: given, place } = {}) {
+      const timeline: TimelineChoice = given ?? { kind: 'latest' };
+      return replayRestore(source(cluster)).choose(place ?? (await scene.place()), { target, timeline }, noSignal);
     },
     async decide(choice, to, wish = {}) {
       const options: ReplayOptions = {
@@ -134,7 +141,7 @@ export async function recoveryScene(major: number, ...settings: readonly string[
       return choice.decide(await scene.reader(choice.base), options, noSignal);
     },
     async recover(target, to, { timeline, ...wish } = {}) {
-      const decision = await scene.decide(await scene.choose(target, timeline), to, wish);
+      const decision = await scene.decide(await scene.choose(target, { timeline }), to, wish);
       const failed = decision.findings.find(({ outcome }) => outcome === 'failed');
       if (failed !== undefined) throw new Error(failed.message);
       return decision.execute(silent, noSignal);

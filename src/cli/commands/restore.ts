@@ -16,7 +16,7 @@ import {
   type OpenPoint,
 } from '../recovery-point.ts';
 import { snapshotWords } from '../snapshot-argument.ts';
-import { replayOptions, replayRequestOf } from '../replay-request.ts';
+import { placesOf, replayOptions, replayRequestOf } from '../replay-request.ts';
 import {
   dataOf,
   decisionLines,
@@ -121,6 +121,7 @@ async function decide(point: OpenPoint, context: CommandContext, input: Input): 
   // A guessed server must never be the target: without a configuration the target has to be named.
   const known = component ?? (input.to === undefined ? undefined : componentLike(point.snapshot));
   const source = known === undefined ? undefined : await context.sourceOf(known);
-  const { to, base, include, exclude, isDelta } = input;
-  return decideRestore({ ...point, source, to, base, include, exclude, isDelta }, context.signal);
+  const { to, base, include, exclude, isDelta, owner } = input;
+  const places = placesOf(input.places);
+  return decideRestore({ ...point, source, to, base, include, exclude, isDelta, places, owner }, context.signal);
 }

@@ -17,6 +17,8 @@ export interface FeedParts {
   readonly sleep: Sleep;
   /** How long a file that the server waits for may fail to come. */
   readonly patienceMs?: number | undefined;
+  /** After how long without a sign of life of this process the server is told that nobody fetches. */
+  readonly silenceMaxSeconds?: number | undefined;
 }
 
 const patienceDefaultMs = 10 * 60_000;
@@ -29,7 +31,7 @@ async function openFeed({ files, parentFolder, account }: FeedRequest, parts: Fe
   const folder = join(parentFolder, 'feed');
   await mkdir(folder, { mode: 0o700 });
   const script = join(folder, shimFile);
-  await writeFile(script, prefetchShim(), { mode: 0o700 });
+  await writeFile(script, prefetchShim({ silenceMaxSeconds: parts.silenceMaxSeconds }), { mode: 0o700 });
   if (account !== undefined) {
     await chown(script, account.uid, account.gid);
     await chown(folder, account.uid, account.gid);
@@ -39,7 +41,7 @@ async function openFeed({ files, parentFolder, account }: FeedRequest, parts: Fe
   const failingSinceMs = new Map<string, number>();
   const giveUpLater = async (name: string, error: Error): Promise<void> => {
     const sinceMs = failingSinceMs.getOrInsert(name, parts.clock.now());
-    const isHopeless = isAppError(error) && errorKinds[error.code].retry === 'never';
+    const isHopeless = isAppError(error) && errorKinds[error.code].retry !== 'later';
     const isLong = parts.clock.now() - sinceMs > (parts.patienceMs ?? patienceDefaultMs);
     // What was fetched ahead may lie behind the target, and then nobody misses it.
     if ((isHopeless || isLong) && (await isThere(join(folder, `${name}.wanted`)))) broken.abort(notGiven(name, error));
