@@ -2,6 +2,7 @@ import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileS
 import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
+import { parseByteSize } from '../../src/base/byte-size.ts';
 import { AppError } from '../../src/base/errors.ts';
 import { systemRandom } from '../../src/base/random.ts';
 import { feedFrom } from '../../src/operations/restore/feed.ts';
@@ -161,7 +162,7 @@ describeWithPostgres(major, 'a recovery into a folder', () => {
     const outcome = await decision.execute(silent, noSignal);
     expect(outcome.restored[0]).toMatch(/entr(?:y|ies) that were not in the backup removed/);
     const [, all = '', written = ''] = /\((.*?)\), (.*?) of them written/.exec(outcome.restored[0] ?? '') ?? [];
-    expect(bytesOf(written) * 4).toBeLessThan(bytesOf(all));
+    expect((parseByteSize(written) ?? 0) * 4).toBeLessThan(parseByteSize(all) ?? 0);
     expect(existsSync(join(folder, 'base/leftover'))).toBe(false);
     expect(await idsIn(folder)).toHaveLength(7);
   });
@@ -242,12 +243,6 @@ describeWithPostgres(major, 'a recovery into a folder', () => {
     );
   });
 });
-
-/** Of `1.5 MB`. */
-function bytesOf(text: string): number {
-  const [number = '', unit = ''] = text.split(' ');
-  return Number(number) * 1000 ** ['B', 'kB', 'MB', 'GB'].indexOf(unit);
-}
 
 function filesIn(folder: string): Record<string, string> {
   const names = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());

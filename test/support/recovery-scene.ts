@@ -72,8 +72,6 @@ export async function recoveryScene(major: number, ...settings: readonly string[
     ...from.source({ method: 'physical' }),
     programFolders: (process.env['PATH'] ?? '').split(':'),
   });
-  /** Moments after the end of each backup by the server's clock. */
-  const times = new Map<string, number>();
   let stop = new AbortController();
   let receiving: Promise<void> = Promise.resolve();
   stack.defer(async () => {
@@ -88,10 +86,7 @@ export async function recoveryScene(major: number, ...settings: readonly string[
     async backUp(from = cluster) {
       const options = { component: 'database', programVersion: 'test', signal: noSignal };
       const result = await backup(repository, postgresSource(source(from)), options);
-      const [row] = await from.sql('SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint::text AS us');
-      const id = String(result.snapshot.id);
-      times.set(id, Number(row?.['us']));
-      return id;
+      return String(result.snapshot.id);
     },
     async receiveFrom(from) {
       stop.abort();
@@ -117,11 +112,7 @@ export async function recoveryScene(major: number, ...settings: readonly string[
       const bases = snapshots.map((snapshot) => ({
         id: String(snapshot.id),
         journal: snapshot.lifeboat?.journal,
-        facts: async () => ({
-          ...(await (await readerOf(snapshot)).facts(noSignal)),
-          consistentTimeUs: times.get(String(snapshot.id)) ?? 0,
-          superuser: 'lifeboat',
-        }),
+        facts: async (signal: AbortSignal) => (await readerOf(snapshot)).facts(signal),
       }));
       return { bases, journal: journal.reader };
     },
