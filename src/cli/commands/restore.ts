@@ -52,7 +52,7 @@ export const restoreCommand = defineCommand({
     'lifeboat restore uploads --from before:2026-11-20 --include /srv/uploads/2026',
     'lifeboat restore latest --to ./restored --repository /srv/repo',
     'lifeboat restore before:2026-11-20 --component uploads --to ./restored',
-    'lifeboat restore database --at 2026-11-20T10:15:00+01:00 --to /srv/postgres-copy',
+    'lifeboat restore database --at 2026-11-20T10:15:00+01:00 --to /srv/copy',
   ],
   arguments: { what: requiredArgument('<component|snapshot>', `a component, or ${snapshotWords}`) },
   options,
