@@ -81,6 +81,11 @@ export class PointSearch implements AsyncDisposable {
     return Array.fromAsync(this.#readable());
   }
 
+  /** All that can be read, each with its snapshots; rejects if none can be. */
+  all(): Promise<ReadRepository[]> {
+    return Array.fromAsync(this.#readable());
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#opened.disposeAsync();
   }

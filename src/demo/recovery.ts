@@ -3,6 +3,7 @@ import { count } from '../base/count.ts';
 import { AppError } from '../base/errors.ts';
 import { restoreCommand } from '../cli/commands/restore.ts';
 import type { CommandContext } from '../cli/context.ts';
+import { noInstant } from '../cli/replay-request.ts';
 import type { Component } from '../model/component.ts';
 import { compareLive, type LiveComparison } from './live-comparison.ts';
 import { compareManifests, type Manifest } from './manifest.ts';
@@ -33,6 +34,7 @@ export async function restoreAll(components: readonly Component[], context: Comm
       isDelta: false,
       isDryRun: false,
       isConfirmed: true,
+      ...noInstant,
     });
     if (report === undefined) throw new AppError('RESTORE_FAILED', 'nothing was restored', { hint: 'Try again.' });
     restored.push({

@@ -38,6 +38,11 @@ export function parseInstantUs(text: string, timeZone: string): number {
   }
 }
 
+/** Whether it means the same everywhere. */
+export function saysZone(text: string): boolean {
+  return instantForm.exec(text.trim())?.[5] !== undefined;
+}
+
 /** `+1`, `+01`, `+0100` and `+01:00` are written by people and programs; the last is what is understood everywhere. */
 function zoneOf(text: string): string {
   if (/^(?:Z|UTC)$/i.test(text)) return 'UTC';

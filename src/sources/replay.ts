@@ -3,7 +3,7 @@
 import type { JsonObject } from '../base/json.ts';
 import type { RecoveryTarget, TimelineChoice } from '../model/recovery-target.ts';
 import type { JournalReader, JournalStretch } from './journal.ts';
-import type { RecoveryReader, RestoreDecision, Source } from './source.ts';
+import type { MovedPlace, RecoveryReader, RestoreDecision, Source } from './source.ts';
 
 export interface ReplayableSource extends Source {
   readonly replay: ReplayRestore;
@@ -79,12 +79,10 @@ export interface ReplayOptions {
   readonly to: string;
   /** What to do once the instant is reached. */
   readonly action: ReplayAction;
-  /** Leave the server running at the end, as its own configuration says. */
-  readonly isStarted: boolean;
   /** Prepare everything and start nothing. */
   readonly isOnlyPrepared: boolean;
   /** Where user data outside the folder goes: the original's place, and the place to use. */
-  readonly places: readonly { readonly from: string; readonly to: string }[];
+  readonly places: readonly MovedPlace[];
   /** Whom the files are to belong to, where we may say so. */
   readonly owner?: string | undefined;
   readonly openFeed: OpenFeed;
@@ -109,8 +107,6 @@ export interface FeedRequest {
   readonly parentFolder: string;
   /** Who runs the server; ours if absent. */
   readonly account?: { readonly uid: number; readonly gid: number } | undefined;
-  /** A file was taken. */
-  readonly onServed?: ((name: string) => void) | undefined;
 }
 
 /** Hands files to a server that asks for them with a command; closing it leaves nothing behind. */

@@ -123,7 +123,7 @@ export interface TreeRestore {
 export interface ServiceRestore {
   readonly kind: 'service';
   /** Whether a folder as target is the source's own affair: that of a stopped server. If not, the files go there as they are. */
-  readonly takesFolders?: boolean | undefined;
+  takesFolders?(facts: JsonObject): boolean;
   /** What the rows of an item of its fingerprints are, by the item's name. */
   unitOf(name: string): ItemUnit;
   /** Decides: looks at the target, touches nothing. Problems that forbid the restore are failed findings, not errors. */
@@ -137,6 +137,15 @@ export interface RestoreRequest {
   readonly to?: string | undefined;
   /** Parts to restore (databases); all if empty. */
   readonly include: readonly string[];
+  /** For a folder: where data outside of it goes, by its place at the original. */
+  readonly places?: readonly MovedPlace[] | undefined;
+  /** For a folder: whom the files are to belong to. */
+  readonly owner?: string | undefined;
+}
+
+export interface MovedPlace {
+  readonly from: string;
+  readonly to: string;
 }
 
 export interface RestoreDecision {

@@ -1,7 +1,10 @@
 // A server under load whose WAL is received and which is backed up now and then; and copies of it at any instant.
 import { chmodSync } from 'node:fs';
 import { join } from 'node:path';
+import { systemClock } from '../../src/base/clock.ts';
+import { systemRandom } from '../../src/base/random.ts';
 import { backup } from '../../src/operations/backup/backup.ts';
+import { feedFrom } from '../../src/operations/restore/feed.ts';
 import { recoveryReader } from '../../src/operations/restore/recovery-reader.ts';
 import { loadIndex } from '../../src/repository/load-index.ts';
 import type { Repository } from '../../src/repository/repository.ts';
@@ -15,9 +18,9 @@ import { replayRestore } from '../../src/sources/postgres/recovery/replay-restor
 import { lsnOf, parseLsn } from '../../src/sources/postgres/wal/lsn.ts';
 import type { ReplayChoice, ReplayOptions, ReplayPlace } from '../../src/sources/replay.ts';
 import type { RecoveryReader, RestoreDecision, RestoreOutcome } from '../../src/sources/source.ts';
+import { systemSleep } from '../../src/storage/interruption.ts';
 import { recordEvents, until } from './journal-events.ts';
 import { memoryJournal, type MemoryJournal } from './memory-journal.ts';
-import { plainFeed } from './plain-feed.ts';
 import { makeCluster, type Cluster } from './postgres-cluster.ts';
 import { createRepository, noSignal } from './repository.ts';
 import { temporaryFolder } from './temporary-folder.ts';
@@ -36,7 +39,7 @@ export interface RecoveryScene extends AsyncDisposable {
   /** All that the server has written is kept. */
   received(from?: Cluster): Promise<void>;
   place(): Promise<ReplayPlace>;
-  choose(target: RecoveryTarget, timeline?: TimelineChoice): Promise<ReplayChoice>;
+  choose(target: RecoveryTarget, how?: Choosing): Promise<ReplayChoice>;
   decide(choice: ReplayChoice, to: string, wish?: Partial<ReplayOptions>): Promise<RestoreDecision>;
   recover(
     target: RecoveryTarget,
@@ -44,6 +47,12 @@ export interface RecoveryScene extends AsyncDisposable {
     wish?: Partial<ReplayOptions> & { timeline?: TimelineChoice },
   ): Promise<RestoreOutcome>;
   reader(snapshot: string): Promise<RecoveryReader>;
+}
+
+export interface Choosing {
+  readonly timeline?: TimelineChoice | undefined;
+  /** All that is kept if absent. */
+  readonly place?: ReplayPlace | undefined;
 }
 
 export const silent = { step: (): void => undefined, bytes: (): void => undefined };
@@ -63,8 +72,6 @@ export async function recoveryScene(major: number, ...settings: readonly string[
     ...from.source({ method: 'physical' }),
     programFolders: (process.env['PATH'] ?? '').split(':'),
   });
-  /** Moments after the end of each backup by the server's clock. */
-  const times = new Map<string, number>();
   let stop = new AbortController();
   let receiving: Promise<void> = Promise.resolve();
   stack.defer(async () => {
@@ -79,10 +86,7 @@ export async function recoveryScene(major: number, ...settings: readonly string[
     async backUp(from = cluster) {
       const options = { component: 'database', programVersion: 'test', signal: noSignal };
       const result = await backup(repository, postgresSource(source(from)), options);
-      const [row] = await from.sql('SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint::text AS us');
-      const id = String(result.snapshot.id);
-      times.set(id, Number(row?.['us']));
-      return id;
+      return String(result.snapshot.id);
     },
     async receiveFrom(from) {
       stop.abort();
@@ -92,12 +96,14 @@ export async function recoveryScene(major: number, ...settings: readonly string[
       receiving = receive({ source: from.source(), target: journal, events: recordEvents() }, stop.signal);
     },
     async received(from = cluster) {
-      const [row] = await from.sql('SELECT pg_current_wal_flush_lsn()::text AS lsn');
+      const [row] = await from.sql(
+        'SELECT pg_current_wal_flush_lsn()::text AS lsn, left(pg_walfile_name(pg_current_wal_flush_lsn()), 8) AS timeline',
+      );
       const end = parseLsn(String(row?.['lsn'])) ?? 0n;
-      const [branch] = await from.sql('SELECT timeline_id AS timeline FROM pg_control_checkpoint()');
+      const timeline = Number.parseInt(String(row?.['timeline']), 16);
       await until(async () =>
         (await journal.branches(noSignal)).some(
-          (one) => one.about['timeline'] === branch?.['timeline'] && lsnOf(one.end, walSegmentBytes) >= end,
+          (one) => one.about['timeline'] === timeline && lsnOf(one.end, walSegmentBytes) >= end,
         ),
       );
     },
@@ -106,31 +112,27 @@ export async function recoveryScene(major: number, ...settings: readonly string[
       const bases = snapshots.map((snapshot) => ({
         id: String(snapshot.id),
         journal: snapshot.lifeboat?.journal,
-        facts: async () => ({
-          ...(await (await readerOf(snapshot)).facts(noSignal)),
-          consistentTimeUs: times.get(String(snapshot.id)) ?? 0,
-          superuser: 'lifeboat',
-        }),
+        facts: async (signal: AbortSignal) => (await readerOf(snapshot)).facts(signal),
       }));
       return { bases, journal: journal.reader };
     },
-    async choose(target, timeline = { kind: 'latest' }) {
-      return replayRestore(source(cluster)).choose(await scene.place(), { target, timeline }, noSignal);
+    async choose(target, { timeline: given, place } = {}) {
+      const timeline: TimelineChoice = given ?? { kind: 'latest' };
+      return replayRestore(source(cluster)).choose(place ?? (await scene.place()), { target, timeline }, noSignal);
     },
     async decide(choice, to, wish = {}) {
       const options: ReplayOptions = {
         to,
         action: 'promote',
-        isStarted: false,
         isOnlyPrepared: false,
         places: [],
-        openFeed: plainFeed,
+        openFeed: feedFrom({ clock: systemClock, random: systemRandom, sleep: systemSleep }),
         ...wish,
       };
       return choice.decide(await scene.reader(choice.base), options, noSignal);
     },
     async recover(target, to, { timeline, ...wish } = {}) {
-      const decision = await scene.decide(await scene.choose(target, timeline), to, wish);
+      const decision = await scene.decide(await scene.choose(target, { timeline }), to, wish);
       const failed = decision.findings.find(({ outcome }) => outcome === 'failed');
       if (failed !== undefined) throw new Error(failed.message);
       return decision.execute(silent, noSignal);

@@ -24,7 +24,7 @@ import {
   restoredLines,
   type RestoreData,
   type RestorePreview,
-} from './restore.ts';
+} from '../restore-report.ts';
 
 export interface RestoreOutcome extends RestoreData {
   /** Why it did not come back. */

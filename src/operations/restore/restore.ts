@@ -5,7 +5,7 @@ import { count } from '../../base/count.ts';
 import { AppError } from '../../base/errors.ts';
 import { interruptedWith, type Leftover } from '../../base/interrupted.ts';
 import type { Finding } from '../../model/finding.ts';
-import type { Source } from '../../sources/source.ts';
+import type { MovedPlace, RestoreDecision, Source } from '../../sources/source.ts';
 import { recoveryReader, type PointParts } from './recovery-reader.ts';
 import { decideTreeRestore, placeWords, type TreeRestoreDecision, type TreeRestoreRequest } from './tree-decision.ts';
 import { executeTreeRestore, type TreeRestoreResult } from './tree-restore.ts';
@@ -21,6 +21,9 @@ export interface RestoreRequest extends PointParts {
   readonly include: readonly string[];
   readonly exclude: readonly string[];
   readonly isDelta: boolean;
+  /** Of data directories: where tablespaces go, and whom the files belong to. */
+  readonly places?: readonly MovedPlace[] | undefined;
+  readonly owner?: string | undefined;
 }
 
 export interface DecidedRestore {
@@ -53,12 +56,15 @@ const looksLikeFolder = (target: string): boolean => /^\.{0,2}\/|^\.{1,2}$/.test
 
 /** Decides; touches nothing. */
 export async function decideRestore(request: RestoreRequest, signal: AbortSignal): Promise<DecidedRestore> {
-  const { source, to } = request;
+  const { source, to, places = [], owner } = request;
   if (source?.restore.kind === 'service') {
     const service = source.restore;
     if (to === undefined || !looksLikeFolder(to)) return decideService(request, { source: service, signal });
-    if (service.takesFolders === true)
+    if (service.takesFolders?.(await recoveryReader(request).facts(signal)) === true)
       return decideService({ ...request, to: resolve(to) }, { source: service, signal });
+  }
+  if (places.length > 0 || owner !== undefined) {
+    throw new AppError('USAGE', '--owner and --tablespace go with data directories only', { hint: 'Leave them out.' });
   }
   if (to === undefined && source?.restore.kind !== 'tree' && request.snapshot.lifeboat?.source !== 'files') {
     throw new AppError(
@@ -142,7 +148,13 @@ async function decideService(
       hint: 'Name what to restore with --include.',
     });
   }
-  const decision = await source.decide(recoveryReader(request), { to: request.to, include: request.include }, signal);
+  const { to, include, places, owner } = request;
+  const decision = await source.decide(recoveryReader(request), { to, include, places, owner }, signal);
+  return decidedBySource(decision, signal);
+}
+
+/** A source's decision, executed as all others are. */
+export function decidedBySource(decision: RestoreDecision, signal: AbortSignal): DecidedRestore {
   return {
     ...decision,
     async execute(onProgress) {

@@ -14,6 +14,7 @@ import { openSandbox } from './logical/sandbox.ts';
 import { isPhysical } from './physical/facts.ts';
 import { openPhysicalSandbox } from './physical/sandbox.ts';
 import { openPhysicalBackup } from './physical/session.ts';
+import { decidePlainFolder } from './recovery/plain-folder.ts';
 import { replayRestore } from './recovery/replay-restore.ts';
 
 export function postgresSource(options: PostgresOptions): ReplayableSource {
@@ -37,7 +38,11 @@ export function postgresSource(options: PostgresOptions): ReplayableSource {
     restore: {
       kind: 'service',
       unitOf,
-      decide: (reader, request, signal) => decideRestore(options, { reader, request }, signal),
+      takesFolders: isPhysical,
+      decide: async (reader, request, signal) =>
+        isPhysical(await reader.facts(signal))
+          ? decidePlainFolder(options, { reader, request }, signal)
+          : decideRestore(options, { reader, request }, signal),
       sandbox: async (reader, signal) =>
         isPhysical(await reader.facts(signal))
           ? openPhysicalSandbox(options, reader, signal)

@@ -31,7 +31,7 @@ export function redisSource(options: RedisSourceOptions): Source {
     open: (signal) => openRedisSession(address, clock, signal),
     restore: {
       kind: 'service',
-      takesFolders: true,
+      takesFolders: () => true,
       unitOf,
       decide: (reader, request, signal) => decide({ reader, request, address, clock }, signal),
       sandbox: (_, signal) =>

@@ -58,6 +58,7 @@ export async function runRecovery(
   try {
     if (halt.aborted) stop();
     const reached = await watch.next();
+    if (reached === 'stuck') throw notReadable(watch.limits ?? '');
     if (reached === 'paused' && (await onWaiting({ socketFolder, port })) === 'promote') {
       await promote(options, child);
       await watch.promotedOrEnded();
@@ -128,6 +129,13 @@ async function writeOwn(path: string, text: string, account: Account | undefined
 async function promote({ dataFolder, account }: RecoveringOptions, child: ChildProcess): Promise<void> {
   await writeOwn(join(dataFolder, 'promote'), '', account);
   child.kill('SIGUSR1');
+}
+
+/** The original was given higher limits during what is replayed; a server that can be read in between needs them from the start. */
+function notReadable(words: string): AppError {
+  return new AppError('RESTORE_FAILED', `the server can't be looked at before it is promoted: ${words}`, {
+    hint: 'Restore with --action promote.',
+  });
 }
 
 /** The state that the server left decides, not only what it said. */

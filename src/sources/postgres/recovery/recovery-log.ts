@@ -35,7 +35,7 @@ const readings: readonly Reading[] = [
   [/^LOG: {2}last completed transaction was at log time (.*)/, ([, time = '']) => ({ kind: 'last-transaction', time })],
   [/^LOG: {2}selected new timeline ID: (\d+)/, ([, number]) => ({ kind: 'timeline', timeline: Number(number) })],
   [/^LOG: {2}pausing at the end of recovery/, () => ({ kind: 'paused' })],
-  [/^(?:WARNING|LOG): {2}(hot standby is not possible because of insufficient.*|recovery has paused.*)/, limitsTooLow],
+  [/^(?:WARNING|LOG): {2}(hot standby is not possible because of insufficient.*)/, limitsTooLow],
   [/^LOG: {2}database system is ready to accept read-only connections/, () => ({ kind: 'readable' })],
   [/^LOG: {2}database system is ready to accept connections/, () => ({ kind: 'promoted' })],
   [/^(?:FATAL|PANIC): {2}(.*)/, ([, words = '']) => ({ kind: 'failure', words })],

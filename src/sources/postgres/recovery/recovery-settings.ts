@@ -77,6 +77,8 @@ export function privateSettings(
     ['max_wal_size', '4GB'],
     ['checkpoint_timeout', '30min'],
     ['autovacuum', 'off'],
+    // Once promoted, it must not subscribe to anything either.
+    ['max_logical_replication_workers', '0'],
     ['archive_mode', 'off'],
     ['archive_cleanup_command', ''],
     ['recovery_end_command', ''],

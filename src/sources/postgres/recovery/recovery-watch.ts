@@ -15,6 +15,7 @@ export class RecoveryWatch {
   #lastTransaction: string | undefined;
   #stopping: string | undefined;
   #failure: string | undefined;
+  #limits: string | undefined;
 
   constructor(child: ChildProcess, onReplayed: (lsn: Lsn) => void) {
     this.#onReplayed = onReplayed;
@@ -56,9 +57,16 @@ export class RecoveryWatch {
     return this.#failure ?? this.#lines.complaints;
   }
 
-  async next(): Promise<'paused' | 'promoted' | 'ended'> {
-    await this.#until(() => this.#isPaused || this.#isPromoted || this.#hasEnded);
-    return this.#isPromoted ? 'promoted' : this.#hasEnded ? 'ended' : 'paused';
+  /** Why it can't be read while it recovers, and therefore waits for ever. */
+  get limits(): string | undefined {
+    return this.#limits;
+  }
+
+  async next(): Promise<'paused' | 'promoted' | 'ended' | 'stuck'> {
+    await this.#until(() => this.#isPaused || this.#isPromoted || this.#hasEnded || this.#limits !== undefined);
+    if (this.#isPromoted) return 'promoted';
+    if (this.#hasEnded) return 'ended';
+    return this.#isPaused ? 'paused' : 'stuck';
   }
 
   async promotedOrEnded(): Promise<void> {
@@ -98,8 +106,10 @@ export class RecoveryWatch {
       case 'promoted':
         this.#isPromoted = true;
         break;
-      case 'failure':
       case 'limits-too-low':
+        this.#limits = event.words;
+        break;
+      case 'failure':
       case 'timeline':
       case 'readable':
         return;

@@ -1,6 +1,6 @@
 // Carries a recovery out: the data directory, the replay by a server of ours, and a directory at the end that is whole, stopped, and
 // says nothing of a recovery any more.
-import { readFile, rm } from 'node:fs/promises';
+import { chown, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { formatByteSize } from '../../../base/byte-size.ts';
@@ -9,7 +9,7 @@ import { AppError, errnoOf, isAppError, messageOf } from '../../../base/errors.t
 import { interruptedWith } from '../../../base/interrupted.ts';
 import { makeThrowAwayFolder } from '../../../base/throw-away-folder.ts';
 import type { JournalReader } from '../../journal.ts';
-import type { ReplayOptions } from '../../replay.ts';
+import type { ReplayFile, ReplayOptions } from '../../replay.ts';
 import type { RecoveryReader, RestoreOutcome, RestoreProgress } from '../../source.ts';
 import type { PostgresOptions } from '../options.ts';
 import { reachablePrograms } from '../server-process.ts';
@@ -170,23 +170,10 @@ async function replay(execution: Execution, progress: RestoreProgress, signal: A
     throw new AppError('TOOL_MISSING', 'there is no server to replay with', { hint: 'Install one.' });
   const parentFolder = options.sandboxFolder ?? tmpdir();
   await using work = await makeThrowAwayFolder(parentFolder, 'postgres');
-  if (account !== undefined) await openTo(work.path, account);
+  if (account !== undefined) await chown(work.path, account.uid, account.gid);
   const programFolder = await reachablePrograms(programs, work.path, account);
-  const files = replayFiles(recovery, map, journal);
-  const sizes = new Map(files.map(({ name, sizeBytes }) => [name, sizeBytes]));
-  await using feed = await wish.openFeed(
-    {
-      files,
-      parentFolder: work.path,
-      account,
-      // Counted once: the server asks for some twice.
-      onServed(name) {
-        progress.bytes(sizes.get(name) ?? 0);
-        sizes.set(name, 0);
-      },
-    },
-    signal,
-  );
+  const files = replayFiles(recovery, map, journal).map((file) => counted(file, progress));
+  await using feed = await wish.openFeed({ files, parentFolder: work.path, account }, signal);
   const aim = { timeline: recovery.goal.timeline, stop: recovery.stop, action: wish.action };
   return await runRecovery(
     { dataFolder: plan.folder, programFolder, account, work, aim, feed, onReplayed: () => undefined },
@@ -196,9 +183,18 @@ async function replay(execution: Execution, progress: RestoreProgress, signal: A
   );
 }
 
-async function openTo(folder: string, { uid, gid }: { uid: number; gid: number }): Promise<void> {
-  const { chown } = await import('node:fs/promises');
-  await chown(folder, uid, gid);
+/** Once: the server asks for some twice. */
+function counted(file: ReplayFile, progress: RestoreProgress): ReplayFile {
+  let isCounted = false;
+  return {
+    ...file,
+    async read(signal) {
+      const bytes = await file.read(signal);
+      if (!isCounted) progress.bytes(bytes.length);
+      isCounted = true;
+      return bytes;
+    },
+  };
 }
 
 async function inspected({ wish }: Execution, connection: string): Promise<'promote' | 'shutdown'> {

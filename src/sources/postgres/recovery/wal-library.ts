@@ -42,15 +42,18 @@ export class WalLibrary {
   async facts(segment: ReplaySegment, signal: AbortSignal): Promise<KnownFacts> {
     const stored = await this.#reader.facts(segment.lineage, segment.segment, signal);
     const received = receivedSchema.safeParse(stored).data;
-    const parsed = segment.isSealed ? segmentFactsSchema.safeParse(stored).data : undefined;
-    if (parsed !== undefined) return { ...parsed, ...received };
+    const parsed = segmentFactsSchema.safeParse(stored).data;
+    if (segment.isSealed && parsed !== undefined) return { ...parsed, ...received };
     const key = `${segment.segment} ${segment.lineage}`;
     const known = this.#walked.get(key);
     if (known !== undefined) return known;
     const bytes = await this.#reader.read(segment.lineage, segment.segment, signal);
     const collector = new SegmentFactsCollector(this.#walkerOptions(segment, bytes));
     collector.push(bytes);
-    const facts = { ...collector.facts(), ...received };
+    const walked = collector.facts();
+    // What was noted of an open segment may be ahead of the bytes of it that arrived here.
+    const isAll = parsed !== undefined && parsed.recordsEnd === walked.recordsEnd;
+    const facts = { ...walked, ...(isAll ? received : {}) };
     this.#walked.set(key, facts);
     return facts;
   }

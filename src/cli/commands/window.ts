@@ -1,0 +1,79 @@
+// `window`: to which instants a component can go back, by what the repositories hold now.
+import { readJournals } from '../../operations/journal/reader.ts';
+import { replayPlace } from '../../operations/restore/replay.ts';
+import { componentOf } from '../../operations/restore/select-point.ts';
+import { AppError } from '../../base/errors.ts';
+import { loadIndex } from '../../repository/load-index.ts';
+import { WorkerPool } from '../../repository/worker-pool.ts';
+import { isReplayable, type ReplayWindow } from '../../sources/replay.ts';
+import { defineCommand } from '../command.ts';
+import type { CommandContext } from '../context.ts';
+import { requiredArgument } from '../option.ts';
+import { PointSearch, unreadLines, type ReadRepository, type UnreadRepository } from '../point-search.ts';
+import { componentLike, configuredComponent } from '../recovery-point.ts';
+import { instantText } from '../restore-report.ts';
+import { wrap, type Style } from '../style.ts';
+
+export interface WindowData {
+  readonly component: string;
+  readonly repositories: readonly { readonly name: string; readonly windows: readonly ReplayWindow[] }[];
+  readonly unread: readonly UnreadRepository[];
+}
+
+export const windowCommand = defineCommand({
+  summary: 'Show to which instants a component can go back',
+  details:
+    'Per repository and timeline from where a backup is consistent to the end of what was received without a hole. Every instant in between can be given to restore --at. Exit code 4: there is none.',
+  examples: ['lifeboat window database', 'lifeboat window database --json'],
+  arguments: { component: requiredArgument('<component>', 'the component') },
+  options: {},
+  async run(context, { component }): Promise<WindowData> {
+    await using search = new PointSearch(context, 'read');
+    const read = (await search.all()).filter(({ snapshots }) =>
+      snapshots.some((one) => componentOf(one) === component),
+    );
+    if (read.length === 0) {
+      throw new AppError('NOT_FOUND', `there is no snapshot of a component '${component}'`, {
+        hint: "Name a component; 'lifeboat snapshots' lists what there is.",
+      });
+    }
+    const repositories: { name: string; windows: readonly ReplayWindow[] }[] = [];
+    for (const one of read) {
+      repositories.push({ name: one.opened.settings.name, windows: await windowsOf(one, { component, context }) });
+    }
+    return { component, repositories, unread: search.unread };
+  },
+  render({ repositories, unread }, style) {
+    return [...repositories.flatMap((one) => repositoryLines(one, style)), ...unreadLines(unread, style)].join('\n');
+  },
+  exitCode: ({ repositories, unread }) => {
+    if (repositories.every(({ windows }) => windows.length === 0)) return 4;
+    return unread.length > 0 ? 3 : 0;
+  },
+});
+
+async function windowsOf(
+  { opened: { repository, settings }, snapshots }: ReadRepository,
+  { component, context }: { readonly component: string; readonly context: CommandContext },
+): Promise<readonly ReplayWindow[]> {
+  const own = snapshots.filter((one) => componentOf(one) === component);
+  const newest = own.at(-1);
+  if (newest === undefined) return [];
+  const source = await context.sourceOf((await configuredComponent(newest, context)) ?? componentLike(newest));
+  if (!isReplayable(source)) return [];
+  await using pool = new WorkerPool(repository);
+  const indexed = { repository, index: await loadIndex(repository, context.signal) };
+  const place = replayPlace({ name: settings.name, indexed, pool, snapshots: own, journal: readJournals(repository) });
+  return await source.replay.windows(place, context.signal);
+}
+
+function repositoryLines({ name, windows }: WindowData['repositories'][number], style: Style): string[] {
+  if (windows.length === 0) return [`${name}: no physical backup, so no instants`];
+  return windows.flatMap(({ branch, from, to, missing }) => {
+    const behind = missing === undefined ? '' : `; behind it ${missing} are missing`;
+    return wrap(
+      `${name}: ${branch}, from ${instantText(from, style)} to ${instantText(to, style)}${behind}`,
+      style.widthColumns,
+    );
+  });
+}

@@ -1,0 +1,115 @@
+// What `restore` and `restore-all` tell: before, so that somebody can say yes or no, and after.
+import { count } from '../base/count.ts';
+import type { Finding } from '../model/finding.ts';
+import type { DecidedRestore, RestoreReport } from '../operations/restore/restore.ts';
+import { componentOf } from '../operations/restore/select-point.ts';
+import type { ReplayInstant, ReplayWindow } from '../sources/replay.ts';
+import type { CommandContext } from './context.ts';
+import { unreadLines, type FoundPoint, type UnreadRepository } from './point-search.ts';
+import { bytes, findingLines, plainStyle, shortId, shortTime, wrap, type Style } from './style.ts';
+
+export interface RestoreData {
+  readonly snapshot: { readonly id: string; readonly time: string; readonly component: string | undefined };
+  readonly target: string;
+  readonly replaces: string | undefined;
+  readonly steps: readonly string[];
+  readonly findings: readonly Finding[];
+  readonly totalBytes: number | undefined;
+  /** Which one it came from, and those that could not be looked at. */
+  readonly repository: string;
+  readonly unread: readonly UnreadRepository[];
+  /** Of a recovery to an instant. */
+  readonly recovery?: RecoveryPreview | undefined;
+  /** Absent after a dry run. */
+  readonly report: RestoreReport | undefined;
+  readonly elapsedMs: number;
+}
+
+export interface RecoveryPreview {
+  /** What is reached, as far as it is known beforehand. */
+  readonly reaches: ReplayInstant;
+  readonly timeline: string;
+  readonly replayBytes: number;
+  readonly window: ReplayWindow;
+  readonly reasons: readonly string[];
+}
+
+/** What a restore would do. */
+export type RestorePreview = Omit<RestoreData, 'report' | 'elapsedMs'>;
+
+export function dataOf(
+  { snapshot, opened }: FoundPoint,
+  decision: DecidedRestore,
+  unread: readonly UnreadRepository[],
+): RestorePreview {
+  const { target, replaces, steps, findings, totalBytes } = decision;
+  const { id, time } = snapshot;
+  return {
+    snapshot: { id, time, component: componentOf(snapshot) },
+    target,
+    replaces,
+    steps,
+    findings,
+    totalBytes,
+    repository: opened.settings.name,
+    unread,
+  };
+}
+
+/** For the question, which goes to the terminal before the result does. */
+export const plain = (): Style => plainStyle({ timeZone: Temporal.Now.timeZoneId() });
+
+/** Who is asked sees them above the question; who said yes beforehand must see them too. In JSON they are in the summary. */
+export function noteWarnings(
+  findings: readonly Finding[],
+  { progress, settings }: Pick<CommandContext, 'progress' | 'settings'>,
+): void {
+  const warnings = findings.filter(({ outcome }) => outcome === 'warning' || outcome === 'inconclusive');
+  if (warnings.length > 0 && !settings.isJson) progress.note(findingLines(warnings, plain()).join('\n'));
+}
+
+export function decisionLines(data: RestorePreview, style: Style): string[] {
+  const { snapshot, target, replaces, steps, findings, totalBytes, unread, recovery } = data;
+  const whose = snapshot.component === undefined ? '' : ` of ${snapshot.component}`;
+  const size = totalBytes === undefined ? '' : `, ${bytes(totalBytes)}`;
+  return [
+    `snapshot ${shortId(snapshot.id)}${whose} from ${shortTime(snapshot.time, style)}${size}`,
+    `target   ${target}`,
+    `replaces ${replaces ?? 'nothing'}`,
+    ...(recovery === undefined ? [] : recoveryLines(recovery, style)),
+    ...unreadLines(unread, style),
+    ...steps.flatMap((step, at) => wrap(`${at + 1}. ${step}`, style.widthColumns - 2)).map((line) => `  ${line}`),
+    ...findingLines(findings, style),
+  ];
+}
+
+function recoveryLines({ window, reasons, replayBytes }: RecoveryPreview, style: Style): string[] {
+  const reachable = `window   ${instantText(window.from, style)} to ${instantText(window.to, style)} on ${window.branch}`;
+  return [
+    ...wrap(reachable, style.widthColumns),
+    `replays  ${bytes(replayBytes)} of the journal`,
+    ...reasons.flatMap((reason) => wrap(`- ${reason}`, style.widthColumns - 2)).map((line) => `  ${line}`),
+  ];
+}
+
+export function instantText({ position, timeUs }: ReplayInstant, style: Style): string {
+  if (timeUs === undefined) return position;
+  return `${shortTime(new Date(timeUs / 1000).toISOString(), style)} (${position})`;
+}
+
+/** `title` begins with "restored". */
+export function restoredLines(title: string, style: Style): string[] {
+  return wrap(title, style.widthColumns).map((line) => line.replace(/^restored/, style.paint('green', 'restored')));
+}
+
+export function reportLines(report: RestoreReport, style: Style): string[] {
+  const lines = report.restored.flatMap((line) => wrap(line, style.widthColumns - 2)).map((line) => `  ${line}`);
+  if (report.kept !== undefined)
+    lines.push(...wrap(`kept: ${report.kept}`, style.widthColumns - 2).map((line) => `  ${line}`));
+  if (report.problems.length > 0) {
+    lines.push(style.paint('yellow', `  ${count(report.problems.length, 'item')} did not come back as they were:`));
+    lines.push(...report.problems.slice(0, 20).map(({ path, message }) => `    ${path}: ${message}`));
+    if (report.problems.length > 20) lines.push(`    and ${report.problems.length - 20} more (--json lists all)`);
+  }
+  return lines;
+}
