@@ -4,11 +4,11 @@ import { randomBytes } from 'node:crypto';
 import { AppError, isAppError, messageOf } from '../../base/errors.ts';
 import { acquireLock } from '../lock.ts';
 import { damaged, isMissing, type Repository } from '../repository.ts';
-import { readBranches, type ReadBranch } from './branches.ts';
+import { hasBranches, readBranches, type ReadBranch } from './branches.ts';
 import { streamStretch } from './chain.ts';
 import { readDataHeader } from './data-object.ts';
 import { listJournal, sealedSets, type JournalListing, type KeptStretch, type RecordedGap } from './listing.ts';
-import { branchesFolder, copyEpoch, lineageFolder, type JournalProblem } from './object-name.ts';
+import { copyEpoch, lineageFolder, type JournalProblem } from './object-name.ts';
 import { comparePlaces } from './place.ts';
 import { readFacts, readGap } from './read.ts';
 import type { SegmentSource } from './replace.ts';
@@ -44,7 +44,7 @@ export async function copyJournals(
 ): Promise<JournalCopyResult> {
   const { lineages, lockWaitMs: waitMs = 0 } = options;
   // Most repositories have none, and need no lock for that.
-  if (await hasNone(source, options.signal)) return { segments: 0, bytes: 0, problems: [] };
+  if (!(await hasBranches(source, options.signal))) return { segments: 0, bytes: 0, problems: [] };
   const lockOptions = { isExclusive: false, signal: options.signal, waitMs };
   // Nobody trims either side meanwhile.
   await using sourceLock = await acquireLock(source, lockOptions);
@@ -57,11 +57,6 @@ export async function copyJournals(
     await copyBranch(run, branch);
   }
   return { ...run.progress, problems: run.problems };
-}
-
-async function hasNone({ store }: Repository, signal: AbortSignal): Promise<boolean> {
-  for await (const _ of store.list(branchesFolder, { signal })) return false;
-  return true;
 }
 
 interface Run {
