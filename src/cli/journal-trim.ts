@@ -46,16 +46,14 @@ export function renderJournalTrim({ isDryRun, branches, problems }: JournalTrimS
   return lines;
 }
 
-function removedLine(
-  { removed, kept, keptBy, standing }: BranchSummary,
-  isDryRun: boolean,
-): string {
+function removedLine({ removed, kept, keptBy, standing }: BranchSummary, isDryRun: boolean): string {
   if (removed === undefined) return '';
-  const { segments, storedBytes } = removed;
-  const gone = `${isDryRun ? 'would remove' : 'removed'} ${count(segments, 'segment')} (${bytes(storedBytes)})`;
-  const rest = bytes(kept?.storedBytes ?? 0);
-  if (standing !== 'led-to' || keptBy === undefined) return `${gone}, ${rest} stay`;
-  return `${gone}; ${rest} stay, from snapshot ${shortId(keptBy.id)} on`;
+  const { first, last, storedBytes } = removed;
+  const range = first === last ? `segment ${first}` : `segments ${first} to ${last}`;
+  const gone = `${isDryRun ? 'would remove' : 'removed'} ${range} (${bytes(storedBytes)})`;
+  const rest = `${bytes(kept?.storedBytes ?? 0)} stay`;
+  if (standing !== 'led-to' || keptBy === undefined) return `${gone}; ${rest}`;
+  return `${gone}; ${rest}, from snapshot ${shortId(keptBy.id)} on`;
 }
 
 /** What stays although no snapshot leads to it. The newest segment always does. */

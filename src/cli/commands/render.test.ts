@@ -260,9 +260,9 @@ test('retention tells of each snapshot why it stays', () => {
     remove  46c536f7  2026-11-12 02:00  database
     removed 1 snapshot, 2 stay
     journal postgresql/7394000000000000001/00000001
-      removed 15 segments (240 MiB), 3.8 MiB stay
+      removed segments 3 to 17 (240 MiB); 3.8 MiB stay
     journal postgresql/7394000000000000001/00000002-4f1c22ab90de
-      removed 1 segment (5.7 MiB); 412 MiB stay, from snapshot 46c536f7 on
+      removed segment 18 (5.7 MiB); 412 MiB stay, from snapshot 46c536f7 on
     journal postgresql/7394000000000000001/00000003-90de4f1c22ab
       192 MiB stay, though no snapshot leads to it: back up what it belongs to, or
       remove it with 'lifeboat repository prune --drop-journal <its name>'

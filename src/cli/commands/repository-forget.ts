@@ -43,8 +43,7 @@ const spanOption = (rule: keyof typeof periods) =>
 
 export const repositoryForgetCommand = defineCommand({
   summary: 'Remove snapshots by id or by keep rules',
-  details:
-    'The data and the journals that they alone needed go with --prune, or with the next prune.',
+  details: 'The data and the journals that they alone needed go with --prune, or with the next prune.',
   examples: [
     'lifeboat repository forget 46c536f7 --yes',
     'lifeboat repository forget --keep-daily 7 --keep-weekly 4 --dry-run',
@@ -94,7 +93,9 @@ export const repositoryForgetCommand = defineCommand({
     const removed = shown.filter(({ keep }) => !keep).map(({ id }) => id);
     if (isDryRun || removed.length === 0) {
       const without = new Set(removed);
-      const journals = input.prunes ? await trimWithProgress(repository, context, { isDryRun: true, without }) : undefined;
+      const journals = input.prunes
+        ? await trimWithProgress(repository, context, { isDryRun: true, without })
+        : undefined;
       return { isDryRun, snapshots: shown, journals, prune: undefined };
     }
     await requireConsent(context, `remove ${count(removed.length, 'snapshot')}`, input.isConfirmed);

@@ -47,7 +47,9 @@ export const repositoryStatsCommand = defineCommand({
     }
     const { branches } = await trimJournals(repository, { isDryRun: true, signal });
     // Of a component those are meant that its snapshots need.
-    const own = branches.filter(({ keptBy }) => component === undefined || (keptBy && componentOf(keptBy)) === component);
+    const own = branches.filter(
+      ({ keptBy }) => component === undefined || (keptBy && componentOf(keptBy)) === component,
+    );
     const journals = own.map(journalStats);
     return { ...(await computeStats(indexed, chosen, signal)), storeBytes, storeFiles, journals };
   },
@@ -79,5 +81,8 @@ function journalStats({ lineage, standing, removed, kept }: TrimmedBranch): Jour
 function journalLines({ lineage, segments, storedBytes, unneededBytes, isLedTo }: JournalStats): string[] {
   const unneeded = unneededBytes === 0 ? '' : `, ${bytes(unneededBytes)} before all snapshots`;
   const stray = isLedTo ? '' : ', no snapshot leads to it';
-  return [`journal     ${lineage}`, `            ${count(segments, 'segment')}, ${bytes(storedBytes)}${unneeded}${stray}`];
+  return [
+    `journal     ${lineage}`,
+    `            ${count(segments, 'segment')}, ${bytes(storedBytes)}${unneeded}${stray}`,
+  ];
 }

@@ -67,7 +67,8 @@ export interface TrimResult {
 export async function trimJournals(repository: Repository, request: TrimRequest): Promise<TrimResult> {
   const { isDryRun, signal: outer, lockWaitMs: waitMs = 0, dropped = [], onProgress } = request;
   // Most repositories have none, and need no lock for that.
-  if (dropped.length === 0 && !(await hasBranches(repository, outer))) return { branches: [], freedBytes: 0, problems: [] };
+  if (dropped.length === 0 && !(await hasBranches(repository, outer)))
+    return { branches: [], freedBytes: 0, problems: [] };
   if (isDryRun) return (await decide(repository, request, outer)).result;
   await using lock = await acquireLock(repository, { isExclusive: true, signal: outer, waitMs });
   const signal = AbortSignal.any([outer, lock.signal]);
