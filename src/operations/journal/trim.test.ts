@@ -4,12 +4,13 @@ import { list, readBytes, segmentContent, testBranch } from '../../../test/suppo
 import { noSignal } from '../../../test/support/repository.ts';
 import { namesIn, sampleRepository, type SampleRepository } from '../../../test/support/sample-repository.ts';
 import { forgetSnapshots } from '../../repository/forget.ts';
-import type { StoredBranch } from '../../repository/journal/branches.ts';
+import { readBranches, type StoredBranch } from '../../repository/journal/branches.ts';
+import { copyJournals } from '../../repository/journal/copy.ts';
 import { acquireLock } from '../../repository/lock.ts';
 import type { Repository } from '../../repository/repository.ts';
 import { saveSnapshot, withoutId, type StoredSnapshot } from '../../repository/snapshot.ts';
 import { faultyStore } from '../../storage/faulty.ts';
-import { trimJournals, type TrimRequest } from './trim.ts';
+import { neededFrom, trimJournals, type TrimRequest } from './trim.ts';
 
 const first: StoredBranch = { ...testBranch, about: { ancestors: [] } };
 /** Left the first one in segment 6. */
@@ -182,3 +183,16 @@ async function expectReadable(from: number, branch: StoredBranch, to: number): P
   for (let segment = from; segment <= to; segment += 1)
     expect((await readBytes(sample.repository, segment, branch)).bytes).toEqual(segmentContent(segment));
 }
+
+test('a copy to a repository that keeps younger backups only brings their journals only', async () => {
+  const { repository } = await sampleRepository();
+  await backUpBase(repository, { component: 'database', lineage: second.lineage, segment: 9 });
+  const { branches } = await readBranches(sample.repository, noSignal);
+  const floors = await neededFrom(repository, branches, { signal: noSignal });
+  expect(floors).toEqual(
+    new Map([first, second].map(({ lineage }) => [lineage, { segment: 9, offset: 100 }] as const)),
+  );
+  await copyJournals(sample.repository, repository, { signal: noSignal, floors });
+  expect((await list(repository, second)).stretches.map(({ segment }) => segment)).toEqual([9, 10]);
+  expect(await trim({}, repository)).toMatchObject({ freedBytes: 0 });
+});

@@ -12,7 +12,7 @@ import { settleRemovals } from '../../repository/remove-files.ts';
 import type { Repository } from '../../repository/repository.ts';
 import { loadSnapshots, type StoredSnapshot } from '../../repository/snapshot.ts';
 import type { Workers } from '../../repository/worker-pool.ts';
-import { findBases, type JournalBase } from './bases.ts';
+import { findBases, type FindBasesOptions, type JournalBase } from './bases.ts';
 import { decideNeeds, originOf, type BranchNeed } from './needs.ts';
 
 export interface TrimRequest {
@@ -111,6 +111,20 @@ async function listAll(
     listings[at] = await listJournal(repository, branch, signal);
   });
   return listings;
+}
+
+/**
+ * Where what a repository needs of these branches begins. Those of another repository may be asked about: what is copied from there
+ * must not be what a trim would remove again.
+ */
+export async function neededFrom(
+  repository: Repository,
+  branches: readonly ReadBranch[],
+  options: FindBasesOptions,
+): Promise<ReadonlyMap<string, JournalPlace>> {
+  if (branches.length === 0) return new Map();
+  const bases = await findBases(repository, await loadSnapshots(repository, options.signal), options);
+  return floorsOf(decideNeeds(branches.map(originOf), bases), new Set());
 }
 
 function refuseNeeded(lineage: string, need: BranchNeed<JournalBase> | undefined): void {
