@@ -15,7 +15,7 @@ import { madeWalOptions } from '../support/made-wal.ts';
 const { signal } = new AbortController();
 const { segmentBytes } = madeWalOptions;
 /** Which instants can be reached depends on no option. */
-const { windows: windowsOf } = replayRestore({} as never);
+const recovery = replayRestore({} as never);
 
 interface World {
   readonly steps: readonly { readonly kind: number; readonly which: number; readonly size: number }[];
@@ -79,11 +79,11 @@ test('every instant that can be reached from the backups that stay can be reache
     fc.asyncProperty(worlds, async (world) => {
       const made = build(world);
       const before = await made.place();
-      const windows = await windowsOf(before, signal);
+      const windows = await recovery.windows(before, signal);
       const names = await outdated(before);
       for (const name of names) made.lost.add(name);
       const after = await made.place();
-      expect(await windowsOf(after, signal)).toEqual(windows);
+      expect(await recovery.windows(after, signal)).toEqual(windows);
       expect(await outdated(after)).toEqual([]);
       removed += names.length;
       windowsSeen += windows.length;
