@@ -1,6 +1,7 @@
 // Backups that a journal can be replayed upon, with where in it they begin: as their snapshots say, or, where restic rewrote a
 // snapshot and dropped what it does not know, as the facts inside say.
 import { AppError } from '../../base/errors.ts';
+import { forEachLimited } from '../../base/for-each-limited.ts';
 import { journalStretchSchema } from '../../repository/journal/place.ts';
 import { loadIndex } from '../../repository/load-index.ts';
 import type { Repository } from '../../repository/repository.ts';
@@ -34,10 +35,10 @@ export async function findBases(
   const indexed = { repository, index: await loadIndex(repository, signal) };
   await using pool = workersFor(repository, given);
   const bases = [...told];
-  for (const snapshot of rewritten) {
+  await forEachLimited(rewritten, repository.store.properties.connectionsMax, async (snapshot) => {
     const journal = await stretchInFacts({ indexed, pool, snapshot }, signal);
     if (journal !== undefined) bases.push({ ...journal, snapshot });
-  }
+  });
   return bases;
 }
 
