@@ -5,6 +5,7 @@ import { forEachLimited } from '../base/for-each-limited.ts';
 import { chunkerNames } from './create-chunker.ts';
 import { parseTime } from './go-text.ts';
 import { isId, type BlobId, type SnapshotId } from './ids.ts';
+import { journalStretchSchema } from './journal/place.ts';
 import { fileName } from './layout.ts';
 import { damaged, listIds, loadJson, saveJson, type Repository } from './repository.ts';
 
@@ -35,15 +36,13 @@ export interface SnapshotSummary {
   readonly total_bytes_processed: number;
 }
 
-const position = z.object({ segment: z.int().nonnegative(), offset: z.int().nonnegative() });
-
 /** Fields that only Lifeboat knows; restic ignores them, and drops them when it rewrites a snapshot. */
 const ours = z.looseObject({
   component: z.string().optional(),
   source: z.string().optional(),
   chunker: z.enum(chunkerNames).optional(),
   /** Which stretch of which journal it needs to be consistent; more of that journal leads to later instants. */
-  journal: z.object({ lineage: z.string(), from: position, to: position }).optional(),
+  journal: journalStretchSchema.optional(),
 });
 
 const snapshotSchema = z.looseObject({

@@ -22,8 +22,18 @@ export interface JournalBranch {
   readonly lineage: string;
   /** Bytes of a full segment; what is shorter is open or was cut by the end of the branch. */
   readonly segmentBytes: number;
-  /** What is needed to use it, such as the history of a timeline; never changes for a lineage. Small. */
+  /**
+   * What is needed to use it, such as the history of a timeline; never changes for a lineage. Small. `ancestors` in it is a list of
+   * `JournalAncestor`, empty for a branch that grew out of none: where it is absent, repositories never remove anything of the branch.
+   */
   readonly about: JsonObject;
+}
+
+/** A branch that another one grew out of. Oldest first and all of them: who knows one branch knows the way to it. */
+export interface JournalAncestor {
+  readonly lineage: string;
+  /** Where the next branch left it. Positions are counted on: what came before lies before it in either. */
+  readonly at: JournalPosition;
 }
 
 /** Takes in one branch. Calls are made one at a time, in order. */

@@ -1,5 +1,6 @@
 // Sources that a test makes up: entries from nowhere, or real ones between whose discovery and reading the disk changes.
 import type { Fingerprint } from '../../src/model/fingerprint.ts';
+import type { JournalStretch } from '../../src/sources/journal.ts';
 import type { Entry, Source } from '../../src/sources/source.ts';
 
 export interface MadeSource {
@@ -7,11 +8,12 @@ export interface MadeSource {
   entries(signal: AbortSignal): AsyncIterable<Entry> | Iterable<Entry>;
   readonly fingerprint?: Fingerprint | undefined;
   readonly pagedBytes?: number | undefined;
+  readonly journal?: JournalStretch | undefined;
   close?(): Promise<void>;
 }
 
 export function madeSource(made: MadeSource): Source {
-  const { paths = ['/made'], fingerprint, pagedBytes } = made;
+  const { paths = ['/made'], fingerprint, pagedBytes, journal } = made;
   return {
     kind: 'made',
     restore: { kind: 'tree' },
@@ -26,6 +28,7 @@ export function madeSource(made: MadeSource): Source {
         },
         facts: () => Promise.resolve({}),
         fingerprint: () => Promise.resolve(fingerprint),
+        journal: () => journal,
         [Symbol.asyncDispose]: () => made.close?.() ?? Promise.resolve(),
       }),
   };

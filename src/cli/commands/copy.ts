@@ -4,6 +4,8 @@ import { AppError } from '../../base/errors.ts';
 import { componentOf } from '../../operations/restore/select-point.ts';
 import { copySnapshots, type CopyResult } from '../../repository/copy.ts';
 import { requireRepository } from '../../repository/open-repository.ts';
+import { neededFrom } from '../../operations/journal/trim.ts';
+import { readBranches } from '../../repository/journal/branches.ts';
 import { copyJournals, type JournalCopyResult } from '../../repository/journal/copy.ts';
 import type { Repository } from '../../repository/repository.ts';
 import { resolveSnapshotId, type StoredSnapshot } from '../../repository/snapshot.ts';
@@ -109,8 +111,11 @@ async function copyAllJournals(
   { signal, settings, progress }: CommandContext,
   { source, target, to }: JournalEnds,
 ): Promise<JournalCopyResult> {
+  const { branches } = await readBranches(source.repository, signal);
+  const floors = await neededFrom(target.repository, branches, { signal });
   return await copyJournals(source.repository, target.repository, {
     signal,
+    floors,
     lockWaitMs: settings.lockWaitMs,
     onProgress: ({ segments, bytes: bytesDone }) =>
       progress.update({ work: `copy to ${to}`, bytesDone, itemsDone: segments, item: 'segment' }),

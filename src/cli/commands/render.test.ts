@@ -4,6 +4,7 @@ import type { Proof } from '../../model/proof.ts';
 import { plainStyle } from '../style.ts';
 import { backupCommand, type BackupData } from './backup.ts';
 import { proveCommand } from './prove.ts';
+import type { JournalTrimSummary } from '../journal-trim.ts';
 import { renderPrune, type PruneSummary } from './repository-prune.ts';
 import type { RestoreData } from '../restore-report.ts';
 import { restoreCommand } from './restore.ts';
@@ -177,6 +178,50 @@ const pruned: PruneSummary = {
   },
 };
 
+const server = 'postgresql/7394000000000000001';
+const trimmed: JournalTrimSummary = {
+  isDryRun: false,
+  freedBytes: 251_658_240,
+  branches: [
+    {
+      lineage: `${server}/00000001`,
+      standing: 'passed',
+      removed: { segments: 15, first: 3, last: 17, storedBytes: 251_658_240 },
+      kept: { segments: 1, first: 18, last: 18, storedBytes: 4_000_000 },
+      keptBy: { id, time: '2026-11-20T02:00:00Z', component: 'database' },
+    },
+    {
+      lineage: `${server}/00000002-4f1c22ab90de`,
+      standing: 'led-to',
+      removed: { segments: 1, first: 18, last: 18, storedBytes: 6_000_000 },
+      kept: { segments: 25, first: 19, last: 43, storedBytes: 432_000_000 },
+      keptBy: { id, time: '2026-11-20T02:00:00Z', component: 'database' },
+    },
+    {
+      lineage: `${server}/00000003-90de4f1c22ab`,
+      standing: 'none',
+      removed: undefined,
+      kept: { segments: 12, first: 10, last: 21, storedBytes: 201_326_592 },
+      keptBy: undefined,
+    },
+    {
+      lineage: 'other/1',
+      standing: 'led-to',
+      removed: undefined,
+      kept: { segments: 2, first: 1, last: 2, storedBytes: 100 },
+      keptBy: { id, time: '2026-11-20T02:00:00Z', component: 'database' },
+    },
+    {
+      lineage: 'other/2',
+      standing: 'unknown',
+      removed: undefined,
+      kept: { segments: 2, first: 1, last: 2, storedBytes: 100 },
+      keptBy: undefined,
+    },
+  ],
+  problems: [],
+};
+
 test('retention tells of each snapshot why it stays', () => {
   const data: RetentionData = {
     isDryRun: false,
@@ -200,6 +245,7 @@ test('retention tells of each snapshot why it stays', () => {
           },
           { id: id as never, time: '2026-11-12T02:00:00Z', component: 'database', keep: false, reasons: [] },
         ],
+        journals: trimmed,
         prune: pruned,
       },
     ],
@@ -213,6 +259,15 @@ test('retention tells of each snapshot why it stays', () => {
     keep    46c536f7  2026-11-13 02:00  database   newest proven recovery point
     remove  46c536f7  2026-11-12 02:00  database
     removed 1 snapshot, 2 stay
+    journal postgresql/7394000000000000001/00000001
+      removed segments 3 to 17 (240 MiB); 3.8 MiB stay
+    journal postgresql/7394000000000000001/00000002-4f1c22ab90de
+      removed segment 18 (5.7 MiB); 412 MiB stay, from snapshot 46c536f7 on
+    journal postgresql/7394000000000000001/00000003-90de4f1c22ab
+      192 MiB stay, though no snapshot leads to it: back up what it belongs to, or
+      remove it with 'lifeboat repository prune --drop-journal <its name>'
+    journal other/2
+      100 B stay: it does not say which journals it grew out of
     freed 190.7 MiB of 773.4 MiB; 10.5 MiB of unused data stays
       removed 12 packs and 1 leftover, repacked 3 packs (45.8 MiB), 40 stay"
   `);

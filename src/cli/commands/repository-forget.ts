@@ -9,6 +9,7 @@ import type { Repository } from '../../repository/repository.ts';
 import { loadSnapshot, resolveSnapshotId } from '../../repository/snapshot.ts';
 import { defineCommand } from '../command.ts';
 import { requireConsent } from '../confirmation.ts';
+import { renderJournalTrim, trimWithProgress, type JournalTrimSummary } from '../journal-trim.ts';
 import { listArgument, listOption, switchOption, textOption } from '../option.ts';
 import { openOne } from '../repository-choice.ts';
 import {
@@ -23,6 +24,8 @@ import { pruneWithProgress, renderPrune, type PruneSummary } from './repository-
 export interface ForgetData {
   readonly isDryRun: boolean;
   readonly snapshots: readonly RetainedSnapshot[];
+  /** With `--prune`. */
+  readonly journals: JournalTrimSummary | undefined;
   readonly prune: PruneSummary | undefined;
 }
 
@@ -40,7 +43,7 @@ const spanOption = (rule: keyof typeof periods) =>
 
 export const repositoryForgetCommand = defineCommand({
   summary: 'Remove snapshots by id or by keep rules',
-  details: 'The data they alone needed goes with --prune, or with the next prune.',
+  details: 'The data and the journals that they alone needed go with --prune, or with the next prune.',
   examples: [
     'lifeboat repository forget 46c536f7 --yes',
     'lifeboat repository forget --keep-daily 7 --keep-weekly 4 --dry-run',
@@ -88,19 +91,28 @@ export const repositoryForgetCommand = defineCommand({
       ? named(repository, input.ids, signal)
       : decideRetentionOf(repository, request, context));
     const removed = shown.filter(({ keep }) => !keep).map(({ id }) => id);
-    if (isDryRun || removed.length === 0) return { isDryRun, snapshots: shown, prune: undefined };
+    if (isDryRun || removed.length === 0) {
+      const without = new Set(removed);
+      const journals = input.prunes
+        ? await trimWithProgress(repository, context, { isDryRun: true, without })
+        : undefined;
+      return { isDryRun, snapshots: shown, journals, prune: undefined };
+    }
     await requireConsent(context, `remove ${count(removed.length, 'snapshot')}`, input.isConfirmed);
     const snapshots = request === undefined ? shown : await forgetShown(repository, { shown, request }, context);
     if (request === undefined) await forgetSnapshots(repository, removed, { signal, lockWaitMs: settings.lockWaitMs });
-    const prune = input.prunes ? await pruneWithProgress(repository, context, { isDryRun: false }) : undefined;
-    return { isDryRun, snapshots, prune };
+    if (!input.prunes) return { isDryRun, snapshots, journals: undefined, prune: undefined };
+    const journals = await trimWithProgress(repository, context, { isDryRun: false });
+    const prune = await pruneWithProgress(repository, context, { isDryRun: false });
+    return { isDryRun, snapshots, journals, prune };
   },
-  render({ isDryRun, snapshots, prune }, style) {
+  render({ isDryRun, snapshots, journals, prune }, style) {
     const removed = snapshots.filter(({ keep }) => !keep).length;
     const lines = snapshots.length === 0 ? ['no snapshots fit'] : [retentionTable(snapshots, style)];
     lines.push(
       `${isDryRun ? 'would remove' : 'removed'} ${count(removed, 'snapshot')}, ${snapshots.length - removed} stay`,
     );
+    if (journals !== undefined) lines.push(...renderJournalTrim(journals));
     if (prune !== undefined) lines.push(renderPrune(prune));
     return lines.join('\n');
   },

@@ -6,7 +6,8 @@ import { prune } from '../../repository/prune-execute.ts';
 import { defineCommand } from '../command.ts';
 import { requireConsent } from '../confirmation.ts';
 import type { CommandContext } from '../context.ts';
-import { parsedOption, switchOption } from '../option.ts';
+import { renderJournalTrim, trimWithProgress, type JournalTrimSummary } from '../journal-trim.ts';
+import { listOption, parsedOption, switchOption } from '../option.ts';
 import { openOne } from '../repository-choice.ts';
 import type { Repository } from '../../repository/repository.ts';
 import { bytes } from '../style.ts';
@@ -22,9 +23,14 @@ export interface PruneSummary {
   readonly bytes: PruneDecision['bytes'];
 }
 
+interface PruneData extends PruneSummary {
+  readonly journals: JournalTrimSummary;
+}
+
 export const repositoryPruneCommand = defineCommand({
   summary: 'Free the space that no snapshot needs',
-  details: 'Safe to interrupt at any time: what was not finished is done by the next run.',
+  details:
+    'Of journals, what lies before the oldest snapshot from which they can be replayed goes too. Safe to interrupt at any time: what was not finished is done by the next run.',
   examples: [
     'lifeboat repository prune --dry-run',
     'lifeboat repository prune --yes',
@@ -44,16 +50,20 @@ export const repositoryPruneCommand = defineCommand({
       expected: byteSizeForm,
       parse: parseByteSize,
     }),
+    dropped: listOption('--drop-journal <lineage>', 'remove a journal that no snapshot leads to, but for its end'),
     isDryRun: switchOption('--dry-run', 'show what would be done, and do nothing'),
     isConfirmed: switchOption('--yes', 'do it without asking'),
   },
   isLong: true,
-  async run(context, { maxUnused, maxRepackBytes, isDryRun, isConfirmed }): Promise<PruneSummary> {
+  async run(context, { maxUnused, maxRepackBytes, dropped, isDryRun, isConfirmed }): Promise<PruneData> {
     await using opened = await openOne(context, 'write');
-    if (!isDryRun) await requireConsent(context, 'remove data that no snapshot needs', isConfirmed);
-    return await pruneWithProgress(opened.repository, context, { maxUnused, maxRepackBytes, isDryRun });
+    const { repository } = opened;
+    const what = ['remove data that no snapshot needs', ...dropped.map((lineage) => `the journal ${lineage}`)];
+    if (!isDryRun) await requireConsent(context, what.join(' and '), isConfirmed);
+    const journals = await trimWithProgress(repository, context, { isDryRun, dropped });
+    return { ...(await pruneWithProgress(repository, context, { maxUnused, maxRepackBytes, isDryRun })), journals };
   },
-  render: renderPrune,
+  render: (data) => [...renderJournalTrim(data.journals), renderPrune(data)].join('\n'),
 });
 
 /** Also the second half of `retention`. */

@@ -1,5 +1,6 @@
 // `repository stats`: how much a repository holds, before and after deduplication and compression.
 import { count } from '../../base/count.ts';
+import { trimJournals, type TrimmedBranch } from '../../operations/journal/trim.ts';
 import { componentOf } from '../../operations/restore/select-point.ts';
 import { loadIndex } from '../../repository/load-index.ts';
 import { loadSnapshots } from '../../repository/snapshot.ts';
@@ -13,6 +14,17 @@ export interface StatsData extends RepositoryStats {
   /** Of all files in the store, what no snapshot needs included. */
   readonly storeBytes: number;
   readonly storeFiles: number;
+  readonly journals: readonly JournalStats[];
+}
+
+export interface JournalStats {
+  readonly lineage: string;
+  readonly segments: number;
+  readonly storedBytes: number;
+  /** Of that, what no snapshot needs: the next prune frees it. */
+  readonly unneededBytes: number;
+  /** Whether a snapshot can be replayed into it. */
+  readonly isLedTo: boolean;
 }
 
 export const repositoryStatsCommand = defineCommand({
@@ -33,9 +45,15 @@ export const repositoryStatsCommand = defineCommand({
       storeBytes += sizeBytes;
       storeFiles += 1;
     }
-    return { ...(await computeStats(indexed, chosen, signal)), storeBytes, storeFiles };
+    const { branches } = await trimJournals(repository, { isDryRun: true, signal });
+    // Of a component those are meant that its snapshots need.
+    const own = branches.filter(
+      ({ keptBy }) => component === undefined || (keptBy && componentOf(keptBy)) === component,
+    );
+    const journals = own.map(journalStats);
+    return { ...(await computeStats(indexed, chosen, signal)), storeBytes, storeFiles, journals };
   },
-  render({ snapshots, contents, raw, storeBytes, storeFiles }) {
+  render({ snapshots, contents, raw, storeBytes, storeFiles, journals }) {
     const total = snapshots.reduce((sum, snapshot) => sum + snapshot.bytes, 0);
     const ratio = raw.storedBytes === 0 ? 1 : total / raw.storedBytes;
     const saved = ratio < 1.1 ? '' : ` (${ratio.toFixed(1)} times less)`;
@@ -44,6 +62,27 @@ export const repositoryStatsCommand = defineCommand({
       `contents    ${count(contents.files, 'different file')}, ${bytes(contents.bytes)}`,
       `stored      ${count(raw.blobs, 'blob')}, ${bytes(raw.plainBytes)} as ${bytes(raw.storedBytes)}${saved}`,
       `repository  ${count(storeFiles, 'file')}, ${bytes(storeBytes)}`,
+      ...journals.flatMap(journalLines),
     ].join('\n');
   },
 });
+
+function journalStats({ lineage, standing, removed, kept }: TrimmedBranch): JournalStats {
+  const unneededBytes = removed?.storedBytes ?? 0;
+  return {
+    lineage,
+    segments: (removed?.segments ?? 0) + (kept?.segments ?? 0),
+    storedBytes: unneededBytes + (kept?.storedBytes ?? 0),
+    unneededBytes,
+    isLedTo: standing === 'led-to',
+  };
+}
+
+function journalLines({ lineage, segments, storedBytes, unneededBytes, isLedTo }: JournalStats): string[] {
+  const unneeded = unneededBytes === 0 ? '' : `, ${bytes(unneededBytes)} before all snapshots`;
+  const stray = isLedTo ? '' : ', no snapshot leads to it';
+  return [
+    `journal     ${lineage}`,
+    `            ${count(segments, 'segment')}, ${bytes(storedBytes)}${unneeded}${stray}`,
+  ];
+}

@@ -6,14 +6,17 @@ import { defineCommand } from '../command.ts';
 import { requireConfiguration } from '../component-choice.ts';
 import { requireConsent } from '../confirmation.ts';
 import type { CommandContext } from '../context.ts';
+import { renderJournalTrim, trimWithProgress, type JournalTrimSummary } from '../journal-trim.ts';
 import { switchOption } from '../option.ts';
 import { decideRetentionOf, forgetShown, policyIn, retentionTable, type RetainedSnapshot } from '../retention-run.ts';
-import { type Style } from '../style.ts';
+import { bytes, type Style } from '../style.ts';
 import { pruneWithProgress, renderPrune, type PruneSummary } from './repository-prune.ts';
 
 interface RepositoryRetention {
   readonly repository: string;
   readonly snapshots: readonly RetainedSnapshot[];
+  /** Absent if space is not freed now. */
+  readonly journals: JournalTrimSummary | undefined;
   readonly prune: PruneSummary | undefined;
 }
 
@@ -25,7 +28,7 @@ export interface RetentionData {
 export const retentionCommand = defineCommand({
   summary: 'Remove what the policies no longer keep',
   details:
-    'Decides by the retention of each component and repository in lifeboat.yaml, shows what stays and why, removes the rest after confirmation, and frees the space. Whatever the policy says, the newest snapshot that was really restored by a proof stays; --forget-proven says otherwise.',
+    'Decides by the retention of each component and repository in lifeboat.yaml, shows what stays and why, removes the rest after confirmation, and frees the space. Journals go up to where the oldest snapshot begins from which they can be replayed. Whatever the policy says, the newest snapshot that was really restored by a proof stays; --forget-proven says otherwise.',
   examples: ['lifeboat retention --dry-run', 'lifeboat retention --yes'],
   arguments: {},
   options: {
@@ -66,17 +69,29 @@ async function runOne(
     policyOf: policyIn(application, settings.name),
   };
   const shown = await decideRetentionOf(repository, request, context);
-  const removed = shown.filter(({ keep }) => !keep);
-  if (isDryRun || removed.length === 0) return { repository: settings.name, snapshots: shown, prune: undefined };
-  await requireConsent(context, `remove ${count(removed.length, 'snapshot')} from ${settings.name}`, isConfirmed);
-  const snapshots = await forgetShown(repository, { shown, request }, context);
-  const prune = keepsSpace ? undefined : await pruneWithProgress(repository, context, { isDryRun: false });
-  return { repository: settings.name, snapshots, prune };
+  const removed = shown.filter(({ keep }) => !keep).map(({ id }) => id);
+  const outlook = keepsSpace
+    ? undefined
+    : await trimWithProgress(repository, context, { isDryRun: true, without: new Set(removed) });
+  const trimmedBytes = outlook?.freedBytes ?? 0;
+  const unchanged = { repository: settings.name, snapshots: shown, journals: outlook, prune: undefined };
+  // An earlier run may have removed the snapshots and died before it came to the journals.
+  if (isDryRun || (removed.length === 0 && trimmedBytes === 0)) return unchanged;
+  const what = [
+    ...(removed.length > 0 ? [count(removed.length, 'snapshot')] : []),
+    ...(trimmedBytes > 0 ? [`${bytes(trimmedBytes)} of journals`] : []),
+  ];
+  await requireConsent(context, `remove ${what.join(' and ')} from ${settings.name}`, isConfirmed);
+  const snapshots = removed.length === 0 ? shown : await forgetShown(repository, { shown, request }, context);
+  if (keepsSpace) return { ...unchanged, snapshots };
+  const journals = await trimWithProgress(repository, context, { isDryRun: false });
+  const prune = removed.length === 0 ? undefined : await pruneWithProgress(repository, context, { isDryRun: false });
+  return { repository: settings.name, snapshots, journals, prune };
 }
 
 export function renderRetention({ isDryRun, repositories }: RetentionData, style: Style): string {
   return repositories
-    .map(({ repository, snapshots, prune }) => {
+    .map(({ repository, snapshots, journals, prune }) => {
       const removed = snapshots.filter(({ keep }) => !keep).length;
       const verb = isDryRun ? 'would remove' : 'removed';
       const lines = [style.paint('bold', `repository ${repository}`)];
@@ -86,6 +101,7 @@ export function renderRetention({ isDryRun, repositories }: RetentionData, style
           ? `${verb} ${count(removed, 'snapshot')}, ${snapshots.length - removed} stay`
           : 'no snapshot here falls under a policy, so all stay',
       );
+      if (journals !== undefined) lines.push(...renderJournalTrim(journals));
       if (prune !== undefined) lines.push(renderPrune(prune));
       return lines.join('\n');
     })

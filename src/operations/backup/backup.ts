@@ -338,8 +338,11 @@ class BackupRun {
     const { session, signal, source, startedNs } = this.#parts;
     const facts = await session.facts(signal);
     const fingerprint = await session.fingerprint(signal);
+    const journal = session.journal?.();
     const files: [string, unknown][] = [];
-    if (Object.keys(facts).length > 0) files.push(['facts.json', { source: source.kind, ...facts }]);
+    // The snapshot says it too, until restic rewrites it and drops what it does not know.
+    const own = journal === undefined ? facts : { ...facts, journal };
+    if (Object.keys(own).length > 0) files.push(['facts.json', { source: source.kind, ...own }]);
     if (fingerprint !== undefined) files.push(['fingerprint.json', fingerprint]);
     for (const [name, value] of files) {
       const bytes = Buffer.from(`${JSON.stringify(value, undefined, 2)}\n`);

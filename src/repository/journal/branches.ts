@@ -40,6 +40,11 @@ const bodySchema = z.object({
 /** Also where a store makes no sense of more calls at once: each waits for the network. */
 const readsAtOnceMin = 4;
 
+export async function hasBranches({ store }: Repository, signal: AbortSignal): Promise<boolean> {
+  for await (const _ of store.list(branchesFolder, { signal })) return true;
+  return false;
+}
+
 /** All branches of all journals, or one. Rejects only if the store fails. */
 export async function readBranches(
   repository: Repository,

@@ -61,6 +61,21 @@ test('a copy holds the same segments, facts, gaps and branches, under keys of it
   expect((await readBranches(target.repository, noSignal)).branches).toMatchObject([testBranch]);
 });
 
+test('what the target does not need is not brought, and neither is the gap before it', async () => {
+  const copyFrom = (segment: number) =>
+    copyJournals(source.repository, target.repository, {
+      signal: noSignal,
+      floors: new Map([[testBranch.lineage, { segment, offset: 300 }]]),
+    });
+  expect(await copyFrom(99)).toEqual({ segments: 1, bytes: 250, problems: [] });
+  expect(await copyFrom(5)).toEqual({ segments: 1, bytes: 1000, problems: [] });
+  const { stretches, gaps } = await list(target.repository);
+  expect(stretches.map(({ segment }) => segment)).toEqual([5, 6]);
+  expect(gaps).toEqual([]);
+  await copyFrom(0);
+  await expectCopied();
+});
+
 test('the next copy brings only what is new', async () => {
   await copy();
   expect(await copy()).toEqual({ segments: 0, bytes: 0, problems: [] });

@@ -4,12 +4,12 @@ import { randomBytes } from 'node:crypto';
 import { AppError, isAppError, messageOf } from '../../base/errors.ts';
 import { acquireLock } from '../lock.ts';
 import { damaged, isMissing, type Repository } from '../repository.ts';
-import { readBranches, type ReadBranch } from './branches.ts';
+import { hasBranches, readBranches, type ReadBranch } from './branches.ts';
 import { streamStretch } from './chain.ts';
 import { readDataHeader } from './data-object.ts';
 import { listJournal, sealedSets, type JournalListing, type KeptStretch, type RecordedGap } from './listing.ts';
-import { branchesFolder, copyEpoch, lineageFolder, type JournalProblem } from './object-name.ts';
-import { comparePlaces } from './place.ts';
+import { copyEpoch, lineageFolder, type JournalProblem } from './object-name.ts';
+import { comparePlaces, type JournalPlace } from './place.ts';
 import { readFacts, readGap } from './read.ts';
 import type { SegmentSource } from './replace.ts';
 import { openJournal, type JournalWriter } from './writer.ts';
@@ -17,6 +17,8 @@ import { openJournal, type JournalWriter } from './writer.ts';
 export interface CopyJournalsOptions {
   /** All if absent. */
   readonly lineages?: readonly string[] | undefined;
+  /** By lineage: what lies before it the target does not need, and the next trim there would remove it again. */
+  readonly floors?: ReadonlyMap<string, JournalPlace> | undefined;
   readonly lockWaitMs?: number | undefined;
   readonly signal: AbortSignal;
   readonly onProgress?: ((progress: JournalCopyProgress) => void) | undefined;
@@ -44,7 +46,7 @@ export async function copyJournals(
 ): Promise<JournalCopyResult> {
   const { lineages, lockWaitMs: waitMs = 0 } = options;
   // Most repositories have none, and need no lock for that.
-  if (await hasNone(source, options.signal)) return { segments: 0, bytes: 0, problems: [] };
+  if (!(await hasBranches(source, options.signal))) return { segments: 0, bytes: 0, problems: [] };
   const lockOptions = { isExclusive: false, signal: options.signal, waitMs };
   // Nobody trims either side meanwhile.
   await using sourceLock = await acquireLock(source, lockOptions);
@@ -57,11 +59,6 @@ export async function copyJournals(
     await copyBranch(run, branch);
   }
   return { ...run.progress, problems: run.problems };
-}
-
-async function hasNone({ store }: Repository, signal: AbortSignal): Promise<boolean> {
-  for await (const _ of store.list(branchesFolder, { signal })) return false;
-  return true;
 }
 
 interface Run {
@@ -83,8 +80,12 @@ async function copyBranch(run: Run, { lineage, segmentBytes, about }: ReadBranch
   });
   const from = await listJournal(source, { lineage, segmentBytes }, signal);
   await refuseFork(run, from, writer.opened);
-  for (const gap of from.gaps) if (isNewGap(gap, writer.opened)) await copyGap(run, { lineage, gap, writer });
-  const missing = from.stretches.filter((stretch) => !isThere(stretch, writer.opened));
+  // As trim does it: the newest segment stays whatever the floor.
+  const first = Math.min(run.options.floors?.get(lineage)?.segment ?? 0, from.stretches.at(-1)?.segment ?? 0);
+  const gaps = from.gaps.filter(({ to }) => comparePlaces(to, { segment: first, offset: 0 }) > 0);
+  for (const gap of gaps) if (isNewGap(gap, writer.opened)) await copyGap(run, { lineage, gap, writer });
+  const needed = from.stretches.filter(({ segment }) => segment >= first);
+  const missing = needed.filter((stretch) => !isThere(stretch, writer.opened));
   for (const stretch of missing.toSorted((left, right) => Number(right.isSealed) - Number(left.isSealed)))
     await copyStretch(run, { from, stretch, writer });
   run.problems.push(...writer.problems);

@@ -60,11 +60,18 @@ function trimmed(lineage: string, segment: number, objects: readonly DataName[])
   };
 }
 
+export interface ExecuteTrimOptions {
+  readonly lock: Lock;
+  readonly signal: AbortSignal;
+  /** Told how many segments are gone. */
+  readonly onSegment?: ((segments: number) => void) | undefined;
+}
+
 /** May be repeated after it was cut short. Rejects with `LOCK_LOST` before anything goes that the lock does not protect. */
 export async function executeJournalTrim(
   repository: Repository,
   { segments, gaps }: JournalTrim,
-  { lock, signal }: { readonly lock: Lock; readonly signal: AbortSignal },
+  { lock, signal, onSegment }: ExecuteTrimOptions,
 ): Promise<void> {
   const { store } = repository;
   const remove = async (name: string): Promise<void> => {
@@ -74,6 +81,7 @@ export async function executeJournalTrim(
   for (const [at, { objects }] of segments.entries()) {
     if (at % segmentsPerCheck === 0) await lock.check();
     for (const name of objects) await remove(name);
+    onSegment?.(at + 1);
   }
   // Last: while a segment before a gap stays, the gap says why the next one does not follow.
   if (gaps.length > 0) await lock.check();

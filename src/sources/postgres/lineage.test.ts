@@ -26,6 +26,20 @@ test('a branch says whose timeline it is', () => {
   expect(readTimelineBranch({ ...branch, lineage: 'mysql/1' })).toBeUndefined();
 });
 
+test('a branch says which branches it grew out of, and where each was left', () => {
+  const facts = { systemIdentifier, major: 15, segmentBytes: 2 ** 24 };
+  const [first, middle] = [
+    timelineBranch({ ...facts, timeline: 1, history: undefined }),
+    timelineBranch({ ...facts, timeline: 2, history: second }),
+  ];
+  const last = timelineBranch({ ...facts, timeline: 3, history: third });
+  expect(first.about['ancestors']).toEqual([]);
+  expect(last.about['ancestors']).toEqual([
+    { lineage: first.lineage, at: { segment: 3, offset: 0x60 } },
+    { lineage: middle.lineage, at: { segment: 5, offset: 0 } },
+  ]);
+});
+
 test('the history of an ancestor is the beginning of its child’s', () => {
   expect(ancestorHistory(third, 2)).toEqual(second);
   expect(ancestorHistory(third, 1)).toBeUndefined();

@@ -2,7 +2,8 @@
 import { createHash } from 'node:crypto';
 import { isUtf8 } from 'node:buffer';
 import { z } from 'zod';
-import type { JournalBranch } from '../journal.ts';
+import type { JournalAncestor, JournalBranch } from '../journal.ts';
+import { positionOf } from './wal/lsn.ts';
 import { firstHistory, parseTimelineHistory, type TimelineHistory } from './wal/timeline-history.ts';
 
 export interface Timeline {
@@ -44,8 +45,17 @@ export type TimelineAbout = z.infer<typeof aboutSchema>;
 export function timelineBranch(facts: TimelineFacts): JournalBranch {
   const { systemIdentifier, timeline, history, major, segmentBytes } = facts;
   const text = history === undefined ? undefined : history.toString(isUtf8(history) ? 'utf8' : 'latin1');
-  const about = { systemIdentifier, timeline, major, ...(text === undefined ? {} : { history: text }) };
+  const ancestors = ancestorsOf(facts).map(({ lineage, at }) => ({ lineage, at: { ...at } }));
+  const about = { systemIdentifier, timeline, major, ancestors, ...(text === undefined ? {} : { history: text }) };
   return { lineage: lineageOf(facts), segmentBytes, about };
+}
+
+function ancestorsOf(facts: TimelineFacts): JournalAncestor[] {
+  const { systemIdentifier, segmentBytes, history: content } = facts;
+  return historyOf(facts).ancestors.map(({ timeline, switchLsn }) => {
+    const history = content === undefined ? undefined : ancestorHistory(content, timeline);
+    return { lineage: lineageOf({ systemIdentifier, timeline, history }), at: positionOf(switchLsn, segmentBytes) };
+  });
 }
 
 /** What is known of a branch that is kept; undefined if it is no timeline of PostgreSQL. */
