@@ -100,9 +100,7 @@ export function windowText({ from, to }: Pick<ReplayWindow, 'from' | 'to'>, styl
 function instantText({ position, timeUs }: ReplayInstant, round: (seconds: number) => number, style: Style): string {
   if (timeUs === undefined) return position;
   const instant = Temporal.Instant.fromEpochMilliseconds(round(timeUs / 1_000_000) * 1000);
-  const text = instant
-    .toZonedDateTimeISO(style.timeZone)
-    .toString({ smallestUnit: 'second', timeZoneName: 'never' });
+  const text = instant.toZonedDateTimeISO(style.timeZone).toString({ smallestUnit: 'second', timeZoneName: 'never' });
   return `${text.replace('T', ' ')} (${position})`;
 }
 
