@@ -84,7 +84,7 @@ export function decisionLines(data: RestorePreview, style: Style): string[] {
 }
 
 function recoveryLines({ window, reasons, replayBytes }: RecoveryPreview, style: Style): string[] {
-  const reachable = `window   ${instantText(window.from, style)} to ${instantText(window.to, style)} on ${window.branch}`;
+  const reachable = `window   ${windowText(window, style)} on ${window.branch}`;
   return [
     ...wrap(reachable, style.widthColumns),
     `replays  ${bytes(replayBytes)} of the journal`,
@@ -92,9 +92,16 @@ function recoveryLines({ window, reasons, replayBytes }: RecoveryPreview, style:
   ];
 }
 
-export function instantText({ position, timeUs }: ReplayInstant, style: Style): string {
+/** Both ends of a window, rounded into it: what is shown can be given to `--at`. */
+export function windowText({ from, to }: Pick<ReplayWindow, 'from' | 'to'>, style: Style): string {
+  return `${instantText(from, Math.ceil, style)} to ${instantText(to, Math.floor, style)}`;
+}
+
+function instantText({ position, timeUs }: ReplayInstant, round: (seconds: number) => number, style: Style): string {
   if (timeUs === undefined) return position;
-  return `${shortTime(new Date(timeUs / 1000).toISOString(), style)} (${position})`;
+  const instant = Temporal.Instant.fromEpochMilliseconds(round(timeUs / 1_000_000) * 1000);
+  const text = instant.toZonedDateTimeISO(style.timeZone).toString({ smallestUnit: 'second', timeZoneName: 'never' });
+  return `${text.replace('T', ' ')} (${position})`;
 }
 
 /** `title` begins with "restored". */

@@ -11,7 +11,7 @@ import type { CommandContext } from '../context.ts';
 import { requiredArgument } from '../option.ts';
 import { PointSearch, unreadLines, type ReadRepository, type UnreadRepository } from '../point-search.ts';
 import { componentLike, configuredComponent } from '../recovery-point.ts';
-import { instantText } from '../restore-report.ts';
+import { windowText } from '../restore-report.ts';
 import { wrap, type Style } from '../style.ts';
 
 export interface WindowData {
@@ -69,11 +69,9 @@ async function windowsOf(
 
 function repositoryLines({ name, windows }: WindowData['repositories'][number], style: Style): string[] {
   if (windows.length === 0) return [`${name}: no physical backup, so no instants`];
-  return windows.flatMap(({ branch, from, to, missing }) => {
+  return windows.flatMap((window) => {
+    const { branch, missing } = window;
     const behind = missing === undefined ? '' : `; behind it ${missing} are missing`;
-    return wrap(
-      `${name}: ${branch}, from ${instantText(from, style)} to ${instantText(to, style)}${behind}`,
-      style.widthColumns,
-    );
+    return wrap(`${name}: ${branch}, from ${windowText(window, style)}${behind}`, style.widthColumns);
   });
 }

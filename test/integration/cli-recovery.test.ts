@@ -1,0 +1,138 @@
+// The real program brings a database back to an instant, from a repository that holds its backup and its journal.
+import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { backup } from '../../src/operations/backup/backup.ts';
+import { SpooledJournal } from '../../src/operations/journal/spooled-journal.ts';
+import { readJournals } from '../../src/operations/journal/reader.ts';
+import { postgresSource } from '../../src/sources/postgres/postgres-source.ts';
+import { receive } from '../../src/sources/postgres/receiver/receive.ts';
+import { lsnOf, parseLsn } from '../../src/sources/postgres/wal/lsn.ts';
+import { recordEvents, until } from '../support/journal-events.ts';
+import { journalOptions } from '../support/journal-scene.ts';
+import { jsonLines, runLifeboat, type Ran } from '../support/lifeboat.ts';
+import { makeCluster, type Cluster } from '../support/postgres-cluster.ts';
+import { describeWithPostgres } from '../support/postgres-server.ts';
+import { createRepository, noSignal, reopen } from '../support/repository.ts';
+import { startRestored } from '../support/restored-server.ts';
+import { temporaryFolder, type TemporaryFolder } from '../support/temporary-folder.ts';
+
+const segmentBytes = 16 * 2 ** 20;
+
+describeWithPostgres(15, 'lifeboat restore to an instant', () => {
+  let home: TemporaryFolder;
+  let cluster: Cluster;
+  let after: { readonly time: string; readonly rows: number };
+
+  const run = (...args: string[]): Promise<Ran> =>
+    runLifeboat([...args, '--repository', join(home.path, 'repository')], { folder: home.path });
+
+  /** One backup, two rows behind it with a remembered moment in between, everything in the repository. */
+  beforeAll(async () => {
+    home = await temporaryFolder();
+    chmodSync(home.path, 0o755);
+    cluster = await makeCluster(15, "wal_keep_size = '1GB'");
+    await cluster.start();
+    await cluster.sql('CREATE TABLE orders (id int)', 'INSERT INTO orders VALUES (1)');
+    const repository = await createRepository(home.path);
+    const options = cluster.source({ method: 'physical' });
+    const stop = new AbortController();
+    const spool = { folder: join(home.path, 'spool'), maxBytes: 2 ** 30 };
+    await using journal = await SpooledJournal.open(
+      journalOptions(spool.folder, [await reopen(home.path)], { spool, closeMaxMs: 30_000 }),
+    );
+    const received = receive({ source: options, target: journal, events: recordEvents() }, stop.signal);
+    await backup(repository, postgresSource(options), {
+      component: 'database',
+      programVersion: 'test',
+      signal: noSignal,
+    });
+    await cluster.sql('INSERT INTO orders VALUES (2)');
+    const [row] = await cluster.sql("SELECT to_char(clock_timestamp(), 'YYYY-MM-DD HH24:MI:SS.USOF') AS time");
+    after = { time: String(row?.['time']), rows: 2 };
+    await cluster.sql('INSERT INTO orders VALUES (3)', 'SELECT pg_switch_wal()', 'INSERT INTO orders VALUES (4)');
+    const [last] = await cluster.sql('SELECT pg_current_wal_flush_lsn()::text AS lsn');
+    const end = parseLsn(String(last?.['lsn'])) ?? 0n;
+    await until(async () => {
+      const branches = await readJournals(repository).branches(noSignal);
+      return branches.some((one) => lsnOf(one.end, segmentBytes) >= end);
+    });
+    stop.abort();
+    await received;
+  });
+  afterAll(async () => {
+    await cluster[Symbol.asyncDispose]();
+    await home[Symbol.asyncDispose]();
+  });
+
+  async function rowsIn(folder: string): Promise<number> {
+    await using server = await startRestored(15, { dataFolder: folder, workFolder: dirname(folder) });
+    const [row] = await server.sql('postgres', 'SELECT count(*)::int AS rows FROM orders');
+    return Number(row?.['rows']);
+  }
+
+  test('shows the window, and a dry run that says how it would go and does nothing', async () => {
+    const window = await run('window', 'database');
+    expect(window).toMatchObject({ exitCode: 0, stdout: expect.stringMatching(/timeline 1, from .* to /s) });
+    const folder = join(home.path, 'dry');
+    const ran = await run('restore', 'database', '--at', after.time, '--to', folder, '--dry-run');
+    expect(ran.exitCode).toBe(0);
+    expect(ran.stdout.replaceAll(/\s+/g, ' ')).toMatch(
+      /window .* on timeline 1 replays .*starts from the newest backup .*follows timeline 1, the only one.*stops before the commit of transaction \d+.*nothing was done: --dry-run/,
+    );
+    expect(existsSync(folder)).toBe(false);
+  });
+
+  test('brings back what was there at the instant', async () => {
+    const folder = join(home.path, 'copies', 'at');
+    mkdirSync(dirname(folder));
+    const ran = await run('restore', 'database', '--at', after.time, '--to', folder, '--json');
+    expect(ran).toMatchObject({ exitCode: 0 });
+    expect(jsonLines(ran).at(-1)).toMatchObject({
+      message_type: 'summary',
+      target: `data directory ${folder}`,
+      recovery: { timeline: '1', window: { branch: 'timeline 1' } },
+      report: { restored: [expect.any(String), expect.stringMatching(/^recovered to /), expect.any(String)] },
+    });
+    expect(await rowsIn(folder)).toBe(after.rows);
+  });
+
+  test('now means all that was received', async () => {
+    const folder = join(home.path, 'copies', 'end');
+    expect(await run('restore', 'database', '--at', 'now', '--to', folder)).toMatchObject({ exitCode: 0 });
+    expect(await rowsIn(folder)).toBe(4);
+  });
+
+  test('a backup without an instant comes back as a data directory that starts', async () => {
+    const folder = join(home.path, 'copies', 'plain');
+    const ran = await run('restore', 'database', '--to', folder);
+    expect(ran).toMatchObject({ exitCode: 0, stdout: expect.stringMatching(/start PostgreSQL 15 on it/) });
+    expect(await rowsIn(folder)).toBe(1);
+  });
+
+  test('says what is wrong with the instant', async () => {
+    const to = ['--to', join(home.path, 'none')];
+    const refused: [string[], number, RegExp][] = [
+      [['--at', '2020-01-01T00:00Z', ...to], 4, /before the oldest backup is consistent\n {2}reachable: /],
+      [['--at', '2099-01-01T00:00Z', ...to], 4, /behind the end of what was received/],
+      [['--restore-point', 'none', ...to], 4, /no restore points are kept/],
+      [['--timeline', '9', '--at-end', ...to], 4, /timeline 9 is not known; those kept are 1/],
+      [['--at', 'noon', ...to], 2, /'noon' is not a time/],
+      [['--at-end', '--lsn', '0/1', ...to], 2, /more than one instant/],
+      [['--at-end'], 2, /no folder is named/],
+      [['--timeline', '2', ...to], 2, /--timeline goes with an instant/],
+    ];
+    for (const [args, exitCode, reason] of refused) {
+      const ran = await run('restore', 'database', ...args);
+      expect({ args, exitCode: ran.exitCode, stderr: ran.stderr }).toEqual({
+        args,
+        exitCode,
+        stderr: expect.stringMatching(reason),
+      });
+    }
+    mkdirSync(join(home.path, 'none'));
+    writeFileSync(join(home.path, 'none/file'), '');
+    const ran = await run('restore', 'database', '--at-end', ...to, '--yes');
+    expect(ran).toMatchObject({ exitCode: 1, stderr: expect.stringMatching(/holds files, but is no data directory/) });
+  });
+});
