@@ -1,68 +1,25 @@
 // Physical backups end to end: stock restic restores them, the stock server starts from what it restored, beside the original.
-import { execFileSync } from 'node:child_process';
-import {
-  chmodSync,
-  chownSync,
-  lstatSync,
-  mkdirSync,
-  readFileSync,
-  readdirSync,
-  readlinkSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { lstatSync, readFileSync, readdirSync, readlinkSync, statSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { compareFingerprints, fingerprintSchema } from '../../src/model/fingerprint.ts';
-import { backup, type BackupResult } from '../../src/operations/backup/backup.ts';
-import type { Repository } from '../../src/repository/repository.ts';
-import { serverAccount } from '../../src/sources/postgres/server-process.ts';
-import { postgresSource } from '../../src/sources/postgres/postgres-source.ts';
+import type { BackupResult } from '../../src/operations/backup/backup.ts';
 import { physicalFactsSchema } from '../../src/sources/postgres/physical/facts.ts';
-import { fingerprintCopy } from '../../src/sources/postgres/physical/physical-rows.ts';
-import type { Source } from '../../src/sources/source.ts';
+import { postgresSource } from '../../src/sources/postgres/postgres-source.ts';
 import { bankAddsUp, openBank, transferMoney } from '../support/bank.ts';
 import { freshSeed } from '../support/fresh-seed.ts';
-import { describeWithPostgres, startPostgres, type TestServer } from '../support/postgres-server.ts';
-import { createRepository, noSignal, testPassword } from '../support/repository.ts';
-import { startRestored, type RestoredServer } from '../support/restored-server.ts';
-import { temporaryFolder } from '../support/temporary-folder.ts';
+import {
+  backUp,
+  differencesOf,
+  folderOfServer,
+  openFolder,
+  restoreByRestic,
+  startCopy,
+} from '../support/physical-backups.ts';
+import { describeWithPostgres, startPostgres } from '../support/postgres-server.ts';
+import { createRepository } from '../support/repository.ts';
+import { startRestored } from '../support/restored-server.ts';
 import { describeWith } from '../support/tools.ts';
-
-/** A folder that the server's account may enter, too. */
-async function openFolder() {
-  const folder = await temporaryFolder();
-  chmodSync(folder.path, 0o755);
-  return folder;
-}
-
-function folderOfServer(parent: string, name: string): string {
-  const path = join(parent, name);
-  mkdirSync(path, { mode: 0o700 });
-  const account = serverAccount();
-  if (account !== undefined) chownSync(path, account.uid, account.gid);
-  return path;
-}
-
-function backUp(repository: Repository, source: Source): Promise<BackupResult> {
-  return backup(repository, source, { component: 'database', programVersion: 'test', signal: noSignal });
-}
-
-/** What stock tools make of the newest snapshot. */
-function restoreByRestic(repository: Repository, folder: string): string {
-  const target = join(folder, `restored-${readdirSync(folder).length}`);
-  execFileSync(
-    'restic',
-    ['--repo', repository.store.properties.location, '--no-cache', 'restore', 'latest', '--target', target],
-    { env: { ...process.env, RESTIC_PASSWORD: testPassword }, stdio: 'ignore' },
-  );
-  return target;
-}
-
-function start(server: TestServer, target: string): Promise<RestoredServer> {
-  return startRestored(server.major, { dataFolder: join(target, 'pgdata'), workFolder: target });
-}
 
 /** All files below a folder with size and time, to see whether anything touched them. */
 function state(folder: string): string[] {
@@ -103,11 +60,12 @@ describeWith(['restic'], 'physical backups', () => {
         const [oid = ''] = readdirSync(join(target, 'pgdata/pg_tblspc'));
         expect(readlinkSync(join(target, 'pgdata/pg_tblspc', oid))).toBe(`../../tablespaces/${oid}`);
         expect(lstatSync(join(target, 'pgdata')).mode & 0o777).toBe(0o700);
-        await using copy = await start(server, target);
+        await using copy = await startCopy(server, target);
         const [found] = await copy.sql('shop', bankAddsUp);
         expect(found).toMatchObject({ addsUp: true });
         expect(found?.['transfers']).toBeGreaterThanOrEqual(transfersBefore);
         expect(await copy.sql('shop', 'SELECT count(*)::int AS visits FROM visits')).toEqual([{ visits: 0 }]);
+        expect(await differencesOf(copy, target, result)).toEqual([]);
         const [lsn] = await copy.sql(
           'shop',
           `SELECT redo_lsn >= '${consistentLsn}' AND redo_lsn <= '${consistentLsn}'::pg_lsn + 200 AS "isAtEnd" FROM pg_control_checkpoint()`,
@@ -184,7 +142,7 @@ describeWith(['restic'], 'physical backups', () => {
           await expect.poll(load.transfers).toBeGreaterThan(100);
           const { port: standbyPort } = standby.address;
           const source = postgresSource(server.options({ method: 'physical', port: standbyPort }));
-          result = await backUp(repository, source);
+          result = await backUp(repository, source, { type: 'full' });
         }
         expect(result.notes).toEqual([]);
         expect(result.facts).toMatchObject({
@@ -194,12 +152,9 @@ describeWith(['restic'], 'physical backups', () => {
         const paused = 'SELECT pg_get_wal_replay_pause_state() AS state';
         expect(await standby.sql('postgres', paused)).toEqual([{ state: 'not paused' }]);
         const target = restoreByRestic(repository, folder.path);
-        await using copy = await start(server, target);
+        await using copy = await startCopy(server, target);
         expect(await copy.sql('postgres', bankAddsUp)).toMatchObject([{ addsUp: true }]);
-        const { fingerprint } = physicalFactsSchema.parse(result.facts);
-        const found = await fingerprintCopy(copy.address, fingerprint ?? { databases: [], leftOut: [] }, noSignal);
-        const stored: unknown = JSON.parse(readFileSync(join(target, '.lifeboat/fingerprint.json'), 'utf8'));
-        expect(compareFingerprints(fingerprintSchema.parse(stored), found)).toEqual([]);
+        expect(await differencesOf(copy, target, result)).toEqual([]);
       });
     });
   }

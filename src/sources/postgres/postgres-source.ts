@@ -25,10 +25,11 @@ export function postgresSource(options: PostgresOptions): ReplayableSource {
       yield* choice.method === 'physical' ? checkReplication(options, signal) : checkPostgres(options, signal);
       yield methodFinding(choice);
     },
-    async open(signal) {
+    async open(signal, request) {
       const choice = await decideMethod(options, signal);
-      const open = choice.method === 'physical' ? openPhysicalBackup : openBackup;
-      return open(options, choice, signal);
+      return choice.method === 'physical'
+        ? openPhysicalBackup(options, { choice, request }, signal)
+        : openBackup(options, choice, signal);
     },
     journal: {
       check: (signal) => checkReceiver(options, signal),

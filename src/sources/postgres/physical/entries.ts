@@ -1,11 +1,16 @@
 // Turns the members of a base backup's archives into entries: tablespaces beside the data directory, which points to them by relative
 // links, so that whoever restores the tree alone gets a copy that stays within itself.
 import assert from 'node:assert/strict';
+import { posix } from 'node:path';
 import { AppError } from '../../../base/errors.ts';
+import type { FileMetadata } from '../../../base/file-type.ts';
 import type { Entry } from '../../source.ts';
 import type { Tablespace } from '../protocol/base-backup-decoder.ts';
+import { labelOfFull } from './backup-label.ts';
+import type { IncrementalMerge } from './incremental-merge.ts';
 import { folderMetadata, fileMetadata, linkMetadata, metadataOfMember, type FileForm } from './member-metadata.ts';
 import type { ReceivedFiles } from './received-files.ts';
+import { relationFile } from './relation-file.ts';
 import type { TarMember } from './tar-reader.ts';
 
 export const dataFolder = '/pgdata';
@@ -16,6 +21,7 @@ export const walFolder = `${dataFolder}/pg_wal`;
 /** Files up to this size come with their bytes; the engine takes no larger ones so. */
 const bytesMax = 512 * 1024;
 const controlPath = 'global/pg_control';
+const labelPath = 'backup_label';
 const controlBytes = 8192;
 
 /**
@@ -27,6 +33,8 @@ const leftOut = new Set(['tablespace_map', 'standby.signal', 'recovery.signal'])
 export interface ArchiveEntriesOptions {
   readonly tablespaces: readonly Tablespace[];
   readonly files: ReceivedFiles;
+  /** Present if the backup brings changes only. */
+  readonly merge?: IncrementalMerge | undefined;
   /** Of folders that come in no archive; the owner is that of the first member. */
   readonly form: Pick<FileForm, 'folderMode' | 'fileMode' | 'timeNs'>;
 }
@@ -42,8 +50,6 @@ export class ArchiveEntries {
   /** Folders to be announced as soon as a member tells whose they are. */
   #due: string[] = [];
   #form: FileForm;
-  /** Of `backup_label`, which comes first. */
-  label = '';
 
   constructor(options: ArchiveEntriesOptions) {
     this.#options = options;
@@ -70,14 +76,19 @@ export class ArchiveEntries {
 
   async *member(member: TarMember, content: AsyncIterable<Uint8Array>): AsyncGenerator<Entry, void> {
     this.#form = { ...this.#form, userId: member.userId, groupId: member.groupId };
-    yield* this.#dueFolders();
     const tablespace = this.#tablespace;
+    const base = tablespace === undefined ? dataFolder : `${tablespacesFolder}/${tablespace.oid}`;
+    // The control file belongs into a folder that was left long ago.
+    const isControl = tablespace === undefined && member.path === controlPath;
+    if (!isControl)
+      yield* this.#enter(`${base}/${member.type === 'folder' ? member.path : posix.dirname(member.path)}`);
+    yield* this.#dueFolders();
     if (tablespace !== undefined) {
-      const path = `${tablespacesFolder}/${tablespace.oid}/${member.path}`;
-      yield* this.#entry({ member, content, path, dataPath: `pg_tblspc/${tablespace.oid}/${member.path}` });
+      const dataPath = `pg_tblspc/${tablespace.oid}/${member.path}`;
+      yield* this.#entry({ member, content, path: `${base}/${member.path}`, dataPath });
       return;
     }
-    const path = `${dataFolder}/${member.path}`;
+    const path = `${base}/${member.path}`;
     if (path === walFolder || path.startsWith(`${walFolder}/`)) {
       if (member.type === 'folder') {
         this.#walFolders.push({ kind: 'whole', path, metadata: metadataOfMember(member) });
@@ -85,7 +96,7 @@ export class ArchiveEntries {
       return;
     }
     if (member.path.startsWith('pg_tblspc/')) return; // Our own links are there already.
-    if (member.path === controlPath) this.#control.resolve(await this.#smallFile(member, content));
+    if (isControl) this.#control.resolve(await this.#smallFile(member, content));
     else yield* this.#entry({ member, content, path, dataPath: member.path });
     if (member.type !== 'folder') return;
     if (member.path === 'pg_tblspc') yield* this.#links();
@@ -95,6 +106,7 @@ export class ArchiveEntries {
   /** After the last archive: `pg_wal` and its folders, still without WAL. */
   *walFolders(): Generator<Entry, void> {
     assert.ok(this.#walFolders.length > 0, 'the data directory came without pg_wal');
+    yield* this.#enter(walFolder);
     yield* this.#walFolders;
   }
 
@@ -111,6 +123,10 @@ export class ArchiveEntries {
   /** Whoever still waits for the control file will not get it. */
   close(reason: Error): void {
     this.#control.reject(reason);
+  }
+
+  *#enter(folder: string): Generator<Entry, void> {
+    if (this.#options.merge !== undefined) yield* this.#options.merge.enter(folder);
   }
 
   *#dueFolders(): Generator<Entry, void> {
@@ -135,6 +151,17 @@ export class ArchiveEntries {
     };
   }
 
+  /** All files of the tree are whole, so the label must not call it incremental. */
+  #labelEntry(path: string, metadata: FileMetadata, original: Uint8Array): Entry {
+    const bytes = labelOfFull(Buffer.from(original));
+    return {
+      kind: 'whole',
+      path,
+      metadata: { ...metadata, sizeBytes: bytes.length },
+      content: { from: 'bytes', bytes },
+    };
+  }
+
   async *#entry(placed: PlacedMember): AsyncGenerator<Entry, void> {
     const { member, path, dataPath } = placed;
     const metadata = metadataOfMember(member);
@@ -142,10 +169,16 @@ export class ArchiveEntries {
       yield { kind: 'whole', path, metadata };
       return;
     }
+    const relation = this.#options.merge === undefined ? undefined : relationFile(dataPath);
+    if (relation?.isIncremental === true) {
+      yield* this.#options.merge!.member({ relation, content: placed.content, metadata, path, dataPath });
+      return;
+    }
+    if (relation !== undefined) this.#options.merge?.noteWhole(relation, member.sizeBytes);
     if (member.sizeBytes <= bytesMax) {
       const bytes = await this.#smallFile(member, placed.content, dataPath);
-      if (dataPath === 'backup_label') this.label = Buffer.from(bytes).toString('utf8');
-      if (!leftOut.has(dataPath)) yield { kind: 'whole', path, metadata, content: { from: 'bytes', bytes } };
+      if (dataPath === labelPath) yield this.#labelEntry(path, metadata, bytes);
+      else if (!leftOut.has(dataPath)) yield { kind: 'whole', path, metadata, content: { from: 'bytes', bytes } };
       return;
     }
     const watched = this.#options.files.watch(dataPath, member.sizeBytes, placed.content);

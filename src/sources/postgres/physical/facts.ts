@@ -17,6 +17,8 @@ export const physicalFactsSchema = z.object({
   method: z.literal('physical'),
   methodReason: z.string(),
   type: z.enum(['full', 'incremental']),
+  /** When the newest backup began that read all: this one, or the one that all since build on. */
+  fullTime: z.string(),
   /** Of the server that was backed up. */
   server: z.string(),
   serverVersion: z.string(),
@@ -86,6 +88,9 @@ export interface FactsParts {
   readonly end: WalEnd;
   readonly takenAtMs: number;
   readonly methodReason: string;
+  readonly type: 'full' | 'incremental';
+  /** Of the backup that this one builds on, if it is not full itself. */
+  readonly fullTime: string | undefined;
   readonly consistentTimeUs: number;
   readonly cluster: ClusterFacts | undefined;
   readonly fingerprint: PhysicalFacts['fingerprint'];
@@ -99,7 +104,8 @@ export function physicalFacts(parts: FactsParts): JsonObject {
   return {
     method: 'physical',
     methodReason: parts.methodReason,
-    type: 'full',
+    type: parts.type,
+    fullTime: parts.fullTime ?? new Date(takenAtMs).toISOString(),
     server: describeServer(address),
     serverVersion: server.version,
     serverMajor: server.major,

@@ -40,6 +40,8 @@ export class PageCheck {
   readonly #page = new Uint8Array(new ArrayBuffer(pageBytes));
   readonly #pageWords = new Int32Array(this.#page.buffer);
   #filled = 0;
+  /** The next page's number in the file. */
+  #next = 0;
   #pages = 0;
   #newPages = 0;
   #tornPages = 0;
@@ -63,6 +65,12 @@ export class PageCheck {
     }
     if ((bytes.byteOffset + at) % 4 === 0) at = this.#checkInPlace(bytes, at);
     for (; at < bytes.length; at += pageBytes) this.#collect(bytes.subarray(at, at + pageBytes));
+  }
+
+  /** The next bytes begin page number `page` of the file: what lies between did not come. */
+  seek(page: number): void {
+    assert.equal(this.#filled, 0, 'a page was left in its middle');
+    this.#next = page;
   }
 
   finish(): PageCheckResult {
@@ -95,7 +103,8 @@ export class PageCheck {
   }
 
   #check(words: Int32Array, first: number): void {
-    const block = this.#firstBlock + this.#pages;
+    const block = this.#firstBlock + this.#next;
+    this.#next += 1;
     this.#pages += 1;
     const hasHeader = words[first + 3]! >>> 16 !== 0;
     if (!hasHeader && isBlank(words, first)) {

@@ -6,7 +6,7 @@ import type { Lsn } from '../wal/lsn.ts';
 import type { ManifestFile } from './manifest.ts';
 import { ManifestIndex } from './manifest-index.ts';
 import { PageCheck, type PageCheckResult } from './page-check.ts';
-import { relationFile, type RelationFile } from './relation-file.ts';
+import { pageBytes, relationFile, relationPath, type RelationFile } from './relation-file.ts';
 
 export interface DamagedFile {
   /** From the data directory on. */
@@ -20,6 +20,12 @@ export interface ReceivedFilesOptions {
   readonly startLsn: Lsn;
   /** Whether the cluster's pages carry checksums. */
   readonly hasChecksums: boolean;
+}
+
+export interface ChangedPagesCheck {
+  /** Bytes and where they belong in the file; pages may come in pieces. */
+  range(range: { readonly offset: number; readonly bytes: Uint8Array }): void;
+  finish(): void;
 }
 
 /** Of these no list is kept, only their number. */
@@ -63,6 +69,20 @@ export class ReceivedFiles {
     this.sizeBytes += bytes;
     this.#index.set(path, { sizeBytes, checksum: hash.digest('hex') });
     if (check !== undefined && relation !== undefined) this.#judge({ path, relation, pages: check.finish() });
+  }
+
+  /** For the changed pages that an incremental backup brings of a file. */
+  checkChanged(relation: RelationFile): ChangedPagesCheck {
+    if (!this.#options.hasChecksums) return { range: () => undefined, finish: () => undefined };
+    const check = new PageCheck({ segment: relation.segment, startLsn: this.#options.startLsn });
+    const whole = { ...relation, isIncremental: false };
+    return {
+      range: ({ offset, bytes }) => {
+        if (offset % pageBytes === 0) check.seek(offset / pageBytes);
+        check.push(bytes);
+      },
+      finish: () => this.#judge({ path: relationPath(whole), relation: whole, pages: check.finish() }),
+    };
   }
 
   /** Rejects with what is wrong: what was sent did not arrive as it was sent. */

@@ -1,7 +1,7 @@
 // Begins a base backup: connection, slot, checkpoint. From here on the server is in backup until the connection ends.
 import { randomBytes } from 'node:crypto';
 import { asError } from '../../../base/errors.ts';
-import type { EntryProblem } from '../../source.ts';
+import type { BackupRequest, EntryProblem } from '../../source.ts';
 import { addressOf, type PostgresOptions } from '../options.ts';
 import { connectReplication } from '../protocol/connect-replication.ts';
 import type { ReplicationConnection } from '../protocol/replication-connection.ts';
@@ -9,6 +9,7 @@ import { replicationFailure } from '../protocol/replication-error.ts';
 import type { ServerAddress } from '../server-address.ts';
 import { requireDatabases } from '../server.ts';
 import { dataFolder } from './entries.ts';
+import { startIncremental, type BackupParent, type BegunBackup } from './start-incremental.ts';
 import { ReceivedBackup } from './received-backup.ts';
 import { readServerState, type ServerState } from './server-state.ts';
 
@@ -21,11 +22,17 @@ export interface RunningBackup extends AsyncDisposable {
   readonly slot: string | undefined;
   readonly takenAtMs: number;
   readonly notes: EntryProblem[];
+  /** What an incremental backup builds on; undefined for a full one. */
+  readonly parent: BackupParent | undefined;
   /** Ends the connection, whatever it does at that moment. */
   stop(reason: Error): void;
 }
 
-export async function startBackup(options: PostgresOptions, signal: AbortSignal): Promise<RunningBackup> {
+export async function startBackup(
+  options: PostgresOptions,
+  request: BackupRequest,
+  signal: AbortSignal,
+): Promise<RunningBackup> {
   const address = await addressOf(options);
   const stopped = new AbortController();
   const notes: EntryProblem[] = [];
@@ -43,17 +50,24 @@ export async function startBackup(options: PostgresOptions, signal: AbortSignal)
   try {
     const server = await readServerState(connection);
     await requireListed(connection, options.databases);
-    const slot = await temporarySlot(connection, notes);
     const takenAtMs = options.clock.now();
-    const received = await ReceivedBackup.begin(
-      connection.baseBackup({
-        label: `lifeboat ${new Date(takenAtMs).toISOString()}`,
-        checkpoint: options.physical.checkpoint,
-        manifestChecksums: 'SHA256',
-        maxRateKilobytes: rateKilobytes(options.physical.rateMaxBytes),
-      }),
-    );
+    const base = {
+      label: `lifeboat ${new Date(takenAtMs).toISOString()}`,
+      checkpoint: options.physical.checkpoint,
+      manifestChecksums: 'SHA256',
+      maxRateKilobytes: rateKilobytes(options.physical.rateMaxBytes),
+    } as const;
+    const begin = async (isIncremental: boolean): Promise<BegunBackup> => {
+      const slot = await temporarySlot(connection, notes);
+      return { slot, received: await ReceivedBackup.begin(connection.baseBackup({ ...base, isIncremental })) };
+    };
+    const incremental = { connection, server, begin, notes, options, request, nowMs: takenAtMs };
+    const { slot, received, parent } = (await startIncremental(incremental, signal)) ?? {
+      ...(await begin(false)),
+      parent: undefined,
+    };
     return {
+      parent,
       address,
       connection,
       server,
@@ -81,7 +95,10 @@ async function requireListed(connection: ReplicationConnection, listed: readonly
   );
 }
 
-/** Made before the backup begins, so that no WAL from its start on can go away; it vanishes with the connection. */
+/**
+ * Made before the backup begins, so that no WAL from its start on can go away. It vanishes with the connection, and with any
+ * error that the server reports on it.
+ */
 async function temporarySlot(connection: ReplicationConnection, notes: EntryProblem[]): Promise<string | undefined> {
   const name = `lifeboat_backup_${randomBytes(6).toString('hex')}`;
   try {

@@ -8,7 +8,7 @@ import { pageBytes } from './relation-file.ts';
 const headerBytes = 24;
 /** Two bits a page of the table: all visible, all frozen. */
 const heapBlocksPerByte = 4;
-const heapBlocksPerPage = (pageBytes - headerBytes) * heapBlocksPerByte;
+export const heapBlocksPerMapPage = (pageBytes - headerBytes) * heapBlocksPerByte;
 
 /** Which pages of one table changed: a bit each, kept only for the stretches of 255 MB in which there are any. */
 export class ChangedBlocks {
@@ -22,15 +22,20 @@ export class ChangedBlocks {
   /** Pages `from` to before `to`, counted from the start of the table. */
   addRange(from: number, to: number): void {
     for (let block = from; block < to; block += 1) {
-      const page = Math.floor(block / heapBlocksPerPage);
-      let bits = this.#stretches.get(page);
-      if (bits === undefined) {
-        bits = new Uint8Array(heapBlocksPerPage / 8);
-        this.#stretches.set(page, bits);
-      }
-      const within = block % heapBlocksPerPage;
+      const within = block % heapBlocksPerMapPage;
+      const bits = this.#bitsOf(Math.floor(block / heapBlocksPerMapPage), (within >> 3) + 1);
       bits[within >> 3]! |= 1 << (within & 7);
     }
+  }
+
+  /** At least so many bytes: most tables are small. */
+  #bitsOf(mapPage: number, bytes: number): Uint8Array {
+    const known = this.#stretches.get(mapPage);
+    if (known !== undefined && known.length >= bytes) return known;
+    const bits = new Uint8Array(Math.min(heapBlocksPerMapPage / 8, Math.max(64, 2 * bytes)));
+    if (known !== undefined) bits.set(known);
+    this.#stretches.set(mapPage, bits);
+    return bits;
   }
 
   /** Pages of the visibility map that are concerned, ascending. */
@@ -38,7 +43,7 @@ export class ChangedBlocks {
     return [...this.#stretches.keys()].toSorted((left, right) => left - right);
   }
 
-  /** A bit for each page of the table that this page of the map tells of; undefined if none changed. */
+  /** A bit for each page of the table that this page of the map tells of, up to the last that changed; undefined if none did. */
   of(mapPage: number): Uint8Array | undefined {
     return this.#stretches.get(mapPage);
   }
@@ -59,7 +64,7 @@ export interface MapRepair {
 export function repairMapPage(page: Uint8Array, mapPage: number, repair: MapRepair): boolean {
   assert.ok(page.length === pageBytes && page.byteOffset % 4 === 0);
   if (isNew(page)) return false;
-  const endOfHeap = repair.heapBlocks - mapPage * heapBlocksPerPage;
+  const endOfHeap = repair.heapBlocks - mapPage * heapBlocksPerMapPage;
   const hasChanged = clearChanged(page, repair.changed.of(mapPage));
   const isAltered = clearFrom(page, Math.max(0, endOfHeap)) || hasChanged;
   if (isAltered && repair.hasChecksums) {
@@ -90,7 +95,7 @@ function clearChanged(page: Uint8Array, changed: Uint8Array | undefined): boolea
 
 /** Clears what belongs to the table's pages from `block` on, counted from the first that this page of the map tells of. */
 function clearFrom(page: Uint8Array, block: number): boolean {
-  if (block >= heapBlocksPerPage) return false;
+  if (block >= heapBlocksPerMapPage) return false;
   const at = headerBytes + Math.floor(block / heapBlocksPerByte);
   let isAltered = clear(page, at, (0xff << (2 * (block % heapBlocksPerByte))) & 0xff);
   for (let next = at + 1; next < pageBytes; next += 1) isAltered = clear(page, next, 0xff) || isAltered;
