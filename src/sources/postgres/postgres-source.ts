@@ -14,7 +14,7 @@ import { openSandbox } from './logical/sandbox.ts';
 import { isPhysical } from './physical/facts.ts';
 import { openPhysicalSandbox } from './physical/sandbox.ts';
 import { openPhysicalBackup } from './physical/session.ts';
-import { decidePlainFolder } from './recovery/plain-folder.ts';
+import { decidePhysical } from './recovery/physical-restore.ts';
 import { replayRestore } from './recovery/replay-restore.ts';
 
 export function postgresSource(options: PostgresOptions): ReplayableSource {
@@ -42,7 +42,7 @@ export function postgresSource(options: PostgresOptions): ReplayableSource {
       takesFolders: isPhysical,
       decide: async (reader, request, signal) =>
         isPhysical(await reader.facts(signal))
-          ? decidePlainFolder(options, { reader, request }, signal)
+          ? decidePhysical(options, { reader, request }, signal)
           : decideRestore(options, { reader, request }, signal),
       sandbox: async (reader, signal) =>
         isPhysical(await reader.facts(signal))

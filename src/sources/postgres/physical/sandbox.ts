@@ -8,7 +8,7 @@ import type { RecoveryReader, Sandbox } from '../../source.ts';
 import { contentValue } from '../content-value.ts';
 import { type LocalServer, makeServerPlace, type ServerPlace, startInPlace } from '../local-server.ts';
 import type { PostgresOptions } from '../options.ts';
-import { describeServer } from '../server-address.ts';
+import { describeServer, type ServerAddress } from '../server-address.ts';
 import { findServer } from '../server-programs.ts';
 import type { Account } from '../server-process.ts';
 import { checkCopy, describeChecks, type CopyChecks } from './copy-checks.ts';
@@ -58,6 +58,27 @@ export async function openPhysicalSandbox(
       await place[Symbol.asyncDispose]();
     },
   };
+}
+
+export interface ThrowAwayCopy extends AsyncDisposable {
+  /** Of its one superuser, whom the original does not have. */
+  readonly address: ServerAddress;
+}
+
+/** A running copy to take data from. */
+export async function startThrowAwayCopy(
+  options: PostgresOptions,
+  reader: RecoveryReader,
+  signal: AbortSignal,
+): Promise<ThrowAwayCopy> {
+  const facts = readPhysicalFacts(await reader.facts(signal));
+  const programs = await findServer(facts.serverMajor, options.programFolders, signal);
+  await using opened = new AsyncDisposableStack();
+  const place = opened.use(await makeServerPlace(programs, options.sandboxFolder));
+  const { server } = await startCopy(place, { reader, facts }, signal);
+  opened.use(server);
+  const held = opened.move();
+  return { address: server.address, [Symbol.asyncDispose]: () => held.disposeAsync() };
 }
 
 interface RunningCopy {

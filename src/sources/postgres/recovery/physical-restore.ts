@@ -1,17 +1,19 @@
-// Restores a physical backup without any journal: a data directory as it was where the backup ends, ready to be started.
+// Restores a physical backup without any journal: into a folder as a data directory that is ready to be started, else its
+// databases into a running server.
 import { AppError } from '../../../base/errors.ts';
 import type { RecoveryReader, RestoreDecision, RestoreRequest } from '../../source.ts';
 import type { PostgresOptions } from '../options.ts';
+import { decideDatabases } from './databases-over-copy.ts';
 import { planFolder, writeStep } from './replay-decision.ts';
 import { executePlainFolder } from './replay-execution.ts';
 
-export async function decidePlainFolder(
+export async function decidePhysical(
   options: PostgresOptions,
   { reader, request }: { readonly reader: RecoveryReader; readonly request: RestoreRequest },
   signal: AbortSignal,
 ): Promise<RestoreDecision> {
   const { to, include, places = [], owner } = request;
-  if (to === undefined || !to.startsWith('/')) throw notIntoServers(to);
+  if (to === undefined || !to.startsWith('/')) return decideDatabases({ options, reader, request }, signal);
   if (include.length > 0) {
     throw new AppError('USAGE', 'a physical backup comes back whole: --include does not go with it', {
       hint: 'Restore it into a folder, start PostgreSQL on it, and take single databases from there with pg_dump.',
@@ -26,11 +28,4 @@ export async function decidePlainFolder(
     findings: plan.findings,
     execute: (progress, executeSignal) => executePlainFolder({ plan, reader }, progress, executeSignal),
   };
-}
-
-function notIntoServers(to: string | undefined): AppError {
-  const where = to === undefined ? 'the server it came from' : `'${to}'`;
-  return new AppError('USAGE', `a physical backup is the data directory of a server: it can't be fed to ${where}`, {
-    hint: 'Restore it into a folder with --to /srv/postgres-copy and start PostgreSQL on it; bring databases over with pg_dump and pg_restore.',
-  });
 }
