@@ -34,6 +34,7 @@ export const replayOptions = {
     'pause',
     'shutdown',
   ] as const),
+  isStarted: switchOption('--start', 'start a server on the result, with its own configuration'),
   isOnlyPrepared: switchOption('--no-recover', 'put files in place for a start by hand, and start nothing'),
   places: listOption('--tablespace <old>=<new>', 'where a tablespace goes; inside the target folder if not named'),
   owner: textOption('--owner <account>', 'whom the files are to belong to (as root)'),
@@ -48,6 +49,7 @@ export interface ReplayInput {
   readonly isExclusive: boolean;
   readonly timeline: ReplayRequest['timeline'] | undefined;
   readonly action: ReplayAction | undefined;
+  readonly isStarted: boolean;
   readonly isOnlyPrepared: boolean;
   readonly places: readonly string[];
   readonly owner: string | undefined;
@@ -63,6 +65,7 @@ export const noInstant: ReplayInput = {
   isExclusive: false,
   timeline: undefined,
   action: undefined,
+  isStarted: false,
   isOnlyPrepared: false,
   places: [],
   owner: undefined,
@@ -103,10 +106,11 @@ function targetsOf(input: ReplayInput, timeZone: string): RecoveryTarget[] {
   return targets;
 }
 
-function needlessOption({ isExclusive, timeline, action, isOnlyPrepared }: ReplayInput): string | undefined {
+function needlessOption({ isExclusive, timeline, action, isStarted, isOnlyPrepared }: ReplayInput): string | undefined {
   if (isExclusive) return '--exclusive';
   if (timeline !== undefined) return '--timeline';
   if (action !== undefined) return '--action';
+  if (isStarted) return '--start';
   return isOnlyPrepared ? '--no-recover' : undefined;
 }
 

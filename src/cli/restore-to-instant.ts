@@ -154,9 +154,13 @@ async function decide({ chosen, to, input, context }: DecideParts, signal: Abort
       hint: 'Use promote or shutdown.',
     });
   }
+  if (input.isStarted && (input.isOnlyPrepared || action === 'shutdown')) {
+    throw new AppError('USAGE', '--start goes with a recovery that ends in a promotion', { hint: 'Leave it out.' });
+  }
   const options = {
     to,
     action,
+    isStarted: input.isStarted,
     isOnlyPrepared: input.isOnlyPrepared,
     places: placesOf(input.places),
     owner: input.owner,

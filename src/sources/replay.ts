@@ -79,6 +79,8 @@ export interface ReplayOptions {
   readonly to: string;
   /** What to do once the instant is reached. */
   readonly action: ReplayAction;
+  /** At the end start a server on it, with its own configuration, and leave it running. */
+  readonly isStarted: boolean;
   /** Prepare everything and start nothing. */
   readonly isOnlyPrepared: boolean;
   /** Where user data outside the folder goes: the original's place, and the place to use. */

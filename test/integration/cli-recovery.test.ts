@@ -103,6 +103,36 @@ describeWithPostgres(15, 'lifeboat restore to an instant', () => {
     expect(await rowsIn(folder)).toBe(4);
   });
 
+  test.each(['recovery.signal', 'postmaster.pid'])(
+    'killed as soon as there is a %s, it leaves no server, nothing that starts, and is finished by the next run',
+    async (file) => {
+      const folder = join(home.path, 'copies', `killed-${file}`);
+      const args = [
+        'restore',
+        'database',
+        '--at-end',
+        '--to',
+        folder,
+        '--yes',
+        '--repository',
+        join(home.path, 'repository'),
+      ];
+      await runLifeboat(args, {
+        folder: home.path,
+        onStart(child) {
+          const look = setInterval(() => existsSync(join(folder, file)) && child.kill('SIGKILL'), 2);
+          child.once('exit', () => clearInterval(look));
+        },
+      });
+      expect(existsSync(join(folder, 'lifeboat-restore.unfinished'))).toBe(true);
+      await expect.poll(() => existsSync(join(folder, 'postmaster.pid')), { timeout: 15_000 }).toBe(false);
+      await expect(rowsIn(folder)).rejects.toThrow(/did not start: .*FATAL|could not find the database system/s);
+      const again = await runLifeboat(args, { folder: home.path });
+      expect(again).toMatchObject({ exitCode: 0 });
+      expect(await rowsIn(folder)).toBe(4);
+    },
+  );
+
   test('a backup without an instant comes back as a data directory that starts', async () => {
     const folder = join(home.path, 'copies', 'plain');
     const ran = await run('restore', 'database', '--to', folder);

@@ -9,7 +9,7 @@ import { feedFrom } from '../../src/operations/restore/feed.ts';
 import type { RecoveryTarget } from '../../src/model/recovery-target.ts';
 import type { JournalReader } from '../../src/sources/journal.ts';
 import { connect } from '../../src/sources/postgres/connection.ts';
-import { serverAccount } from '../../src/sources/postgres/server-process.ts';
+import { freePort, serverAccount } from '../../src/sources/postgres/server-process.ts';
 import { readControlFile } from '../../src/sources/postgres/wal/control-file.ts';
 import { systemSleep } from '../../src/storage/interruption.ts';
 import type { Cluster } from '../support/postgres-cluster.ts';
@@ -186,6 +186,25 @@ describeWithPostgres(major, 'a recovery into a folder', () => {
       expect(outcome.restored.at(-1)).toMatch(answer === 'promote' ? /on timeline 2/ : /stopped within the recovery/);
     }
     expect(await idsIn(dataIn(scene.folder, 'promote'))).toHaveLength(7);
+  });
+
+  test('leaves a server running on it where that is asked for', async () => {
+    await using scene = await sceneOverSegments();
+    const port = await freePort();
+    await scene.cluster.sql(`ALTER SYSTEM SET port = ${port}`);
+    await scene.backUp();
+    const folder = dataIn(scene.folder, 'copy');
+    const outcome = await scene.recover(end, folder, { isStarted: true });
+    const [pid] = readFileSync(join(folder, 'postmaster.pid'), 'utf8').split('\n');
+    try {
+      expect(outcome.restored.at(-1)).toMatch(/^a server runs on it; its log is /);
+      await using session = await connect({ ...scene.cluster.address, port }, 'postgres', noSignal);
+      const [row] = await session.query<{ rows: number }>('SELECT count(*)::int AS rows FROM ledger');
+      expect(row).toEqual({ rows: 7 });
+    } finally {
+      process.kill(Number(pid), 'SIGQUIT');
+      await expect.poll(() => existsSync(join(folder, 'postmaster.pid')), { timeout: 10_000 }).toBe(false);
+    }
   });
 
   test('can be prepared for a start by hand', async () => {

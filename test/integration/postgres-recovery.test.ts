@@ -65,42 +65,50 @@ for (const major of [14, 15, 16, 17, 18]) {
   });
 }
 
-for (const major of [15, 18]) {
+for (const major of [18]) {
   describeWithPostgres(major, `targets of recoveries of PostgreSQL ${major}`, () => {
-    test('of each kind stop exactly there, with or without what is named, in the open segment too', async () => {
-      await using scene = await recoveryScene(major);
-      const { cluster } = scene;
-      await cluster.sql(ledger);
-      await scene.receiveFrom(cluster);
-      await commit(cluster);
-      await scene.backUp();
-      await cluster.sql('INSERT INTO ledger (note) SELECT md5(n::text) FROM generate_series(1, 3) AS n');
-      const one = await commit(cluster);
-      await cluster.sql("SELECT pg_create_restore_point('half way')");
-      const two = await commit(cluster);
-      await cluster.sql('SELECT pg_switch_wal()');
-      const three = await commit(cluster);
-      await cluster.sql("SELECT pg_create_restore_point('half way')");
-      const last = await commit(cluster);
-      await scene.received();
-      const upTo = (id: number): number[] => Array.from({ length: id }, (_, at) => at + 1);
-      const wishes: [RecoveryTarget, number][] = [
-        [{ kind: 'time', timeUs: two.timeUs, isInclusive: true }, two.id],
-        [{ kind: 'time', timeUs: two.timeUs, isInclusive: false }, one.id],
-        [{ kind: 'transaction', xid: three.xid, isInclusive: true }, three.id],
-        [{ kind: 'transaction', xid: three.xid, isInclusive: false }, two.id],
-        [{ kind: 'lsn', lsn: one.lsn, isInclusive: false }, one.id],
-        [{ kind: 'restore-point', name: 'half way' }, three.id],
-        [{ kind: 'end' }, last.id],
-      ];
-      for (const [at, [target, id]] of wishes.entries()) {
-        const folder = dataIn(scene.folder, `copy-${at}`);
-        await scene.recover(target, folder);
-        expect({ target, ...(await idsIn(major, folder)) }).toEqual({ target, ids: upTo(id), timeline: 2 });
-      }
-    });
+    test(
+      'of each kind stop exactly there, with or without what is named, in the open segment too',
+      { timeout: 180_000 },
+      async () => {
+        await using scene = await recoveryScene(major);
+        const { cluster } = scene;
+        await cluster.sql(ledger);
+        await scene.receiveFrom(cluster);
+        await commit(cluster);
+        await scene.backUp();
+        await cluster.sql('INSERT INTO ledger (note) SELECT md5(n::text) FROM generate_series(1, 3) AS n');
+        const one = await commit(cluster);
+        await cluster.sql("SELECT pg_create_restore_point('half way')");
+        const two = await commit(cluster);
+        await cluster.sql('SELECT pg_switch_wal()');
+        const three = await commit(cluster);
+        await cluster.sql("SELECT pg_create_restore_point('half way')");
+        const last = await commit(cluster);
+        await scene.received();
+        const upTo = (id: number): number[] => Array.from({ length: id }, (_, at) => at + 1);
+        const wishes: [RecoveryTarget, number][] = [
+          [{ kind: 'time', timeUs: two.timeUs, isInclusive: true }, two.id],
+          [{ kind: 'time', timeUs: two.timeUs, isInclusive: false }, one.id],
+          [{ kind: 'transaction', xid: three.xid, isInclusive: true }, three.id],
+          [{ kind: 'transaction', xid: three.xid, isInclusive: false }, two.id],
+          [{ kind: 'lsn', lsn: one.lsn, isInclusive: false }, one.id],
+          [{ kind: 'restore-point', name: 'half way' }, three.id],
+          [{ kind: 'end' }, last.id],
+        ];
+        for (const [at, [target, id]] of wishes.entries()) {
+          const folder = dataIn(scene.folder, `copy-${at}`);
+          await scene.recover(target, folder);
+          expect({ target, ...(await idsIn(major, folder)) }).toEqual({ target, ids: upTo(id), timeline: 2 });
+        }
+      },
+    );
+  });
+}
 
-    test('follow the newest timeline unless the old one is named', async () => {
+for (const major of [15, 18]) {
+  describeWithPostgres(major, `timelines of recoveries of PostgreSQL ${major}`, () => {
+    test('follow the newest timeline unless the old one is named', { timeout: 180_000 }, async () => {
       await using scene = await recoveryScene(major);
       const { cluster } = scene;
       await cluster.sql(ledger);

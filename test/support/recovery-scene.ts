@@ -124,6 +124,7 @@ export async function recoveryScene(major: number, ...settings: readonly string[
       const options: ReplayOptions = {
         to,
         action: 'promote',
+        isStarted: false,
         isOnlyPrepared: false,
         places: [],
         openFeed: feedFrom({ clock: systemClock, random: systemRandom, sleep: systemSleep }),

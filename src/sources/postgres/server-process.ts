@@ -1,7 +1,7 @@
 // Processes of PostgreSQL servers that this program runs itself: as whom, from which copy of the programs, and how they are ended.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, cp, mkdir, stat } from 'node:fs/promises';
+import { chmod, cp, lchown, mkdir, opendir, stat } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -27,6 +27,17 @@ export interface ProgramPlace {
   readonly folder: string;
   /** Ours if absent. */
   readonly account: Account | undefined;
+}
+
+/** Gives a folder and all in it to another account; links themselves, not what they lead to. */
+export async function giveAway(account: Account, folder: string, signal: AbortSignal): Promise<void> {
+  await lchown(folder, account.uid, account.gid);
+  for await (const entry of await opendir(folder)) {
+    signal.throwIfAborted();
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) await giveAway(account, path, signal);
+    else await lchown(path, account.uid, account.gid);
+  }
 }
 
 /** Copies the programs where another account can't reach them (a home folder) or where links can't be completed. */

@@ -1,7 +1,7 @@
 // A throw-away server on a copy of a physical recovery point. The copy is production: its roles, its settings, its connections to
 // other systems. So nothing of its configuration is read, it has no way out, and it lets in one superuser made for this proof.
 import { randomBytes } from 'node:crypto';
-import { lchown, mkdir, opendir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AppError } from '../../../base/errors.ts';
 import type { RecoveryReader, Sandbox } from '../../source.ts';
@@ -10,7 +10,7 @@ import { type LocalServer, makeServerPlace, type ServerPlace, startInPlace } fro
 import type { PostgresOptions } from '../options.ts';
 import { describeServer, type ServerAddress } from '../server-address.ts';
 import { findServer } from '../server-programs.ts';
-import type { Account } from '../server-process.ts';
+import { giveAway } from '../server-process.ts';
 import { checkCopy, describeChecks, type CopyChecks } from './copy-checks.ts';
 import { dataFolder, tablespacesFolder } from './entries.ts';
 import { readPhysicalFacts, type PhysicalFacts } from './facts.ts';
@@ -110,7 +110,7 @@ async function startCopy(
   const user = `lifeboat_${randomBytes(6).toString('hex')}`;
   await writeConfiguration({ data, configuration, user });
   if (place.account !== undefined) {
-    for (const folder of [copy, configuration]) await giveTo(place.account, folder, signal);
+    for (const folder of [copy, configuration]) await giveAway(place.account, folder, signal);
   }
   const settings = ownSettings(configuration, facts.serverMajor);
   const password = randomBytes(24).toString('base64url');
@@ -165,15 +165,4 @@ function ownSettings(configuration: string, major: number): string[] {
     'max_prepared_transactions=1000',
     'max_locks_per_transaction=256',
   ];
-}
-
-/** Links are given away themselves, not what they point to. */
-async function giveTo(account: Account, folder: string, signal: AbortSignal): Promise<void> {
-  await lchown(folder, account.uid, account.gid);
-  for await (const entry of await opendir(folder)) {
-    signal.throwIfAborted();
-    const path = join(folder, entry.name);
-    if (entry.isDirectory()) await giveTo(account, path, signal);
-    else await lchown(path, account.uid, account.gid);
-  }
 }

@@ -1,9 +1,8 @@
 // Writes the data directory of a backup: new, or over the stale copy of a stopped server, of which only what differs is rewritten.
 // Without pg_control no server starts, so that file goes first and comes back last: whatever happens in between can be repeated, and
 // is never taken for a database.
-import { chown, lchown, lstat, mkdir, open, readdir, rename, rm, symlink, unlink } from 'node:fs/promises';
+import { lstat, mkdir, open, readdir, rename, rm, symlink, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { fsPath } from '../../../base/byte-name.ts';
 import { AppError, errnoOf } from '../../../base/errors.ts';
 import type { RecoveryReader, WrittenFolder } from '../../source.ts';
 import type { Account } from '../server-process.ts';
@@ -175,16 +174,6 @@ export async function completeDataFolder(
 export async function endRestore(folder: string): Promise<void> {
   await rm(join(folder, unfinishedFile), { force: true });
   await syncIfThere(folder);
-}
-
-/** Gives a folder and all in it away; links themselves, not what they lead to. */
-export async function giveAway(folder: string, { uid, gid }: Account): Promise<void> {
-  await chown(folder, uid, gid);
-  for (const entry of await readdir(folder, { withFileTypes: true })) {
-    const path = join(folder, entry.name);
-    if (entry.isDirectory()) await giveAway(path, { uid, gid });
-    else await lchown(fsPath(path), uid, gid);
-  }
 }
 
 /** Whole or not at all; a link of that name is replaced, not followed. */

@@ -12,23 +12,17 @@ import type { JournalReader } from '../../journal.ts';
 import type { ReplayFile, ReplayOptions } from '../../replay.ts';
 import type { RecoveryReader, RestoreOutcome, RestoreProgress } from '../../source.ts';
 import type { PostgresOptions } from '../options.ts';
-import { reachablePrograms } from '../server-process.ts';
+import { giveAway, reachablePrograms } from '../server-process.ts';
 import { formatLsn } from '../wal/lsn.ts';
 import type { Recovery } from './choose-recovery.ts';
-import {
-  completeDataFolder,
-  type DataFolder,
-  endRestore,
-  giveAway,
-  writeDataFolder,
-  writeDurably,
-} from './data-folder.ts';
+import { completeDataFolder, type DataFolder, endRestore, writeDataFolder, writeDurably } from './data-folder.ts';
 import { stopWords } from './locate-target.ts';
 import { type Recovered, runRecovery } from './recovering-server.ts';
 import { ownSettingsFile, targetSettings, withoutRecoverySettings, withSettings } from './recovery-settings.ts';
 import type { FolderPlan } from './replay-decision.ts';
 import { replayFiles, segmentFile } from './replay-files.ts';
 import type { ReplayMap } from './replay-map.ts';
+import { startServer } from './start-server.ts';
 import { lookAtTarget } from './target-folder.ts';
 
 export interface Execution {
@@ -56,7 +50,10 @@ export async function executeReplay(
     progress.step(2);
     if (wish.action !== 'shutdown') await rm(join(plan.folder, 'backup_label.old'), { force: true });
     await endRestore(plan.folder);
-    return outcomeOf(execution, written, recovered);
+    const outcome = outcomeOf(execution, written, recovered);
+    if (!wish.isStarted || recovered.control.state !== 'shut down') return outcome;
+    progress.step(3);
+    return { restored: [...outcome.restored, await startServer(plan, signal)] };
   } catch (error) {
     throw withRest(error, plan.folder, signal);
   }
@@ -112,8 +109,8 @@ async function writeData(
   if (signalFile) await writeDurably(join(folder, 'recovery.signal'), new Uint8Array());
   const { account } = owner;
   if (account !== undefined) {
-    await giveAway(folder, account);
-    for (const { to } of tablespaces) if (!to.startsWith(`${folder}/`)) await giveAway(to, account);
+    await giveAway(account, folder, signal);
+    for (const { to } of tablespaces) if (!to.startsWith(`${folder}/`)) await giveAway(account, to, signal);
   }
   await completeDataFolder(reader, { folder, account }, signal);
   return written;
@@ -151,7 +148,7 @@ async function prepare(
   // Nothing comes from elsewhere; and what the copy writes must not get into the archive of the original.
   const aim = { timeline: goal.timeline, stop, action: wish.action, command: 'false' } as const;
   await changeSettings(folder, (text) => withSettings(text, [...targetSettings(aim), ['archive_mode', 'off']]));
-  if (owner.account !== undefined) await giveAway(folder, owner.account);
+  if (owner.account !== undefined) await giveAway(owner.account, folder, signal);
   await endRestore(folder);
   return {
     restored: [
@@ -227,7 +224,7 @@ function withRest(error: unknown, folder: string, signal: AbortSignal): unknown 
   const hint = 'Run the same restore again: it goes on from what is there.';
   const interrupted = interruptedWith(signal, { left, hint });
   if (interrupted !== undefined) return interrupted;
-  if (isAppError(error, 'TARGET_UNSAFE', 'TOOL_MISSING')) return error;
+  if (isAppError(error, 'TARGET_UNSAFE', 'TOOL_MISSING', 'SOURCE_UNREACHABLE')) return error;
   const code = isAppError(error, 'TARGET_SPACE') ? 'TARGET_SPACE' : 'RESTORE_FAILED';
   const own = isAppError(error) ? `${error.hint} ` : '';
   return new AppError(code, `${messageOf(error)}; ${left}`, { hint: `${own}${hint}`, cause: error });

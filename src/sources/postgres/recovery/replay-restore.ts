@@ -18,6 +18,7 @@ import { stopWords } from './locate-target.ts';
 import { planFolder, writeStep } from './replay-decision.ts';
 import { executeReplay } from './replay-execution.ts';
 import { readReplayMap, type ReplayMap } from './replay-map.ts';
+import { startFinding } from './start-server.ts';
 import { timelineName } from './timeline-tree.ts';
 import { WalLibrary } from './wal-library.ts';
 import { basesOf, runsOf, windowOf } from './windows.ts';
@@ -81,17 +82,23 @@ async function decide(
   const needsServer = !wish.isOnlyPrepared;
   const folderWish = { to, places, owner, newTablespaces: recovery.tablespaces, needsServer };
   const plan = await planFolder({ options, reader }, folderWish, signal);
+  const findings = [...plan.findings, ...(wish.isStarted ? [await startFinding(plan, reader, signal)] : [])];
   const { segments, stop } = recovery;
   const size = formatByteSize(segments.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0));
   const replayed = `${count(segments.length, 'segment')} (${size}) of the journal, to ${stopWords(stop)}`;
   const steps = wish.isOnlyPrepared
     ? [writeStep(plan), `put ${replayed}, in its pg_wal, with the settings that make a server recover to there`]
-    : [writeStep(plan), `replay ${replayed}`, endStep(wish)];
+    : [
+        writeStep(plan),
+        `replay ${replayed}`,
+        endStep(wish),
+        ...(wish.isStarted ? ['start a server on it, with its own configuration'] : []),
+      ];
   return {
     target: `data directory ${plan.folder}`,
     replaces: plan.replaces,
     steps,
-    findings: plan.findings,
+    findings,
     execute: (progress, executeSignal) =>
       executeReplay({ options, wish, plan, recovery, map, journal: place.journal, reader }, progress, executeSignal),
   };
