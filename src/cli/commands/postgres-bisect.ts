@@ -38,8 +38,8 @@ export const postgresBisectCommand = defineCommand({
   details:
     'Asks a throw-away server at one instant after the other, halving what is left, whether an SQL condition holds: a table has rows, a balance is right, a user exists. It must hold at the beginning and not at the end, and is taken to change once; where it changed back and forth, one of the changes is found. What it speaks of not being there counts as not holding. Prints the commit, and the command that restores the state right before it.',
   examples: [
-    'lifeboat postgres bisect database --where "EXISTS (SELECT FROM orders WHERE id = 42)"',
-    'lifeboat postgres bisect database --database shop --where "SELECT count(*) > 1000 FROM users" --from 2026-11-20T08:00:00Z',
+    'lifeboat postgres bisect database --where "EXISTS (SELECT FROM orders)"',
+    'lifeboat postgres bisect database --where "SELECT count(*) > 9 FROM users"',
   ],
   arguments: pastArguments,
   options: {

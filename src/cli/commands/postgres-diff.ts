@@ -30,8 +30,8 @@ export const postgresDiffCommand = defineCommand({
   details:
     'Brings two throw-away servers to the instants and compares all tables: rows that are only there at the first (-), only at the second (+), and changed (M), told apart by primary key. The rows themselves are shown for the tables that --table names.',
   examples: [
-    'lifeboat postgres diff database --at 2026-11-20T10:15:00Z --at 2026-11-20T10:20:00Z',
-    'lifeboat postgres diff database --at 0/3000148 --at now --table orders --limit 100',
+    'lifeboat postgres diff database --at 2026-11-20T10:15:00Z --at now',
+    'lifeboat postgres diff database --at 0/3000148 --at 0/4000148 --table orders',
   ],
   arguments: pastArguments,
   options: {
@@ -80,7 +80,7 @@ export const postgresDiffCommand = defineCommand({
       `database ${printable(database)}`,
       ...differing.flatMap((table) => tableLines(table, style)),
       ...(structure.length === 0 ? [] : [`the definitions differ: ${structure.join(', ')}`]),
-      `${count(differing.length, 'table')} differ, ${equal} do not`,
+      `${count(differing.length, 'table')} with differences, ${equal} without`,
     ].join('\n');
   },
 });
@@ -120,7 +120,8 @@ function tableLines(difference: TableDifference, style: Style): string[] {
 }
 
 function rowLines({ first, second }: RowDifference, key: readonly string[], style: Style): string[] {
-  const values = (row: NonNullable<RowDifference['first']>, names = Object.keys(row)): string =>
+  const ordered = (row: object): string[] => [...new Set([...key, ...Object.keys(row)])];
+  const values = (row: NonNullable<RowDifference['first']>, names = ordered(row)): string =>
     printable(names.map((name) => `${name}=${row[name] ?? 'NULL'}`).join(' '));
   if (first === undefined) return second === undefined ? [] : [`  ${style.paint('green', '+')} ${values(second)}`];
   if (second === undefined) return [`  ${style.paint('red', '-')} ${values(first)}`];

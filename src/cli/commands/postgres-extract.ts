@@ -25,9 +25,9 @@ export const postgresExtractCommand = defineCommand({
   details:
     'Brings a throw-away server to the instant, and copies what is named from it into a running server: tables into a new schema (with indexes, sequences and constraints among themselves, without triggers, policies and rights), a whole database under a new name. What is there stays, unless --replace asks that a database make way; it is then kept under another name. All rows are compared by fingerprint. Needs pg_dump and pg_restore.',
   examples: [
-    'lifeboat postgres extract database --at 2026-11-20T10:15:00+01:00 --table orders',
-    'lifeboat postgres extract database --lsn 0/3000148 --table shop.orders --table shop.lines --as rescued',
-    'lifeboat postgres extract database --at-end --database shop --to postgres://admin@db2/shop',
+    'lifeboat postgres extract database --at 2026-11-20T09:15:00Z --table orders',
+    'lifeboat postgres extract database --lsn 0/3000148 --table orders --as rescued',
+    'lifeboat postgres extract database --at-end --to postgres://admin@db2/shop',
   ],
   arguments: pastArguments,
   options: {

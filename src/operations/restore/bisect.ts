@@ -30,7 +30,7 @@ export interface Bisected {
 }
 
 export async function bisect(request: BisectRequest, signal: AbortSignal): Promise<Bisected> {
-  const { commits, probesMax, probe } = request;
+  const { commits, probesMax } = request;
   let { from, to: before } = request;
   let lastHeld: PastCommit | undefined;
   let firstFailed: PastCommit | undefined;
@@ -38,7 +38,7 @@ export async function bisect(request: BisectRequest, signal: AbortSignal): Promi
     const commit = await commits.between(from, before, signal);
     if (commit === undefined) return { lastHeld, firstFailed, probes, isExact: true };
     if (probes === probesMax) return { lastHeld, firstFailed, probes, isExact: false };
-    const { holds, end } = await probe(commit);
+    const { holds, end } = await request.probe(commit);
     if (holds) {
       lastHeld = commit;
       from = end;

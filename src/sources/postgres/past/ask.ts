@@ -14,7 +14,7 @@ const absent = new Set(['42P01', '42703', '3F000', '42883', '42704']);
 
 export async function askPast(
   options: PostgresOptions,
-  { server, question }: { readonly server: PastServer; readonly question: PastQuestion },
+  { server, question }: { readonly server: Pick<PastServer, 'access' | 'databases'>; readonly question: PastQuestion },
   signal: AbortSignal,
 ): Promise<boolean | undefined> {
   const { database, condition } = question;
@@ -44,7 +44,7 @@ export function queryFor(condition: string): string {
 
 function valueOf(value: unknown): boolean {
   if (value === null || typeof value === 'boolean') return value ?? false;
-  throw new AppError('USAGE', `the query says '${String(value).slice(0, 40)}', which is neither true nor false`, {
+  throw new AppError('USAGE', 'the first value of the query is neither true nor false', {
     hint: 'Compare it with something: SELECT count(*) > 0 FROM orders.',
   });
 }

@@ -5,7 +5,11 @@ import type { RowDifference, TableDifference } from '../../explore.ts';
 import type { Connection } from '../connection.ts';
 import { qualifiedName, type Table } from '../tables.ts';
 import { textHash } from '../text-hash.ts';
-import type { Sides } from './compare.ts';
+
+export interface Sides {
+  readonly left: Connection;
+  readonly right: Connection;
+}
 
 export type RowCounts = Pick<TableDifference, 'onlyInFirst' | 'onlyInSecond' | 'changed' | 'key' | 'rows'>;
 

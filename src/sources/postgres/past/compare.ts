@@ -8,7 +8,7 @@ import { itemName } from '../item-name.ts';
 import { schemaItems } from '../logical/schema-items.ts';
 import type { PostgresOptions } from '../options.ts';
 import { listTables, type Table } from '../tables.ts';
-import { compareRows } from './compare-rows.ts';
+import { compareRows, type Sides } from './compare-rows.ts';
 import { pastDatabase } from './past-database.ts';
 import { findTables } from './past-tables.ts';
 
@@ -86,11 +86,6 @@ function pairsOf(left: readonly Table[], right: readonly Table[]): Pair[] {
     ...left.map((table) => ({ left: table, right: others.get(nameOf(table)) })),
     ...right.filter((table) => !own.has(nameOf(table))).map((table) => ({ left: undefined, right: table })),
   ].toSorted((one, other) => (nameOf(one.left ?? one.right) < nameOf(other.left ?? other.right) ? -1 : 1));
-}
-
-export interface Sides {
-  readonly left: Connection;
-  readonly right: Connection;
 }
 
 async function compareTable({ left, right }: Sides, pair: Pair, rowsMax: number): Promise<TableDifference> {

@@ -99,7 +99,7 @@ async function schemaFinding(past: Connection, live: Connection, schema: string)
                         pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE') AS "mayCreate"`;
   for (const one of [live, past]) {
     const { isThere, mayCreate } = onlyRow(await one.query<{ isThere: boolean; mayCreate: boolean }>(query, [schema]));
-    if (isThere || /^pg_/.test(schema)) {
+    if (isThere || schema.startsWith('pg_')) {
       const where = one === live ? `database ${live.database}` : 'the database of that instant';
       const message = isThere ? `${where} has a schema ${schema}` : `${schema} is a name for the server's own schemas`;
       return { aspect, outcome: 'failed', message, hint: 'Name another with --as.' };
