@@ -2,9 +2,9 @@
 import { readdirSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { connect } from '../../src/sources/postgres/connection.ts';
-import { jsonLines } from '../support/lifeboat.ts';
 import { pastScene, type PastScene } from '../support/past-scene.ts';
-import { describeWithPostgres } from '../support/postgres-server.ts';
+import { findTables, requireDistinct } from '../../src/sources/postgres/past/past-tables.ts';
+import { describeWithPostgres, startPostgres } from '../support/postgres-server.ts';
 import { noSignal } from '../support/repository.ts';
 import { describeWith } from '../support/tools.ts';
 
@@ -104,16 +104,7 @@ describeWith(['pg_dump'], 'with pg_dump', () => {
       const again = await scene.run(['postgres', 'extract', 'database', ...at, ...tables, '--as', 'res"cued']);
       expect(again.exitCode).not.toBe(0);
       expect(again.stderr).toMatch(/has a schema res"cued/);
-      const unknown = await scene.run(['postgres', 'extract', 'database', ...at, '--table', 'ordres']);
-      expect(unknown.stderr).toMatch(/had no table 'ordres' at that instant: it had .*shop\.orders/s);
-      const view = await scene.run(['postgres', 'extract', 'database', ...at, '--table', 'shop.newest']);
-      expect(view.stderr).toMatch(/is no table of its own/);
-
-      // The whole database, beside and then in its place.
-      const beside = await scene.succeed('postgres', 'extract', 'database', ...at, '--json');
-      expect(jsonLines(beside).at(-1)).toMatchObject({
-        target: expect.stringMatching(/^database shop_lifeboat_\d{8}t\d{6} on /),
-      });
+      // The whole database, in the place of the one that is there.
       const unasked = await scene.run(['postgres', 'extract', 'database', ...at, '--replace']);
       expect(unasked.stderr).toMatch(/was not confirmed/);
       expect(await inShop(scene, 'SELECT count(*)::int AS n FROM shop.orders')).toEqual([{ n: 0 }]);
@@ -122,12 +113,45 @@ describeWith(['pg_dump'], 'with pg_dump', () => {
       const names = await scene.cluster.sql(
         "SELECT datname::text AS name FROM pg_database WHERE datname LIKE 'shop%' ORDER BY 1",
       );
-      expect(names.map(({ name }) => String(name).replace(/\d{8}t\d{6}$/, '…'))).toEqual([
-        'shop',
-        'shop_before_…',
-        'shop_lifeboat_…',
-      ]);
+      expect(names.map(({ name }) => String(name).replace(/\d{8}t\d{6}$/, '…'))).toEqual(['shop', 'shop_before_…']);
       expect(readdirSync(scene.sandboxes).filter((name) => name.startsWith('lifeboat-'))).toEqual([]);
+    }, 180_000);
+  });
+});
+
+describeWithPostgres(15, 'words for tables, PostgreSQL 15', () => {
+  test('mean the exact name first, then what SQL would make of it, and nothing that is no table of its own', async () => {
+    await using server = await startPostgres(15);
+    await server.sql(
+      'postgres',
+      'CREATE SCHEMA shop',
+      'CREATE TABLE shop.orders (id int)',
+      'CREATE TABLE public.lines (id int)',
+      'CREATE TABLE shop.lines (id int)',
+      'CREATE TABLE "Lines" (id int)',
+      `CREATE TABLE ${quoted} (id int)`,
+      'CREATE TABLE shop.only_one (id int)',
+      'CREATE VIEW newest AS SELECT * FROM shop.orders',
+    );
+    await using connection = await connect(server.address, 'postgres', noSignal);
+    const find = async (...words: readonly string[]) =>
+      (await findTables(connection, words)).map(({ schema, name }) => `${schema} ${name}`);
+    expect(await find('shop.orders')).toEqual(['shop orders']);
+    expect(await find('only_one')).toEqual(['shop only_one']);
+    expect(await find('lines')).toEqual(['public lines']);
+    expect(await find('Lines')).toEqual(['public Lines']);
+    expect(await find('SHOP.Lines')).toEqual(['shop lines']);
+    expect(await find('"Lines"', 'Lines')).toEqual(['public Lines']);
+    expect(await find(hostile, quoted)).toEqual([`public ${hostile}`]);
+    await expect(find('ordres')).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+      message: expect.stringContaining('shop.orders'),
     });
+    await expect(find("'; DROP TABLE lines")).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await expect(find('newest')).rejects.toMatchObject({ code: 'USAGE' });
+    await expect(find('pg_class')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    expect(() => requireDistinct([{ name: 'a' }, { name: 'b' }, { name: 'a' }])).toThrow(
+      /more than one .* is called a/,
+    );
   });
 });

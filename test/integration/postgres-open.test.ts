@@ -118,6 +118,6 @@ for (const major of [15, 18]) {
       expect(refused.exitCode).not.toBe(0);
       expect(refused.stderr).toMatch(/can't be reached/);
       expect(left(scene)).toEqual([]);
-    });
+    }, 180_000);
   });
 }

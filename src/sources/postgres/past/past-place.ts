@@ -12,7 +12,6 @@ import { type BaseFacts, readBaseFacts } from '../recovery/base-facts.ts';
 import {
   completeDataFolder,
   endRestore,
-  giveAway,
   innerTablespaces,
   writeDataFolder,
   writeDurably,
@@ -21,6 +20,7 @@ import { newTablespaceFindings, spaceFinding } from '../recovery/replay-decision
 import { replayFiles } from '../recovery/replay-files.ts';
 import { type Chosen, chosenOf } from '../recovery/replay-restore.ts';
 import { findServer } from '../server-programs.ts';
+import { giveAway } from '../server-process.ts';
 import type { Lsn } from '../wal/lsn.ts';
 import { startPastServer } from './past-server.ts';
 
@@ -109,7 +109,7 @@ async function writeCopy(work: Work, isStale: boolean, signal: AbortSignal): Pro
   // The one file of settings that can't be named elsewhere.
   await writeDurably(join(folder, 'postgresql.auto.conf'), new Uint8Array());
   await writeDurably(join(folder, 'recovery.signal'), new Uint8Array());
-  if (account !== undefined) await giveAway(folder, account);
+  if (account !== undefined) await giveAway(account, folder, signal);
   await completeDataFolder(point.reader, { folder, account }, signal);
   await endRestore(folder);
 }

@@ -100,7 +100,7 @@ function notThere({ database }: Connection, word: string, candidates: readonly C
 }
 
 /** What two tables of one name would be in one schema. */
-export function requireDistinct(tables: readonly PastTable[]): void {
+export function requireDistinct(tables: readonly Pick<PastTable, 'name'>[]): void {
   const [twice] = tables.filter((one, at) => tables.findIndex(({ name }) => name === one.name) < at);
   if (twice === undefined) return;
   throw new AppError('USAGE', `more than one of the tables is called ${twice.name}, and they go into one schema`, {
