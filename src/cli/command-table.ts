@@ -41,6 +41,16 @@ export const commandTable: readonly CommandEntry[] = [
   { name: 'verify', load: async () => (await import('./commands/verify.ts')).verifyCommand },
   { name: 'retention', load: async () => (await import('./commands/retention.ts')).retentionCommand },
   {
+    name: 'postgres',
+    summary: 'Look into the past of a PostgreSQL server',
+    commands: [
+      { name: 'open', load: async () => (await import('./commands/postgres-open.ts')).postgresOpenCommand },
+      { name: 'extract', load: async () => (await import('./commands/postgres-extract.ts')).postgresExtractCommand },
+      { name: 'diff', load: async () => (await import('./commands/postgres-diff.ts')).postgresDiffCommand },
+      { name: 'bisect', load: async () => (await import('./commands/postgres-bisect.ts')).postgresBisectCommand },
+    ],
+  },
+  {
     name: 'repository',
     summary: 'Create and look after repositories',
     commands: [

@@ -88,8 +88,8 @@ function targetFolder({ to, include, exclude, base }: InstantInput): string {
 }
 
 /** The repositories that have anything of it. */
-async function ofComponent(
-  { what, component }: InstantInput,
+export async function ofComponent(
+  { what, component }: Pick<InstantInput, 'what' | 'component'>,
   search: PointSearch,
 ): Promise<{ component: string; read: readonly ReadRepository[] }> {
   const name = component ?? what;
@@ -107,7 +107,7 @@ interface OpeningOptions {
   readonly context: CommandContext;
 }
 
-async function replayRepository(
+export async function replayRepository(
   { opened: { repository, settings }, snapshots }: ReadRepository,
   { component, from, opened, context }: OpeningOptions,
 ): Promise<ReplayRepository> {
@@ -124,7 +124,10 @@ async function replayRepository(
   };
 }
 
-async function sourceOf(repositories: readonly ReplayRepository[], context: CommandContext): Promise<ReplayableSource> {
+export async function sourceOf(
+  repositories: readonly ReplayRepository[],
+  context: CommandContext,
+): Promise<ReplayableSource> {
   const [newest] = repositories.flatMap(({ snapshots }) => snapshots.slice(-1));
   if (newest === undefined) {
     throw new AppError('NOT_FOUND', 'no snapshot fits --from', {

@@ -75,7 +75,11 @@ async function sumOf(connection: Connection, name: string, query: string): Promi
   return { name, rows: Number(rows), sum };
 }
 
-function tableItem({ connection, name }: DatabaseToFingerprint, table: Table): Promise<FingerprintItem> {
+/** The rows of one table. The connection must have `pinnedSettings`. */
+export function tableItem(
+  { connection, name }: Pick<DatabaseToFingerprint, 'connection' | 'name'>,
+  table: Pick<Table, 'schema' | 'name' | 'columns' | 'condition'>,
+): Promise<FingerprintItem> {
   const columns = table.columns.map((column) => `t.${pg.escapeIdentifier(column)}`).join(', ');
   return sumOf(
     connection,

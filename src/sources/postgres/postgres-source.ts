@@ -1,6 +1,6 @@
 // PostgreSQL, either way: by its own dumps, any version, any place a connection reaches, restorable with stock pg_restore alone; or
 // as it lies on its disk, over the replication protocol, for recovery to any instant.
-import type { ReplayableSource } from '../replay.ts';
+import type { ExplorableSource } from '../explore.ts';
 import { openBackup } from './logical/backup-session.ts';
 import { checkPostgres } from './check.ts';
 import { decideMethod, methodFinding } from './method.ts';
@@ -14,10 +14,15 @@ import { openSandbox } from './logical/sandbox.ts';
 import { isPhysical } from './physical/facts.ts';
 import { openPhysicalSandbox } from './physical/sandbox.ts';
 import { openPhysicalBackup } from './physical/session.ts';
+import { askPast } from './past/ask.ts';
+import { pastCommits } from './past/commits.ts';
+import { comparePast } from './past/compare.ts';
+import { decideExtract } from './past/extract.ts';
+import { makePastPlace } from './past/past-place.ts';
 import { decidePhysical } from './recovery/physical-restore.ts';
-import { replayRestore } from './recovery/replay-restore.ts';
+import { chooseBase, replayRestore } from './recovery/replay-restore.ts';
 
-export function postgresSource(options: PostgresOptions): ReplayableSource {
+export function postgresSource(options: PostgresOptions): ExplorableSource {
   return {
     kind: 'postgres',
     async *check(signal) {
@@ -36,6 +41,14 @@ export function postgresSource(options: PostgresOptions): ReplayableSource {
       receive: (target, events, signal) => receive({ source: options, target, events }, signal),
     },
     replay: replayRestore(options),
+    explore: {
+      chooseBase: (place, base, signal) => chooseBase(options, { place, base }, signal),
+      makePlace: (wish) => makePastPlace(options, wish),
+      extract: (server, request, signal) => decideExtract(options, { server, request }, signal),
+      compare: (servers, request, signal) => comparePast(options, { ...servers, request }, signal),
+      commits: (choice, signal) => pastCommits(choice, signal),
+      ask: (server, question, signal) => askPast(options, { server, question }, signal),
+    },
     restore: {
       kind: 'service',
       unitOf,

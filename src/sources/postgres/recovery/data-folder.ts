@@ -22,6 +22,8 @@ export interface DataFolderOptions {
   readonly isStale: boolean;
   readonly tablespaces: readonly TablespacePlace[];
   readonly onBytes: (count: number) => void;
+  /** It will be thrown away, so it need not survive a power cut. */
+  readonly isTemporary?: boolean | undefined;
 }
 
 export interface TablespacePlace {
@@ -45,7 +47,7 @@ export async function writeDataFolder(
   options: DataFolderOptions,
   signal: AbortSignal,
 ): Promise<DataFolder> {
-  const { folder, isStale, tablespaces, onBytes } = options;
+  const { folder, isStale, tablespaces, onBytes, isTemporary } = options;
   await begin(options);
   const wanted = await wantedPaths(reader, signal);
   let removed = 0;
@@ -65,7 +67,7 @@ export async function writeDataFolder(
   const total = { files: 0, bytes: 0, writtenBytes: 0 };
   const problems: WrittenFolder['problems'][number][] = [];
   for (const part of parts) {
-    const written = await reader.writeFolder({ ...part, isDelta: isStale, onBytes }, signal);
+    const written = await reader.writeFolder({ ...part, isDelta: isStale, onBytes, isTemporary }, signal);
     total.files += written.files;
     total.bytes += written.bytes;
     total.writtenBytes += written.writtenBytes;

@@ -17,10 +17,12 @@ export interface RecoveringOptions {
   readonly programFolder: string;
   readonly account: Account | undefined;
   /** Holds sockets and configuration; goes with the recovery. */
-  readonly work: ThrowAwayFolder;
+  readonly work: Pick<ThrowAwayFolder, 'path' | 'guard'>;
   readonly aim: Omit<RecoveryAim, 'command'>;
   readonly feed: Feed;
   readonly onReplayed: (lsn: Lsn) => void;
+  /** More settings, which win. */
+  readonly settings?: readonly (readonly [string, string])[] | undefined;
 }
 
 export interface Recovered {
@@ -38,7 +40,7 @@ export interface Waiting {
 }
 
 /** Any free number: the socket lies in a folder of its own. */
-const port = 5432;
+export const socketPort = 5432;
 
 /** Recovers, does what is to be done at the target, and stops the server. Rejects with `RESTORE_FAILED`. */
 export async function runRecovery(
@@ -59,7 +61,7 @@ export async function runRecovery(
     if (halt.aborted) stop();
     const reached = await watch.next();
     if (reached === 'stuck') throw notReadable(watch.limits ?? '');
-    if (reached === 'paused' && (await onWaiting({ socketFolder, port })) === 'promote') {
+    if (reached === 'paused' && (await onWaiting({ socketFolder, port: socketPort })) === 'promote') {
       await promote(options, child);
       await watch.promotedOrEnded();
     }
@@ -76,7 +78,10 @@ export async function runRecovery(
   }
 }
 
-async function makeSocketFolder({ work, account }: RecoveringOptions): Promise<string> {
+export async function makeSocketFolder({
+  work,
+  account,
+}: Pick<RecoveringOptions, 'work' | 'account'>): Promise<string> {
   const folder = join(work.path, 'socket');
   await mkdir(folder, { recursive: true, mode: 0o700 });
   await chmod(folder, 0o700);
@@ -88,7 +93,7 @@ export async function controlOf(dataFolder: string): Promise<ControlFile> {
   return readControlFile(await readFile(join(dataFolder, controlFilePath)));
 }
 
-async function spawnRecovering(
+export async function spawnRecovering(
   options: RecoveringOptions,
   control: ControlFile,
   socketFolder: string,
@@ -104,11 +109,12 @@ async function spawnRecovering(
     accessFile: join(work.path, files.accessFile),
     namesFile: join(work.path, files.namesFile),
     socketFolder,
-    port,
+    port: socketPort,
   };
   const settings = [
     ...privateSettings(control, places, { isReadable: aim.action === 'pause' }),
     ...targetSettings({ ...aim, command: feed.command }),
+    ...(options.settings ?? []),
   ];
   const flags = settings.flatMap(([name, value]) => ['-c', `${name}=${value}`]);
   const child = spawnServerProgram({ programFolder, folder: work.path, account }, 'postgres', [
@@ -147,8 +153,12 @@ async function outcomeOf({ dataFolder, aim }: RecoveringOptions, watch: Recovery
   if (isPromoted || (isStopped && aim.action !== 'promote')) {
     return { control, replayedLsn, lastTransaction, stopping };
   }
-  const words = watch.complaints || `it ended in the state '${control.state}'`;
-  throw new AppError('RESTORE_FAILED', `the server did not reach the target: ${words}`, { hint: hintFor(words) });
+  throw notReached(watch.complaints || `it ended in the state '${control.state}'`);
+}
+
+/** `words` are the server's own. */
+export function notReached(words: string): AppError {
+  return new AppError('RESTORE_FAILED', `the server did not reach the target: ${words}`, { hint: hintFor(words) });
 }
 
 const hints: readonly (readonly [RegExp, string])[] = [

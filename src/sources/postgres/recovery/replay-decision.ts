@@ -127,7 +127,7 @@ async function tablespaceFindings({
 }
 
 /** The replay makes them where the original has them, wherever the copy lies. */
-async function newTablespaceFindings(made: Recovery['tablespaces']): Promise<Finding[]> {
+export async function newTablespaceFindings(made: Recovery['tablespaces']): Promise<Finding[]> {
   const findings: Finding[] = [];
   for (const { oid, location } of made.filter((one) => isAbsolute(one.location))) {
     const names = await namesIn(location);
@@ -173,7 +173,10 @@ function ownerFinding({ name, isMakeshift, account }: FileOwner): Finding {
   };
 }
 
-async function spaceFinding(folder: string, { sizeBytes }: BaseFacts): Promise<Finding | undefined> {
+export async function spaceFinding(
+  folder: string,
+  { sizeBytes }: Pick<BaseFacts, 'sizeBytes'>,
+): Promise<Finding | undefined> {
   if (sizeBytes === undefined) return undefined;
   for (let at = folder; ; at = dirname(at)) {
     if ((await namesIn(at)) === undefined && at !== '/') continue;

@@ -1,4 +1,6 @@
 // Recovery of PostgreSQL to any instant, as the engine sees it: windows, a choice, a decision.
+import assert from 'node:assert/strict';
+import type { JournalReader } from '../../journal.ts';
 import type {
   ReplayChoice,
   ReplayOptions,
@@ -10,6 +12,7 @@ import type {
 import type { RecoveryReader, RestoreDecision } from '../../source.ts';
 import { formatByteSize } from '../../../base/byte-size.ts';
 import { count } from '../../../base/count.ts';
+import { AppError } from '../../../base/errors.ts';
 import type { PostgresOptions } from '../options.ts';
 import { formatLsn } from '../wal/lsn.ts';
 import { chooseRecovery, type Recovery } from './choose-recovery.ts';
@@ -29,9 +32,28 @@ export function replayRestore(options: PostgresOptions): ReplayRestore {
     async choose(place, request, signal) {
       const map = await readReplayMap(place, signal);
       const recovery = await chooseRecovery(map, request, { journal: place.journal, signal });
-      return asChoice({ options, place, map, recovery, request });
+      return asChoice({ options, map, recovery, request, journal: place.journal });
     },
   };
+}
+
+/** The instant at which a backup is consistent, with nothing of the journal behind it. */
+export async function chooseBase(
+  options: PostgresOptions,
+  { place, base: id }: { readonly place: ReplayPlace; readonly base: string },
+  signal: AbortSignal,
+): Promise<ReplayChoice> {
+  const map = await readReplayMap({ ...place, bases: place.bases.filter((one) => one.id === id) }, signal);
+  const [base] = map.bases;
+  if (base === undefined) {
+    throw new AppError('SOURCE_UNSUPPORTED', 'this backup is not a physical one', {
+      hint: 'Choose one by the method physical, or restore this one with lifeboat restore.',
+    });
+  }
+  const target = { kind: 'lsn', lsn: formatLsn(base.consistentLsn), isInclusive: false } as const;
+  const request: ReplayRequest = { target, timeline: { kind: 'current' } };
+  const recovery = await chooseRecovery(map, request, { journal: place.journal, signal });
+  return asChoice({ options, map, recovery, request, journal: place.journal });
 }
 
 async function windows(place: ReplayPlace, signal: AbortSignal): Promise<ReplayWindow[]> {
@@ -46,20 +68,31 @@ async function windows(place: ReplayPlace, signal: AbortSignal): Promise<ReplayW
   return all;
 }
 
-interface Chosen {
+/** What a choice of ours stands for. */
+export interface Chosen {
   readonly options: PostgresOptions;
-  readonly place: ReplayPlace;
   readonly map: ReplayMap;
   readonly recovery: Recovery;
   readonly request: ReplayRequest;
+  readonly journal: JournalReader;
 }
 
-function asChoice(chosen: Chosen): ReplayChoice {
+interface OwnChoice extends ReplayChoice {
+  readonly chosen: Chosen;
+}
+
+export function chosenOf(choice: ReplayChoice): Chosen {
+  assert.ok('chosen' in choice, 'a choice of this source');
+  return (choice as OwnChoice).chosen;
+}
+
+function asChoice(chosen: Chosen): OwnChoice {
   const { map, recovery, request } = chosen;
   const { base, goal, stop, segments, window } = recovery;
   const event = stop.kind === 'record' ? stop.event : undefined;
   const timeUs = event !== undefined && 'timeUs' in event ? event.timeUs : undefined;
   return {
+    chosen,
     base: base.id,
     branch: timelineName(goal, map.timelines),
     reaches: {
@@ -74,7 +107,7 @@ function asChoice(chosen: Chosen): ReplayChoice {
 }
 
 async function decide(
-  { options, place, map, recovery }: Chosen,
+  { options, journal, map, recovery }: Chosen,
   { reader, wish }: { readonly reader: RecoveryReader; readonly wish: ReplayOptions },
   signal: AbortSignal,
 ): Promise<RestoreDecision> {
@@ -100,7 +133,7 @@ async function decide(
     steps,
     findings,
     execute: (progress, executeSignal) =>
-      executeReplay({ options, wish, plan, recovery, map, journal: place.journal, reader }, progress, executeSignal),
+      executeReplay({ options, wish, plan, recovery, map, journal, reader }, progress, executeSignal),
   };
 }
 

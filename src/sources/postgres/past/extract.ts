@@ -1,0 +1,170 @@
+// Takes single tables, or one database, out of a server of the past into a server that lives on: beside what is there, compared row by
+// row of their fingerprints. Only a whole database may take the place of another, which is then kept under another name.
+import pg from 'pg';
+import { formatByteSize } from '../../../base/byte-size.ts';
+import { count } from '../../../base/count.ts';
+import { AppError } from '../../../base/errors.ts';
+import type { Finding } from '../../../model/finding.ts';
+import type { ExtractRequest, PastServer } from '../../explore.ts';
+import type { RestoreDecision } from '../../source.ts';
+import { type Connection, connect, onlyRow } from '../connection.ts';
+import { pinnedSettings, tableItem } from '../fingerprint.ts';
+import { nameStamp, restoreTarget } from '../logical/restore-target.ts';
+import { addressOf, type PostgresOptions } from '../options.ts';
+import { describeServer, type ServerAddress } from '../server-address.ts';
+import { type DumpPrograms, dumpAcross, type Ends, programsFor } from './dump-across.ts';
+import { decideDatabase } from './extract-database.ts';
+import { pastDatabase } from './past-database.ts';
+import { findTables, isolateTables, type PastTable, requireDistinct } from './past-tables.ts';
+
+export interface Extracting {
+  readonly server: PastServer;
+  readonly request: ExtractRequest;
+}
+
+export async function decideExtract(
+  options: PostgresOptions,
+  { server, request }: Extracting,
+  signal: AbortSignal,
+): Promise<RestoreDecision> {
+  const from: ServerAddress = { ...server.access, ssl: { mode: 'disable' } };
+  const target = restoreTarget(request.to, await addressOf(options), options.passwordOfOthers);
+  const source = pastDatabase(server, request.database, options);
+  const stamp = nameStamp(options.clock.now());
+  const ends: Ends = { from, source, to: target.address, database: target.database, stamp };
+  if (request.tables.length === 0) return decideDatabase(options, { ends, request }, signal);
+  if (request.replaces) {
+    throw new AppError(
+      'USAGE',
+      '--replace goes with a whole database: what refers to a table would still mean the old one',
+      {
+        hint: 'Leave it out: the tables come into a schema of their own, from which you copy the rows that you want.',
+      },
+    );
+  }
+  return decideTables(options, { ends, request }, signal);
+}
+
+async function decideTables(
+  options: PostgresOptions,
+  { ends, request }: { readonly ends: Ends; readonly request: ExtractRequest },
+  signal: AbortSignal,
+): Promise<RestoreDecision> {
+  const database = ends.database ?? ends.source;
+  const schema = request.as ?? `lifeboat_${ends.stamp}`;
+  await using past = await connect(ends.from, ends.source, signal);
+  const tables = await findTables(past, request.tables);
+  requireDistinct(tables);
+  await using live = await connect(ends.to, database, signal);
+  const fromMajor = await majorOf(past);
+  const toMajor = await majorOf(live);
+  const { programs, finding } = await programsFor({ from: fromMajor, to: toMajor }, options, signal);
+  const findings = [await schemaFinding(past, live, schema), finding];
+  const names = tables.map((one) => `${one.schema}.${one.name}`).join(', ');
+  const size = formatByteSize(tables.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0));
+  return {
+    target: `schema ${schema} in database ${database} on ${describeServer(ends.to)}`,
+    steps: [
+      `copy ${count(tables.length, 'table')} (${size}) with rows, indexes and own constraints into a new schema ${schema}: ${names}`,
+      'compare the rows with those of that instant',
+    ],
+    findings,
+    async execute(progress, executeSignal) {
+      if (programs === undefined) throw new Error('the preflight failed');
+      progress.step(0);
+      const work = { ends, database, schema, tables, programs };
+      await copyTables(work, (bytes) => progress.bytes(bytes), executeSignal);
+      progress.step(1);
+      // Until it is compared it is not theirs; what made it fail may be the signal.
+      const rows = await compareTables(work, executeSignal).catch(async (error: unknown) => {
+        await removeCopy(work, AbortSignal.timeout(60_000));
+        throw error;
+      });
+      return {
+        restored: tables.map((one, at) => `${schema}.${one.name}: ${rows[at] ?? 'partitioned'}`),
+        kept: `all that was in database ${database}; remove the copy with DROP SCHEMA ${pg.escapeIdentifier(schema)} CASCADE`,
+      };
+    },
+  };
+}
+
+async function majorOf(connection: Connection): Promise<number> {
+  const query = "SELECT current_setting('server_version_num')::int / 10000 AS major";
+  return onlyRow(await connection.query<{ readonly major: number }>(query)).major;
+}
+
+async function schemaFinding(past: Connection, live: Connection, schema: string): Promise<Finding> {
+  const aspect = 'schema';
+  const query = `SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = $1) AS "isThere",
+                        pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE') AS "mayCreate"`;
+  for (const one of [live, past]) {
+    const { isThere, mayCreate } = onlyRow(await one.query<{ isThere: boolean; mayCreate: boolean }>(query, [schema]));
+    if (isThere || schema.startsWith('pg_')) {
+      const where = one === live ? `database ${live.database}` : 'the database of that instant';
+      const message = isThere ? `${where} has a schema ${schema}` : `${schema} is a name for the server's own schemas`;
+      return { aspect, outcome: 'failed', message, hint: 'Name another with --as.' };
+    }
+    if (!mayCreate) {
+      const hint = `Run as a superuser: GRANT CREATE ON DATABASE ${pg.escapeIdentifier(live.database)} TO …, or name another role in --to.`;
+      return { aspect, outcome: 'failed', message: `the role may not create schemas in ${live.database}`, hint };
+    }
+  }
+  return { aspect, outcome: 'passed', message: `${schema} is new` };
+}
+
+interface TablesWork {
+  readonly ends: Ends;
+  readonly database: string;
+  readonly schema: string;
+  readonly tables: readonly PastTable[];
+  readonly programs: DumpPrograms;
+}
+
+async function copyTables(work: TablesWork, onBytes: (count: number) => void, signal: AbortSignal): Promise<void> {
+  const { ends, database, schema, tables, programs } = work;
+  {
+    await using past = await connect(ends.from, ends.source, signal);
+    await isolateTables(past, schema, tables);
+  }
+  // A pattern: in quotes nothing in it means anything else.
+  const pattern = `--schema="${schema.replaceAll('"', '""')}"`;
+  const plain = ['--no-owner', '--no-privileges', '--no-publications', '--no-security-labels', '--no-tablespaces'];
+  await dumpAcross(
+    {
+      programs,
+      what: count(tables.length, 'table'),
+      onBytes,
+      from: { address: ends.from, database: ends.source, flags: [pattern, ...plain] },
+      // All or nothing: what fails half way leaves nothing behind.
+      to: { address: ends.to, database, flags: ['--single-transaction', ...plain] },
+    },
+    signal,
+  );
+}
+
+async function removeCopy({ ends, database, schema }: TablesWork, signal: AbortSignal): Promise<void> {
+  await using live = await connect(ends.to, database, signal);
+  await live.query(`DROP SCHEMA ${pg.escapeIdentifier(schema)} CASCADE`);
+}
+
+/** Rows of each table for people; rejects where one is not as it was. */
+async function compareTables(work: TablesWork, signal: AbortSignal): Promise<(string | undefined)[]> {
+  const { ends, database, schema, tables } = work;
+  await using past = await connect(ends.from, ends.source, signal);
+  await using live = await connect(ends.to, database, signal);
+  for (const one of [past, live]) await one.query(pinnedSettings);
+  const rows: (string | undefined)[] = [];
+  for (const table of tables) {
+    const item = (connection: Connection) => tableItem({ connection, name: '' }, { ...table, schema });
+    const [expected, found] = table.hasRows ? [await item(past), await item(live)] : [undefined, undefined];
+    if (expected?.rows !== found?.rows || expected?.sum !== found?.sum) {
+      throw new AppError(
+        'VERIFICATION_FAILED',
+        `table ${table.schema}.${table.name} came out different: ${expected?.rows} rows expected, ${found?.rows} found`,
+        { hint: 'Open the instant with lifeboat postgres open, and compare by hand.' },
+      );
+    }
+    rows.push(found && count(found.rows, 'row'));
+  }
+  return rows;
+}
