@@ -3,6 +3,8 @@ import { readdirSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { connect } from '../../src/sources/postgres/connection.ts';
 import { pastScene, type PastScene } from '../support/past-scene.ts';
+import { AppError } from '../../src/base/errors.ts';
+import { requireAlike } from '../../src/sources/postgres/past/copy-rows.ts';
 import { findTables, requireDistinct } from '../../src/sources/postgres/past/past-tables.ts';
 import { describeWithPostgres, startPostgres } from '../support/postgres-server.ts';
 import { noSignal } from '../support/repository.ts';
@@ -153,5 +155,49 @@ describeWithPostgres(15, 'words for tables, PostgreSQL 15', () => {
     expect(() => requireDistinct([{ name: 'a' }, { name: 'b' }, { name: 'a' }])).toThrow(
       /more than one .* is called a/,
     );
+  });
+});
+
+describeWithPostgres(18, 'rows of the past, PostgreSQL 18, with pg_dump or without', () => {
+  test('come back into tables like those that are there, and only where there are such', async () => {
+    await using scene = await pastScene(18);
+    await scene.cluster.sql('CREATE DATABASE shop');
+    await inShop(
+      scene,
+      "CREATE TYPE mood AS ENUM ('good', 'bad')",
+      'CREATE TABLE odd (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, feels mood, at timestamptz, bits bytea, list text[], doc jsonb, amount numeric, twice int GENERATED ALWAYS AS (id * 2) STORED, fixed char(5))',
+      "INSERT INTO odd (feels, at, bits, list, doc, amount, fixed) SELECT 'bad', now(), decode(md5(n::text), 'hex'), ARRAY['a,\"b\"', NULL, n::text], jsonb_build_object('n', 12345678901234567890), n / 7.0, 'x' FROM generate_series(1, 1201) n",
+      'INSERT INTO odd DEFAULT VALUES',
+    );
+    await scene.begin();
+    const before = await scene.position();
+    await inShop(scene, 'DELETE FROM odd');
+    await scene.end();
+    const at = ['--lsn', before, '--exclusive', '--table', 'odd'];
+    await scene.succeed('postgres', 'extract', 'database', ...at, '--as', 'rescued');
+    const [found] = await inShop(
+      scene,
+      "SELECT count(*)::int AS rows, sum(twice)::int AS twice, count(*) FILTER (WHERE list[2] IS NULL AND doc->>'n' = '12345678901234567890')::int AS exact FROM rescued.odd",
+    );
+    expect(found).toEqual({ rows: 1202, twice: 1202 * 1203, exact: 1201 });
+  }, 180_000);
+
+  test('name the package where rows alone do not help', async () => {
+    await using server = await startPostgres(18);
+    await server.sql('postgres', 'CREATE TABLE now_other (id int, more text)');
+    await using connection = await connect(server.address, 'postgres', noSignal);
+    const [table] = await findTables(connection, ['public.now_other']);
+    const missing = new AppError('TOOL_MISSING', 'no pg_dump', { hint: 'Install it.' });
+    if (table === undefined) throw new Error('no table');
+    await requireAlike({ past: connection, live: connection }, [table], missing);
+    await using empty = await connect(server.address, 'template1', noSignal);
+    await expect(requireAlike({ past: connection, live: empty }, [table], missing)).rejects.toMatchObject({
+      code: 'TOOL_MISSING',
+      message: 'no pg_dump; and public.now_other is not there any more',
+    });
+    await empty.query('CREATE TABLE public.now_other (id bigint, more text)');
+    await expect(requireAlike({ past: connection, live: empty }, [table], missing)).rejects.toMatchObject({
+      message: 'no pg_dump; and public.now_other has other columns now',
+    });
   });
 });

@@ -23,7 +23,7 @@ export interface ExtractData {
 export const postgresExtractCommand = defineCommand({
   summary: 'Take tables or a database out of an instant of the past',
   details:
-    'Brings a throw-away server to the instant, and copies what is named from it into a running server: tables into a new schema (with indexes, sequences and constraints among themselves, without triggers, policies and rights), a whole database under a new name. What is there stays, unless --replace asks that a database make way; it is then kept under another name. All rows are compared by fingerprint. Needs pg_dump and pg_restore.',
+    'Brings a throw-away server to the instant, and copies what is named from it into a running server: tables into a new schema (with indexes, sequences and constraints among themselves, without triggers, policies and rights), a whole database under a new name. What is there stays, unless --replace asks that a database make way; it is then kept under another name. All rows are compared by fingerprint. Needs pg_dump and pg_restore; without them only rows of tables that are there with the same columns come back.',
   examples: [
     'lifeboat postgres extract database --at 2026-11-20T09:15:00Z --table orders',
     'lifeboat postgres extract database --lsn 0/3000148 --table orders --as rescued',

@@ -22,22 +22,20 @@ export interface Ends {
   readonly stamp: string;
 }
 
+/** Rejects with `TOOL_MISSING`. */
 export async function programsFor(
   majors: { readonly from: number; readonly to: number },
   { programFolders }: PostgresOptions,
   signal: AbortSignal,
-): Promise<{ readonly programs: DumpPrograms | undefined; readonly finding: Finding }> {
-  const aspect = 'programs';
-  try {
-    const dump = await dumpProgram(majors.from, programFolders, signal);
-    const archive = { archive: dump.major, server: majors.to };
-    const programs = { dump, restore: await restoreProgram(archive, programFolders, signal) };
-    const message = `pg_dump ${programs.dump.version} and pg_restore ${programs.restore.version}`;
-    return { programs, finding: { aspect, outcome: 'passed', message } };
-  } catch (error) {
-    if (!isAppError(error, 'TOOL_MISSING')) throw error;
-    return { programs: undefined, finding: { aspect, outcome: 'failed', message: error.message, hint: error.hint } };
-  }
+): Promise<DumpPrograms> {
+  const dump = await dumpProgram(majors.from, programFolders, signal);
+  const archive = { archive: dump.major, server: majors.to };
+  return { dump, restore: await restoreProgram(archive, programFolders, signal) };
+}
+
+export function programsFinding({ dump, restore }: DumpPrograms): Finding {
+  const message = `pg_dump ${dump.version} and pg_restore ${restore.version}`;
+  return { aspect: 'programs', outcome: 'passed', message };
 }
 
 export interface Across {

@@ -19,7 +19,7 @@ import { lookUpSwap, sessionOf, type SwapState } from '../logical/swap-state.ts'
 import type { PostgresOptions } from '../options.ts';
 import { connectForMaintenance, readServerFacts, type ServerFacts } from '../server.ts';
 import { describeServer } from '../server-address.ts';
-import { type DumpPrograms, dumpAcross, type Ends, programsFor } from './dump-across.ts';
+import { type DumpPrograms, dumpAcross, type Ends, programsFinding, programsFor } from './dump-across.ts';
 
 interface DatabaseWork {
   readonly ends: Ends;
@@ -47,12 +47,12 @@ export async function decideDatabase(
   const target = request.as ?? (isThere(wanted) && !request.replaces ? ending(wanted, `_lifeboat_${stamp}`) : wanted);
   const existing = server.databases.find(({ name }) => name === target);
   const isReplacing = existing !== undefined && request.replaces;
-  const { programs, finding } = await programsFor({ from: past.major, to: server.major }, options, signal);
+  const programs = await programsFor({ from: past.major, to: server.major }, options, signal);
   const findings = [
     nameFinding(target, existing !== undefined, request.replaces),
     ...(isReplacing ? [ownershipFinding(server, [existing])] : []),
     rightsFinding(server),
-    finding,
+    programsFinding(programs),
   ];
   const restored = isReplacing ? ending(target, `_lifeboat_new_${stamp}`) : target;
   const before = isReplacing ? ending(target, `_before_${stamp}`) : undefined;
@@ -67,7 +67,6 @@ export async function decideDatabase(
     ],
     findings,
     async execute(progress, executeSignal) {
-      if (programs === undefined) throw new Error('the preflight failed');
       const work = { ends, facts: past.facts, server, target, restored, before, programs };
       return execute(work, progress, executeSignal);
     },

@@ -3,7 +3,7 @@
 import pg from 'pg';
 import { formatByteSize } from '../../../base/byte-size.ts';
 import { count } from '../../../base/count.ts';
-import { AppError } from '../../../base/errors.ts';
+import { AppError, isAppError } from '../../../base/errors.ts';
 import type { Finding } from '../../../model/finding.ts';
 import type { ExtractRequest, PastServer } from '../../explore.ts';
 import type { RestoreDecision } from '../../source.ts';
@@ -12,8 +12,9 @@ import { pinnedSettings, tableItem } from '../fingerprint.ts';
 import { nameStamp, restoreTarget } from '../logical/restore-target.ts';
 import { addressOf, type PostgresOptions } from '../options.ts';
 import { describeServer, type ServerAddress } from '../server-address.ts';
-import { type DumpPrograms, dumpAcross, type Ends, programsFor } from './dump-across.ts';
+import { type DumpPrograms, dumpAcross, type Ends, programsFinding, programsFor } from './dump-across.ts';
 import { decideDatabase } from './extract-database.ts';
+import { copyRows, requireAlike } from './copy-rows.ts';
 import { pastDatabase } from './past-database.ts';
 import { findTables, isolateTables, type PastTable, requireDistinct } from './past-tables.ts';
 
@@ -58,8 +59,14 @@ async function decideTables(
   await using live = await connect(ends.to, database, signal);
   const fromMajor = await majorOf(past);
   const toMajor = await majorOf(live);
-  const { programs, finding } = await programsFor({ from: fromMajor, to: toMajor }, options, signal);
-  const findings = [await schemaFinding(past, live, schema), finding];
+  const programs = await programsFor({ from: fromMajor, to: toMajor }, options, signal).catch(
+    async (error: unknown) => {
+      if (!isAppError(error, 'TOOL_MISSING')) throw error;
+      await requireAlike({ past, live }, tables, error);
+      return error;
+    },
+  );
+  const findings = [await schemaFinding(past, live, schema), wayFinding(programs)];
   const names = tables.map((one) => `${one.schema}.${one.name}`).join(', ');
   const size = formatByteSize(tables.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0));
   return {
@@ -70,7 +77,6 @@ async function decideTables(
     ],
     findings,
     async execute(progress, executeSignal) {
-      if (programs === undefined) throw new Error('the preflight failed');
       progress.step(0);
       const work = { ends, database, schema, tables, programs };
       await copyTables(work, (bytes) => progress.bytes(bytes), executeSignal);
@@ -91,6 +97,16 @@ async function decideTables(
 async function majorOf(connection: Connection): Promise<number> {
   const query = "SELECT current_setting('server_version_num')::int / 10000 AS major";
   return onlyRow(await connection.query<{ readonly major: number }>(query)).major;
+}
+
+function wayFinding(programs: DumpPrograms | AppError): Finding {
+  if (!(programs instanceof AppError)) return programsFinding(programs);
+  return {
+    aspect: 'programs',
+    outcome: 'warning',
+    message: `${programs.message}: the tables are made like those that are there now, and only rows come from that instant`,
+    hint: programs.hint,
+  };
 }
 
 async function schemaFinding(past: Connection, live: Connection, schema: string): Promise<Finding> {
@@ -117,7 +133,8 @@ interface TablesWork {
   readonly database: string;
   readonly schema: string;
   readonly tables: readonly PastTable[];
-  readonly programs: DumpPrograms;
+  /** Why there are none. */
+  readonly programs: DumpPrograms | AppError;
 }
 
 async function copyTables(work: TablesWork, onBytes: (count: number) => void, signal: AbortSignal): Promise<void> {
@@ -126,6 +143,8 @@ async function copyTables(work: TablesWork, onBytes: (count: number) => void, si
     await using past = await connect(ends.from, ends.source, signal);
     await isolateTables(past, schema, tables);
   }
+  const end = { from: { address: ends.from, database: ends.source }, to: { address: ends.to, database } };
+  if (programs instanceof AppError) return copyRows({ ...end, schema, tables, onBytes }, signal);
   // A pattern: in quotes nothing in it means anything else.
   const pattern = `--schema="${schema.replaceAll('"', '""')}"`;
   const plain = ['--no-owner', '--no-privileges', '--no-publications', '--no-security-labels', '--no-tablespaces'];
@@ -134,9 +153,9 @@ async function copyTables(work: TablesWork, onBytes: (count: number) => void, si
       programs,
       what: count(tables.length, 'table'),
       onBytes,
-      from: { address: ends.from, database: ends.source, flags: [pattern, ...plain] },
+      from: { ...end.from, flags: [pattern, ...plain] },
       // All or nothing: what fails half way leaves nothing behind.
-      to: { address: ends.to, database, flags: ['--single-transaction', ...plain] },
+      to: { ...end.to, flags: ['--single-transaction', ...plain] },
     },
     signal,
   );
