@@ -109,6 +109,16 @@ export interface JournalSource {
    * an abort lets the server go cleanly and resolves.
    */
   receive(target: JournalTarget, events: JournalEvents, signal: AbortSignal): Promise<void>;
+  /** Present where a server hands over its journal file by file, by a command that it runs. */
+  readonly handover?: JournalHandover | undefined;
+}
+
+/** A folder between the command that a server runs and the receiver, who may be another user and need not run. */
+export interface JournalHandover {
+  /** Takes a file that the server offers; resolves once it is durable in the folder. `known`: the same bytes came before. */
+  accept(path: string, folder: string): Promise<'kept' | 'known'>;
+  /** As `JournalSource.receive`, from the folder. */
+  receive(folder: string, target: JournalTarget, events: JournalEvents, signal: AbortSignal): Promise<void>; // eslint-disable-line max-params -- The contract's.
 }
 
 /** Reads what is kept of journals in one repository. */

@@ -7,6 +7,8 @@ import { decideMethod, methodFinding } from './method.ts';
 import type { PostgresOptions } from './options.ts';
 import { unitOf } from './fingerprint.ts';
 import { checkReplication } from './protocol/preflight.ts';
+import { receivePushed } from './receiver/archive-intake.ts';
+import { acceptFile } from './receiver/archive-push.ts';
 import { checkReceiver } from './receiver/check-receiver.ts';
 import { receive } from './receiver/receive.ts';
 import { decideRestore } from './logical/restore-decision.ts';
@@ -39,6 +41,11 @@ export function postgresSource(options: PostgresOptions): ExplorableSource {
     journal: {
       check: (signal) => checkReceiver(options, signal),
       receive: (target, events, signal) => receive({ source: options, target, events }, signal),
+      handover: {
+        accept: acceptFile,
+        receive: (folder, target, events, signal) =>
+          receivePushed({ folder, target, events, clock: options.clock }, signal),
+      },
     },
     replay: replayRestore(options),
     explore: {

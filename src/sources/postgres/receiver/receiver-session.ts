@@ -154,14 +154,13 @@ class ReceiverSession {
     const stream = await connection.startReplication({ slot, start, timeline });
     memory.restart = undefined;
     const sink = this.#sink;
-    const { acceptedDamage } = memory;
     const intake = new WalIntake({
       sink,
       start,
       timeline,
       major,
       systemIdentifier,
-      acceptedDamage,
+      isAccepted: (lsn) => memory.acceptedDamage.has(lsn),
       onAcceptedDamage: (stop) => {
         const { finding, reason } = damagedWal(stop);
         events.warn(finding);

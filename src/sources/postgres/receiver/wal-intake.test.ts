@@ -22,7 +22,7 @@ async function open(accepted: readonly Lsn[] = []) {
     timeline,
     major,
     systemIdentifier: String(systemIdentifier),
-    acceptedDamage: new Set(accepted),
+    isAccepted: (lsn) => accepted.includes(lsn),
     onAcceptedDamage: (stop) => void stops.push(stop),
   });
   return { journal, sink, intake, stops };

@@ -15,8 +15,8 @@ export interface IntakeOptions {
   readonly timeline: number;
   readonly major: number;
   readonly systemIdentifier: string;
-  /** Damage that was there again when it was asked for a second time: it is the server's own, and kept as it is. */
-  readonly acceptedDamage: ReadonlySet<Lsn>;
+  /** Whether damage is the server's own and kept as it is: it came again, or can't be asked for again. */
+  readonly isAccepted: (lsn: Lsn) => boolean;
   /** Told once for each accepted damage that is met. */
   readonly onAcceptedDamage: (stop: WalStop) => void;
 }
@@ -96,7 +96,7 @@ export class WalIntake {
     this.#received += BigInt(piece.length);
     const stop = this.#collector?.stop;
     if (stop === undefined) return;
-    if (!this.#options.acceptedDamage.has(stop.lsn)) throw new WalDamage(stop, this.#appended);
+    if (!this.#options.isAccepted(stop.lsn)) throw new WalDamage(stop, this.#appended);
     this.#factsOfDamaged = this.#facts();
     this.#collector = undefined;
     this.#options.onAcceptedDamage(stop);
