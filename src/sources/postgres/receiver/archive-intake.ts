@@ -95,6 +95,7 @@ class ArchiveIntake {
   /** False if something that comes before is still missing. */
   async #take(file: WaitingFile, system: System, signal: AbortSignal): Promise<boolean> {
     const { name, timeline, segment } = file;
+
     const bytes = await readFile(this.#incoming.file(name));
     const hash = createHash('sha256').update(bytes).digest('hex');
     const known = await this.#incoming.takenHash(name);

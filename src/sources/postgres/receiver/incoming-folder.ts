@@ -60,7 +60,8 @@ export class IncomingFolder {
     await onDisk(`write into ${this.path}`, async () => {
       const unfinished = this.#unfinished('system.json');
       await writeFile(unfinished, text, { mode: this.#fileMode, flush: true });
-      await this.#place(unfinished, join(this.path, 'system.json'));
+      const isFirst = await this.#place(unfinished, join(this.path, 'system.json'));
+      if (!isFirst) await unlink(unfinished);
     });
     return (await this.system()) ?? system;
   }

@@ -37,7 +37,6 @@ export class WalIntake {
   /** Facts of a segment with damage. */
   #factsOfDamaged: JsonObject = {};
   #held: Held[] = [];
-  #heldBytes = 0;
   #received: Lsn;
   #appended: Lsn;
   #receivedTimeMs = 0;
@@ -92,7 +91,6 @@ export class WalIntake {
   #hold(piece: Uint8Array): void {
     this.#collector?.push(piece);
     this.#held.push({ kind: 'bytes', lsn: this.#received, bytes: piece });
-    this.#heldBytes += piece.length;
     this.#received += BigInt(piece.length);
     const stop = this.#collector?.stop;
     if (stop === undefined) return;
@@ -110,8 +108,9 @@ export class WalIntake {
 
   /** Passes on what ends with a whole record. */
   async #pass(signal: AbortSignal): Promise<void> {
-    const isChecked = this.#collector !== undefined && this.#heldBytes <= heldMaxBytes;
-    const good = isChecked ? (this.#collector?.recordsEnd ?? this.#options.start) : this.#received;
+    const checked =
+      this.#collector === undefined ? this.#received : (this.#collector.recordsEnd ?? this.#options.start);
+    const good = this.#received - checked > heldMaxBytes ? this.#received : checked;
     for (let first = this.#held[0]; first !== undefined; [first] = this.#held) {
       if (first.kind === 'seal') {
         if (first.lsn > good) return;
@@ -135,7 +134,6 @@ export class WalIntake {
     assert.equal(lsn, this.#appended);
     await this.#options.sink.append(positionOf(lsn, this.#segmentBytes), bytes, signal);
     this.#appended += BigInt(bytes.length);
-    this.#heldBytes -= bytes.length;
   }
 
   #facts(): JsonObject {
