@@ -94,8 +94,9 @@ class ArchiveIntake {
 
   /** False if something that comes before is still missing. */
   async #take(file: WaitingFile, system: System, signal: AbortSignal): Promise<boolean> {
-    const { name, timeline, segment } = file;
-
+    const { name } = file;
+    const isReady = await this.#openBranch(file, system, signal);
+    if (!isReady) return false;
     const bytes = await readFile(this.#incoming.file(name));
     const hash = createHash('sha256').update(bytes).digest('hex');
     const known = await this.#incoming.takenHash(name);
@@ -104,34 +105,47 @@ class ArchiveIntake {
       await this.#incoming.forget(name, hash);
       return true;
     }
-    const history = timeline === 1 ? undefined : await this.#incoming.history(historyName(timeline));
-    if (timeline > 1 && history === undefined) {
-      this.#tellOnce(historyName(timeline), () => this.#options.events.warn(missingHistory(timeline)));
-      return false;
-    }
-    const facts = { ...system, timeline, history };
-    if (this.#branch.lineage !== timelineBranch(facts).lineage) this.#intake = undefined;
-    const sink = await this.#branch.open(timelineBranch(facts), signal);
-    const start = lsnOf({ segment, offset: 0 }, system.segmentBytes);
-    const isThere = await this.#closeHole(file, sink.resumeAt(), signal);
-    if (!isThere) return false;
-    if (this.#intake?.received !== start) this.#intake = this.#intakeAt(start, system, timeline);
-    const { mtimeMs: serverTimeMs } = await stat(this.#incoming.file(name));
-    const valid = file.kind === 'partial' ? bytes.subarray(0, validBytes(bytes, start, { system, timeline })) : bytes;
     try {
-      for (let at = 0; at < valid.length; at += pieceBytes) {
-        const piece = valid.subarray(at, at + pieceBytes);
-        await this.#intake.take(start + BigInt(at), piece, { serverTimeMs, signal });
-      }
+      const end = await this.#feed(file, { system, bytes }, signal);
+      this.#taken.push({ lineage: this.#branch.sink.branch.lineage, name, hash, end });
     } catch (error) {
       this.#intake = undefined;
       if (isAppError(error, 'JOURNAL_FORKED')) return this.#refuse(name);
       throw error;
     }
-    this.#intake.describe();
-    this.#taken.push({ lineage: sink.branch.lineage, name, hash, end: start + BigInt(valid.length) });
-    if (file.kind === 'partial') this.#intake = undefined;
     return true;
+  }
+
+  /** False if the history of the timeline is missing, or a segment before this one. */
+  async #openBranch(file: WaitingFile, system: System, signal: AbortSignal): Promise<boolean> {
+    const { timeline } = file;
+    const history = timeline === 1 ? undefined : await this.#incoming.history(historyName(timeline));
+    if (timeline > 1 && history === undefined) {
+      this.#tellOnce(historyName(timeline), () => this.#options.events.warn(missingHistory(timeline)));
+      return false;
+    }
+    const branch = timelineBranch({ ...system, timeline, history });
+    if (this.#branch.lineage !== branch.lineage) this.#intake = undefined;
+    const sink = await this.#branch.open(branch, signal);
+    return this.#closeHole(file, sink.resumeAt(), signal);
+  }
+
+  /** Returns the end of what is WAL in the file. */
+  async #feed(
+    { name, kind, timeline, segment }: WaitingFile,
+    { system, bytes }: { readonly system: System; readonly bytes: Buffer },
+    signal: AbortSignal,
+  ): Promise<Lsn> {
+    const start = lsnOf({ segment, offset: 0 }, system.segmentBytes);
+    if (this.#intake?.received !== start) this.#intake = this.#intakeAt(start, system, timeline);
+    const { mtimeMs: serverTimeMs } = await stat(this.#incoming.file(name));
+    const valid = kind === 'partial' ? bytes.subarray(0, validBytes(bytes, start, { system, timeline })) : bytes;
+    for (let at = 0; at < valid.length; at += pieceBytes) {
+      const piece = valid.subarray(at, at + pieceBytes);
+      await this.#intake.take(start + BigInt(at), piece, { serverTimeMs, signal });
+    }
+    if (kind === 'partial') this.#intake = undefined;
+    return start + BigInt(valid.length);
   }
 
   /** Whether the segment follows on what is kept; one that is waited for in vain was lost. */

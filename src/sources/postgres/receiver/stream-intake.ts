@@ -130,7 +130,6 @@ export class StreamIntake {
   /** Makes durable what came, and reports it. */
   async #acknowledge(): Promise<void> {
     const { sink, intake, stream, signal, times } = this.#parts;
-    if (intake.appended > this.#comparedTo) intake.describe();
     const promised = await sink.sync(this.#hasStopped ? AbortSignal.timeout(times.shutdownWaitMaxMs) : signal);
     if (intake.appended >= this.#comparedTo) {
       const flushed = flushPosition(sink.resumeAt(), promised, sink.branch.segmentBytes);

@@ -49,7 +49,6 @@ test('wherever the stream is cut, the journal holds every byte, and each full se
     fc.asyncProperty(pieceLengths, async (lengths) => {
       const { journal, sink, intake } = await open();
       await takeAll(intake, wal.bytes, [...lengths, 100_000]);
-      intake.describe();
       await sink.sync(signal);
       const segments = await journal.reader.segments(branch.lineage, signal);
       expect(segments.map(({ isSealed }) => isSealed)).toEqual([true, true, true, false]);

@@ -40,6 +40,8 @@ export class WalIntake {
   #received: Lsn;
   #appended: Lsn;
   #receivedTimeMs = 0;
+  /** What was kept before is described already, and better. */
+  readonly #knownTo: Lsn;
 
   constructor(options: IntakeOptions) {
     this.#options = options;
@@ -47,6 +49,8 @@ export class WalIntake {
     this.#received = options.start;
     this.#appended = options.start;
     this.#collector = this.#collectorAt(options.start);
+    const resume = options.sink.resumeAt();
+    this.#knownTo = resume === undefined ? 0n : lsnOf(resume, this.#segmentBytes);
   }
 
   /** Where the next byte belongs. */
@@ -81,13 +85,6 @@ export class WalIntake {
     await this.#pass(options.signal);
   }
 
-  /** Facts of the open segment go along with its bytes. */
-  describe(): void {
-    const { segment, offset } = positionOf(this.#appended, this.#segmentBytes);
-    const isOpen = offset > 0 && positionOf(this.#received, this.#segmentBytes).segment === segment;
-    if (isOpen) this.#options.sink.describe(segment, this.#facts());
-  }
-
   #hold(piece: Uint8Array): void {
     this.#collector?.push(piece);
     this.#held.push({ kind: 'bytes', lsn: this.#received, bytes: piece });
@@ -111,6 +108,7 @@ export class WalIntake {
     const checked =
       this.#collector === undefined ? this.#received : (this.#collector.recordsEnd ?? this.#options.start);
     const good = this.#received - checked > heldMaxBytes ? this.#received : checked;
+    this.#describe(good);
     for (let first = this.#held[0]; first !== undefined; [first] = this.#held) {
       if (first.kind === 'seal') {
         if (first.lsn > good) return;
@@ -128,6 +126,14 @@ export class WalIntake {
       }
       this.#held.shift();
     }
+  }
+
+  /** Facts of the open segment go along with its bytes: nobody may see the ones without the others. */
+  #describe(good: Lsn): void {
+    const end = good < this.#received ? good : this.#received;
+    const { segment, offset } = positionOf(end, this.#segmentBytes);
+    const isOpen = offset > 0 && positionOf(this.#received, this.#segmentBytes).segment === segment;
+    if (isOpen && end > this.#knownTo) this.#options.sink.describe(segment, this.#facts(), offset);
   }
 
   async #append(lsn: Lsn, bytes: Uint8Array, signal: AbortSignal): Promise<void> {
