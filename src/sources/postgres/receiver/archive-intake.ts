@@ -137,13 +137,14 @@ class ArchiveIntake {
     signal: AbortSignal,
   ): Promise<Lsn> {
     const start = lsnOf({ segment, offset: 0 }, system.segmentBytes);
-    if (this.#intake?.received !== start) this.#intake = this.#intakeAt(start, system, timeline);
+    if (this.#intake?.received !== start) this.#intake = this.#intakeAt(start, { system, timeline }, signal);
     const { mtimeMs: serverTimeMs } = await stat(this.#incoming.file(name));
     const valid = kind === 'partial' ? bytes.subarray(0, validBytes(bytes, start, { system, timeline })) : bytes;
     for (let at = 0; at < valid.length; at += pieceBytes) {
       const piece = valid.subarray(at, at + pieceBytes);
-      await this.#intake.take(start + BigInt(at), piece, { serverTimeMs, signal });
+      await this.#intake.take(start + BigInt(at), piece, serverTimeMs);
     }
+    await this.#intake.flush();
     if (kind === 'partial') this.#intake = undefined;
     return start + BigInt(valid.length);
   }
@@ -189,10 +190,16 @@ class ArchiveIntake {
     this.#options.events.progress({ lineage, serverEnd: end, receivedEnd: end, serverTimeMs });
   }
 
-  #intakeAt(start: Lsn, { major, systemIdentifier }: System, timeline: number): WalIntake {
+  #intakeAt(
+    start: Lsn,
+    { system, timeline }: { readonly system: System; readonly timeline: number },
+    signal: AbortSignal,
+  ): WalIntake {
+    const { major, systemIdentifier } = system;
     const { events } = this.#options;
     return new WalIntake({
       sink: this.#branch.sink,
+      signal,
       start,
       timeline,
       major,
