@@ -36,7 +36,7 @@ export const journalRunCommand = defineCommand({
     'Runs until it is stopped (Ctrl-C, SIGTERM): connects, comes back after every loss of the server or a repository, and follows a failover. What it received is durable in the spool at once and in every repository of the policy after the interval of `journal` in lifeboat.yaml. A stop ships the rest; exit code 3 says that some of it still waits in the spool for the next run. Only one receiver runs for a component; a second one is refused with 11.',
   examples: [
     'lifeboat journal run database',
-    'lifeboat journal run database --take-over      # the other receiver is gone for good',
+    'lifeboat journal run database --take-over   # the other is gone for good',
   ],
   arguments: { component: requiredArgument('<component>', 'a component of lifeboat.yaml') },
   options: {
