@@ -19,7 +19,13 @@ import { programFolders, readEnvFile, variable, type Environment } from './confi
 import { findConfiguration } from './config/find.ts';
 import { loadConfiguration, type Configuration } from './config/load.ts';
 import { configuredNames } from './config/names.ts';
-import { defaultCacheFolder, globalOptions, resolveOptions, type GlobalOptions } from './config/options.ts';
+import {
+  defaultCacheFolder,
+  defaultStateFolder,
+  globalOptions,
+  resolveOptions,
+  type GlobalOptions,
+} from './config/options.ts';
 import { passwordFrom, passwordMissing, passwordSource, readPassword, type PasswordSource } from './config/password.ts';
 import { postgresOptions, redisAddress } from './config/server-options.ts';
 import { configurationTemplate } from './config/template.ts';
@@ -71,6 +77,7 @@ export function createContext(
     workingFolder: environment.workingFolder,
     launcherPath: fileURLToPath(new URL('../bin/lifeboat.js', import.meta.url)),
     cacheFolder: options.cacheFolder ?? defaultCacheFolder(environment),
+    stateFolder: defaultStateFolder(environment),
     settings: {
       lockWaitMs: options.retryLock,
       isJson: options.json,

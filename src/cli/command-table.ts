@@ -51,6 +51,16 @@ export const commandTable: readonly CommandEntry[] = [
     ],
   },
   {
+    name: 'journal',
+    summary: 'Receive changes as they happen, for recovery to any instant',
+    commands: [
+      { name: 'run', load: async () => (await import('./commands/journal-run.ts')).journalRunCommand },
+      { name: 'status', load: async () => (await import('./commands/journal-status.ts')).journalStatusCommand },
+      { name: 'gaps', load: async () => (await import('./commands/journal-gaps.ts')).journalGapsCommand },
+      { name: 'push', load: async () => (await import('./commands/journal-push.ts')).journalPushCommand },
+    ],
+  },
+  {
     name: 'repository',
     summary: 'Create and look after repositories',
     commands: [

@@ -30,6 +30,8 @@ export interface CommandContext {
   /** What a script or a timer starts. */
   readonly launcherPath: string;
   readonly cacheFolder: string;
+  /** For what must last on this machine; below it a folder for each application and component. */
+  readonly stateFolder: string;
   /** As given by flags or variables, before any configuration is looked at. */
   readonly named: { readonly repository: string | undefined; readonly passwordFile: string | undefined };
   readonly settings: ContextSettings;

@@ -231,6 +231,14 @@ function completeComponent(name: string, entry: ComponentEntry, file: Configurat
 
 function withAbsolutePaths(entry: ComponentEntry, paths: PathResolver): ComponentEntry {
   if (entry.type === 'files') return { ...entry, paths: entry.paths.map(paths) };
+  if (entry.type === 'postgres' && entry.journal !== undefined) {
+    const { spoolFolder, incomingFolder } = entry.journal;
+    const folders = {
+      spoolFolder: spoolFolder === undefined ? undefined : paths(spoolFolder),
+      incomingFolder: incomingFolder === undefined ? undefined : paths(incomingFolder),
+    };
+    return { ...entry, journal: { ...entry.journal, ...folders } };
+  }
   if (entry.type !== 'config') return entry;
   const gitFolder = entry.gitFolder === undefined ? undefined : paths(entry.gitFolder);
   return { ...entry, files: entry.files.map(paths), compose: entry.compose.map(paths), gitFolder };

@@ -214,6 +214,11 @@ function parseOr(
   });
 }
 
+/** The folder for what must last on this machine where lifeboat.yaml names none, such as the spool of a journal. */
+export function defaultStateFolder(environment: Environment): string {
+  return `${variable(environment, 'XDG_STATE_HOME') ?? `${environment.homeFolder}/.local/state`}/lifeboat`;
+}
+
 /** The folder for the cache where no option names one. */
 export function defaultCacheFolder(environment: Environment): string {
   return `${variable(environment, 'XDG_CACHE_HOME') ?? `${environment.homeFolder}/.cache`}/lifeboat`;

@@ -17,6 +17,17 @@ export const journalSettingsSchema = z
       .describe(
         'what must be safe before the server may forget it: `spool` on the disk of this machine, `repository` in every repository of the policy',
       ),
+    from: z
+      .enum(['stream', 'push'])
+      .default('stream')
+      .describe(
+        'how changes come: `stream` as they are written, over the replication protocol; `push` file by file, by an archive_command that runs `lifeboat journal push`',
+      ),
+    incoming: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('folder where `lifeboat journal push` puts files; below the state folder if absent'),
     spool: z
       .string()
       .min(1)
@@ -34,11 +45,18 @@ export const journalSettingsSchema = z
       .optional()
       .describe('name of the replication slot; made of application and component if absent'),
   })
-  .transform(({ interval, acknowledge, spool, spoolMax, slot }) => ({
+  .transform(({ interval, acknowledge, from, incoming, spool, spoolMax, slot }) => ({
     intervalMs: interval ?? intervalMsDefault,
     acknowledge,
+    from,
+    incomingFolder: incoming,
     spoolFolder: spool,
     spoolMaxBytes: spoolMax ?? spoolMaxBytesDefault,
     slot,
   }))
   .describe('how changes are received between backups, for recovery to any instant');
+
+export type JournalSettings = z.output<typeof journalSettingsSchema>;
+
+/** Where lifeboat.yaml says nothing of it. */
+export const defaultJournalSettings: JournalSettings = journalSettingsSchema.parse({});

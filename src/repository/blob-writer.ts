@@ -6,7 +6,7 @@ import { Semaphore } from '../base/semaphore.ts';
 import type { BlobIndex } from './blob-index.ts';
 import { chunkMaxBytes, chunkMinBytes } from './chunker.ts';
 import { pageChunkBytes } from './chunker-pages.ts';
-import { collectGarbage } from './collect-garbage.ts';
+import { collectGarbage } from '../base/collect-garbage.ts';
 import type { ChunkerName } from './create-chunker.ts';
 import { hashOf, type BlobId } from './ids.ts';
 import type { BlobType } from './pack-header.ts';

@@ -91,6 +91,21 @@ function describeTaking(open: () => Promise<JournalPlace>): void {
     expect(await place.reader.facts('test/1', 3, never)).toEqual({ commits: 9, last: 'x' });
   });
 
+  test('what is described beforehand holds from the bytes on that it is about', async () => {
+    await using place = await open();
+    await using receiver = await place.receiver();
+    await using sink = await receiver.target.open(branchOf(1), never);
+    for (const end of [10, 20, 30]) {
+      sink.describe(3, { end }, end);
+      await appendAll(sink, at(3, end - 10), segmentContent(3).subarray(end - 10, end));
+    }
+    sink.describe(3, { end: 50 }, 50);
+    await appendAll(sink, at(3, 30), segmentContent(3).subarray(30, 40));
+    await sink.sync(never);
+    await place.settle();
+    expect(await place.reader.facts('test/1', 3, never)).toEqual({ end: 30 });
+  });
+
   test('bytes come back the same however they are cut, synced and described', async () => {
     const cuts = fc.array(fc.integer({ min: 1, max: 700 }), { minLength: 1, maxLength: 12 });
     await fc.assert(

@@ -57,8 +57,11 @@ export interface JournalSink extends AsyncDisposable {
   sync(signal: AbortSignal): Promise<JournalPosition | undefined>;
   /** A segment is complete (the branch goes on in the next) or the branch ends in it. `facts` can be read without its bytes. */
   seal(segment: number, facts: JsonObject, signal: AbortSignal): Promise<void>;
-  /** What is known so far of the open segment, sent along with its parts. */
-  describe(segment: number, facts: JsonObject): void;
+  /**
+   * What is known so far of the open segment, sent along with its parts. It holds once the segment has `sizeBytes`: given before
+   * the append that brings them there, bytes and what is known of them become durable together. At once if absent.
+   */
+  describe(segment: number, facts: JsonObject, sizeBytes?: number): void;
   /** Bytes `from` … `to` can't be had any more. The next append may begin at `to`. */
   gap(from: JournalPosition, to: JournalPosition, reason: string, signal: AbortSignal): Promise<void>;
   /** Aborted once this receiver may not go on: another took over, or the spool's disk failed. */
@@ -100,6 +103,13 @@ export interface JournalProgress {
   readonly serverTimeMs: number;
 }
 
+export interface ReceiveRequest {
+  readonly target: JournalTarget;
+  readonly events: JournalEvents;
+  /** Another server than the one that is known is welcome: it was made anew on purpose. */
+  readonly acceptsNewServer?: boolean | undefined;
+}
+
 /** A source whose changes can be received as they happen. */
 export interface JournalSource {
   /** What is missing for it, with the statement that mends it. Never throws for what it looks at. */
@@ -108,7 +118,29 @@ export interface JournalSource {
    * Receives until aborted: connects, reconnects, follows timeline switches. Rejects only with what a person must mend;
    * an abort lets the server go cleanly and resolves.
    */
-  receive(target: JournalTarget, events: JournalEvents, signal: AbortSignal): Promise<void>;
+  receive(request: ReceiveRequest, signal: AbortSignal): Promise<void>;
+  /** A place as people who know the source write it: `0/3000060 on timeline 2`. */
+  describePlace(branch: JournalBranch, position: JournalPosition): string;
+  /** What the facts of a segment say of time, in milliseconds since 1970. */
+  timesOf(facts: JsonObject): JournalTimes;
+  /** Present where a server hands over its journal file by file, by a command that it runs. */
+  readonly handover?: JournalHandover | undefined;
+}
+
+export interface JournalTimes {
+  /** Of the changes in it. */
+  readonly earliestMs?: number | undefined;
+  readonly latestMs?: number | undefined;
+  /** When its newest bytes came, by the clock of the server. */
+  readonly receivedMs?: number | undefined;
+}
+
+/** A folder between the command that a server runs and the receiver, who may be another user and need not run. */
+export interface JournalHandover {
+  /** Takes a file that the server offers; resolves once it is durable in the folder. `known`: the same bytes came before. */
+  accept(path: string, folder: string): Promise<'kept' | 'known'>;
+  /** As `JournalSource.receive`, from the folder. */
+  receive(request: ReceiveRequest & { readonly folder: string }, signal: AbortSignal): Promise<void>;
 }
 
 /** Reads what is kept of journals in one repository. */

@@ -5,7 +5,7 @@ import type { Source } from './source.ts';
 
 /** `source` may have been made from defaults: its own server is never asked, each such call fails with `reason`. */
 export function unreachableSource(source: Source, reason: AppError): Source {
-  const { restore } = source;
+  const { restore, journal } = source;
   return {
     kind: source.kind,
     // oxlint-disable-next-line require-yield
@@ -13,6 +13,14 @@ export function unreachableSource(source: Source, reason: AppError): Source {
       await Promise.reject(reason);
     },
     open: () => Promise.reject(reason),
+    journal: journal && {
+      ...journal,
+      // oxlint-disable-next-line require-yield
+      async *check() {
+        await Promise.reject(reason);
+      },
+      receive: () => Promise.reject(reason),
+    },
     restore:
       restore.kind === 'tree'
         ? restore

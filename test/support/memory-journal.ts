@@ -57,6 +57,7 @@ interface Kept {
   /** Where the next byte goes. */
   end: JournalPosition | undefined;
   durable: JournalPosition | undefined;
+  described?: { readonly number: number; readonly facts: JsonObject; readonly sizeBytes: number } | undefined;
 }
 
 interface Holder {
@@ -167,10 +168,10 @@ function sinkOf(state: Kept, { holder, gaps, counts, options }: SinkParts): Jour
       makeDurable();
     },
 
-    describe(number, facts) {
+    describe(number, facts, sizeBytes = 0) {
       assert.ok(holder.isOpen, 'the sink is closed');
-      const segment = state.segments.get(number);
-      if (segment !== undefined && !segment.isSealed) segment.facts = facts;
+      state.described = { number, facts, sizeBytes };
+      adoptFacts(state);
     },
 
     // eslint-disable-next-line max-params -- The contract's.
@@ -210,6 +211,15 @@ function take(state: Kept, position: JournalPosition, bytes: Uint8Array): void {
   segment.bytes.set(bytes.subarray(againBytes), position.offset + againBytes);
   segment.endBytes = position.offset + bytes.length;
   state.end = { segment: position.segment, offset: segment.endBytes };
+  adoptFacts(state);
+}
+
+function adoptFacts(state: Kept): void {
+  const { described } = state;
+  const segment = described && state.segments.get(described.number);
+  if (described === undefined || segment === undefined || segment.endBytes < described.sizeBytes) return;
+  if (!segment.isSealed) segment.facts = described.facts;
+  state.described = undefined;
 }
 
 function forgetUndurable(state: Kept): void {

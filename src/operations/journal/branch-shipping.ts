@@ -31,6 +31,14 @@ export interface Shipped {
   readonly isDone: boolean;
 }
 
+export interface OpenShippingOptions {
+  readonly branch: SpoolBranch;
+  /** Whose journal it is. */
+  readonly family: string;
+  readonly lease: JournalLease;
+  readonly signal: AbortSignal;
+}
+
 export class BranchShipping {
   readonly #branch: SpoolBranch;
   readonly #writer: JournalWriter;
@@ -59,14 +67,11 @@ export class BranchShipping {
 
   static async open(
     repository: Repository,
-    {
-      branch,
-      lease,
-      signal,
-    }: { readonly branch: SpoolBranch; readonly lease: JournalLease; readonly signal: AbortSignal },
+    { branch, family, lease, signal }: OpenShippingOptions,
   ): Promise<BranchShipping> {
     const { epoch, writer } = lease;
-    return new BranchShipping(branch, await openJournal(repository, { branch: branch.branch, epoch, writer, signal }));
+    const opened = await openJournal(repository, { branch: branch.branch, family, epoch, writer, signal });
+    return new BranchShipping(branch, opened);
   }
 
   /** Whether all that the spool has of a segment is in the repository. */

@@ -17,7 +17,12 @@ import type { JournalReader, KeptBranch, KeptSegment } from '../../sources/journ
 /** How many facts of sealed segments are remembered: two weeks of a busy server's. */
 const factsMax = 20_000;
 
-export function readJournals(repository: Repository): JournalReader {
+export interface ReaderOptions {
+  /** Only branches of this component are listed, and those that name none. */
+  readonly family?: string | undefined;
+}
+
+export function readJournals(repository: Repository, { family }: ReaderOptions = {}): JournalReader {
   const facts = new Map<string, JsonObject>();
   const listings = new Map<string, JournalListing>();
   const known = new Map<string, StoredBranch>();
@@ -45,7 +50,8 @@ export function readJournals(repository: Repository): JournalReader {
   return {
     async branches(signal) {
       const kept: KeptBranch[] = [];
-      for (const { lineage, segmentBytes, about } of (await readBranches(repository, signal)).branches) {
+      for (const { lineage, segmentBytes, about, families } of (await readBranches(repository, signal)).branches) {
+        if (family !== undefined && families.length > 0 && !families.includes(family)) continue;
         known.set(lineage, { lineage, segmentBytes, about });
         const listing = await list(lineage, signal);
         const start = startOf(listing);

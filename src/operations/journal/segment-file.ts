@@ -36,7 +36,9 @@ export class SegmentFile implements AsyncDisposable {
   #logBytes = 0;
   #isSealed = false;
   #facts: JsonObject = {};
+  #durableFacts: JsonObject = {};
   #isDescribed = true;
+  #nextFacts: { readonly facts: JsonObject; readonly sizeBytes: number } | undefined;
   /** Acknowledged bytes that did not hold when the file was opened again. */
   #lostBytes = 0;
   #working: Promise<void> = Promise.resolve();
@@ -77,8 +79,9 @@ export class SegmentFile implements AsyncDisposable {
     return this.#isSealed;
   }
 
+  /** Of the bytes that are durable: what is known of more must not be told before these are. */
   get facts(): JsonObject {
-    return this.#facts;
+    return this.#durableFacts;
   }
 
   get lostBytes(): number {
@@ -132,6 +135,7 @@ export class SegmentFile implements AsyncDisposable {
       this.#crc = record.crc;
     } else {
       this.#facts = record.facts;
+      this.#durableFacts = record.facts;
       this.#isSealed = record.kind === 'seal';
     }
   }
@@ -144,11 +148,20 @@ export class SegmentFile implements AsyncDisposable {
     await room.onDisk(() => writeFully(handle, bytes, this.#endBytes), signal);
     this.#crc = crc32(bytes, this.#crc);
     this.#endBytes += bytes.length;
+    this.#adoptFacts();
   }
 
-  describe(facts: JsonObject): void {
+  /** Holds once the segment has so many bytes. */
+  describe(facts: JsonObject, sizeBytes = 0): void {
     if (this.#isSealed) return;
-    this.#facts = facts;
+    this.#nextFacts = { facts, sizeBytes };
+    this.#adoptFacts();
+  }
+
+  #adoptFacts(): void {
+    if (this.#nextFacts === undefined || this.#nextFacts.sizeBytes > this.#endBytes) return;
+    this.#facts = this.#nextFacts.facts;
+    this.#nextFacts = undefined;
     this.#isDescribed = false;
   }
 
@@ -156,9 +169,11 @@ export class SegmentFile implements AsyncDisposable {
   sync(room: SpoolRoom, signal: AbortSignal): Promise<void> {
     return this.#oneAtATime(async () => {
       if (this.#isSealed || this.#endBytes === this.#durableBytes) return;
-      const facts: SegmentRecord[] = this.#isDescribed ? [] : [{ kind: 'facts', facts: this.#facts }];
+      const facts = this.#facts;
+      const described: SegmentRecord[] = this.#isDescribed ? [] : [{ kind: 'facts', facts }];
       this.#isDescribed = true;
-      await this.#record([this.#extent(), ...facts], room, signal);
+      await this.#record([this.#extent(), ...described], room, signal);
+      this.#durableFacts = facts;
     });
   }
 
@@ -167,7 +182,7 @@ export class SegmentFile implements AsyncDisposable {
     return this.#oneAtATime(async () => {
       if (this.#isSealed) return;
       await this.#record([this.#extent(), { kind: 'seal', facts }], room, signal);
-      this.#facts = facts;
+      this.#durableFacts = facts;
       this.#isSealed = true;
       await this.#close();
     });

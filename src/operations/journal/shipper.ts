@@ -226,7 +226,8 @@ export class Shipper implements AsyncDisposable {
     const found = this.#branches.get(lineage);
     if (found !== undefined) return found;
     const { lease, signal } = parts;
-    const opened = await BranchShipping.open(parts.repository, { branch, lease, signal });
+    const { family } = this.#options;
+    const opened = await BranchShipping.open(parts.repository, { branch, family, lease, signal });
     this.#branches.set(lineage, opened);
     return opened;
   }

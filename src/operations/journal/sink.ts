@@ -150,9 +150,9 @@ export class SpoolSink implements JournalSink {
     });
   }
 
-  describe(segment: number, facts: JsonObject): void {
+  describe(segment: number, facts: JsonObject, sizeBytes?: number): void {
     assert.ok(this.#isOpen, 'the sink is open');
-    this.#parts.spooled.describe(segment, facts);
+    this.#parts.spooled.describe(segment, facts, sizeBytes);
   }
 
   // eslint-disable-next-line max-params -- The contract's.

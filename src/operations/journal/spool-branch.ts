@@ -40,6 +40,8 @@ export class SpoolBranch implements AsyncDisposable {
   /** The same, in order. */
   readonly #ordered: SegmentFile[] = [];
   #content: BranchFile;
+  /** Of a segment that has no bytes yet. */
+  #described: { readonly segment: number; readonly facts: JsonObject; readonly sizeBytes: number } | undefined;
 
   private constructor(content: BranchFile, parts: BranchParts) {
     const { lineage, segmentBytes, about } = content;
@@ -170,6 +172,7 @@ export class SpoolBranch implements AsyncDisposable {
         throw error;
       }
       this.#add(file);
+      if (this.#described?.segment === segment) file.describe(this.#described.facts, this.#described.sizeBytes);
       return file;
     });
   }
@@ -188,8 +191,10 @@ export class SpoolBranch implements AsyncDisposable {
     await this.#try(`seal segment ${segment}`, () => file.seal(facts, this.#parts.room, signal));
   }
 
-  describe(segment: number, facts: JsonObject): void {
-    this.#segments.get(segment)?.describe(facts);
+  describe(segment: number, facts: JsonObject, sizeBytes = 0): void {
+    const found = this.#segments.get(segment);
+    if (found === undefined) this.#described = { segment, facts, sizeBytes };
+    else found.describe(facts, sizeBytes);
   }
 
   async gap(gap: JournalGap, signal: AbortSignal): Promise<void> {

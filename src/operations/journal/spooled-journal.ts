@@ -116,7 +116,10 @@ export class SpooledJournal implements JournalTarget, AsyncDisposable {
 
   async branches(signal: AbortSignal): Promise<readonly KeptBranch[]> {
     throwIfAborted(signal);
-    const elsewhere = await this.#look((repository, within) => readJournals(repository).branches(within), signal);
+    const elsewhere = await this.#look(
+      (repository, within) => readJournals(repository, { family: this.#options.family }).branches(within),
+      signal,
+    );
     return mergeBranches([...elsewhere, this.#spooledBranches()]);
   }
 

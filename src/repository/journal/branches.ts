@@ -24,6 +24,8 @@ export interface StoredBranch {
 
 export interface ReadBranch extends StoredBranch {
   readonly writtenAtMs: number;
+  /** Whose receivers wrote it: components, nearly always one. Empty where none was named. */
+  readonly families: readonly string[];
 }
 
 export interface ReadBranches {
@@ -36,6 +38,7 @@ export interface ReadBranches {
 const bodySchema = z.object({
   segmentBytes: z.number().int().positive(),
   about: z.record(z.string(), z.json()),
+  family: z.string().optional(),
 });
 /** Also where a store makes no sense of more calls at once: each waits for the network. */
 const readsAtOnceMin = 4;
@@ -70,8 +73,9 @@ export async function readBranches(
   for (const branch of read.toSorted(byAge)) {
     const first = branches.get(branch.lineage);
     if (first === undefined) branches.set(branch.lineage, branch);
-    else if (!isSameBranch(first, branch))
-      problems.push({ name: branchFolder(repository, branch.lineage), message: contradiction(branch) });
+    else if (isSameBranch(first, branch))
+      branches.set(branch.lineage, { ...first, families: familiesOf(first, branch) });
+    else problems.push({ name: branchFolder(repository, branch.lineage), message: contradiction(branch) });
   }
   return { branches: [...branches.values()], problems };
 }
@@ -82,7 +86,8 @@ async function readBranch(repository: Repository, name: string, signal: AbortSig
   try {
     if (rank === undefined || name !== branchFolder(repository, lineage) + rankText(rank))
       throw new Error('its lineage is another');
-    return { lineage, writtenAtMs, ...bodySchema.parse(body) };
+    const { family, ...branch } = bodySchema.parse(body);
+    return { lineage, writtenAtMs, ...branch, families: family === undefined ? [] : [family] };
   } catch (error) {
     throw damaged(name, error);
   }
@@ -91,16 +96,27 @@ async function readBranch(repository: Repository, name: string, signal: AbortSig
 const byAge = (left: ReadBranch, right: ReadBranch): number =>
   left.writtenAtMs - right.writtenAtMs || (left.lineage < right.lineage ? -1 : 1);
 
+const familiesOf = (...branches: readonly ReadBranch[]): string[] => [
+  ...new Set(branches.flatMap(({ families }) => families)),
+];
+
 const contradiction = ({ lineage }: StoredBranch): string =>
   `two writers describe the branch ${lineage} in different ways`;
 
 export const isSameBranch = (left: StoredBranch, right: StoredBranch): boolean =>
   left.segmentBytes === right.segmentBytes && isDeepStrictEqual(left.about, right.about);
 
+export interface BranchToKeep {
+  readonly branch: StoredBranch;
+  readonly rank: JournalRank;
+  /** Whose it is. */
+  readonly family?: string | undefined;
+}
+
 /** Makes sure that the branch is described. Rejects with `JOURNAL_FORKED` if it is known as something else. */
 export async function keepBranch(
   repository: Repository,
-  { branch, rank }: { readonly branch: StoredBranch; readonly rank: JournalRank },
+  { branch, rank, family }: BranchToKeep,
   signal: AbortSignal,
 ): Promise<void> {
   const { lineage, segmentBytes } = branch;
@@ -113,7 +129,8 @@ export async function keepBranch(
       hint: 'Give the journal of a copied server a repository of its own, or a lineage of its own.',
     });
   }
-  if (known !== undefined) return;
+  if (known !== undefined && (family === undefined || known.families.includes(family))) return;
   const name = branchFolder(repository, lineage) + rankText(rank);
-  await putHeader(repository, { kind: 'branch', name, subject: lineage, rank, body: { segmentBytes, about } }, signal);
+  const body = { segmentBytes, about, ...(family === undefined ? {} : { family }) };
+  await putHeader(repository, { kind: 'branch', name, subject: lineage, rank, body }, signal);
 }

@@ -70,10 +70,11 @@ interface Run {
   readonly progress: { segments: number; bytes: number };
 }
 
-async function copyBranch(run: Run, { lineage, segmentBytes, about }: ReadBranch): Promise<void> {
+async function copyBranch(run: Run, { lineage, segmentBytes, about, families }: ReadBranch): Promise<void> {
   const { source, target, signal } = run;
   const writer = await openJournal(target, {
     branch: { lineage, segmentBytes, about },
+    family: families[0],
     epoch: copyEpoch,
     writer: randomBytes(8).toString('hex'),
     signal,

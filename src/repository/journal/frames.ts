@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { zstdCompress, zstdDecompress } from 'node:zlib';
 import { forEachLimited } from '../../base/for-each-limited.ts';
 import { frameMaxBytes, zstdParameters } from '../../base/zstd.ts';
-import { collectGarbage } from '../collect-garbage.ts';
+import { collectGarbage } from '../../base/collect-garbage.ts';
 import { open, seal, type KeyTriple } from '../seal.ts';
 
 export const frameBytes = 1024 * 1024;

@@ -83,6 +83,28 @@ export async function acquireJournalLease(repository: Repository, options: Lease
   }
 }
 
+export interface SeenLease {
+  readonly hostname: string;
+  readonly username: string;
+  readonly pid: number;
+  readonly refreshedAtMs: number;
+  /** Let go, or its process is gone, or it was not refreshed for too long. */
+  readonly isOver: boolean;
+}
+
+/** Who received last, or does; undefined if nobody ever did. */
+export async function lookAtLease(
+  repository: Repository,
+  family: string,
+  signal: AbortSignal,
+): Promise<SeenLease | undefined> {
+  const names = await listLeases(repository, family, signal);
+  const lease = await newestLease(repository, { family, names }, signal);
+  if (lease === undefined) return undefined;
+  const { hostname: host, username, pid, refreshedAtMs } = lease;
+  return { hostname: host, username, pid, refreshedAtMs, isOver: !seemsAlive(repository, lease) };
+}
+
 /** What is damaged, renamed or forged is no lease; `verify` names it. */
 async function newestLease(
   repository: Repository,

@@ -77,6 +77,8 @@ export interface JournalWriter extends JournalRank {
 
 export interface OpenJournalOptions extends JournalRank {
   readonly branch: StoredBranch;
+  /** Whose it is: kept beside the branch, so that it can be told which journals belong to a component. */
+  readonly family?: string | undefined;
   /** zstd. */
   readonly level?: number | undefined;
   readonly signal: AbortSignal;
@@ -87,11 +89,11 @@ export interface OpenJournalOptions extends JournalRank {
  * with another description, with `JOURNAL_FENCED` if a writer of a higher rank was there.
  */
 export async function openJournal(repository: Repository, options: OpenJournalOptions): Promise<JournalWriter> {
-  const { branch, epoch, writer, level = levelDefault, signal } = options;
+  const { branch, family, epoch, writer, level = levelDefault, signal } = options;
   assert.ok(isWriterId(writer), `'${writer}' is no id of a writer`);
   assert.ok(branch.segmentBytes > 0 && branch.lineage.length <= 512);
   const rank = { epoch, writer };
-  await keepBranch(repository, { branch, rank }, signal);
+  await keepBranch(repository, { branch, rank, family }, signal);
   const opened = await listJournal(repository, branch, signal);
   await refuseOutranked(repository, { opened, rank }, signal);
   const opening = { repository, branch, rank, level: Math.max(1, level), opened };

@@ -7,8 +7,11 @@ import { decideMethod, methodFinding } from './method.ts';
 import type { PostgresOptions } from './options.ts';
 import { unitOf } from './fingerprint.ts';
 import { checkReplication } from './protocol/preflight.ts';
+import { receivePushed } from './receiver/archive-intake.ts';
+import { acceptFile } from './receiver/archive-push.ts';
 import { checkReceiver } from './receiver/check-receiver.ts';
 import { receive } from './receiver/receive.ts';
+import { describeWalPlace, walTimes } from './receiver/wal-words.ts';
 import { decideRestore } from './logical/restore-decision.ts';
 import { openSandbox } from './logical/sandbox.ts';
 import { isPhysical } from './physical/facts.ts';
@@ -38,7 +41,15 @@ export function postgresSource(options: PostgresOptions): ExplorableSource {
     },
     journal: {
       check: (signal) => checkReceiver(options, signal),
-      receive: (target, events, signal) => receive({ source: options, target, events }, signal),
+      receive: ({ target, events, acceptsNewServer = false }, signal) =>
+        receive({ source: options, target, events, tuning: { acceptsOtherSystem: acceptsNewServer } }, signal),
+      describePlace: describeWalPlace,
+      timesOf: walTimes,
+      handover: {
+        accept: acceptFile,
+        receive: ({ folder, target, events }, signal) =>
+          receivePushed({ folder, target, events, clock: options.clock }, signal),
+      },
     },
     replay: replayRestore(options),
     explore: {

@@ -7,6 +7,8 @@ import { BackendDecoder, type Frame } from './backend-decoder.ts';
 const bufferedMaxBytes = 8 * 1024 * 1024;
 const bufferedLowBytes = 4 * 1024 * 1024;
 const closeWaitMaxMs = 2_000;
+/** Chunks that were taken and are still remembered. */
+const takenMax = 16;
 
 export class MessageChannel {
   readonly #socket: Socket;
@@ -111,8 +113,9 @@ export class MessageChannel {
     const chunk = this.#chunks[this.#taken];
     if (chunk === undefined) return false;
     this.#taken += 1;
-    if (this.#taken === this.#chunks.length) {
-      this.#chunks = [];
+    // Also while more arrive without a pause: what was taken must not stay in memory.
+    if (this.#taken === this.#chunks.length || this.#taken === takenMax) {
+      this.#chunks = this.#chunks.slice(this.#taken);
       this.#taken = 0;
     }
     this.#bufferedBytes -= chunk.length;

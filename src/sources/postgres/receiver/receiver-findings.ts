@@ -4,6 +4,7 @@ import type { Finding } from '../../../model/finding.ts';
 import type { JournalPosition } from '../../journal.ts';
 import { formatLsn, lsnOf, type Lsn } from '../wal/lsn.ts';
 import type { WalStop } from '../wal/record-walker.ts';
+import { historyName } from '../wal/segment-name.ts';
 import type { ReadySlot } from './slot.ts';
 
 const baseHint = 'Take a full backup now: recovery to instants behind it needs a new base.';
@@ -110,5 +111,42 @@ export function behindOthers(timeline: number, descendant: number): Finding {
     outcome: 'warning',
     message: `the server is on timeline ${timeline}, and the journal has followed timeline ${descendant} already`,
     hint: 'Check that this is the primary, and not one that was left behind by a failover.',
+  };
+}
+
+export function missingHistory(timeline: number): Finding {
+  return {
+    aspect: 'journal timeline',
+    outcome: 'warning',
+    message: `segments of timeline ${timeline} came, and the history file of the timeline did not`,
+    hint: `Hand it over: run lifeboat journal push with the file ${historyName(timeline)} of pg_wal.`,
+  };
+}
+
+export function holeInArchive(
+  from: JournalPosition,
+  to: JournalPosition,
+  segmentBytes: number,
+): { readonly reason: string; readonly finding: Finding } {
+  const [start, end] = [from, to].map((position) => formatLsn(lsnOf(position, segmentBytes)));
+  const reason = 'the server did not hand it over';
+  const hint = `${baseHint} Look at archive_command and pg_stat_archiver of the server.`;
+  return {
+    reason,
+    finding: {
+      aspect: 'journal gap',
+      outcome: 'failed',
+      message: `the journal lacks ${start} to ${end}: ${reason}`,
+      hint,
+    },
+  };
+}
+
+export function otherBytes(name: string, folder: string): Finding {
+  return {
+    aspect: 'journal fork',
+    outcome: 'failed',
+    message: `${name} was handed over with other bytes than the journal holds: it is put aside in ${folder}/refused`,
+    hint: 'Look whether two servers, the original and a copy, have the same archive_command; give the copy another.',
   };
 }

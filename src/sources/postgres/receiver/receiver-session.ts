@@ -154,14 +154,15 @@ class ReceiverSession {
     const stream = await connection.startReplication({ slot, start, timeline });
     memory.restart = undefined;
     const sink = this.#sink;
-    const { acceptedDamage } = memory;
+    const closing = new AbortController();
     const intake = new WalIntake({
       sink,
+      signal: closing.signal,
       start,
       timeline,
       major,
       systemIdentifier,
-      acceptedDamage,
+      isAccepted: (lsn) => memory.acceptedDamage.has(lsn),
       onAcceptedDamage: (stop) => {
         const { finding, reason } = damagedWal(stop);
         events.warn(finding);
@@ -170,7 +171,7 @@ class ReceiverSession {
     });
     events.note(`receiving timeline ${timeline} from ${formatLsn(start)}`);
     try {
-      const end = await new StreamIntake({ ...this.#parts, stream, intake, sink }).run();
+      const end = await new StreamIntake({ ...this.#parts, closing, stream, intake, sink }).run();
       if (end.reason === 'timeline')
         events.note(`timeline ${timeline} ends at ${formatLsn(end.switchLsn)}, timeline ${end.nextTimeline} follows`);
     } catch (error) {

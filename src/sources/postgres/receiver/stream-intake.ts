@@ -17,6 +17,8 @@ export interface StreamParts {
   readonly clock: Clock;
   /** An abort ends the stream cleanly, with a last report. */
   readonly signal: AbortSignal;
+  /** Ends what waits for the journal; aborted some time after `signal`. */
+  readonly closing: AbortController;
   /** Ends the connection. What is under way in the journal goes on. */
   readonly leave: (reason: AppError) => void;
   readonly times: StreamIntakeTimes;
@@ -40,7 +42,8 @@ export class StreamIntake {
   readonly #parts: StreamParts;
   /** Up to here what comes was kept before: it is compared, and nothing is reported until that is done. */
   readonly #comparedTo: Lsn;
-  #turn: Promise<void> = Promise.resolve();
+  #acknowledging: Promise<void> = Promise.resolve();
+  #closingTimer: NodeJS.Timeout | undefined;
   #failure: Error | undefined;
   #flushed: Lsn = 0n;
   #isSyncDue = false;
@@ -58,7 +61,7 @@ export class StreamIntake {
 
   /** Resolves with the stream's end; `finished` if the signal asked for it. */
   async run(): Promise<WalStreamEnd> {
-    const { stream, signal, times, sink } = this.#parts;
+    const { intake, signal, times, sink } = this.#parts;
     const timer = setInterval(() => this.#sync(), times.syncMs);
     const onAbort = (): void => this.#stop();
     signal.addEventListener('abort', onAbort, { once: true });
@@ -68,34 +71,42 @@ export class StreamIntake {
     sink.signal.addEventListener('abort', onEnd, { once: true });
     if (sink.signal.aborted) onEnd();
     try {
-      for await (const event of stream) {
-        if (event.kind === 'end') {
-          await this.#inTurn(() => this.#acknowledge());
-          return event;
-        }
-        if (this.#hasStopped) continue;
-        if (this.#failure !== undefined) throw this.#failure;
-        await this.#inTurn(() => this.#take(event)).catch((error: unknown) => {
-          if (!this.#hasStopped) throw error;
-        });
-      }
-      throw new Error('a stream ended without an end');
+      return await this.#takeAll();
     } catch (error) {
       throw this.#failure ?? error;
     } finally {
       clearInterval(timer);
+      clearTimeout(this.#closingTimer);
       signal.removeEventListener('abort', onAbort);
       sink.signal.removeEventListener('abort', onEnd);
-      await this.#turn;
+      await intake.close();
+      await this.#acknowledging.catch(() => undefined); // Told where it was asked for.
     }
   }
 
+  async #takeAll(): Promise<WalStreamEnd> {
+    for await (const event of this.#parts.stream) {
+      if (event.kind === 'end') {
+        if (!this.#hasStopped) await this.#acknowledge();
+        return event;
+      }
+      if (this.#hasStopped) continue;
+      if (this.#failure !== undefined) throw this.#failure;
+      try {
+        await this.#take(event);
+      } catch (error) {
+        if (!this.#hasStopped) throw error;
+      }
+    }
+    throw new Error('a stream ended without an end');
+  }
+
   async #take(event: WalData | Keepalive): Promise<void> {
-    const { intake, signal, events, sink, clock } = this.#parts;
+    const { intake, events, sink, clock } = this.#parts;
     const { serverTimeMs, serverEnd } = event;
     if (event.kind === 'data') {
       this.#isSyncDue = true;
-      await intake.take(event.lsn, event.bytes, { serverTimeMs, signal });
+      await this.#watched(() => intake.take(event.lsn, event.bytes, serverTimeMs));
     } else if (event.replyRequested) {
       await this.#answer(serverEnd);
     }
@@ -127,39 +138,47 @@ export class StreamIntake {
     leave(leaving('SOURCE_UNREACHABLE', 'the server stops, and the repositories do not hold all it has yet'));
   }
 
-  /** Makes durable what came, and reports it. */
-  async #acknowledge(): Promise<void> {
-    const { sink, intake, stream, signal, times } = this.#parts;
-    if (intake.appended > this.#comparedTo) intake.describe();
-    const promised = await sink.sync(this.#hasStopped ? AbortSignal.timeout(times.shutdownWaitMaxMs) : signal);
-    if (intake.appended >= this.#comparedTo) {
-      const flushed = flushPosition(sink.resumeAt(), promised, sink.branch.segmentBytes);
-      if (flushed > this.#flushed) this.#flushed = flushed;
-    }
-    // What is not in all repositories yet may be there a little later.
-    this.#isSyncDue = this.#flushed < intake.appended;
-    stream.report({ written: intake.received, flushed: this.#flushed });
+  /** Makes durable what came, and reports it. One at a time: what is reported never goes back. */
+  #acknowledge(): Promise<void> {
+    const { sink, intake, stream, closing } = this.#parts;
+    const done = this.#acknowledging.then(() =>
+      this.#watched(async () => {
+        await intake.flush();
+        const promised = await intake.inTurn(() => sink.sync(closing.signal));
+        if (intake.appended >= this.#comparedTo) {
+          const flushed = flushPosition(sink.resumeAt(), promised, sink.branch.segmentBytes);
+          if (flushed > this.#flushed) this.#flushed = flushed;
+        }
+        // What is not in all repositories yet may be there a little later.
+        this.#isSyncDue = this.#flushed < intake.appended;
+        stream.report({ written: intake.received, flushed: this.#flushed });
+      }),
+    );
+    this.#acknowledging = done.catch(() => undefined); // Told to its caller.
+    return done;
   }
 
   #sync(): void {
     if (!this.#isSyncDue || this.#hasStopped) return;
     this.#isSyncDue = false;
-    void this.#inTurn(() => this.#acknowledge()).catch(() => undefined); // It is kept, and told by the loop.
+    void this.#acknowledge().catch(() => undefined); // It is kept, and told by the loop.
   }
 
   #stop(): void {
+    const { times, closing, stream } = this.#parts;
     this.#hasStopped = true;
-    const last = this.#inTurn(() => this.#acknowledge());
-    void last.catch(() => undefined).then(() => this.#parts.stream.requestEnd());
+    this.#closingTimer = setTimeout(
+      () => closing.abort(leaving('SPOOL_FULL', 'the journal takes nothing for now')),
+      times.shutdownWaitMaxMs,
+    );
+    void this.#acknowledge()
+      .catch(() => undefined) // The next receiver asks for it again.
+      .then(() => stream.requestEnd());
   }
 
-  /** The journal takes one call at a time. What takes too long must not hold up the server. */
-  async #inTurn(work: () => Promise<void>): Promise<void> {
+  /** What takes too long must not hold up the server. */
+  async #watched(work: () => Promise<void>): Promise<void> {
     const { times, leave } = this.#parts;
-    const before = this.#turn;
-    const done = Promise.withResolvers<void>();
-    this.#turn = done.promise;
-    await before;
     const blocked = setTimeout(
       () => leave(leaving('SPOOL_FULL', 'the journal takes nothing for now')),
       times.blockedMaxMs,
@@ -171,7 +190,6 @@ export class StreamIntake {
       throw error;
     } finally {
       clearTimeout(blocked);
-      done.resolve();
     }
   }
 

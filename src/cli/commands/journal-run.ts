@@ -1,0 +1,213 @@
+// `journal run`: receives the changes of a component as they happen, until it is told to stop. What it has taken in is on this
+// machine's disk first and in every repository seconds later.
+import { formatByteSize } from '../../base/byte-size.ts';
+import { asError } from '../../base/errors.ts';
+import type { Finding } from '../../model/finding.ts';
+import { SpooledJournal, type JournalStatus } from '../../operations/journal/spooled-journal.ts';
+import type { JournalBranch, JournalEvents, JournalProgress, JournalPosition } from '../../sources/journal.ts';
+import { systemSleep } from '../../storage/interruption.ts';
+import { defineCommand } from '../command.ts';
+import type { CommandContext } from '../context.ts';
+import { requireJournal, type JournalSubject } from '../journal-subject.ts';
+import { requiredArgument, switchOption } from '../option.ts';
+import { bytes, wrap, type Style } from '../style.ts';
+
+export interface JournalRunData {
+  readonly component: string;
+  readonly place: string | undefined;
+  readonly spoolBytes: number;
+  readonly repositories: readonly {
+    readonly repository: string;
+    readonly isComplete: boolean;
+    readonly backlogBytes: number;
+    readonly problem: string | undefined;
+  }[];
+  /** Something was lost that only a new base makes good. */
+  readonly needsBase: string | undefined;
+}
+
+/** What is left over is shipped by the next run; whoever stops the service does not wait for a repository that is away. */
+const closeMaxMs = 10_000;
+const lineEveryMs = 200;
+
+export const journalRunCommand = defineCommand({
+  summary: 'Receive the changes of a component as they happen',
+  details:
+    'Runs until it is stopped (Ctrl-C, SIGTERM): connects, comes back after every loss of the server or a repository, and follows a failover. What it received is durable in the spool at once and in every repository of the policy after the interval of `journal` in lifeboat.yaml. A stop ships the rest; exit code 3 says that some of it still waits in the spool for the next run. Only one receiver runs for a component; a second one is refused with 11.',
+  examples: [
+    'lifeboat journal run database',
+    'lifeboat journal run database --take-over   # the other is gone for good',
+  ],
+  arguments: { component: requiredArgument('<component>', 'a component of lifeboat.yaml') },
+  options: {
+    takesOver: switchOption('--take-over', 'push a receiver aside that seems to live on another machine'),
+    acceptsNewServer: switchOption(
+      '--new-server',
+      'the server was made anew on purpose (initdb, pg_upgrade): begin its journal beside the old one',
+    ),
+  },
+  isLong: true,
+  async run(context, { component, takesOver, acceptsNewServer }): Promise<JournalRunData> {
+    const subject = await requireJournal(context, component);
+    const journal = await openJournal(context, subject, takesOver);
+    const events = tellingEvents(context, subject, journal);
+    const stop = AbortSignal.any([context.signal, journal.signal]);
+    try {
+      await receive({ context, subject, journal, events, acceptsNewServer }, stop);
+      if (!context.signal.aborted) throw asError(journal.signal.reason);
+    } finally {
+      events.end();
+      await ship(journal);
+      events.lastStatus = journal.status();
+      await journal[Symbol.asyncDispose]();
+    }
+    return dataOf(component, events);
+  },
+  render: renderRun,
+  exitCode: ({ repositories }) => (repositories.every(({ isComplete }) => isComplete) ? 0 : 3),
+});
+
+async function openJournal(
+  context: CommandContext,
+  subject: JournalSubject,
+  takesOver: boolean,
+): Promise<SpooledJournal> {
+  const { family, settings, spoolFolder, repositories } = subject;
+  const { clock, random } = context;
+  return SpooledJournal.open({
+    family,
+    spool: { folder: spoolFolder, maxBytes: settings.spoolMaxBytes },
+    repositories: repositories.map((one) => ({
+      name: one.name,
+      open: async () => (await context.openRepository(one, 'uncached')).repository,
+    })),
+    acknowledge: settings.acknowledge,
+    intervalMs: settings.intervalMs,
+    takesOver,
+    closeMaxMs: 0, // The rest is shipped before, to be told of.
+    events: noteEvents(context),
+    clock,
+    random,
+    sleep: systemSleep,
+  });
+}
+
+interface Receiving {
+  readonly context: CommandContext;
+  readonly subject: JournalSubject;
+  readonly journal: SpooledJournal;
+  readonly events: JournalEvents;
+  readonly acceptsNewServer: boolean;
+}
+
+async function receive({ subject, journal, events, acceptsNewServer }: Receiving, signal: AbortSignal): Promise<void> {
+  const { source, settings, incomingFolder } = subject;
+  if (settings.from === 'push' && source.handover !== undefined)
+    return source.handover.receive({ folder: incomingFolder, target: journal, events }, signal);
+  return source.receive({ target: journal, events, acceptsNewServer }, signal);
+}
+
+async function ship(journal: SpooledJournal): Promise<void> {
+  if (journal.signal.aborted) return;
+  try {
+    await journal.flush(AbortSignal.any([AbortSignal.timeout(closeMaxMs), journal.signal]));
+  } catch {
+    // What waits is in the status, with the reason.
+  }
+}
+
+function noteEvents({ progress }: CommandContext): Pick<JournalEvents, 'note' | 'warn'> {
+  return { note: (message) => progress.note(message), warn: (finding) => progress.note(warningText(finding)) };
+}
+
+function warningText({ outcome, message, hint }: Finding): string {
+  const word = outcome === 'failed' ? 'error' : 'warning';
+  return hint === undefined ? `${word}: ${message}` : `${word}: ${message}\nhint: ${hint}`;
+}
+
+interface TellingEvents extends JournalEvents {
+  readonly newest: JournalProgress | undefined;
+  readonly place: string | undefined;
+  readonly needed: string | undefined;
+  lastStatus: JournalStatus | undefined;
+  end(): void;
+}
+
+/** Notes and warnings as they come, and a line that tells how far it is. */
+function tellingEvents(
+  context: CommandContext,
+  { component, source }: JournalSubject,
+  journal: SpooledJournal,
+): TellingEvents {
+  const { progress, clock } = context;
+  let newest: JournalProgress | undefined;
+  let needed: string | undefined;
+  let place: string | undefined;
+  const timer = setInterval(() => {
+    if (newest === undefined) return;
+    const { spool, branches, repositories } = journal.status();
+    const branch = branches.find(({ lineage }) => lineage === newest?.lineage);
+    if (branch !== undefined) place = source.describePlace(branch, newest.receivedEnd);
+    const backlog = Math.max(0, ...repositories.map(({ backlogBytes }) => backlogBytes));
+    const away = repositories.filter(({ state }) => state === 'away').map(({ name }) => name);
+    const behind = branch === undefined ? 0 : distance(branch, newest.receivedEnd, newest.serverEnd);
+    progress.update({
+      work: `journal ${component}`,
+      detail: [
+        `at ${place ?? '?'}`,
+        ...(behind > 0 ? [`${formatByteSize(behind)} behind the server`] : []),
+        ...(backlog > 0 ? [`${formatByteSize(backlog)} to ship`] : []),
+        ...(away.length > 0 ? [`away: ${away.join(', ')}`] : []),
+        ...(spool.waitsFor === undefined ? [] : [`waits for room (${spool.waitsFor})`]),
+        `${Math.max(0, Math.round((clock.now() - newest.serverTimeMs) / 1000))} s`,
+      ].join(', '),
+    });
+  }, lineEveryMs);
+  return {
+    ...noteEvents(context),
+    lastStatus: undefined,
+    get newest() {
+      return newest;
+    },
+    get place() {
+      return place;
+    },
+    get needed() {
+      return needed;
+    },
+    needsBase: (reason) => void (needed = reason),
+    progress: (told) => void (newest = told),
+    end: () => clearInterval(timer),
+  };
+}
+
+function distance({ segmentBytes }: JournalBranch, from: JournalPosition, to: JournalPosition): number {
+  return Math.max(0, (to.segment - from.segment) * segmentBytes + to.offset - from.offset);
+}
+
+function dataOf(component: string, { place, needed, lastStatus }: TellingEvents): JournalRunData {
+  return {
+    component,
+    place,
+    spoolBytes: lastStatus?.spool.usedBytes ?? 0,
+    repositories: (lastStatus?.repositories ?? []).map(({ name, backlogBytes, lastError }) => ({
+      repository: name,
+      isComplete: backlogBytes === 0,
+      backlogBytes,
+      problem: lastError?.message,
+    })),
+    needsBase: needed,
+  };
+}
+
+function renderRun({ component, place, repositories, needsBase }: JournalRunData, style: Style): string {
+  const where = place === undefined ? '' : ` at ${place}`;
+  const lines = [`stopped receiving ${component}${where}`];
+  for (const { repository, isComplete, backlogBytes, problem } of repositories) {
+    const why = problem === undefined ? '' : ` (${problem})`;
+    const waits = `${bytes(backlogBytes)} wait in the spool for the next run${why}`;
+    lines.push(`  ${repository}: ${isComplete ? 'has everything' : style.paint('yellow', waits)}`);
+  }
+  if (needsBase !== undefined) lines.push(style.paint('yellow', `a full backup is needed: ${needsBase}`));
+  return lines.flatMap((line) => wrap(line, style.widthColumns)).join('\n');
+}
