@@ -124,7 +124,7 @@ describeWith(['restic'], 'physical backups', () => {
 
   for (const major of [15, 18]) {
     describeWithPostgres(major, `of a standby of PostgreSQL ${major}`, () => {
-      test('come back as the standby was, and leave its replay running', async () => {
+      test('come back as the standby was, leave its replay running, and go on when it is promoted', async () => {
         await using folder = await openFolder();
         await using server = await startPostgres(major, ['full_page_writes=on']);
         await openBank(server, 'postgres');
@@ -155,7 +155,45 @@ describeWith(['restic'], 'physical backups', () => {
         await using copy = await startCopy(server, target);
         expect(await copy.sql('postgres', bankAddsUp)).toMatchObject([{ addsUp: true }]);
         expect(await differencesOf(copy, target, result)).toEqual([]);
+
+        await standby.sql('postgres', 'SELECT pg_promote()', 'INSERT INTO history (account, delta) VALUES (1, 7)');
+        await standby.sql('postgres', 'UPDATE accounts SET balance = balance + 7 WHERE id = 1');
+        const promotedSource = postgresSource(server.options({ method: 'physical', port: standby.address.port }));
+        const promoted = await backUp(repository, promotedSource, { type: 'full' });
+        expect(promoted.facts).toMatchObject({ isStandby: false, timeline: 2 });
+        expect(promoted.snapshot.lifeboat?.journal).toMatchObject({
+          lineage: expect.stringMatching(/^postgresql\/\d+\/00000002-[0-9a-f]{12}$/),
+        });
+        const second = restoreByRestic(repository, folder.path);
+        expect(readdirSync(join(second, 'pgdata/pg_wal'))).toContain('00000002.history');
+        await using copyOfPromoted = await startCopy(server, second);
+        expect(await copyOfPromoted.sql('postgres', bankAddsUp)).toMatchObject([{ addsUp: true }]);
+        expect(await differencesOf(copyOfPromoted, second, promoted)).toEqual([]);
       });
     });
   }
+
+  describeWithPostgres(15, 'of a server that makes no increments', () => {
+    test('read all and store what changed', async () => {
+      await using folder = await openFolder();
+      await using server = await startPostgres(15);
+      await server.sql(
+        'postgres',
+        'CREATE TABLE t AS SELECT g, md5(g::text) || md5((g + 1)::text) AS m FROM generate_series(1, 300000) g',
+        'VACUUM FREEZE t',
+      );
+      const repository = await createRepository(folder.path);
+      const source = postgresSource(server.options({ method: 'physical' }));
+      const first = await backUp(repository, source);
+      await server.sql('postgres', "UPDATE t SET m = '' WHERE g = 150000");
+      const second = await backUp(repository, source);
+      expect(second.facts).toMatchObject({ type: 'full' });
+      expect(second.totalBytes).toBeGreaterThan(40_000_000);
+      // A few chunks of the table, of the catalogues and of the WAL.
+      expect(second.addedBytes).toBeLessThan(first.addedBytes / 10);
+      const target = restoreByRestic(repository, folder.path);
+      await using copy = await startCopy(server, target);
+      expect(await differencesOf(copy, target, second)).toEqual([]);
+    });
+  });
 });

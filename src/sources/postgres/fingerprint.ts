@@ -36,6 +36,8 @@ export interface DatabaseToFingerprint {
   readonly connection: Connection;
   /** Whose rows count; all that a dump holds if absent. */
   readonly tables?: readonly Table[] | undefined;
+  /** False where the role may not read them. */
+  readonly hasLargeObjects?: boolean | undefined;
   /** As the dump holds them; read from the server if absent. */
   readonly sequences?: readonly SequenceValue[] | undefined;
   /** As they were when the dump began; read from the server if absent. */
@@ -48,8 +50,10 @@ export async function fingerprintDatabase(database: DatabaseToFingerprint): Prom
   const items: FingerprintItem[] = [];
   for (const table of database.tables ?? (await listTables(connection))) items.push(await tableItem(database, table));
   items.push(...(await sequenceItems(database, database.sequences ?? (await readSequences(connection)))));
-  const largeObjects = await largeObjectsItem(database);
-  if (largeObjects.rows > 0) items.push(largeObjects);
+  if (database.hasLargeObjects !== false) {
+    const largeObjects = await largeObjectsItem(database);
+    if (largeObjects.rows > 0) items.push(largeObjects);
+  }
   return [...items, ...(database.schema ?? (await schemaItems(connection, name)))];
 }
 

@@ -50,7 +50,9 @@ export async function physicalItems(
   leftOut: readonly string[],
 ): Promise<FingerprintItem[]> {
   const { tables, schema } = structure;
-  const items = await fingerprintDatabase({ name: database, connection, tables, sequences, schema });
+  const hasLargeObjects = !leftOut.includes(largeObjectsItemName(database));
+  const rows = { name: database, connection, tables, sequences, schema, hasLargeObjects };
+  const items = await fingerprintDatabase(rows);
   return items.filter(({ name }) => !leftOut.includes(name));
 }
 
