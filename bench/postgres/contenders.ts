@@ -97,7 +97,7 @@ components:
   writeFileSync(configuration, text);
   chmodSync(configuration, 0o644);
   const main = resolve(import.meta.dirname, '..', '..', 'dist', 'main.js');
-  const environment = { LIFEBOAT_PASSWORD: password, XDG_CACHE_HOME: join(folder, 'cache') };
+  const environment = { LIFEBOAT_PASSWORD: password, HOME: folder };
   const command = (...args: string[]): Command =>
     asAccount(
       process.execPath,

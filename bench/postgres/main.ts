@@ -215,7 +215,7 @@ const scale = Number(values.scale ?? 80);
 for (const path of ['/usr/bin/time', '/usr/bin/pgbackrest', '/usr/lib/postgresql/15/bin/initdb'])
   if (!existsSync(path)) throw new Error(`needs ${path}: install Debian's packages time, pgbackrest and postgresql-15`);
 spawnSync('npm', ['run', 'build'], { cwd: resolve(import.meta.dirname, '..', '..'), stdio: 'ignore' });
-const base = mkdtempSync(join(values.work ?? tmpdir(), 'lifeboat-bench-'));
+const base = folderForPostgres(mkdtempSync(join(values.work ?? tmpdir(), 'lifeboat-bench-')));
 spawnSync('chmod', ['755', base]);
 try {
   await benchPeers(base, scale);

@@ -9,6 +9,7 @@ export const provenRows: Readonly<Record<string, readonly string[]>> = {
   'sources/redis': ['S1-25', 'S1-26', 'S1-27', 'S1-28', 'S1-84', 'S2-002', 'S2-042', 'S2-043'],
   'sources/files': ['S2-003', 'S2-034', 'S2-035', 'S2-071'],
   'sources/config': ['S2-004', 'S2-037', 'S2-038', 'S2-039'],
+  pitr: ['S1-06', 'S1-79', 'S1-80', 'S2-054'],
   restore: ['S1-29', 'S1-30', 'S1-31', 'S1-32', 'S1-87', 'S1-88', 'S2-048'],
   verification: ['S1-07', 'S1-33', 'S1-34', 'S1-35', 'S1-36', 'S1-37', 'S2-008', 'S2-056', 'S2-073', 'S2-090'],
   cli: ['S1-10', 'S1-75', 'S1-76', 'S1-77', 'S1-78', 'S1-82'],

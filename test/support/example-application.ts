@@ -55,12 +55,15 @@ export interface ExampleOptions {
   readonly database: string;
   /** Lines of the configuration of Redis. */
   readonly redisSettings?: readonly string[];
+  /** `name=value`. */
+  readonly postgresSettings?: readonly string[];
 }
 
 export async function startExample({
   name,
   database,
   redisSettings = [],
+  postgresSettings = [],
 }: ExampleOptions): Promise<ExampleApplication> {
   await using stack = new AsyncDisposableStack();
   const root = stack.use(await temporaryFolder()).path;
@@ -70,7 +73,7 @@ export async function startExample({
   await cp(fileURLToPath(new URL(`../../examples/${name}/`, import.meta.url)), folder, { recursive: true });
   for (const one of ['bin', 'tmp', 'home']) await mkdir(join(root, one), { mode: 0o755 });
   await symlink(launcher, join(root, 'bin/lifeboat'));
-  const postgres = stack.use(await startPostgres(postgresMajor));
+  const postgres = stack.use(await startPostgres(postgresMajor, postgresSettings));
   await postgres.sql('postgres', `CREATE DATABASE ${database}`);
   await postgres.sql(database, await readFile(join(folder, 'fixtures/database.sql'), 'utf8'));
   const redis = stack.use(
@@ -153,7 +156,7 @@ async function runScript(path: string, args: readonly string[], environment: Rec
 }
 
 /** What a table holds, in one line: changes with any row. */
-export async function contentOf(server: TestServer, database: string, table: string): Promise<unknown> {
+export async function contentOf(server: Pick<TestServer, 'sql'>, database: string, table: string): Promise<unknown> {
   const [row] = await server.sql(
     database,
     `SELECT count(*)::int AS rows, coalesce(sum(hashtextextended(t::text, 0)), 0)::text AS sum FROM ${table} t`,
