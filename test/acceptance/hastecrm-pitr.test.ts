@@ -131,6 +131,6 @@ function define(): void {
   }, 180_000);
 }
 
-describeWith(['redis-server'], 'hasteCRM to any instant', () =>
-  describeWithS3('with S3', () => describeWithPostgres(postgresMajor, 'with PostgreSQL', define)),
+await describeWithS3('hasteCRM to any instant', () =>
+  describeWith(['redis-server'], 'with Redis', () => describeWithPostgres(postgresMajor, 'with PostgreSQL', define)),
 );
