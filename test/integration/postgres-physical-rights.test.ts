@@ -30,6 +30,15 @@ describeWithPostgres(17, 'a role with no more rights than documented', () => {
     );
     await letIn(server, 'backup');
     const source = postgresSource(server.options({ method: 'auto', user: 'backup', password: 'secret' }));
+    const fingerprintFinding = async () =>
+      (await Array.fromAsync(source.check(never))).find(({ aspect }) => aspect === 'fingerprint');
+    expect(await fingerprintFinding()).toMatchObject({ outcome: 'passed' });
+    await server.sql('postgres', 'REVOKE pg_maintain FROM backup');
+    const hint = 'Run as a superuser: GRANT pg_maintain TO "backup";';
+    expect(await fingerprintFinding()).toMatchObject({ outcome: 'warning', hint });
+    await server.sql('postgres', 'REVOKE pg_read_all_data FROM backup');
+    expect(await fingerprintFinding()).toMatchObject({ hint: expect.stringContaining('pg_read_all_data') });
+    await server.sql('postgres', 'GRANT pg_read_all_data, pg_maintain TO backup');
     const recorded = await recordBackup(source);
     expect(recorded.notes).toEqual([]);
     expect(recorded.recordedFacts).toMatchObject({

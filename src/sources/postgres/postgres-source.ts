@@ -14,6 +14,7 @@ import { receive } from './receiver/receive.ts';
 import { describeWalPlace, walTimes } from './receiver/wal-words.ts';
 import { decideRestore } from './logical/restore-decision.ts';
 import { openSandbox } from './logical/sandbox.ts';
+import { checkFingerprint } from './physical/check-fingerprint.ts';
 import { isPhysical } from './physical/facts.ts';
 import { openPhysicalSandbox } from './physical/sandbox.ts';
 import { openPhysicalBackup } from './physical/session.ts';
@@ -30,7 +31,10 @@ export function postgresSource(options: PostgresOptions): ExplorableSource {
     kind: 'postgres',
     async *check(signal) {
       const choice = await decideMethod(options, signal);
-      yield* choice.method === 'physical' ? checkReplication(options, signal) : checkPostgres(options, signal);
+      if (choice.method === 'physical') {
+        yield* checkReplication(options, signal);
+        yield await checkFingerprint(options, signal);
+      } else yield* checkPostgres(options, signal);
       yield methodFinding(choice);
     },
     async open(signal, request) {

@@ -17,8 +17,8 @@ import {
 } from './physical-rows.ts';
 
 /**
- * Who waits for one of our locks while holding one that we wait for would be ended by the server after `deadlock_timeout`, 1 s. So
- * all locks are there, or given up, before.
+ * Who waits for one of our locks while holding one that we wait for would be ended by the server after `deadlock_timeout`, 1 s; so
+ * would a vacuum that runs by itself. So all locks are there, or given up, before.
  */
 const lockWaitMaxMs = 300;
 const lockingMaxMs = 600;
@@ -44,8 +44,6 @@ export class DatabaseView implements AsyncDisposable {
     const connection = await connect(options.address, database, signal);
     try {
       await connection.query(pinnedSettings);
-      // Then a vacuum that runs by itself makes room soon, and a deadlock shows while it is ours to give way.
-      if (options.isSuperuser) await connection.query("SET deadlock_timeout = '50ms'");
       return new DatabaseView(connection, options);
     } catch (error) {
       await connection[Symbol.asyncDispose]();
