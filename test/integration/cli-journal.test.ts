@@ -4,11 +4,11 @@ import type { ChildProcess } from 'node:child_process';
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { readJournals } from '../../src/operations/journal/reader.ts';
 import { launcher, jsonLines, runLifeboat, type Ran } from '../support/lifeboat.ts';
 import { until } from '../support/journal-events.ts';
-import { makeCluster, type Cluster } from '../support/postgres-cluster.ts';
+import { alikeCluster, type Cluster } from '../support/postgres-cluster.ts';
 import { describeWithPostgres } from '../support/postgres-server.ts';
 import { branchOf, currentLsn, expectSameBytes, fill, makeFilled, range } from '../support/receiving.ts';
 import { createRepository, reopen } from '../support/repository.ts';
@@ -99,9 +99,12 @@ async function scene(cluster: Cluster, journal: object, elsewhere?: Elsewhere): 
   };
 }
 
+// Programs are started dozens of times, on machines that do other work, too.
+vi.setConfig({ testTimeout: 240_000 });
+
 describeWithPostgres(18, 'lifeboat journal', () => {
   test('receives, is killed and goes on without a hole, stops cleanly, and tells how far it is', async () => {
-    await using cluster = await makeCluster(18, "wal_keep_size = '1GB'");
+    await using cluster = await alikeCluster(18, "wal_keep_size = '1GB'");
     await cluster.start();
     await cluster.sql(makeFilled);
     await using at = await scene(cluster, { interval: '1s' });
@@ -143,7 +146,7 @@ describeWithPostgres(18, 'lifeboat journal', () => {
   });
 
   test('the window that is told begins and ends with commits as the server knows them', async () => {
-    await using cluster = await makeCluster(18, 'track_commit_timestamp = on');
+    await using cluster = await alikeCluster(18, 'track_commit_timestamp = on');
     await cluster.start();
     await using at = await scene(cluster, { interval: '1s' });
     const receiver = at.receive();
@@ -160,7 +163,7 @@ describeWithPostgres(18, 'lifeboat journal', () => {
   });
 
   test('a gap is listed with its reason, and ends with 21', async () => {
-    await using cluster = await makeCluster(18);
+    await using cluster = await alikeCluster(18);
     await cluster.start();
     await cluster.sql(makeFilled);
     await using at = await scene(cluster, { interval: '1s' });
@@ -184,7 +187,7 @@ describeWithPostgres(18, 'lifeboat journal', () => {
   });
 
   test('archive_command hands over what the receiver takes to the repository', async () => {
-    await using cluster = await makeCluster(18, 'archive_mode = on', "archive_command = ''");
+    await using cluster = await alikeCluster(18, 'archive_mode = on', "archive_command = ''");
     await cluster.start();
     await using at = await scene(cluster, { interval: '1s', from: 'push', incoming: './incoming' });
     await chmod(at.folder, 0o755);
@@ -213,7 +216,7 @@ describeWithPostgres(18, 'lifeboat journal', () => {
   });
 
   test('every failure of a push ends with 1', async () => {
-    await using cluster = await makeCluster(18);
+    await using cluster = await alikeCluster(18);
     await using at = await scene(cluster, { from: 'push' });
     const file = join(at.folder, '000000010000000000000001');
     await writeFile(file, 'nonsense');
@@ -238,7 +241,7 @@ await describeWithS3('lifeboat journal in a bucket', () => {
       AWS_ACCESS_KEY_ID: credentials?.accessKeyId ?? '',
       AWS_SECRET_ACCESS_KEY: credentials?.secretAccessKey ?? '',
     };
-    await using server = await makeCluster(15, "wal_keep_size = '1GB'");
+    await using server = await alikeCluster(15, "wal_keep_size = '1GB'");
     await server.start();
     await server.sql(makeFilled);
     await server.stop('fast');
