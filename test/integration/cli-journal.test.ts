@@ -1,17 +1,18 @@
 // The real program receives the journal of a real server into a local repository and a bucket, is killed and stopped, and tells
 // what it has.
 import type { ChildProcess } from 'node:child_process';
-import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { readJournals } from '../../src/operations/journal/reader.ts';
 import { launcher, jsonLines, runLifeboat, type Ran } from '../support/lifeboat.ts';
 import { until } from '../support/journal-events.ts';
-import { makeCluster, type Cluster } from '../support/postgres-cluster.ts';
+import { alikeCluster, type Cluster } from '../support/postgres-cluster.ts';
 import { describeWithPostgres } from '../support/postgres-server.ts';
 import { branchOf, currentLsn, expectSameBytes, fill, makeFilled, range } from '../support/receiving.ts';
 import { createRepository, reopen } from '../support/repository.ts';
+import { describeWithS3, startS3Server } from '../support/s3-server.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { parseLsn } from '../../src/sources/postgres/wal/lsn.ts';
 
@@ -44,16 +45,22 @@ interface Scene extends AsyncDisposable {
   untilShipped(): Promise<void>;
 }
 
-async function scene(cluster: Cluster, journal: object): Promise<Scene> {
+interface Elsewhere {
+  readonly repositories: object;
+  readonly variables: Record<string, string>;
+}
+
+async function scene(cluster: Cluster, journal: object, elsewhere?: Elsewhere): Promise<Scene> {
+  const { repositories: more = {}, variables = {} } = elsewhere ?? {};
   const folder = await temporaryFolder();
   await createRepository(folder.path);
   const { host, port, user } = cluster.address;
   const database = { type: 'postgres', host, port, user, sslmode: 'disable', journal };
-  const repositories = { local: { location: './repository' } };
+  const repositories = { local: { location: './repository' }, ...more };
   // JSON is YAML.
   const text = JSON.stringify({ application: 'shop', repositories, components: { database } });
   await writeFile(join(folder.path, 'lifeboat.yaml'), text);
-  const run = (...args: string[]): Promise<Ran> => runLifeboat(args, { folder: folder.path });
+  const run = (...args: string[]): Promise<Ran> => runLifeboat(args, { folder: folder.path, environment: variables });
   const running: { child: ChildProcess; ended: Promise<Ran> }[] = [];
   const status = async (): Promise<Status['components'][number]> => {
     const { stdout } = await run('journal', 'status', 'database', '--json');
@@ -69,6 +76,7 @@ async function scene(cluster: Cluster, journal: object): Promise<Scene> {
       const started = Promise.withResolvers<ChildProcess>();
       const ended = runLifeboat(['journal', 'run', 'database', '--json', ...options], {
         folder: folder.path,
+        environment: variables,
         onStart: (child) => started.resolve(child),
       });
       void started.promise.then((child) => running.push({ child, ended }));
@@ -91,9 +99,12 @@ async function scene(cluster: Cluster, journal: object): Promise<Scene> {
   };
 }
 
+// Programs are started dozens of times, on machines that do other work, too.
+vi.setConfig({ testTimeout: 240_000 });
+
 describeWithPostgres(18, 'lifeboat journal', () => {
   test('receives, is killed and goes on without a hole, stops cleanly, and tells how far it is', async () => {
-    await using cluster = await makeCluster(18, "wal_keep_size = '1GB'");
+    await using cluster = await alikeCluster(18, "wal_keep_size = '1GB'");
     await cluster.start();
     await cluster.sql(makeFilled);
     await using at = await scene(cluster, { interval: '1s' });
@@ -135,7 +146,7 @@ describeWithPostgres(18, 'lifeboat journal', () => {
   });
 
   test('the window that is told begins and ends with commits as the server knows them', async () => {
-    await using cluster = await makeCluster(18, 'track_commit_timestamp = on');
+    await using cluster = await alikeCluster(18, 'track_commit_timestamp = on');
     await cluster.start();
     await using at = await scene(cluster, { interval: '1s' });
     const receiver = at.receive();
@@ -152,7 +163,7 @@ describeWithPostgres(18, 'lifeboat journal', () => {
   });
 
   test('a gap is listed with its reason, and ends with 21', async () => {
-    await using cluster = await makeCluster(18);
+    await using cluster = await alikeCluster(18);
     await cluster.start();
     await cluster.sql(makeFilled);
     await using at = await scene(cluster, { interval: '1s' });
@@ -176,7 +187,7 @@ describeWithPostgres(18, 'lifeboat journal', () => {
   });
 
   test('archive_command hands over what the receiver takes to the repository', async () => {
-    await using cluster = await makeCluster(18, 'archive_mode = on', "archive_command = ''");
+    await using cluster = await alikeCluster(18, 'archive_mode = on', "archive_command = ''");
     await cluster.start();
     await using at = await scene(cluster, { interval: '1s', from: 'push', incoming: './incoming' });
     await chmod(at.folder, 0o755);
@@ -205,7 +216,7 @@ describeWithPostgres(18, 'lifeboat journal', () => {
   });
 
   test('every failure of a push ends with 1', async () => {
-    await using cluster = await makeCluster(18);
+    await using cluster = await alikeCluster(18);
     await using at = await scene(cluster, { from: 'push' });
     const file = join(at.folder, '000000010000000000000001');
     await writeFile(file, 'nonsense');
@@ -217,5 +228,50 @@ describeWithPostgres(18, 'lifeboat journal', () => {
       expect((await at.run('journal', 'push', ...args)).exitCode).toBe(1);
     await writeFile(join(at.folder, 'lifeboat.yaml'), 'application: [');
     expect((await at.run('journal', 'push', 'database', file)).exitCode).toBe(1);
+  });
+});
+
+await describeWithS3('lifeboat journal in a bucket', () => {
+  test('two repositories hold the same, and a copy of the server that went its own way is refused', async () => {
+    await using s3 = await startS3Server();
+    const bucket = await s3.makeBucket();
+    const { endpoint, credentials } = s3.client;
+    const location = `s3://${bucket}/app?endpoint=${encodeURIComponent(endpoint)}&region=us-east-1`;
+    const variables = {
+      AWS_ACCESS_KEY_ID: credentials?.accessKeyId ?? '',
+      AWS_SECRET_ACCESS_KEY: credentials?.secretAccessKey ?? '',
+    };
+    await using server = await alikeCluster(15, "wal_keep_size = '1GB'");
+    await server.start();
+    await server.sql(makeFilled);
+    await server.stop('fast');
+    await using clone = await server.copy();
+    await server.start();
+    await using at = await scene(server, { interval: '1s' }, { repositories: { remote: { location } }, variables });
+    expect((await at.run('repository', 'init', '--repository', location)).exitCode).toBe(0);
+    const receiver = at.receive();
+    await server.sql(fill(20));
+    await at.untilShipped();
+    (await receiver.child).kill('SIGTERM');
+    expect((await receiver.ended).exitCode).toBe(0);
+    const before = (await at.status()).repositories;
+    expect(before.map(({ repository }) => repository)).toEqual(['local', 'remote']);
+    expect(before[0]?.to).toBe(before[1]?.to);
+
+    await server.stop('fast');
+    await clone.start();
+    await clone.sql('CREATE TABLE other (n int)', fill(40));
+    // The same host name leads to the copy now, as after a restore of a machine.
+    const moved = (await readFile(join(at.folder, 'lifeboat.yaml'), 'utf8')).replace(
+      `"port":${server.address.port}`,
+      `"port":${clone.address.port}`,
+    );
+    await writeFile(join(at.folder, 'lifeboat.yaml'), moved);
+    const refused = await at.receive().ended;
+    expect(refused.exitCode).toBe(20);
+    expect(jsonLines(refused).at(-1)).toMatchObject({ message_type: 'error', code: 'JOURNAL_FORKED' });
+    const ends = (repositories: typeof before) => repositories.map(({ to, gaps }) => ({ to, gaps }));
+    expect(ends((await at.status()).repositories)).toEqual(ends(before));
+    await expectSameBytes(readJournals(await reopen(at.folder)), server);
   });
 });

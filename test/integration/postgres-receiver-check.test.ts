@@ -3,7 +3,7 @@ import type { Finding } from '../../src/model/finding.ts';
 import { postgresSource } from '../../src/sources/postgres/postgres-source.ts';
 import { until } from '../support/journal-events.ts';
 import { memoryJournal } from '../support/memory-journal.ts';
-import { makeCluster, type Cluster } from '../support/postgres-cluster.ts';
+import { alikeCluster, type Cluster } from '../support/postgres-cluster.ts';
 import { describeWithPostgres } from '../support/postgres-server.ts';
 import { fill, makeFilled, startReceiving, untilKept } from '../support/receiving.ts';
 
@@ -15,7 +15,7 @@ async function check(cluster: Cluster, changes: Parameters<Cluster['source']>[0]
 
 describeWithPostgres(18, 'what is needed to receive a journal', () => {
   test('a fit server passes, but for a slot without a limit', async () => {
-    await using cluster = await makeCluster(18);
+    await using cluster = await alikeCluster(18);
     await cluster.start();
     const findings = await check(cluster);
     expect(findings.map(({ aspect, outcome }) => `${aspect}: ${outcome}`)).toEqual([
@@ -35,7 +35,7 @@ describeWithPostgres(18, 'what is needed to receive a journal', () => {
   });
 
   test('what is missing is named with the statement that mends it', async () => {
-    await using cluster = await makeCluster(18, 'max_replication_slots = 1');
+    await using cluster = await alikeCluster(18, 'max_replication_slots = 1');
     await cluster.start();
     await cluster.sql('CREATE ROLE weak LOGIN', "SELECT pg_create_physical_replication_slot('x', true)");
     expect(await check(cluster, { user: 'weak' })).toMatchObject([
@@ -49,7 +49,7 @@ describeWithPostgres(18, 'what is needed to receive a journal', () => {
   });
 
   test('commits that wait for the receiver are told of, before and while it receives', async () => {
-    await using cluster = await makeCluster(18, "synchronous_standby_names = '*'");
+    await using cluster = await alikeCluster(18, "synchronous_standby_names = '*'");
     await cluster.start();
     expect(await check(cluster)).toContainEqual(
       expect.objectContaining({ aspect: 'synchronous standbys', outcome: 'warning' }),
@@ -64,7 +64,7 @@ describeWithPostgres(18, 'what is needed to receive a journal', () => {
   });
 
   test('a slot that fills up is told of before and when it is beyond its limit, while the journal takes nothing', async () => {
-    await using cluster = await makeCluster(18, "max_slot_wal_keep_size = '128MB'");
+    await using cluster = await alikeCluster(18, "max_slot_wal_keep_size = '128MB'");
     await cluster.start();
     await cluster.sql(makeFilled);
     let isFull = false;

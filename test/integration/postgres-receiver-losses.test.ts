@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { seededRandom } from '../../src/base/random.ts';
 import { freshSeed } from '../support/fresh-seed.ts';
 import { alteringProxy } from '../support/altering-proxy.ts';
 import { halfOpenProxy } from '../support/half-open-proxy.ts';
 import { until } from '../support/journal-events.ts';
 import { memoryJournal } from '../support/memory-journal.ts';
-import { makeCluster, type Cluster } from '../support/postgres-cluster.ts';
+import { alikeCluster, type Cluster } from '../support/postgres-cluster.ts';
 import { describeWithPostgres } from '../support/postgres-server.ts';
 import { branchOf, expectSameBytes, fill, makeFilled, range, startReceiving, untilKept } from '../support/receiving.ts';
 
@@ -23,11 +23,13 @@ async function forget(cluster: Cluster): Promise<void> {
   for (let round = 0; round < 3; round += 1) await cluster.sql(fill(20), 'SELECT pg_switch_wal()', 'CHECKPOINT');
 }
 
+vi.setConfig({ testTimeout: 180_000 });
+
 for (const major of [15, 18]) {
   describeWithPostgres(major, `losses of the receiver of PostgreSQL ${major}`, () => {
     test('a receiver that dies at any moment is followed by one that leaves no hole', async () => {
       const random = seededRandom(freshSeed('receiver deaths'));
-      await using cluster = await makeCluster(major, keep);
+      await using cluster = await alikeCluster(major, keep);
       await cluster.start();
       await cluster.sql(makeFilled);
       const journal = memoryJournal();
@@ -48,7 +50,7 @@ for (const major of [15, 18]) {
     });
 
     test('a server that crashes, and a connection that breaks, are come back to', async () => {
-      await using cluster = await makeCluster(major, keep);
+      await using cluster = await alikeCluster(major, keep);
       await cluster.start();
       await cluster.sql(makeFilled);
       await using proxy = await halfOpenProxy(cluster.address);
@@ -69,7 +71,7 @@ for (const major of [15, 18]) {
     });
 
     test('a connection on which nothing passes any more is given up for a new one', async () => {
-      await using cluster = await makeCluster(major, keep, "wal_sender_timeout = '2s'");
+      await using cluster = await alikeCluster(major, keep, "wal_sender_timeout = '2s'");
       await cluster.start();
       await cluster.sql(makeFilled);
       await using proxy = await halfOpenProxy(cluster.address);
@@ -89,7 +91,7 @@ for (const major of [15, 18]) {
     });
 
     test('a server that is stopped does not wait for the receiver', async () => {
-      await using cluster = await makeCluster(major, keep, 'wal_sender_timeout = 0');
+      await using cluster = await alikeCluster(major, keep, 'wal_sender_timeout = 0');
       await cluster.start();
       const journal = memoryJournal();
       await using receiving = startReceiving(cluster, { target: journal });
@@ -104,7 +106,7 @@ for (const major of [15, 18]) {
     });
 
     test('a server that is stopped waits neither for a journal that is full nor for a repository that is away', async () => {
-      await using cluster = await makeCluster(major, keep, 'wal_sender_timeout = 0');
+      await using cluster = await alikeCluster(major, keep, 'wal_sender_timeout = 0');
       await cluster.start();
       await cluster.sql(makeFilled);
       let release: () => void = () => undefined;
@@ -136,7 +138,7 @@ for (const major of [15, 18]) {
     });
 
     test('a slot that was dropped behind our back is made again, and what the server forgot is a gap with a reason', async () => {
-      await using cluster = await makeCluster(major);
+      await using cluster = await alikeCluster(major);
       await cluster.start();
       await cluster.sql(makeFilled);
       const journal = memoryJournal();
@@ -162,7 +164,7 @@ for (const major of [15, 18]) {
     });
 
     test('a slot that vanished without a loss leaves no gap', async () => {
-      await using cluster = await makeCluster(major, keep);
+      await using cluster = await alikeCluster(major, keep);
       await cluster.start();
       await cluster.sql(makeFilled);
       const journal = memoryJournal();
@@ -180,7 +182,7 @@ for (const major of [15, 18]) {
     });
 
     test('a slot that the server gave up is made again, with a gap and a call for a new base', async () => {
-      await using cluster = await makeCluster(major, "max_slot_wal_keep_size = '32MB'", "max_wal_size = '64MB'");
+      await using cluster = await alikeCluster(major, "max_slot_wal_keep_size = '32MB'", "max_wal_size = '64MB'");
       await cluster.start();
       await cluster.sql(makeFilled);
       const journal = memoryJournal();
@@ -201,7 +203,7 @@ for (const major of [15, 18]) {
     });
 
     test('WAL that is altered on its way is asked for again, and only what is sound is kept', async () => {
-      await using cluster = await makeCluster(major, keep);
+      await using cluster = await alikeCluster(major, keep);
       await cluster.start();
       await cluster.sql(makeFilled);
       let flips = 1;
@@ -223,7 +225,7 @@ for (const major of [15, 18]) {
     });
 
     test('a receiver that was fenced stops, also while nothing comes', async () => {
-      await using cluster = await makeCluster(major, keep);
+      await using cluster = await alikeCluster(major, keep);
       await cluster.start();
       const journal = memoryJournal();
       await using receiving = startReceiving(cluster, { target: journal });
@@ -233,7 +235,7 @@ for (const major of [15, 18]) {
     });
 
     test('a second receiver on the slot waits and says for whom', async () => {
-      await using cluster = await makeCluster(major, keep);
+      await using cluster = await alikeCluster(major, keep);
       await cluster.start();
       await cluster.sql(makeFilled);
       const [journal, other] = [memoryJournal(), memoryJournal()];

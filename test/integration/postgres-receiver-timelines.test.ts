@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { lsnOf, parseLsn } from '../../src/sources/postgres/wal/lsn.ts';
 import { readTimelineBranch } from '../../src/sources/postgres/lineage.ts';
 import { memoryJournal } from '../support/memory-journal.ts';
-import { makeCluster } from '../support/postgres-cluster.ts';
+import { alikeCluster, makeCluster } from '../support/postgres-cluster.ts';
 import { describeWithPostgres } from '../support/postgres-server.ts';
 import { until } from '../support/journal-events.ts';
 import {
@@ -23,7 +23,7 @@ const segmentBytes = 16 * 2 ** 20;
 for (const major of [15, 18]) {
   describeWithPostgres(major, `timelines of PostgreSQL ${major}`, () => {
     test('a standby is received from, and its promotion is followed without a hole', async () => {
-      await using primary = await makeCluster(major, keep);
+      await using primary = await alikeCluster(major, keep);
       await primary.start();
       await primary.sql(makeFilled, fill(5));
       await using standby = await primary.standby();
@@ -45,7 +45,7 @@ for (const major of [15, 18]) {
     });
 
     test('after a failover to another host the new timeline begins where the old one was left', async () => {
-      await using primary = await makeCluster(major, keep);
+      await using primary = await alikeCluster(major, keep);
       await primary.start();
       await primary.sql(makeFilled);
       await using standby = await primary.standby();
@@ -70,7 +70,7 @@ for (const major of [15, 18]) {
     });
 
     test('a server that was recovered to the past goes on in a lineage of its own, and the old one stays', async () => {
-      await using server = await makeCluster(major, keep);
+      await using server = await alikeCluster(major, keep);
       await server.start();
       await server.sql(makeFilled, 'CHECKPOINT');
       await server.stop('fast');
@@ -100,7 +100,7 @@ for (const major of [15, 18]) {
     });
 
     test('a copy that went its own way on the same timeline is refused, and nothing of the original is touched', async () => {
-      await using server = await makeCluster(major, keep);
+      await using server = await alikeCluster(major, keep);
       await server.start();
       await server.sql(makeFilled, 'SELECT pg_switch_wal()');
       await server.stop('fast');
@@ -123,7 +123,7 @@ for (const major of [15, 18]) {
     });
 
     test('a copy whose WAL differs only before a border of segments is refused', async () => {
-      await using server = await makeCluster(major, keep);
+      await using server = await alikeCluster(major, keep);
       await server.start();
       await server.sql(makeFilled, 'SELECT pg_switch_wal()');
       await server.stop('fast');
@@ -143,7 +143,7 @@ for (const major of [15, 18]) {
     });
 
     test('a server that was put back to an earlier state on its timeline is refused', async () => {
-      await using server = await makeCluster(major, keep);
+      await using server = await alikeCluster(major, keep);
       await server.start();
       await server.sql(makeFilled);
       await server.stop('fast');
@@ -165,7 +165,7 @@ for (const major of [15, 18]) {
     });
 
     test('a server of another system is refused unless it is expected', async () => {
-      await using server = await makeCluster(major);
+      await using server = await alikeCluster(major);
       await using other = await makeCluster(major);
       await Promise.all([server.start(), other.start()]);
       const journal = memoryJournal();

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { memoryJournal } from '../support/memory-journal.ts';
-import { makeCluster } from '../support/postgres-cluster.ts';
+import { alikeCluster } from '../support/postgres-cluster.ts';
 import { describeWithPostgres } from '../support/postgres-server.ts';
 import { until } from '../support/journal-events.ts';
 import { branchOf, expectSameBytes, fill, makeFilled, range, startReceiving, untilKept } from '../support/receiving.ts';
@@ -10,7 +10,7 @@ const never = new AbortController().signal;
 for (const major of [14, 15, 16, 17, 18]) {
   describeWithPostgres(major, `the receiver of PostgreSQL ${major}`, () => {
     test('keeps every byte as the server has it, and tells the server how far it is', async () => {
-      await using cluster = await makeCluster(major, "wal_keep_size = '1GB'");
+      await using cluster = await alikeCluster(major, "wal_keep_size = '1GB'");
       await cluster.start();
       const journal = memoryJournal();
       await using receiving = startReceiving(cluster, { target: journal });

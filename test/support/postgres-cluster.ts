@@ -2,6 +2,7 @@
 // this machine may connect for as long as the test runs.
 import { execFile, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { rmSync } from 'node:fs';
 import { appendFile, chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -48,21 +49,65 @@ export interface Cluster extends AsyncDisposable {
 
 /** Not started yet. */
 export async function makeCluster(major: number, ...settings: readonly string[]): Promise<Cluster> {
+  const place = await makePlace(major);
+  return clusterOf(place, settings);
+}
+
+/** As `makeCluster`, in a tenth of its time: copies of one system, with the same identifier. */
+export async function alikeCluster(major: number, ...settings: readonly string[]): Promise<Cluster> {
+  let template = templates.get(major);
+  if (template === undefined) {
+    template = makePlace(major);
+    templates.set(major, template);
+    const { folder } = await template;
+    process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+  }
+  const place = await template;
+  const folder = await makeFolder(place.account);
+  await copyFolder(join(place.folder, 'data'), join(folder, 'data'));
+  return clusterOf({ ...place, folder }, settings);
+}
+
+const templates = new Map<number, Promise<ProgramPlace>>();
+
+async function makeFolder(account: ProgramPlace['account']): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'lifeboat-cluster-'));
+  if (account !== undefined) await chown(folder, account.uid, account.gid);
+  return folder;
+}
+
+/** With a data directory in it. */
+async function makePlace(major: number): Promise<ProgramPlace> {
   const programs = (await findServers((process.env['PATH'] ?? '').split(':'), never)).find(
     (one) => one.major === major,
   );
   if (programs === undefined) throw new Error(`no PostgreSQL ${major} here`);
   const account = serverAccount();
-  const folder = await mkdtemp(join(tmpdir(), 'lifeboat-cluster-'));
-  if (account !== undefined) await chown(folder, account.uid, account.gid);
+  const folder = await makeFolder(account);
   const place: ProgramPlace = { programFolder: await reachablePrograms(programs, folder, account), folder, account };
-  const dataFolder = join(folder, 'data');
-  const flags = ['-D', dataFolder, '-U', 'lifeboat', '-A', 'trust', '-E', 'UTF8', '--locale', 'C', '--no-sync'];
+  const flags = [
+    '-D',
+    join(folder, 'data'),
+    '-U',
+    'lifeboat',
+    '-A',
+    'trust',
+    '-E',
+    'UTF8',
+    '--locale',
+    'C',
+    '--no-sync',
+  ];
   const child = spawnServerProgram(place, 'initdb', flags);
   const messages = collectMessages(child);
   const [code] = await once(child, 'close');
   if (code !== 0) throw new Error(`initdb: ${messages()}`);
-  const cluster = await clusterIn(place, dataFolder, () => rm(folder, { recursive: true, force: true }));
+  return place;
+}
+
+async function clusterOf(place: ProgramPlace, settings: readonly string[]): Promise<Cluster> {
+  const { folder } = place;
+  const cluster = await clusterIn(place, join(folder, 'data'), () => rm(folder, { recursive: true, force: true }));
   await cluster.configure(
     "listen_addresses = '127.0.0.1'",
     "unix_socket_directories = ''",
@@ -120,9 +165,7 @@ async function clusterIn(place: ProgramPlace, dataFolder: string, remove: () => 
       return rows;
     },
     async copy() {
-      const folder = await mkdtemp(join(tmpdir(), 'lifeboat-cluster-'));
-      const { account } = place;
-      if (account !== undefined) await chown(folder, account.uid, account.gid);
+      const folder = await makeFolder(place.account);
       const data = join(folder, 'data');
       await copyFolder(dataFolder, data);
       const made = await clusterIn(place, data, () => rm(folder, { recursive: true, force: true }));

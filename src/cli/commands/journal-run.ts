@@ -202,12 +202,14 @@ function dataOf(component: string, { place, needed, lastStatus }: TellingEvents)
 
 function renderRun({ component, place, repositories, needsBase }: JournalRunData, style: Style): string {
   const where = place === undefined ? '' : ` at ${place}`;
-  const lines = [`stopped receiving ${component}${where}`];
+  const lines = wrap(`stopped receiving ${component}${where}`, style.widthColumns);
   for (const { repository, isComplete, backlogBytes, problem } of repositories) {
     const why = problem === undefined ? '' : ` (${problem})`;
     const waits = `${bytes(backlogBytes)} wait in the spool for the next run${why}`;
-    lines.push(`  ${repository}: ${isComplete ? 'has everything' : style.paint('yellow', waits)}`);
+    const text = `${repository}: ${isComplete ? 'has everything' : style.paint('yellow', waits)}`;
+    lines.push(...wrap(text, style.widthColumns - 2).map((line) => `  ${line}`));
   }
-  if (needsBase !== undefined) lines.push(style.paint('yellow', `a full backup is needed: ${needsBase}`));
-  return lines.flatMap((line) => wrap(line, style.widthColumns)).join('\n');
+  if (needsBase === undefined) return lines.join('\n');
+  const need = wrap(`a full backup is needed: ${needsBase}`, style.widthColumns);
+  return [...lines, ...need.map((line) => style.paint('yellow', line))].join('\n');
 }
