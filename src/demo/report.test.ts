@@ -41,6 +41,7 @@ function reportOf(changes: Partial<DemoReport> = {}): DemoReport {
     backups: { first: [backup], second: [{ ...backup, addedBytes: 1_000, storedBytes: 0 }] },
     proofs: [proof],
     recoveries: [uploads],
+    journal: undefined,
     ...changes,
   };
   return {
