@@ -39,7 +39,7 @@ export async function demonstrate(context: CommandContext, parts: DemoParts): Pr
 function announce({ progress, settings }: CommandContext): void {
   if (settings.isJson) return;
   progress.note('A small shop is made, backed up, proven, destroyed, restored and compared.');
-  progress.note(`All of it happens in ./${demoFolderName}, which grows to about 150 MB and stays.`);
+  progress.note(`All of it happens in ./${demoFolderName}, which grows to about 180 MB and stays.`);
 }
 
 type Told = Omit<DemoReport, 'folder' | 'repository' | 'commands' | 'elapsedSeconds' | 'failures'>;

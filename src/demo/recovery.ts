@@ -53,8 +53,8 @@ export async function restoreAll(
     result.push({ ...restored, seconds: (context.clock.now() - startMs) / 1000 });
   }
   const words = result.map(({ component, seconds }) => {
-    const where = component.type === 'postgres' ? ` at ${disaster.instant ?? ''}` : '';
-    return `${component.name}${where} ${seconds.toFixed(1)} s`;
+    const where = component.type === 'postgres' ? ` to ${disaster.instant ?? ''}` : '';
+    return `${component.name}${where} in ${seconds.toFixed(1)} s`;
   });
   const facts = { restored: result.map(({ component, ...rest }) => ({ component: component.name, ...rest })) };
   return { text: words.join(', '), facts, result };

@@ -155,10 +155,9 @@ function recoveryTable({ recoveries, backups }: DemoReport, style: Style): strin
 function journalWords({ journal }: DemoReport, style: Style): string[] {
   if (journal === undefined) return [];
   const { ordersSinceBackup, ordersLost, lossWindow } = journal;
-  const since = ordersSinceBackup.toLocaleString('en-US');
-  const orders = `Orders since the last backup, which a nightly dump would have lost: ${since}; lost: ${ordersLost.toLocaleString('en-US')}.`;
-  const [first = '', ...rest] = wrap(orders, style.widthColumns);
-  const lines = [style.paint(ordersLost === 0 ? 'green' : 'red', first), ...rest];
+  const [since, lost] = [ordersSinceBackup.toLocaleString('en-US'), ordersLost.toLocaleString('en-US')];
+  const orders = `Orders since the last backup that a nightly dump would have lost: ${since}, lost: ${lost}.`;
+  const lines = wrap(orders, style.widthColumns).map((line) => style.paint(ordersLost === 0 ? 'green' : 'red', line));
   if (lossWindow === undefined) return [lines.join('\n')];
   const { commits, longestMs, meanMs } = lossWindow;
   const window =

@@ -2,7 +2,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { count } from '../base/count.ts';
-import { elapsedWords } from '../cli/style.ts';
+import { formatDuration } from '../base/duration.ts';
 import { requireConfiguration } from '../cli/component-choice.ts';
 import type { CommandContext } from '../cli/context.ts';
 import { systemSleep } from '../storage/interruption.ts';
@@ -87,7 +87,7 @@ async function receive(shop: Shop, context: CommandContext): Promise<StepResult<
     throw error;
   }
   const { intervalMs } = result;
-  const text = `a receiver runs: from now on what the database commits goes to the repository every ${elapsedWords(intervalMs)}`;
+  const text = `a receiver runs: from now on what the database commits goes to the repository every ${formatDuration(intervalMs)}`;
   return { text, facts: { intervalMs }, result };
 }
 
@@ -119,7 +119,7 @@ async function orderOn(
   await shop.takeOrders(trading(trade, { work: 'order on', seed: 5, confirmed }), context.signal);
   const before = await shop.measure(context.signal);
   return {
-    text: `${count(confirmed.length, 'order')} more, after the last backup: ${count(rowsIn(before.tables ?? []), 'row')}`,
+    text: `${count(confirmed.length, 'order')} more, after the last backup: ${stateWords(before)}`,
     facts: { orders: confirmed.length, ...stateFacts(before) },
     result: { before, confirmed },
   };
