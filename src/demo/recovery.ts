@@ -49,7 +49,8 @@ export async function restoreAll(
   const result: Restored[] = [];
   for (const component of components.toSorted((left, right) => (left.tier < right.tier ? -1 : 1))) {
     const startMs = context.clock.now();
-    const restored = component.type === 'postgres' ? await restoreDatabase(component, restoring) : await inPlace(component, context);
+    const restored =
+      component.type === 'postgres' ? await restoreDatabase(component, restoring) : await inPlace(component, context);
     result.push({ ...restored, seconds: (context.clock.now() - startMs) / 1000 });
   }
   const words = result.map(({ component, seconds }) => {

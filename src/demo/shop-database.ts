@@ -151,7 +151,8 @@ export function compareTables(before: readonly TableContent[], now: readonly Tab
     const table = found.get(name);
     found.delete(name);
     if (table === undefined) differences.push(`${name} is missing`);
-    else if (table.rows !== rows) differences.push(`${name} has ${count(table.rows, 'row')}, not ${count(rows, 'row')}`);
+    else if (table.rows !== rows)
+      differences.push(`${name} has ${count(table.rows, 'row')}, not ${count(rows, 'row')}`);
     else if (table.sum !== sum) differences.push(`${name} has other rows`);
   }
   return [...differences, ...[...found.keys()].map((name) => `${name} is new`)];

@@ -52,7 +52,9 @@ export async function runStory({ shop, context, narrator, database }: Telling): 
   const restored = await narrator.step('restore', () =>
     restoreAll(application.components, { context, disaster, database, receiver }),
   );
-  const { recoveries, orders } = await narrator.step('compare', () => compareAll(restored, { shop, context, disaster }));
+  const { recoveries, orders } = await narrator.step('compare', () =>
+    compareAll(restored, { shop, context, disaster }),
+  );
   return {
     backups: { first, second },
     proofs,
