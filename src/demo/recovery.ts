@@ -151,11 +151,11 @@ async function recoveryOf(restored: Restored, { context, disaster, now }: Measur
     }
     case 'postgres':
       return { ...common, unit: 'row', ...ofTables([before, after, now], problems) };
-    case 'redis': {
-      const live = await compareLive(component, context);
-      return { ...common, unit: 'key', ...ofCounts([before.keys, after.keys, now.keys]), ...ofLive(live, problems) };
-    }
+    case 'redis':
+      break;
   }
+  const live = await compareLive(component, context);
+  return { ...common, unit: 'key', ...ofCounts([before.keys, after.keys, now.keys]), ...ofLive(live, problems) };
 }
 
 function ofCounts([before = 0, after = 0, now = 0]: readonly (number | undefined)[]) {

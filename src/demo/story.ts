@@ -104,9 +104,10 @@ async function goOn({ shop, context, receiver }: Trade): Promise<StepResult<Shop
   const confirmed: Order[] = [];
   await shop.goOn(trading({ shop, context, receiver }, { work: 'go on', seed: 3, confirmed }), signal);
   const result = await shop.measure(signal);
-  const orders = confirmed.length === 0 ? '' : `${count(confirmed.length, 'order')} come in one by one, `;
+  const orders =
+    confirmed.length === 0 ? '' : `${count(confirmed.length, 'order')} come in one by one, prices change, `;
   return {
-    text: `${orders}prices change, pictures are added: ${stateWords(result)}`,
+    text: `${orders}pictures are added: ${stateWords(result)}`,
     facts: { orders: confirmed.length, ...stateFacts(result) },
     result,
   };
