@@ -28,6 +28,10 @@ function databaseCommands(program: string, { instant }: JournalFigures, isOpen: 
   return [
     { command: `${program} journal status`, purpose: 'how far the journal reaches' },
     { command: `${program} window database`, purpose: 'to which instants the database can go back' },
+    {
+      command: `${program} postgres bisect database --where "EXISTS (SELECT FROM order_items)"`,
+      purpose: 'which commit it was that destroyed the orders',
+    },
     isOpen
       ? { command: recover, purpose: 'a server of that very instant; any other does as well' }
       : { command: `${recover} --dry-run`, purpose: 'how it would go back to that very instant, or to any other' },
