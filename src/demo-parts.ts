@@ -8,8 +8,9 @@ import { programFolders, variable, type Environment } from './config/environment
 import { resolveOptions } from './config/options.ts';
 import type { DemoCache, DemoDatabase, DemoParts } from './demo/parts.ts';
 import { connect } from './sources/postgres/connection.ts';
-import { startLocalServer as startPostgres } from './sources/postgres/local-server.ts';
-import { findProgram } from './sources/postgres/logical/programs.ts';
+import { makeDataFolder, makeServerPlace, readyWaitMaxMs, startInPlace } from './sources/postgres/local-server.ts';
+import { isPhysicalMajor } from './sources/postgres/method.ts';
+import { isOpenToAll, serverAccount } from './sources/postgres/server-process.ts';
 import { findServers, type ServerPrograms } from './sources/postgres/server-programs.ts';
 import { connectRedis } from './sources/redis/connection.ts';
 import { startLocalServer as startRedis } from './sources/redis/local-server.ts';
@@ -23,9 +24,9 @@ export function demoParts(
   return {
     scale,
     workingFolder: environment.workingFolder,
-    isRoot: process.getuid?.() === 0,
     temporaryFolder: tmpdir(),
     programSeenFrom,
+    isOpenToServers: async (folder) => serverAccount() === undefined || (await isOpenToAll(folder)),
     startDatabase: (parentFolder, signal) => startDatabase(folders, parentFolder, signal),
     startCache: (parentFolder, signal) => startCache(folders, parentFolder, signal),
     contextIn: (folder, variables) =>
@@ -45,42 +46,58 @@ function programSeenFrom(folder: string): string {
   return path.length < program.length ? path : program;
 }
 
+/** PostgreSQL lets nobody see what is not on its way to the disk; without the disk itself, as all of this is thrown away. */
+const databaseSettings = ['wal_level=replica', 'synchronous_commit=on', 'full_page_writes=on'];
+/** From 17 on the server notes which blocks change, so that a backup brings these alone. */
+const summarizesFrom = 17;
+
 async function startDatabase(
   folders: readonly string[],
   parentFolder: string,
   signal: AbortSignal,
 ): Promise<DemoDatabase> {
-  const programs = await backableServer(folders, signal);
-  const server = await startPostgres(programs, { parentFolder }, signal);
-  const { host, port, user, password = '' } = server.address;
-  return {
-    pid: server.pid,
-    version: server.version,
-    host,
-    port,
-    user,
-    password,
-    connect: (database, connectSignal) => connect(server.address, database, connectSignal),
-    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
-  };
+  const programs = await newestServer(folders, signal);
+  const settings = [...databaseSettings, ...(programs.major >= summarizesFrom ? ['summarize_wal=on'] : [])];
+  const place = await makeServerPlace(programs, parentFolder);
+  try {
+    const { dataFolder, login } = await makeDataFolder(place, signal);
+    const common = { login, settings, readyWaitMaxMs };
+    let server = await startInPlace(place, { dataFolder, ...common }, signal);
+    const { address } = server;
+    const restoreFolder = join(place.folder, 'restored');
+    return {
+      get pid() {
+        return server.pid;
+      },
+      version: server.version,
+      host: address.host,
+      port: address.port,
+      user: address.user,
+      password: login.password,
+      dataFolder,
+      restoreFolder,
+      stop: async () => server[Symbol.asyncDispose](),
+      async startRestored(startSignal) {
+        server = await startInPlace(place, { dataFolder: restoreFolder, port: address.port, ...common }, startSignal);
+      },
+      connect: (database, connectSignal) => connect(address, database, connectSignal),
+      async [Symbol.asyncDispose]() {
+        await server[Symbol.asyncDispose]();
+        await place[Symbol.asyncDispose]();
+      },
+    };
+  } catch (error) {
+    await place[Symbol.asyncDispose]();
+    throw error;
+  }
 }
 
-/** The server of the newest pg_dump's own major, else the newest that a pg_dump here can back up. */
-async function backableServer(folders: readonly string[], signal: AbortSignal): Promise<ServerPrograms> {
+async function newestServer(folders: readonly string[], signal: AbortSignal): Promise<ServerPrograms> {
   const servers = await findServers(folders, signal);
-  const dumps = await findProgram('pg_dump', folders, signal);
-  const newest = dumps[0];
-  const fitting =
-    servers.find(({ major }) => major === newest?.major) ??
-    servers.find(({ major }) => newest !== undefined && major <= newest.major);
-  if (fitting !== undefined) return fitting;
-  if (newest === undefined) {
-    throw new AppError('TOOL_MISSING', 'there is no pg_dump on this machine, so PostgreSQL could not be backed up', {
-      hint: 'Install the package postgresql-client-15 (Debian 12), postgresql-client (other Debian, Ubuntu) or postgresql (Red Hat), then start again.',
-    });
-  }
-  throw new AppError('TOOL_MISSING', `no PostgreSQL server to start here for pg_dump ${newest.version}`, {
-    hint: `Run 'npm ci' with its optional packages, or install postgresql-${newest.major}, then start again.`,
+  const newest = servers.find(({ major }) => isPhysicalMajor(major));
+  if (newest !== undefined) return newest;
+  throw new AppError('TOOL_MISSING', 'there is no PostgreSQL server to start on this machine', {
+    hint: "Run 'npm ci' with its optional packages, or install the package postgresql, then start again.",
   });
 }
 

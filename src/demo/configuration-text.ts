@@ -49,7 +49,7 @@ export function configurationText({ database, cache }: ShopServers): string {
 
 function databaseLines({ host, port, user }: DemoDatabase): string[] {
   return [
-    '  database: # stopped since the demonstration ended',
+    '  database: # stopped since the demonstration ended; backed up as it lies on its disk',
     '    type: postgres',
     '    tier: P0 # recovered first',
     '    objectives: { rpo: 24h, rto: 1h }',
@@ -58,9 +58,10 @@ function databaseLines({ host, port, user }: DemoDatabase): string[] {
     `    user: ${user}`,
     `    password: \${${databasePasswordVariable}:-stopped}`,
     '    sslmode: disable',
-    `    databases: [${shopDatabase}]`,
+    '    # Changes go to the repository as they happen, between backups too: `lifeboat journal run database`.',
+    '    journal: { interval: 1s, spool: ./spool }',
     '    # What restored data must satisfy to count as proven, beside being the same row for row.',
-    '    checks: [{ sql: select count(*) from orders, min: 1 }]',
+    `    checks: [{ database: ${shopDatabase}, sql: select count(*) from orders, min: 1 }]`,
     '    policy: nightly',
   ];
 }

@@ -10,7 +10,7 @@ import { shopFolders, type ShopFolders } from './shop-files.ts';
 export const demoFolderName = 'lifeboat-demo';
 const markerName = '.lifeboat-demo.json';
 /** What a run makes; all else in the folder is the user's own. */
-const ownNames = ['lifeboat.yaml', 'password', 'repository', 'shop'];
+const ownNames = ['lifeboat.yaml', 'password', 'repository', 'shop', 'spool'];
 
 const markerSchema = z.object({ about: z.string(), pid: z.number().optional() });
 

@@ -1,4 +1,4 @@
-// The demonstration: a small shop is backed up twice, proven, destroyed, restored and compared. It runs the commands that
+// The demonstration: a small shop is backed up twice and followed in between, proven, destroyed, restored and compared. It runs the commands that
 // users run, on the lifeboat.yaml that it leaves behind.
 import { writeFile } from 'node:fs/promises';
 import type { CommandContext, DemoOutcome } from '../cli/context.ts';
@@ -9,7 +9,8 @@ import type { DemoParts } from './parts.ts';
 import { failuresOf, leftOutLines, renderReport, type DemoReport } from './report.ts';
 import { startServers, type DemoServers } from './servers.ts';
 import { Shop } from './shop.ts';
-import { createRepository, folderSize, runStory, storySteps } from './story.ts';
+import { createRepository } from './protection.ts';
+import { folderSize, runStory, stepsOf } from './story.ts';
 import { suggestedCommands } from './suggestions.ts';
 
 export async function demonstrate(context: CommandContext, parts: DemoParts): Promise<DemoOutcome> {
@@ -27,7 +28,7 @@ export async function demonstrate(context: CommandContext, parts: DemoParts): Pr
       passwordFile: folder.passwordFile,
       sizeBytes: await folderSize(folder.repository),
     },
-    commands: suggestedCommands(folder, told, parts),
+    commands: await suggestedCommands(folder, told, parts),
     elapsedSeconds: (context.clock.now() - startMs) / 1000,
     failures: failuresOf(told),
   };
@@ -38,7 +39,7 @@ export async function demonstrate(context: CommandContext, parts: DemoParts): Pr
 function announce({ progress, settings }: CommandContext): void {
   if (settings.isJson) return;
   progress.note('A small shop is made, backed up, proven, destroyed, restored and compared.');
-  progress.note(`All of it happens in ./${demoFolderName}, which grows to about 150 MB and stays.`);
+  progress.note(`All of it happens in ./${demoFolderName}, which grows to about 180 MB and stays.`);
 }
 
 type Told = Omit<DemoReport, 'folder' | 'repository' | 'commands' | 'elapsedSeconds' | 'failures'>;
@@ -54,7 +55,8 @@ async function tell(folder: DemoFolder, context: CommandContext, parts: DemoPart
   const shop = new Shop(folder.shop, servers, parts.scale);
   const inside = await contextOf(folder, { context, parts, servers });
   await createRepository(inside);
-  const story = await runStory(shop, inside, narrator(inside, storySteps));
+  const { database } = servers;
+  const story = await runStory({ shop, context: inside, narrator: narrator(inside, stepsOf(database)), database });
   return {
     ...story,
     servers: { postgres: servers.database?.version, redis: servers.cache?.version },

@@ -32,7 +32,7 @@ export function narrator(context: CommandContext, stepCount: number): Narrator {
         const event = { message_type: 'step', step: number, of: stepCount, name, seconds: elapsedMs / 1000, ...facts };
         stdout.write(`${toJson(event)}\n`);
       } else {
-        const lead = `${number}/${stepCount} ${name.padEnd(9)} `;
+        const lead = `${String(number).padStart(String(stepCount).length)}/${stepCount} ${name.padEnd(9)} `;
         const [first = '', ...rest] = wrap(`${text} (${elapsedWords(elapsedMs)})`, widthColumns - lead.length);
         progress.note([lead + first, ...rest.map((line) => ' '.repeat(lead.length) + line)].join('\n'));
       }

@@ -6,12 +6,13 @@ export interface DemoParts {
   /** Multiple of the usual amount of data. */
   readonly scale: number;
   readonly workingFolder: string;
-  readonly isRoot: boolean;
   /** For temporary data: the servers' folders. */
   readonly temporaryFolder: string;
   /** How to call this program from a folder, for people: `../bin/lifeboat.js`. */
   programSeenFrom(folder: string): string;
-  /** Rejects with `TOOL_MISSING` if the machine lacks a server, or a pg_dump that can back one up. */
+  /** Whether the account that runs a server here may enter it. */
+  isOpenToServers(folder: string): Promise<boolean>;
+  /** Rejects with `TOOL_MISSING` if the machine lacks a server that can be backed up as it is. */
   startDatabase(parentFolder: string, signal: AbortSignal): Promise<DemoDatabase>;
   /** Rejects with `TOOL_MISSING` if there is no server program. */
   startCache(parentFolder: string, signal: AbortSignal): Promise<DemoCache>;
@@ -20,12 +21,20 @@ export interface DemoParts {
 }
 
 export interface DemoDatabase extends AsyncDisposable {
+  /** Another one after each start. */
   readonly pid: number;
   readonly version: string;
   readonly host: string;
   readonly port: number;
   readonly user: string;
   readonly password: string;
+  /** Where the server keeps its data. */
+  readonly dataFolder: string;
+  /** Not there yet: where a server may be restored to, beside the data folder. */
+  readonly restoreFolder: string;
+  stop(): Promise<void>;
+  /** Starts the stopped server on what was restored, at the same port. The old data folder stays as it is. */
+  startRestored(signal: AbortSignal): Promise<void>;
   connect(database: string, signal: AbortSignal): Promise<SqlSession>;
 }
 

@@ -1,4 +1,5 @@
-// After the disaster: every component is restored in place, then compared with its backup and with our own counts.
+// After the disaster: the database goes back to the instant before it, all else to its newest backup; then everything is compared
+// with what the shop had, by our own counts.
 import { count } from '../base/count.ts';
 import { AppError } from '../base/errors.ts';
 import { restoreCommand } from '../cli/commands/restore.ts';
@@ -8,8 +9,21 @@ import type { Component } from '../model/component.ts';
 import { compareLive, type LiveComparison } from './live-comparison.ts';
 import { compareManifests, type Manifest } from './manifest.ts';
 import type { StepResult } from './narrator.ts';
+import type { DemoDatabase } from './parts.ts';
+import type { Receiver } from './receiver.ts';
 import type { Recovery } from './report.ts';
+import { compareTables, rowsIn } from './shop-database.ts';
+import type { Order } from './shop-orders.ts';
 import type { Shop, ShopState } from './shop.ts';
+
+export interface Disaster {
+  /** By the database's clock, the last moment at which all was well; undefined without a database. */
+  readonly instant: string | undefined;
+  readonly before: ShopState;
+  readonly after: ShopState;
+  /** Orders that came in after the last backup. */
+  readonly confirmed: readonly Order[];
+}
 
 export interface Restored {
   readonly component: Component;
@@ -19,75 +33,129 @@ export interface Restored {
   readonly problems: readonly string[];
 }
 
+export interface Restoring {
+  readonly context: CommandContext;
+  readonly disaster: Disaster;
+  readonly database: DemoDatabase | undefined;
+  readonly receiver: Receiver | undefined;
+}
+
 /** By tier, as in earnest. The confirmation that a user would type is given here: all of it is ours. */
-export async function restoreAll(components: readonly Component[], context: CommandContext): Promise<Restored[]> {
-  const restored: Restored[] = [];
+export async function restoreAll(
+  components: readonly Component[],
+  restoring: Restoring,
+): Promise<StepResult<Restored[]>> {
+  const { context, disaster } = restoring;
+  const result: Restored[] = [];
   for (const component of components.toSorted((left, right) => (left.tier < right.tier ? -1 : 1))) {
-    const { report, elapsedMs } = await restoreCommand.run(context, {
-      what: component.name,
-      from: undefined,
-      component: undefined,
-      to: undefined,
-      include: [],
-      exclude: [],
-      base: undefined,
-      isDelta: false,
-      isDryRun: false,
-      isConfirmed: true,
-      ...noInstant,
-    });
-    if (report === undefined) throw new AppError('RESTORE_FAILED', 'nothing was restored', { hint: 'Try again.' });
-    restored.push({
-      component,
-      seconds: elapsedMs / 1000,
-      restoredBytes: report.bytes,
-      kept: report.kept,
-      problems: report.problems.map(({ path, message }) => `${path}: ${message}`),
-    });
+    const startMs = context.clock.now();
+    const restored =
+      component.type === 'postgres' ? await restoreDatabase(component, restoring) : await inPlace(component, context);
+    result.push({ ...restored, seconds: (context.clock.now() - startMs) / 1000 });
   }
-  return restored;
+  const words = result.map(({ component, seconds }) => {
+    const where = component.type === 'postgres' ? ` to ${disaster.instant ?? ''}` : '';
+    return `${component.name}${where} in ${seconds.toFixed(1)} s`;
+  });
+  const facts = { restored: result.map(({ component, ...rest }) => ({ component: component.name, ...rest })) };
+  return { text: words.join(', '), facts, result };
+}
+
+const request = {
+  from: undefined,
+  component: undefined,
+  to: undefined,
+  include: [],
+  exclude: [],
+  base: undefined,
+  isDelta: false,
+  isDryRun: false,
+  isConfirmed: true,
+  ...noInstant,
+};
+
+type Done = Omit<Restored, 'seconds'>;
+
+async function inPlace(component: Component, context: CommandContext): Promise<Done> {
+  return doneOf(component, await restoreCommand.run(context, { ...request, what: component.name }));
+}
+
+/** The old server is stopped and its data stay as they are; a new data folder is what starts in its stead. */
+async function restoreDatabase(component: Component, restoring: Restoring): Promise<Done> {
+  const { context, disaster, database, receiver } = restoring;
+  if (database === undefined) throw new Error(`${component.name} has no server`);
+  await receiver?.stop();
+  await database.stop();
+  const { restoreFolder: to } = database;
+  const data = await restoreCommand.run(context, { ...request, what: component.name, at: disaster.instant, to });
+  await database.startRestored(context.signal);
+  return { ...doneOf(component, data), kept: `the data folder of the old server, ${database.dataFolder}` };
+}
+
+function doneOf(component: Component, { report }: Awaited<ReturnType<typeof restoreCommand.run>>): Done {
+  if (report === undefined) throw new AppError('RESTORE_FAILED', 'nothing was restored', { hint: 'Try again.' });
+  return {
+    component,
+    restoredBytes: report.bytes,
+    kept: report.kept,
+    problems: report.problems.map(({ path, message }) => `${path}: ${message}`),
+  };
 }
 
 export interface Comparing {
   readonly shop: Shop;
   readonly context: CommandContext;
-  readonly before: ShopState;
-  /** The disaster. */
-  readonly after: ShopState;
+  readonly disaster: Disaster;
+}
+
+export interface Comparison {
+  readonly recoveries: readonly Recovery[];
+  /** Of those after the last backup. */
+  readonly orders: { readonly confirmed: number; readonly lost: number };
 }
 
 export async function compareAll(
   restored: readonly Restored[],
-  { shop, context, before, after }: Comparing,
-): Promise<StepResult<Recovery[]>> {
+  { shop, context, disaster }: Comparing,
+): Promise<StepResult<Comparison>> {
   const now = await shop.measure(context.signal);
+  const missing = (await shop.missingOrders(disaster.confirmed, context.signal)) ?? [];
   const recoveries: Recovery[] = [];
   for (const one of restored) {
     context.progress.update({ work: 'compare', detail: one.component.name });
-    recoveries.push(await recoveryOf(one, { context, before, after, now }));
+    recoveries.push(await recoveryOf(one, { context, disaster, now }));
   }
+  const orders = { confirmed: disaster.confirmed.length, lost: missing.length };
   const equal = recoveries.filter(({ differences }) => differences.length === 0).length;
   const items = recoveries.reduce((sum, { compared }) => sum + compared, 0);
-  const text = `${equal} of ${count(recoveries.length, 'component')} equal to their backup: ${count(items, 'fingerprint or hash', 'fingerprints and hashes')} compared`;
-  return { text, facts: { recoveries }, result: recoveries };
+  const text = `${equal} of ${count(recoveries.length, 'component')} as they were: ${count(items, 'row, file and kind of key', 'rows, files and kinds of keys')} compared`;
+  return { text, facts: { recoveries, orders }, result: { recoveries, orders } };
 }
 
-type Measured = Omit<Comparing, 'shop'> & { readonly now: ShopState };
+interface Measured {
+  readonly context: CommandContext;
+  readonly disaster: Disaster;
+  readonly now: ShopState;
+}
 
-async function recoveryOf(restored: Restored, measured: Measured): Promise<Recovery> {
+async function recoveryOf(restored: Restored, { context, disaster, now }: Measured): Promise<Recovery> {
   const { component, seconds, restoredBytes, kept, problems } = restored;
   const common = { component: component.name, seconds, restoredBytes, kept };
-  const { before, after, now } = measured;
-  if (component.type === 'files') {
-    return { ...common, unit: 'file', ...ofManifests([before.uploads, after.uploads, now.uploads], problems) };
+  const { before, after } = disaster;
+  switch (component.type) {
+    case 'files':
+      return { ...common, unit: 'file', ...ofManifests([before.uploads, after.uploads, now.uploads], problems) };
+    case 'config': {
+      const manifests = [before.configuration, after.configuration, now.configuration] as const;
+      return { ...common, unit: 'file', ...ofManifests(manifests, problems) };
+    }
+    case 'postgres':
+      return { ...common, unit: 'row', ...ofTables([before, after, now], problems) };
+    case 'redis':
+      break;
   }
-  if (component.type === 'config') {
-    const manifests = [before.configuration, after.configuration, now.configuration] as const;
-    return { ...common, unit: 'file', ...ofManifests(manifests, problems) };
-  }
-  const [unit, field] = component.type === 'postgres' ? (['row', 'rows'] as const) : (['key', 'keys'] as const);
-  const live = await compareLive(component, measured.context);
-  return { ...common, unit, ...ofCounts([before[field], after[field], now[field]]), ...ofLive(live, problems) };
+  const live = await compareLive(component, context);
+  return { ...common, unit: 'key', ...ofCounts([before.keys, after.keys, now.keys]), ...ofLive(live, problems) };
 }
 
 function ofCounts([before = 0, after = 0, now = 0]: readonly (number | undefined)[]) {
@@ -96,6 +164,18 @@ function ofCounts([before = 0, after = 0, now = 0]: readonly (number | undefined
 
 function ofLive({ compared, differences }: LiveComparison, problems: readonly string[]) {
   return { comparedBy: 'fingerprint', compared, differences: [...problems, ...differences] } as const;
+}
+
+/** A row that is there with another content is counted by nobody, but found. */
+function ofTables(states: readonly [ShopState, ShopState, ShopState], problems: readonly string[]) {
+  const [before, after, now] = states.map(({ tables = [] }) => tables);
+  const rows = rowsIn(before ?? []);
+  return {
+    ...ofCounts([rows, rowsIn(after ?? []), rowsIn(now ?? [])]),
+    comparedBy: 'hashes',
+    compared: rows,
+    differences: [...problems, ...compareTables(before ?? [], now ?? [])],
+  } as const;
 }
 
 function ofManifests([before, after, now]: readonly [Manifest, Manifest, Manifest], problems: readonly string[]) {

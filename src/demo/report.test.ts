@@ -41,6 +41,7 @@ function reportOf(changes: Partial<DemoReport> = {}): DemoReport {
     backups: { first: [backup], second: [{ ...backup, addedBytes: 1_000, storedBytes: 0 }] },
     proofs: [proof],
     recoveries: [uploads],
+    journal: undefined,
     ...changes,
   };
   return {
@@ -88,6 +89,36 @@ describe('failuresOf', () => {
   });
 });
 
+describe('renderReport of a shop with a database', () => {
+  const journal = {
+    instant: '2026-11-20T10:15:00.123456Z',
+    intervalMs: 1_000,
+    ordersSinceBackup: 1_300,
+    ordersLost: 0,
+    lossWindow: { commits: 600, longestMs: 1_240, meanMs: 700 },
+  };
+
+  it('says what a nightly dump would have lost, and how long a commit was at the server alone', () => {
+    const text = renderReport(reportOf({ journal }), plainStyle());
+    expect(text.split('\n\n')[1]).toMatchInlineSnapshot(`
+      "Orders since the last backup that a nightly dump would have lost: 1,300, lost:
+      0.
+      Loss window: each of 600 commits was in the repository after 1.2 s at the
+      latest, 0.7 s on average. So much the loss of the whole machine would have cost."
+    `);
+    expect(Math.max(...text.split('\n').map((line) => line.length))).toBeLessThanOrEqual(80);
+  });
+
+  it.each([
+    ['an order that is lost', { ordersLost: 1 }, /1 order of 1300 after the last backup lost/],
+    ['that there was no order to lose', { ordersSinceBackup: 0 }, /no order came in after the last backup/],
+  ])('says aloud %s', (_, changes, pattern) => {
+    const report = reportOf({ journal: { ...journal, ...changes } });
+    expect(report.failures).toEqual([expect.stringMatching(pattern)]);
+    expect(renderReport(report, plainStyle())).toContain('NOT EVERYTHING IS AS IT WAS: 1 failure');
+  });
+});
+
 describe('renderReport', () => {
   it('shows what was lost and came back, what was left out, and the commands, within 80 columns', () => {
     const text = renderReport(reportOf(), plainStyle());
@@ -96,14 +127,14 @@ describe('renderReport', () => {
       Component  Lost                  Came back   Time  Restored    Ratio
       uploads    1,100 of 1,200 files      1,100  1.3 s  66.8 MiB  4.0 : 1
 
-      Ratio: data that both backups read, to what the repository keeps of it,
-      encrypted. In all 133.5 MiB are kept in 34.3 MiB on disk. The second backup
-      found 1000 B new in 66.8 MiB and stored 0 B.
+      Ratio: data of both backups, to what the repository keeps of it, encrypted. In
+      all 133.5 MiB are kept in 34.3 MiB on disk. The second backup found 1000 B new
+      in 66.8 MiB and stored 0 B.
 
       Left out: Redis: there is no program redis-server
       hint: Install the package redis-server.
 
-      Everything that was lost came back, compared with its backup, in 3.0 s; the
+      Everything that was lost came back, compared with what was there, in 3.0 s; the
       whole demonstration took 20.0 s.
 
       The servers are stopped. The backups stay in

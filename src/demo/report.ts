@@ -3,11 +3,14 @@ import { count } from '../base/count.ts';
 import type { Proof } from '../model/proof.ts';
 import { bytes, elapsedWords, wrap, type Style } from '../cli/style.ts';
 import { table } from '../cli/table.ts';
+import type { LossWindow } from './loss-window.ts';
 import type { LeftOut } from './servers.ts';
 
 export interface BackupFigures {
   readonly component: string;
   readonly snapshot: string;
+  /** Of a database. */
+  readonly type?: 'full' | 'incremental';
   readonly files: { readonly new: number; readonly changed: number; readonly unmodified: number };
   /** Of the data as it was read. */
   readonly totalBytes: number;
@@ -45,6 +48,8 @@ export interface DemoReport {
     'component' | 'outcome' | 'message' | 'rows' | 'content' | 'durationSeconds' | 'sandbox'
   >[];
   readonly recoveries: readonly Recovery[];
+  /** Of the database; undefined if there was none. */
+  readonly journal: JournalFigures | undefined;
   /** From the disaster's end until everything was back and compared. */
   readonly recoverySeconds: number;
   readonly repository: { readonly path: string; readonly passwordFile: string; readonly sizeBytes: number };
@@ -52,6 +57,16 @@ export interface DemoReport {
   readonly elapsedSeconds: number;
   /** What is not as it should be; empty if all came back. */
   readonly failures: readonly string[];
+}
+
+export interface JournalFigures {
+  /** To which the database went back. */
+  readonly instant: string;
+  readonly intervalMs: number;
+  /** Confirmed to customers after the last backup. */
+  readonly ordersSinceBackup: number;
+  readonly ordersLost: number;
+  readonly lossWindow: LossWindow | undefined;
 }
 
 export interface SuggestedCommand {
@@ -63,7 +78,8 @@ export function failuresOf({
   backups,
   proofs,
   recoveries,
-}: Pick<DemoReport, 'backups' | 'proofs' | 'recoveries'>): string[] {
+  journal,
+}: Pick<DemoReport, 'backups' | 'proofs' | 'recoveries' | 'journal'>): string[] {
   return [
     ...[...backups.first, ...backups.second].flatMap(({ component, problems }) =>
       problems.map((problem) => `backup of ${component}: ${problem}`),
@@ -76,18 +92,26 @@ export function failuresOf({
       ...(lost > 0 ? [] : [`${component}: the disaster destroyed nothing, so nothing was shown`]),
       ...differences.map((difference) => `${component}: ${difference}`),
     ]),
+    ...journalFailures(journal),
   ];
+}
+
+function journalFailures(journal: JournalFigures | undefined): string[] {
+  if (journal === undefined) return [];
+  const { ordersSinceBackup, ordersLost } = journal;
+  if (ordersSinceBackup === 0) return ['no order came in after the last backup, so nothing was shown'];
+  return ordersLost === 0 ? [] : [`${count(ordersLost, 'order')} of ${ordersSinceBackup} after the last backup lost`];
 }
 
 const failuresShownMax = 20;
 
 export function renderReport(report: DemoReport, style: Style): string {
   const { failures, elapsedSeconds, recoverySeconds, leftOut } = report;
-  const parts = [recoveryTable(report, style), totals(report, style)];
+  const parts = [recoveryTable(report, style), ...journalWords(report, style), totals(report, style)];
   if (leftOut.length > 0) parts.push(leftOut.flatMap((one) => leftOutLines(one, style)).join('\n'));
   const time = `in ${elapsedWords(recoverySeconds * 1000)}; the whole demonstration took ${elapsedWords(elapsedSeconds * 1000)}`;
   if (failures.length === 0) {
-    const verdict = `Everything that was lost came back, compared with its backup, ${time}.`;
+    const verdict = `Everything that was lost came back, compared with what was there, ${time}.`;
     parts.push(
       wrap(verdict, style.widthColumns)
         .map((line) => style.paint('green', line))
@@ -128,6 +152,20 @@ function recoveryTable({ recoveries, backups }: DemoReport, style: Style): strin
   return table(columns, rows, style);
 }
 
+function journalWords({ journal }: DemoReport, style: Style): string[] {
+  if (journal === undefined) return [];
+  const { ordersSinceBackup, ordersLost, lossWindow } = journal;
+  const [since, lost] = [ordersSinceBackup.toLocaleString('en-US'), ordersLost.toLocaleString('en-US')];
+  const orders = `Orders since the last backup that a nightly dump would have lost: ${since}, lost: ${lost}.`;
+  const lines = wrap(orders, style.widthColumns).map((line) => style.paint(ordersLost === 0 ? 'green' : 'red', line));
+  if (lossWindow === undefined) return [lines.join('\n')];
+  const { commits, longestMs, meanMs } = lossWindow;
+  const window =
+    `Loss window: each of ${count(commits, 'commit')} was in the repository after ${elapsedWords(longestMs)} at the latest, ` +
+    `${elapsedWords(meanMs)} on average. So much the loss of the whole machine would have cost.`;
+  return [[...lines, ...wrap(window, style.widthColumns)].join('\n')];
+}
+
 /** Below 1 for little files, where the seals weigh more than the compression saves. */
 function ratioWords(dataBytes: number, storedBytes: number): string {
   return storedBytes === 0 ? 'unknown' : `${(dataBytes / storedBytes).toFixed(1)} : 1`;
@@ -140,11 +178,11 @@ export function sumOf(
   return backups.reduce((sum, backup) => sum + backup[field], 0);
 }
 
-function totals({ backups, repository }: DemoReport, style: Style): string {
+function totals({ backups, repository, journal }: DemoReport, style: Style): string {
   const dataBytes = sumOf([...backups.first, ...backups.second], 'totalBytes');
   const text =
-    `Ratio: data that both backups read, to what the repository keeps of it, encrypted. In all ${bytes(dataBytes)} are kept in ` +
-    `${bytes(repository.sizeBytes)} on disk. The second backup found ${bytes(sumOf(backups.second, 'addedBytes'))} new in ` +
+    `Ratio: data of both backups, to what the repository keeps of it, encrypted. In all ${bytes(dataBytes)} are kept in ` +
+    `${bytes(repository.sizeBytes)} on disk${journal === undefined ? '' : ', with the journal'}. The second backup found ${bytes(sumOf(backups.second, 'addedBytes'))} new in ` +
     `${bytes(sumOf(backups.second, 'totalBytes'))} and stored ${bytes(sumOf(backups.second, 'storedBytes'))}.`;
   return wrap(text, style.widthColumns).join('\n');
 }

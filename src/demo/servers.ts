@@ -5,7 +5,6 @@ import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isAppError } from '../base/errors.ts';
 import type { CommandContext } from '../cli/context.ts';
-import { installDatabaseClient } from './install-client.ts';
 import type { DemoCache, DemoDatabase, DemoParts } from './parts.ts';
 
 export interface LeftOut {
@@ -24,8 +23,8 @@ export async function startServers(context: CommandContext, parts: DemoParts): P
   const folder = await mkdtemp(join(parts.temporaryFolder, 'lifeboat-demo-'));
   // The servers may run as another user, who passes through; their own folders inside are closed to all others.
   await chmod(folder, 0o711);
-  const pids: number[] = [];
-  const onExit = (): void => endAtOnce(pids, folder);
+  const running: (DemoDatabase | DemoCache)[] = [];
+  const onExit = (): void => endAtOnce(running, folder);
   process.once('exit', onExit);
   await using cleanup = new AsyncDisposableStack();
   cleanup.defer(async () => {
@@ -39,7 +38,7 @@ export async function startServers(context: CommandContext, parts: DemoParts): P
   ): Promise<Server | undefined> => {
     try {
       const server = cleanup.use(await launch());
-      pids.push(server.pid);
+      running.push(server);
       return server;
     } catch (error) {
       // Without a program, or a place where it may run, the rest of the story can still be told.
@@ -49,25 +48,15 @@ export async function startServers(context: CommandContext, parts: DemoParts): P
     }
   };
   const { signal } = context;
-  const database = await start('PostgreSQL', () => startDatabase(folder, context, parts));
+  const database = await start('PostgreSQL', () => parts.startDatabase(folder, signal));
   const cache = await start('Redis', () => parts.startCache(folder, signal));
   const all = cleanup.move();
   return { database, cache, leftOut, [Symbol.asyncDispose]: () => all.disposeAsync() };
 }
 
-/** Without a pg_dump there is nothing to show; where it can be had by a package, that is offered. */
-async function startDatabase(folder: string, context: CommandContext, parts: DemoParts): Promise<DemoDatabase> {
-  try {
-    return await parts.startDatabase(folder, context.signal);
-  } catch (error) {
-    if (!isAppError(error, 'TOOL_MISSING') || !(await installDatabaseClient(context, parts))) throw error;
-    return await parts.startDatabase(folder, context.signal);
-  }
-}
-
 /** The process ends without waiting (a second Ctrl-C, a defect): nothing of ours may stay behind. */
-function endAtOnce(pids: readonly number[], folder: string): void {
-  for (const pid of pids) {
+function endAtOnce(running: readonly { readonly pid: number }[], folder: string): void {
+  for (const { pid } of running) {
     try {
       process.kill(pid, 'SIGKILL');
     } catch {

@@ -1,4 +1,5 @@
 // The shop's database: made by the server itself (generate_series with a fixed seed), so that 200 000 rows take a second.
+import { count } from '../base/count.ts';
 import type { SqlSession } from './parts.ts';
 
 export const shopDatabase = 'shop';
@@ -99,19 +100,13 @@ export async function createShop(session: SqlSession, scale: number): Promise<vo
   await session.query('ANALYZE');
 }
 
-/** A day's business: new orders, sold stock, changed prices and addresses. */
-export async function goOnTrading(session: SqlSession, scale: number): Promise<void> {
-  const [{ last } = { last: '0' }] = await session.query<{ readonly last: string }>(
-    'SELECT max(id)::text AS last FROM orders',
-  );
-  const first = Number(last) + 1;
-  await session.query(`BEGIN; ${newOrders(first, first + Math.max(5, Math.round(400 * scale)), 'now()')}; COMMIT`);
+/** What the office does beside the orders that come in: parcels go out, stock comes in, prices and addresses change. */
+export async function goOnTrading(session: SqlSession): Promise<void> {
   await session.query(`
     UPDATE orders SET status = 'shipped' WHERE id IN (SELECT id FROM orders WHERE status = 'open' ORDER BY placed_at LIMIT 200);
     UPDATE products SET stock = stock + 25 WHERE stock < 5;
     UPDATE products SET price_cents = price_cents + 100 WHERE id % 101 = 0;
     UPDATE customers SET city = 'Oslo' WHERE id % 499 = 0`);
-  await session.query(syncIdentities);
 }
 
 /** Someone runs the clean-up script against the wrong database. */
@@ -121,17 +116,46 @@ export async function destroyDatabase(session: SqlSession): Promise<void> {
   await session.query('DROP VIEW revenue_by_month');
 }
 
-/** Rows of all tables that there are, counted one by one. */
-export async function countRows(session: SqlSession): Promise<number> {
-  const tables = await session.query<{ readonly name: string }>(
-    "SELECT quote_ident(tablename) AS name FROM pg_catalog.pg_tables WHERE schemaname = 'public'",
-  );
-  let rows = 0;
-  for (const { name } of tables) {
-    const [{ count } = { count: '0' }] = await session.query<{ readonly count: string }>(
-      `SELECT count(*)::text AS count FROM public.${name}`,
-    );
-    rows += Number(count);
-  }
-  return rows;
+/** What a table holds, by the shop's own count. */
+export interface TableContent {
+  readonly name: string;
+  readonly rows: number;
+  /** Sum of the hashes of all rows: of one row changed, lost or doubled it is another. */
+  readonly sum: string;
 }
+
+/** All tables that there are, each read to its last row. */
+export async function readTables(session: SqlSession): Promise<TableContent[]> {
+  const tables = await session.query<{ readonly name: string }>(
+    "SELECT quote_ident(tablename) AS name FROM pg_catalog.pg_tables WHERE schemaname = 'public' ORDER BY 1",
+  );
+  const contents: TableContent[] = [];
+  for (const { name } of tables) {
+    const [{ rows, sum } = { rows: '0', sum: '0' }] = await session.query<{
+      readonly rows: string;
+      readonly sum: string;
+    }>(
+      `SELECT count(*)::text AS rows, coalesce(sum(('x' || left(md5(t::text), 15))::bit(60)::bigint), 0)::text AS sum
+         FROM public.${name} AS t`,
+    );
+    contents.push({ name, rows: Number(rows), sum });
+  }
+  return contents;
+}
+
+/** One line for each table that is not what it was. */
+export function compareTables(before: readonly TableContent[], now: readonly TableContent[]): string[] {
+  const found = new Map(now.map((table) => [table.name, table]));
+  const differences: string[] = [];
+  for (const { name, rows, sum } of before) {
+    const table = found.get(name);
+    found.delete(name);
+    if (table === undefined) differences.push(`${name} is missing`);
+    else if (table.rows !== rows)
+      differences.push(`${name} has ${count(table.rows, 'row')}, not ${count(rows, 'row')}`);
+    else if (table.sum !== sum) differences.push(`${name} has other rows`);
+  }
+  return [...differences, ...[...found.keys()].map((name) => `${name} is new`)];
+}
+
+export const rowsIn = (tables: readonly TableContent[]): number => tables.reduce((sum, { rows }) => sum + rows, 0);

@@ -1,55 +1,74 @@
-// The steps of the demonstration, each by the command a user would run.
+// The steps of the demonstration in their order. A shop is backed up, goes on, and loses what it has at an instant that is known.
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { count } from '../base/count.ts';
-import { AppError } from '../base/errors.ts';
-import { backupCommand, type BackupOutcome } from '../cli/commands/backup.ts';
-import { proveCommand } from '../cli/commands/prove.ts';
-import { repositoryInitCommand } from '../cli/commands/repository-init.ts';
+import { formatDuration } from '../base/duration.ts';
 import { requireConfiguration } from '../cli/component-choice.ts';
 import type { CommandContext } from '../cli/context.ts';
-import { bytes } from '../cli/style.ts';
+import { systemSleep } from '../storage/interruption.ts';
 import type { Narrator, StepResult } from './narrator.ts';
-import { compareAll, restoreAll, type Restored } from './recovery.ts';
-import { sumOf, type BackupFigures, type DemoReport } from './report.ts';
+import type { DemoDatabase } from './parts.ts';
+import { backUp, proveAll } from './protection.ts';
+import { startReceiver, type Receiver } from './receiver.ts';
+import { compareAll, restoreAll, type Disaster } from './recovery.ts';
+import type { DemoReport } from './report.ts';
+import { rowsIn } from './shop-database.ts';
+import type { Order, Trading } from './shop-orders.ts';
 import type { Shop, ShopState } from './shop.ts';
 
-export const storySteps = 8;
+/** Without a database nothing is received, and nothing comes back that is younger than a backup. */
+export const stepsOf = (database: DemoDatabase | undefined): number => (database === undefined ? 8 : 10);
 
-export async function createRepository(context: CommandContext): Promise<void> {
-  await repositoryInitCommand.run(context, {
-    from: undefined,
-    fromPasswordFile: undefined,
-    chunker: undefined,
-    createsBucket: false,
-    enablesVersioning: false,
-  });
+/** As in lifeboat.yaml. */
+const databaseComponent = 'database';
+const orderPauseMs = 10;
+
+export interface Telling {
+  readonly shop: Shop;
+  readonly context: CommandContext;
+  readonly narrator: Narrator;
+  readonly database: DemoDatabase | undefined;
 }
 
-export async function runStory(
-  shop: Shop,
-  context: CommandContext,
-  narrator: Narrator,
-): Promise<Pick<DemoReport, 'backups' | 'proofs' | 'recoveries' | 'recoverySeconds'>> {
-  const { signal, clock } = context;
+export type Story = Pick<DemoReport, 'backups' | 'proofs' | 'recoveries' | 'recoverySeconds' | 'journal'>;
+
+export async function runStory({ shop, context, narrator, database }: Telling): Promise<Story> {
+  const { clock } = context;
   const { application } = await requireConfiguration(context);
   await narrator.step('create', () => create(shop, context));
   const first = await narrator.step('back up', () => backUp(context));
-  const before = await narrator.step('go on', () => goOn(shop, signal));
+  await using receiver =
+    database === undefined ? undefined : await narrator.step('receive', () => receive(shop, context));
+  const trade = { shop, context, receiver };
+  let before = await narrator.step('go on', () => goOn(trade));
   const second = await narrator.step('back up', () => backUp(context));
   const proofs = await narrator.step('prove', () => proveAll(context));
-  const after = await narrator.step('disaster', () => destroy(shop, { before, signal }));
+  let confirmed: readonly Order[] = [];
+  if (receiver !== undefined) {
+    ({ before, confirmed } = await narrator.step('order on', () => orderOn(trade)));
+  }
+  const disaster = await narrator.step('disaster', () => destroy(trade, { before, confirmed }));
   const disasterMs = clock.now();
-  const restored = await narrator.step('restore', async (): Promise<StepResult<Restored[]>> => {
-    const result = await restoreAll(application.components, context);
-    const words = result.map(({ component, seconds }) => `${component.name} ${seconds.toFixed(1)} s`);
-    return { text: words.join(', '), facts: { restored: result.map(restoredFacts) }, result };
-  });
-  const recoveries = await narrator.step('compare', () => compareAll(restored, { shop, context, before, after }));
-  return { backups: { first, second }, proofs, recoveries, recoverySeconds: (clock.now() - disasterMs) / 1000 };
+  const restored = await narrator.step('restore', () =>
+    restoreAll(application.components, { context, disaster, database, receiver }),
+  );
+  const { recoveries, orders } = await narrator.step('compare', () =>
+    compareAll(restored, { shop, context, disaster }),
+  );
+  return {
+    backups: { first, second },
+    proofs,
+    recoveries,
+    recoverySeconds: (clock.now() - disasterMs) / 1000,
+    journal: receiver && {
+      instant: disaster.instant ?? '',
+      intervalMs: receiver.intervalMs,
+      ordersSinceBackup: orders.confirmed,
+      ordersLost: orders.lost,
+      lossWindow: receiver.lossWindow(),
+    },
+  };
 }
-
-const restoredFacts = ({ component, ...rest }: Restored) => ({ component: component.name, ...rest });
 
 async function create(shop: Shop, { progress, signal }: CommandContext): Promise<StepResult<void>> {
   await shop.create(
@@ -60,104 +79,116 @@ async function create(shop: Shop, { progress, signal }: CommandContext): Promise
   return { text: `a shop with ${stateWords(state)}`, facts: stateFacts(state), result: undefined };
 }
 
-async function goOn(shop: Shop, signal: AbortSignal): Promise<StepResult<ShopState>> {
-  await shop.goOn(signal);
+async function receive(shop: Shop, context: CommandContext): Promise<StepResult<Receiver>> {
+  const result = await startReceiver(context, databaseComponent);
+  try {
+    const walBytes = await shop.walBytes(context.signal);
+    if (walBytes !== undefined) await result.untilStored(walBytes);
+  } catch (error) {
+    await result[Symbol.asyncDispose]();
+    throw error;
+  }
+  const { intervalMs } = result;
+  const text = `a receiver runs: from now on what the database commits goes to the repository every ${formatDuration(intervalMs)}`;
+  return { text, facts: { intervalMs }, result };
+}
+
+interface Trade {
+  readonly shop: Shop;
+  readonly context: CommandContext;
+  readonly receiver: Receiver | undefined;
+}
+
+async function goOn({ shop, context, receiver }: Trade): Promise<StepResult<ShopState>> {
+  const { signal } = context;
+  const confirmed: Order[] = [];
+  await shop.goOn(trading({ shop, context, receiver }, { work: 'go on', seed: 3, confirmed }), signal);
   const result = await shop.measure(signal);
-  return { text: `customers buy, prices change: ${stateWords(result)}`, facts: stateFacts(result), result };
+  const orders =
+    confirmed.length === 0 ? '' : `${count(confirmed.length, 'order')} come in one by one, prices change, `;
+  return {
+    text: `${orders}pictures are added: ${stateWords(result)}`,
+    facts: { orders: confirmed.length, ...stateFacts(result) },
+    result,
+  };
+}
+
+/** What no backup will have. */
+async function orderOn(
+  trade: Trade,
+): Promise<StepResult<{ readonly before: ShopState; readonly confirmed: readonly Order[] }>> {
+  const { shop, context } = trade;
+  const confirmed: Order[] = [];
+  await shop.takeOrders(trading(trade, { work: 'order on', seed: 5, confirmed }), context.signal);
+  const before = await shop.measure(context.signal);
+  return {
+    text: `${count(confirmed.length, 'order')} more, after the last backup: ${stateWords(before)}`,
+    facts: { orders: confirmed.length, ...stateFacts(before) },
+    result: { before, confirmed },
+  };
+}
+
+interface TradingOptions {
+  readonly work: string;
+  readonly seed: number;
+  /** Grows with each order. */
+  readonly confirmed: Order[];
+}
+
+function trading(
+  { shop, context: { progress, signal }, receiver }: Trade,
+  { work, seed, confirmed }: TradingOptions,
+): Trading {
+  return {
+    count: shop.ordersAtOnce,
+    seed,
+    pause: () => systemSleep(orderPauseMs, signal),
+    onOrder(order, walBytes) {
+      confirmed.push(order);
+      receiver?.committed(walBytes);
+      progress.update({ work, itemsDone: confirmed.length, itemsTotal: shop.ordersAtOnce, item: 'order' });
+    },
+  };
 }
 
 async function destroy(
-  shop: Shop,
-  { before, signal }: { readonly before: ShopState; readonly signal: AbortSignal },
-): Promise<StepResult<ShopState>> {
-  await shop.destroy(signal);
-  const result = await shop.measure(signal);
+  { shop, context: { signal }, receiver }: Trade,
+  { before, confirmed }: Pick<Disaster, 'before' | 'confirmed'>,
+): Promise<StepResult<Disaster>> {
+  const instant = await shop.instant(signal);
+  const walBytes = await shop.destroy(signal);
+  const after = await shop.measure(signal);
   const parts = [
-    ...(before.rows === undefined ? [] : ['tables dropped and emptied']),
+    ...(before.tables === undefined ? [] : ['tables dropped and emptied']),
     ...(before.keys === undefined ? [] : ['the cache flushed']),
     'uploads deleted and overwritten',
     'the configuration scrambled',
   ];
-  return { text: `${parts.join(', ')}: ${stateWords(result)} are left`, facts: stateFacts(result), result };
+  // The journal follows the server into the disaster, too.
+  if (walBytes !== undefined) await receiver?.untilStored(walBytes);
+  const when = instant === undefined ? '' : `after ${instant}: `;
+  return {
+    text: `${when}${parts.join(', ')}; ${stateWords(after)} are left`,
+    facts: { instant, ...stateFacts(after) },
+    result: { instant, before, after, confirmed },
+  };
 }
 
-const stateFacts = ({ rows, keys, uploads, configuration }: ShopState) => ({
-  rows,
+const stateFacts = ({ tables, keys, uploads, configuration }: ShopState) => ({
+  rows: tables && rowsIn(tables),
   keys,
   uploads: uploads.size,
   configurationFiles: configuration.size,
 });
 
-function stateWords({ rows, keys, uploads, configuration }: ShopState): string {
+function stateWords({ tables, keys, uploads, configuration }: ShopState): string {
   const parts = [
-    ...(rows === undefined ? [] : [count(rows, 'row')]),
+    ...(tables === undefined ? [] : [count(rowsIn(tables), 'row')]),
     ...(keys === undefined ? [] : [count(keys, 'key')]),
     count(uploads.size, 'upload'),
     count(configuration.size, 'configuration file'),
   ];
   return `${parts.slice(0, -1).join(', ')} and ${parts.at(-1) ?? ''}`;
-}
-
-async function backUp(context: CommandContext): Promise<StepResult<BackupFigures[]>> {
-  const { backups } = await backupCommand.run(context, {
-    names: [],
-    paths: [],
-    name: undefined,
-    excludes: [],
-    oneFileSystem: false,
-    host: undefined,
-    description: undefined,
-    tags: [],
-    isForced: false,
-    type: undefined,
-    chunker: undefined,
-    compressionLevel: undefined,
-  });
-  const result = backups.map(figuresOf);
-  const read = sumOf(result, 'totalBytes');
-  const added = sumOf(result, 'addedBytes');
-  const stored = bytes(sumOf(result, 'storedBytes'));
-  const text = `${count(result.length, 'component')}, ${bytes(read)} read; new with metadata: ${bytes(added)}, stored as ${stored}`;
-  return { text, facts: { backups: result }, result };
-}
-
-function figuresOf({ component, elapsedMs, result, error }: BackupOutcome): BackupFigures {
-  if (result === undefined) {
-    const reason = error?.message ?? 'no result';
-    throw new AppError('SOURCE_FAILED', `the backup of ${component} failed: ${reason}`, {
-      hint: error?.hint ?? 'Run the demonstration again.',
-    });
-  }
-  const { snapshot, files, totalBytes, addedBytes, storedBytes, problems } = result;
-  return {
-    component,
-    snapshot: snapshot.id,
-    files,
-    totalBytes,
-    addedBytes,
-    storedBytes,
-    seconds: elapsedMs / 1000,
-    problems: problems.map(({ path, message }) => `${path}: ${message}`),
-  };
-}
-
-async function proveAll(context: CommandContext): Promise<StepResult<DemoReport['proofs']>> {
-  const { proofs } = await proveCommand.run(context, { component: undefined, from: undefined, workFolder: undefined });
-  const result = proofs.map(({ component, outcome, message, rows, content, durationSeconds, sandbox }) => ({
-    component,
-    outcome,
-    message,
-    rows,
-    content,
-    durationSeconds,
-    sandbox,
-  }));
-  const passed = result.filter(({ outcome }) => outcome === 'passed').length;
-  const items = result
-    .flatMap(({ content = [] }) => content)
-    .reduce((sum, { what, count: number }) => (['table', 'byte'].includes(what) ? sum : sum + number), 0);
-  const text = `${passed} of ${count(result.length, 'component')} proven in throw-away places: ${count(items, 'item', 'rows, keys, files and schema objects')} came back as they were`;
-  return { text, facts: { proofs: result }, result };
 }
 
 /** Bytes of all files in a folder. */

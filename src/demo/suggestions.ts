@@ -2,25 +2,38 @@
 import { relative } from 'node:path';
 import type { DemoFolder } from './demo-folder.ts';
 import type { DemoParts } from './parts.ts';
-import type { DemoReport, SuggestedCommand } from './report.ts';
+import type { DemoReport, JournalFigures, SuggestedCommand } from './report.ts';
 
-export function suggestedCommands(
+export async function suggestedCommands(
   { path }: DemoFolder,
-  { servers }: Pick<DemoReport, 'servers'>,
+  { journal }: Pick<DemoReport, 'journal'>,
   parts: DemoParts,
-): SuggestedCommand[] {
+): Promise<SuggestedCommand[]> {
   const program = parts.programSeenFrom(path);
-  const hasDatabase = servers.postgres !== undefined;
+  const ofDatabase = journal === undefined ? [] : databaseCommands(program, journal, await parts.isOpenToServers(path));
   return [
     { command: `cd ${relative(parts.workingFolder, path)}`, purpose: 'where lifeboat.yaml lies' },
     { command: `${program} status`, purpose: 'what could be recovered now' },
     { command: `${program} snapshots`, purpose: 'all backups' },
     { command: `${program} ls latest --component uploads`, purpose: 'what one of them holds' },
     { command: `${program} restore uploads --to ./restored`, purpose: 'files into a folder' },
-    ...(hasDatabase
-      ? [{ command: `${program} restore database --to ./dump`, purpose: 'the dump as pg_restore takes it' }]
-      : []),
+    ...ofDatabase,
     { command: `${program} prove`, purpose: 'all components, in throw-away servers and folders' },
     { command: 'restic -r repository -p password check --read-data', purpose: 'stock restic reads it too' },
+  ];
+}
+
+function databaseCommands(program: string, { instant }: JournalFigures, isOpen: boolean): SuggestedCommand[] {
+  const recover = `${program} restore database --at ${instant} --to ./recovered`;
+  return [
+    { command: `${program} journal status`, purpose: 'how far the journal reaches' },
+    { command: `${program} window database`, purpose: 'to which instants the database can go back' },
+    {
+      command: `${program} postgres bisect database --where "EXISTS (SELECT FROM order_items)"`,
+      purpose: 'which commit it was that destroyed the orders',
+    },
+    isOpen
+      ? { command: recover, purpose: 'a server of that very instant; any other does as well' }
+      : { command: `${recover} --dry-run`, purpose: 'how it would go back to that very instant, or to any other' },
   ];
 }

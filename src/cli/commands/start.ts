@@ -16,7 +16,7 @@ interface StartStatus {
 export const startCommand = defineCommand({
   summary: 'Show how things stand and what to do next; without a lifeboat.yaml, the demo',
   details:
-    'The demo makes a small web shop (PostgreSQL, Redis, uploads, configuration) with servers of its own in ./lifeboat-demo, backs it up twice, proves the backups, destroys the shop, restores it and compares. They take about 150 MB and stay there, to try commands on. Exit code 1: something did not come back as it was.',
+    'The demo makes a small web shop (PostgreSQL, Redis, uploads, configuration) with servers of its own in ./lifeboat-demo, backs it up twice, follows the changes of its database in between, proves the backups, destroys the shop, restores it to the instant before and compares. It takes about 180 MB, which stay there, to try commands on. Exit code 1: something did not come back as it was.',
   examples: ['npm start', 'lifeboat start'],
   arguments: {},
   options: {},

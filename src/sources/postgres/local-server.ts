@@ -41,7 +41,7 @@ export interface LocalServerOptions {
 
 const superuser = 'lifeboat';
 const startAttemptsMax = 3;
-const readyWaitMaxMs = 60_000;
+export const readyWaitMaxMs = 60_000;
 
 export async function startLocalServer(
   programs: ServerPrograms,
@@ -51,11 +51,8 @@ export async function startLocalServer(
   signal.throwIfAborted();
   const place = await makeServerPlace(programs, options.parentFolder);
   try {
-    const password = randomBytes(24).toString('base64url');
-    await initialise(place, password, signal);
-    const login = { user: superuser, password, database: 'postgres' };
-    const data = { dataFolder: join(place.folder, 'data'), settings: options.settings ?? [] };
-    const server = await startInPlace(place, { ...data, login, readyWaitMaxMs }, signal);
+    const made = await makeDataFolder(place, signal);
+    const server = await startInPlace(place, { ...made, settings: options.settings ?? [], readyWaitMaxMs }, signal);
     return {
       ...server,
       async [Symbol.asyncDispose]() {
@@ -100,12 +97,20 @@ export async function makeServerPlace(programs: ServerPrograms, parentFolder: st
   }
 }
 
+export interface Login {
+  readonly user: string;
+  readonly password: string;
+  readonly database: string;
+}
+
 export interface StartOptions {
   readonly dataFolder: string;
   /** More `name=value` settings. */
   readonly settings: readonly string[];
   /** Whom the server lets in, and where to. */
-  readonly login: { readonly user: string; readonly password: string; readonly database: string };
+  readonly login: Login;
+  /** One that is free if absent. */
+  readonly port?: number | undefined;
   /** A server that must replay much takes its time. */
   readonly readyWaitMaxMs: number;
 }
@@ -121,6 +126,16 @@ export async function startInPlace(
     if (server !== 'port taken') return server;
     if (attempt === startAttemptsMax) throw startFailed('no free port was found', undefined);
   }
+}
+
+/** A new data directory in a place, with one superuser of a random password. */
+export async function makeDataFolder(
+  place: ServerPlace,
+  signal: AbortSignal,
+): Promise<Pick<StartOptions, 'dataFolder' | 'login'>> {
+  const password = randomBytes(24).toString('base64url');
+  await initialise(place, password, signal);
+  return { dataFolder: join(place.folder, 'data'), login: { user: superuser, password, database: 'postgres' } };
 }
 
 async function initialise(place: ServerPlace, password: string, signal: AbortSignal): Promise<void> {
@@ -174,10 +189,10 @@ function startFailed(message: string, cause: unknown): AppError {
 
 async function start(
   place: ServerPlace,
-  { dataFolder, login, settings, readyWaitMaxMs: waitMaxMs }: StartOptions,
+  { dataFolder, login, settings, readyWaitMaxMs: waitMaxMs, port: wantedPort }: StartOptions,
   signal: AbortSignal,
 ): Promise<LocalServer | 'port taken'> {
-  const port = await freePort();
+  const port = wantedPort ?? (await freePort());
   const all = [
     'listen_addresses=127.0.0.1',
     `port=${port}`,

@@ -28,6 +28,9 @@ export interface MethodFacts {
 
 const [oldestMajor, newestMajor] = [14, 18];
 
+/** Whether a server can be backed up as it lies on its disk. */
+export const isPhysicalMajor = (major: number): boolean => major >= oldestMajor && major <= newestMajor;
+
 export function chooseMethod({ configured, listed, existing, replication }: MethodFacts): MethodChoice {
   if (configured !== 'auto') return { method: configured, reason: 'as configured' };
   if (listed.length > 0 && existing === undefined) {
@@ -46,7 +49,7 @@ export function chooseMethod({ configured, listed, existing, replication }: Meth
     return { method: 'logical', reason: `the server does not let the role replicate: ${replication.message}`, hint };
   }
   const { major, walLevel } = replication;
-  if (major < oldestMajor || major > newestMajor) {
+  if (!isPhysicalMajor(major)) {
     return {
       method: 'logical',
       reason: `physical backups are of PostgreSQL ${oldestMajor} to ${newestMajor}, not ${major}`,
