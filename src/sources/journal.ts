@@ -131,7 +131,7 @@ export interface JournalTimes {
   /** Of the changes in it. */
   readonly earliestMs?: number | undefined;
   readonly latestMs?: number | undefined;
-  /** When its newest bytes came, by the clock of the server. */
+  /** Up to then, by the clock of the server, nothing happened that is not in it or before. */
   readonly receivedMs?: number | undefined;
 }
 

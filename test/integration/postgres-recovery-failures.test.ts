@@ -17,6 +17,7 @@ import { describeWithPostgres } from '../support/postgres-server.ts';
 import { dataIn, ledger, recoveryScene, silent, type RecoveryScene } from '../support/recovery-scene.ts';
 import { noSignal } from '../support/repository.ts';
 import { startRestored } from '../support/restored-server.ts';
+import { isRoot } from '../support/unprivileged.ts';
 
 const end: RecoveryTarget = { kind: 'end' };
 const major = 15;
@@ -216,6 +217,28 @@ describeWithPostgres(major, 'a recovery into a folder', () => {
       /recovery_target_lsn = '.*archive_mode = 'off'/s,
     );
     expect(await idsIn(folder)).toHaveLength(7);
+  });
+
+  test.runIf(isRoot)('makes what leads there open to its server, and is refused where that may not enter', async () => {
+    await using scene = await recoveryScene(major);
+    await scene.cluster.sql(ledger);
+    await scene.receiveFrom(scene.cluster);
+    await commit(scene.cluster);
+    await scene.backUp();
+    await commit(scene.cluster);
+    await scene.received();
+    await scene.recover(end, dataIn(scene.folder, 'new/folders/data'));
+    expect(await idsIn(dataIn(scene.folder, 'new/folders/data'))).toEqual([1, 2]);
+
+    const closed = dataIn(scene.folder, 'closed');
+    mkdirSync(closed, { mode: 0o700 });
+    const { findings } = await scene.decide(await scene.choose(end), join(closed, 'folders/data'));
+    expect(findings.filter(({ outcome }) => outcome === 'failed')).toEqual([
+      expect.objectContaining({
+        message: expect.stringContaining(`may not enter ${closed}`),
+        hint: expect.stringContaining(`chmod a+x ${closed}`),
+      }),
+    ]);
   });
 
   test('never touches the tablespaces of the original', async () => {

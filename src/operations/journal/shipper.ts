@@ -152,7 +152,7 @@ export class Shipper implements AsyncDisposable {
         failures = 0;
         if (!isDone) continue;
         this.#state = 'idle';
-        await this.#wait(this.#partsAtMs + this.#options.intervalMs - this.#options.clock.now(), this.#wake.promise);
+        await this.#wait(this.#partsDueInMs(), this.#wake.promise);
       } catch (error) {
         if (this.#stop.signal.aborted) break;
         if (isFatal(error)) return this.#end(asError(error));
@@ -179,6 +179,13 @@ export class Shipper implements AsyncDisposable {
     }
   }
 
+  /** A clock that was set back must not delay them. */
+  #partsDueInMs(): number {
+    const { clock, intervalMs } = this.#options;
+    const sinceMs = clock.now() - this.#partsAtMs;
+    return sinceMs < 0 ? 0 : Math.max(0, intervalMs - sinceMs);
+  }
+
   /** Returns false if there is more to ship at once. */
   async #pass(): Promise<boolean> {
     using deadline = makeDeadline(passMaxMs, `repository ${this.name} does not answer`);
@@ -186,9 +193,9 @@ export class Shipper implements AsyncDisposable {
     const { repository, lease } = await this.#connect(signal);
     lease.signal.throwIfAborted();
     this.#state = 'shipping';
-    const { clock, intervalMs, isAcknowledged } = this.#options;
+    const { clock, isAcknowledged } = this.#options;
     const flushes = this.#flushes;
-    const withParts = flushes.length > 0 || clock.now() >= this.#partsAtMs + intervalMs;
+    const withParts = flushes.length > 0 || this.#partsDueInMs() === 0;
     const startedAtMs = clock.now();
     const parts = { repository, lease, signal: AbortSignal.any([signal, lease.signal]) };
     const shipped = await this.#shipAll(parts, withParts);

@@ -2,6 +2,7 @@
 import { openSync, readdirSync, writeSync, closeSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { systemClock } from '../../base/clock.ts';
 import { seededRandom } from '../../base/random.ts';
 import { copyJournals } from '../../repository/journal/copy.ts';
 import { listJournal } from '../../repository/journal/listing.ts';
@@ -102,6 +103,19 @@ describe('a journal that is shipped', () => {
     await filling;
     await journal.flush(noSignal);
     expect(await stateOf(first)).toBe(range(1, 20));
+  });
+
+  test('a clock that is set back delays nothing', async () => {
+    let offsetMs = 0;
+    await using journal = await start([first], { clock: { now: () => systemClock.now() + offsetMs } });
+    await using sink = await journal.open(branch, noSignal);
+    await sink.append(at(1, 0), content(1).subarray(0, 100), noSignal);
+    await sink.sync(noSignal);
+    await expect.poll(() => stateOf(first)).toBe('1(100)');
+    offsetMs = -86_400_000;
+    await sink.append(at(1, 100), content(1).subarray(100, 200), noSignal);
+    await sink.sync(noSignal);
+    await expect.poll(() => stateOf(first)).toBe('1(200)');
   });
 
   test('a small interval makes parts, and joins them when there are many', async () => {

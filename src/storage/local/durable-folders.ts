@@ -14,11 +14,15 @@ export interface DurableFolders {
 /** A repository has about 260 folders; beyond this many the memory of them starts afresh. */
 const rememberedMax = 4096;
 
-/** Folders at and below `root`. Each is synced once per process, whoever made it: its maker may not have come so far. */
-export function durableFolders(root: string): DurableFolders {
+/**
+ * Folders at and below `root`. Each is synced once per process, whoever made it: its maker may not have come so far. `mayMake` rejects
+ * where none is to be made.
+ */
+export function durableFolders(root: string, mayMake: () => Promise<void>): DurableFolders {
   const prepared = new Map<string, Promise<void>>();
 
   async function make(folder: string, mode: number): Promise<void> {
+    await mayMake();
     if (folder === root) {
       const first = await mkdir(root, { recursive: true, mode });
       for (let made = root; ; made = dirname(made)) {

@@ -1,7 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { createCipheriv, createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { chmod, mkdir, readdir, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, rename, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { describe, expect, test } from 'vitest';
@@ -54,6 +54,36 @@ test('leftovers of writes that were cut short are never listed, and removed when
   );
   expect(await names()).toEqual(['data/ab/abcd', 'notes/proof/11/aa']);
 });
+
+test.each(['its folder is gone', 'its disk is not mounted'])(
+  'a repository that was there and is not any more, because %s, is not taken for an empty one',
+  async (how) => {
+    await using folder = await temporaryFolder();
+    const [root, away] = [join(folder.path, 'repository'), join(folder.path, 'away')];
+    await localStore(root).put('config', [bytes]);
+    await using store = localStore(root);
+    await store.get('config');
+    await store.put('data/ab/abcd', [bytes]);
+    await rename(root, away);
+    if (how === 'its disk is not mounted') await mkdir(root);
+    const gone = { code: 'STORE_UNREACHABLE' };
+    await expect(store.put('data/ab/abce', [bytes])).rejects.toMatchObject(gone);
+    await expect(store.put('data/cd/cdef', [bytes])).rejects.toMatchObject(gone);
+    await expect(store.get('data/ab/abcd')).rejects.toMatchObject(gone);
+    await expect(store.stat('data/ab/abcd')).rejects.toMatchObject(gone);
+    await expect(store.remove('data/ab/abcd')).rejects.toMatchObject(gone);
+    await expect(Array.fromAsync(store.list('data/'))).rejects.toMatchObject(gone);
+    await expect(Array.fromAsync(store.list(''))).rejects.toMatchObject(gone);
+    expect(await readdir(folder.path)).not.toContain(how === 'its folder is gone' ? 'repository' : 'data');
+    await rm(root, { recursive: true, force: true });
+    await rename(away, root);
+    await store.put('data/ab/abce', [bytes]);
+    expect((await Array.fromAsync(store.list('data/'), ({ name }) => name)).toSorted()).toEqual([
+      'data/ab/abcd',
+      'data/ab/abce',
+    ]);
+  },
+);
 
 describe('permissions', () => {
   test('files are read-only and folders closed to others', async () => {

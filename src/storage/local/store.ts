@@ -10,6 +10,7 @@ import { throwIfAborted } from '../interruption.ts';
 import { readRange } from '../read-range.ts';
 import type { ObjectInfo, Store } from '../store.ts';
 import { durableFolders } from './durable-folders.ts';
+import { presenceOf, type Presence } from './presence.ts';
 
 export interface LocalStoreOptions {
   /** Names unfinished files. */
@@ -23,13 +24,15 @@ const depthMax = 16;
 /** Files looked at together: enough to hide the latency of a network file system. */
 const statsAtOnce = 64;
 /** What the file system says where there is no file of that name, but perhaps a folder or a shorter name. */
+const configName = 'config';
 const noObject = ['ENOENT', 'ENOTDIR', 'EISDIR'];
 
 /** Opens the folder `path`, which is made by the first `put`. */
 export function localStore(path: string, options: LocalStoreOptions = {}): Store {
   const root = resolve(path);
   const { random = systemRandom, connectionsMax = 2 } = options;
-  const put = putInto(root, random);
+  const presence = presenceOf(root);
+  const put = putInto(root, { random, presence });
   return {
     properties: { location: root, connectionsMax, isRemote: false },
 
@@ -37,9 +40,11 @@ export function localStore(path: string, options: LocalStoreOptions = {}): Store
       throwIfAborted(signal);
       const source = pathOf(root, name);
       try {
-        return await readRange(source, { offset, length, into, signal });
+        const bytes = await readRange(source, { offset, length, into, signal });
+        if (name === configName) presence.note();
+        return bytes;
       } catch (error) {
-        throw readError(error, { root, name, work: 'read' });
+        throw await readError(error, { root, name, work: 'read', presence });
       }
     },
 
@@ -53,7 +58,7 @@ export function localStore(path: string, options: LocalStoreOptions = {}): Store
         if (!found.isFile()) throw objectMissing(name, root);
         return { name, sizeBytes: found.size };
       } catch (error) {
-        throw readError(error, { root, name, work: 'look at' });
+        throw await readError(error, { root, name, work: 'look at', presence });
       }
     },
 
@@ -61,7 +66,7 @@ export function localStore(path: string, options: LocalStoreOptions = {}): Store
       assert.ok(prefix === '' || prefix.endsWith('/'), `prefix '${prefix}' ends in the middle of a name`);
       throwIfAborted(signal);
       try {
-        yield* listFolder(root, prefix, { depth: 0, signal });
+        yield* listPresent(root, prefix, { presence, signal });
       } catch (error) {
         throw storeErrorOfFile(error, `list ${join(root, prefix)}`);
       }
@@ -74,18 +79,14 @@ export function localStore(path: string, options: LocalStoreOptions = {}): Store
         await unlink(target);
       } catch (error) {
         if (!noObject.includes(errnoOf(error) ?? '')) throw storeErrorOfFile(error, `remove ${target}`);
+        await presence.check();
       }
     },
 
     async settle(prefix, { signal } = {}) {
       assert.ok(prefix === '' || prefix.endsWith('/'), `prefix '${prefix}' ends in the middle of a name`);
       throwIfAborted(signal);
-      const folder = join(root, prefix);
-      try {
-        await syncFolder(folder);
-      } catch (error) {
-        if (!noObject.includes(errnoOf(error) ?? '')) throw storeErrorOfFile(error, `make changes in ${folder} last`);
-      }
+      await settleFolder(join(root, prefix), presence);
     },
 
     removeUnfinished: (writtenBeforeMs, { signal } = {}) => removeUnfinishedIn(root, writtenBeforeMs, signal),
@@ -94,9 +95,23 @@ export function localStore(path: string, options: LocalStoreOptions = {}): Store
   };
 }
 
-function putInto(root: string, random: Random): Store['put'] {
-  const modes = modesOf(root);
-  const folders = durableFolders(root);
+async function settleFolder(folder: string, presence: Presence): Promise<void> {
+  try {
+    await syncFolder(folder);
+  } catch (error) {
+    if (!noObject.includes(errnoOf(error) ?? '')) throw storeErrorOfFile(error, `make changes in ${folder} last`);
+    await presence.check();
+  }
+}
+
+interface Putting {
+  readonly random: Random;
+  readonly presence: Presence;
+}
+
+function putInto(root: string, { random, presence }: Putting): Store['put'] {
+  const modes = modesOf(root, presence);
+  const folders = durableFolders(root, () => presence.check());
   return async (name, parts, { signal } = {}) => {
     throwIfAborted(signal);
     const target = pathOf(root, name);
@@ -126,10 +141,21 @@ function pathOf(root: string, name: string): string {
   return join(root, name);
 }
 
-function readError(error: unknown, at: { root: string; name: string; work: string }): AppError {
-  const errno = errnoOf(error) ?? '';
-  if (noObject.includes(errno)) return objectMissing(at.name, at.root, error);
-  return storeErrorOfFile(error, `${at.work} ${join(at.root, at.name)}`);
+interface Reading {
+  readonly root: string;
+  readonly name: string;
+  readonly work: string;
+  readonly presence: Presence;
+}
+
+async function readError(error: unknown, { root, name, work, presence }: Reading): Promise<AppError> {
+  try {
+    const isMissing = noObject.includes(errnoOf(error) ?? '');
+    if (isMissing) await presence.check();
+    return isMissing ? objectMissing(name, root, error) : storeErrorOfFile(error, `${work} ${join(root, name)}`);
+  } catch (failure) {
+    return storeErrorOfFile(failure, `${work} ${join(root, name)}`);
+  }
 }
 
 interface Modes {
@@ -138,12 +164,13 @@ interface Modes {
 }
 
 /** A repository whose `config` the group may read is shared: what is added must be readable to the group too. */
-function modesOf(root: string): () => Promise<Modes> {
+function modesOf(root: string, presence: Presence): () => Promise<Modes> {
   let known: Modes | undefined;
   return async () => {
     if (known !== undefined) return known;
     try {
-      const isShared = ((await statFile(join(root, 'config'))).mode & 0o040) !== 0;
+      const isShared = ((await statFile(join(root, configName))).mode & 0o040) !== 0;
+      presence.note();
       known = isShared ? { fileMode: 0o440, folderMode: 0o770 } : { fileMode: 0o400, folderMode: 0o700 };
       return known;
     } catch (error) {
@@ -151,6 +178,19 @@ function modesOf(root: string): () => Promise<Modes> {
       return { fileMode: 0o400, folderMode: 0o700 }; // A repository in the making.
     }
   };
+}
+
+async function* listPresent(
+  root: string,
+  prefix: string,
+  { presence, signal }: { readonly presence: Presence; readonly signal: AbortSignal | undefined },
+): AsyncGenerator<ObjectInfo> {
+  let isEmpty = true;
+  for await (const found of listFolder(root, prefix, { depth: 0, signal })) {
+    isEmpty = false;
+    yield found;
+  }
+  if (isEmpty) await presence.check();
 }
 
 interface Walk {

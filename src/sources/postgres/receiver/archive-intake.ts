@@ -1,7 +1,7 @@
 // Brings the files that `journal push` has kept into the journal, in order, checked as a stream is, and lets them go once they are
 // safe there.
 import { createHash } from 'node:crypto';
-import { readFile, stat } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../../../base/clock.ts';
 import { isAppError } from '../../../base/errors.ts';
@@ -132,17 +132,16 @@ class ArchiveIntake {
 
   /** Returns the end of what is WAL in the file. */
   async #feed(
-    { name, kind, timeline, segment }: WaitingFile,
+    { kind, timeline, segment }: WaitingFile,
     { system, bytes }: { readonly system: System; readonly bytes: Buffer },
     signal: AbortSignal,
   ): Promise<Lsn> {
     const start = lsnOf({ segment, offset: 0 }, system.segmentBytes);
     if (this.#intake?.received !== start) this.#intake = this.#intakeAt(start, { system, timeline }, signal);
-    const { mtimeMs: serverTimeMs } = await stat(this.#incoming.file(name));
     const valid = kind === 'partial' ? bytes.subarray(0, validBytes(bytes, start, { system, timeline })) : bytes;
     for (let at = 0; at < valid.length; at += pieceBytes) {
       const piece = valid.subarray(at, at + pieceBytes);
-      await this.#intake.take(start + BigInt(at), piece, serverTimeMs);
+      await this.#intake.take(start + BigInt(at), piece, undefined);
     }
     await this.#intake.flush();
     if (kind === 'partial') this.#intake = undefined;
@@ -198,6 +197,7 @@ class ArchiveIntake {
     const { major, systemIdentifier } = system;
     const { events } = this.#options;
     return new WalIntake({
+      isOrigin: false,
       sink: this.#branch.sink,
       signal,
       start,

@@ -162,6 +162,7 @@ class ReceiverSession {
       timeline,
       major,
       systemIdentifier,
+      isOrigin: !this.#server.isStandby && timeline === this.#server.timeline,
       isAccepted: (lsn) => memory.acceptedDamage.has(lsn),
       onAcceptedDamage: (stop) => {
         const { finding, reason } = damagedWal(stop);

@@ -106,12 +106,12 @@ export class StreamIntake {
     const { serverTimeMs, serverEnd } = event;
     if (event.kind === 'data') {
       this.#isSyncDue = true;
-      await this.#watched(() => intake.take(event.lsn, event.bytes, serverTimeMs));
+      await this.#watched(() => intake.take(event.lsn, event.bytes, { serverEnd, serverTimeMs }));
     } else if (event.replyRequested) {
       await this.#answer(serverEnd);
     }
     const nowMs = clock.now();
-    if (nowMs - this.#toldAtMs < progressPaceMs) return;
+    if (isWithin(progressPaceMs, this.#toldAtMs, nowMs)) return;
     this.#toldAtMs = nowMs;
     const { lineage, segmentBytes } = sink.branch;
     events.progress({
@@ -125,7 +125,7 @@ export class StreamIntake {
   async #answer(serverEnd: Lsn): Promise<void> {
     const { clock, times, leave } = this.#parts;
     const nowMs = clock.now();
-    const isAskedAgain = nowMs - this.#askedAtMs < askedAgainMs;
+    const isAskedAgain = isWithin(askedAgainMs, this.#askedAtMs, nowMs);
     this.#askedAtMs = nowMs;
     if (isAskedAgain) await new Promise((resolve) => setTimeout(resolve, answerPaceMs));
     await this.#acknowledge();
@@ -134,7 +134,7 @@ export class StreamIntake {
       return;
     }
     this.#waitsSinceMs ??= nowMs;
-    if (nowMs - this.#waitsSinceMs < times.shutdownWaitMaxMs) return;
+    if (isWithin(times.shutdownWaitMaxMs, this.#waitsSinceMs, nowMs)) return;
     leave(leaving('SOURCE_UNREACHABLE', 'the server stops, and the repositories do not hold all it has yet'));
   }
 
@@ -198,6 +198,11 @@ export class StreamIntake {
     this.#failure = error;
     this.#parts.leave(leaving('SOURCE_FAILED', `the journal failed: ${error.message}`));
   }
+}
+
+/** The clock may be set back meanwhile. */
+function isWithin(lengthMs: number, sinceMs: number, nowMs: number): boolean {
+  return nowMs >= sinceMs && nowMs - sinceMs < lengthMs;
 }
 
 function leaving(code: 'SOURCE_UNREACHABLE' | 'SOURCE_FAILED' | 'SPOOL_FULL', fact: string): AppError {

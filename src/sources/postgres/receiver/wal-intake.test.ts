@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { MadeWal, madeWalOptions } from '../../../../test/support/made-wal.ts';
 import { memoryJournal } from '../../../../test/support/memory-journal.ts';
 import { pieceLengths, pieces } from '../../../../test/support/pieces.ts';
+import type { JsonObject } from '../../../base/json.ts';
 import type { Lsn } from '../wal/lsn.ts';
 import type { WalStop } from '../wal/record-walker.ts';
 import { WalDamage, WalIntake } from './wal-intake.ts';
@@ -12,7 +13,7 @@ const { startLsn, segmentBytes, timeline, major, systemIdentifier } = madeWalOpt
 const firstSegment = Number(startLsn / BigInt(segmentBytes));
 const branch = { lineage: 'postgresql/1/00000003', segmentBytes, about: {} };
 
-async function open(accepted: readonly Lsn[] = []) {
+async function open(accepted: readonly Lsn[] = [], isOrigin = true) {
   const journal = memoryJournal();
   const sink = await journal.open(branch, signal);
   const stops: WalStop[] = [];
@@ -22,6 +23,7 @@ async function open(accepted: readonly Lsn[] = []) {
     timeline,
     major,
     systemIdentifier: String(systemIdentifier),
+    isOrigin,
     isAccepted: (lsn) => accepted.includes(lsn),
     onAcceptedDamage: (stop) => void stops.push(stop),
     signal,
@@ -30,7 +32,8 @@ async function open(accepted: readonly Lsn[] = []) {
 }
 
 async function takeAll(intake: WalIntake, bytes: Uint8Array, lengths = [65_536]): Promise<void> {
-  for (const piece of pieces(bytes, lengths)) await intake.take(intake.received, piece, 1000);
+  for (const piece of pieces(bytes, lengths))
+    await intake.take(intake.received, piece, { serverEnd: 0n, serverTimeMs: 1000 });
   await intake.flush();
 }
 
@@ -137,5 +140,30 @@ test('damage that is accepted is kept as it came, told once, and noted in the fa
 test('bytes that do not follow on the ones before are refused', async () => {
   const { intake } = await open();
   await takeAll(intake, wal.bytes.subarray(0, 1000));
-  await expect(intake.take(startLsn + 999n, Buffer.alloc(5), 0)).rejects.toMatchObject({ code: 'SOURCE_FAILED' });
+  await expect(intake.take(startLsn + 999n, Buffer.alloc(5), undefined)).rejects.toMatchObject({
+    code: 'SOURCE_FAILED',
+  });
 });
+
+test.each([true, false])(
+  'only where a server has nothing more, and is the origin (%s), its time tells up to when all is there',
+  async (isOrigin) => {
+    const { journal, intake, sink } = await open([], isOrigin);
+    const timesAfter = async (): Promise<(JsonObject[string] | undefined)[]> => {
+      await intake.flush();
+      await sink.sync(signal);
+      const segments = await journal.reader.segments(branch.lineage, signal);
+      const facts = await Promise.all(
+        segments.map(({ segment }) => journal.reader.facts(branch.lineage, segment, signal)),
+      );
+      return facts.map((one) => one['receivedTimeUs']);
+    };
+    const half = Math.floor(1.5 * segmentBytes);
+    const end = startLsn + BigInt(wal.bytes.length);
+    // Catching up: sent later than much that is still to come was written.
+    await intake.take(startLsn, wal.bytes.subarray(0, half), { serverEnd: end, serverTimeMs: 1000 });
+    expect(await timesAfter()).toEqual([undefined, undefined]);
+    await intake.take(intake.received, wal.bytes.subarray(half), { serverEnd: end, serverTimeMs: 2000 });
+    expect(await timesAfter()).toEqual([undefined, undefined, undefined, isOrigin ? 2_000_000 : undefined]);
+  },
+);

@@ -17,6 +17,11 @@ export interface IntakeOptions {
   readonly major: number;
   readonly systemIdentifier: string;
   /** Whether damage is the server's own and kept as it is: it came again, or can't be asked for again. */
+  /**
+   * Who sends it is no standby and writes this very timeline: at the moment when it says that it has sent all, nothing else had
+   * happened.
+   */
+  readonly isOrigin: boolean;
   readonly isAccepted: (lsn: Lsn) => boolean;
   /** Told once for each accepted damage that is met. */
   readonly onAcceptedDamage: (stop: WalStop) => void;
@@ -31,6 +36,13 @@ const heldMaxBytes = 1024 * 1024;
 const garbageMaxBytes = 16 * 1024 * 1024;
 /** Of one append. */
 const pieceMaxBytes = 1024 * 1024;
+
+/** What a server says along with bytes of its WAL. */
+export interface ServerMoment {
+  /** All that it has. */
+  readonly serverEnd: Lsn;
+  readonly serverTimeMs: number;
+}
 
 /** The segment that ends at `lsn` is complete. */
 interface Seal {
@@ -50,7 +62,8 @@ export class WalIntake {
   readonly #seals: Seal[] = [];
   #received: Lsn;
   #appended: Lsn;
-  #receivedTimeMs = 0;
+  /** By the server's clock; whoever catches up must not take the moment of sending for it. */
+  #completeTimeMs: number | undefined;
   #garbageBytes = 0;
   /** What was kept before is described already, and better. */
   readonly #knownTo: Lsn;
@@ -81,14 +94,13 @@ export class WalIntake {
   }
 
   /** Waits while too much is under way. Rejects with `WalDamage` if the bytes hold a record that is not sound. */
-  async take(lsn: Lsn, bytes: Uint8Array, serverTimeMs: number): Promise<void> {
+  async take(lsn: Lsn, bytes: Uint8Array, moment: ServerMoment | undefined): Promise<void> {
     if (lsn !== this.#received) {
       const due = formatLsn(this.#received);
       throw new AppError('SOURCE_FAILED', `the server sends ${formatLsn(lsn)} where ${due} is due`, {
         hint: 'It is asked again; if it goes on, look at what lies between this machine and the server.',
       });
     }
-    this.#receivedTimeMs = serverTimeMs;
     for (let at = 0; at < bytes.length;) {
       const room = ringBytes - Number(this.#received - this.#appended);
       this.#throwIfFailed();
@@ -99,8 +111,10 @@ export class WalIntake {
       const { offset } = positionOf(this.#received, this.#segmentBytes);
       const piece = bytes.subarray(at, at + Math.min(room, this.#segmentBytes - offset));
       this.#hold(piece);
-      if (offset + piece.length === this.#segmentBytes) this.#endSegment();
       at += piece.length;
+      if (this.#options.isOrigin && moment !== undefined && moment.serverEnd <= this.#received)
+        this.#completeTimeMs = moment.serverTimeMs;
+      if (offset + piece.length === this.#segmentBytes) this.#endSegment();
       this.#schedule();
     }
   }
@@ -224,7 +238,8 @@ export class WalIntake {
 
   #facts(): JsonObject {
     const facts = this.#collector === undefined ? this.#factsOfDamaged : this.#collector.facts();
-    const all = { ...facts, receivedTimeUs: Math.round(this.#receivedTimeMs * 1000) };
+    const completeMs = this.#completeTimeMs;
+    const all = { ...facts, receivedTimeUs: completeMs === undefined ? undefined : Math.round(completeMs * 1000) };
     return JSON.parse(JSON.stringify(all)) as JsonObject; // Without what is undefined.
   }
 

@@ -60,7 +60,7 @@ export async function writeDataFolder(
   ];
   for (const { oid, to } of tablespaces) {
     const from = `${tablespacesFolder}/${oid}`;
-    await mkdir(to, { recursive: true, mode: 0o700 });
+    await makeOwnFolder(to);
     removed += await removeOthers(to, wanted.get(from) ?? new Map(), []);
     parts.push({ from, to, exclude: [] });
   }
@@ -88,8 +88,14 @@ function notWritten(problems: WrittenFolder['problems']): AppError {
   );
 }
 
-async function begin({ folder, systemIdentifier }: DataFolderOptions): Promise<void> {
+/** Closed to others; those above it that are made as well must let the server's account through. */
+async function makeOwnFolder(folder: string): Promise<void> {
+  await mkdir(dirname(folder), { recursive: true });
   await mkdir(folder, { recursive: true, mode: 0o700 });
+}
+
+async function begin({ folder, systemIdentifier }: DataFolderOptions): Promise<void> {
+  await makeOwnFolder(folder);
   await writeDurably(join(folder, unfinishedFile), Buffer.from(`${systemIdentifier}\n`));
   for (const name of [controlFilePath, 'recovery.signal', 'standby.signal']) {
     await rm(join(folder, name), { force: true });

@@ -77,7 +77,8 @@ export class LogLines {
 
   /** What went wrong, in the server's words: its last complaints with what explains them. */
   get complaints(): string {
-    const isTelling = /^(?:FATAL|PANIC|ERROR|WARNING|DETAIL|HINT): {2}/;
+    // Before it has a log it speaks by its name.
+    const isTelling = /^(?:(?:FATAL|PANIC|ERROR|WARNING|DETAIL|HINT): {2}|postgres: )/;
     return this.#kept
       .filter((line) => isTelling.test(line))
       .slice(-4)

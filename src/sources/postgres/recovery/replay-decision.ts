@@ -1,9 +1,10 @@
 // Decides what a recovery into a folder would do: looks at the target, the tablespaces, the programs; touches nothing.
-import { statfs } from 'node:fs/promises';
+import type { Stats } from 'node:fs';
+import { stat, statfs } from 'node:fs/promises';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { formatByteSize } from '../../../base/byte-size.ts';
 import { count } from '../../../base/count.ts';
-import { AppError, isAppError } from '../../../base/errors.ts';
+import { AppError, errnoOf, isAppError } from '../../../base/errors.ts';
 import type { Finding } from '../../../model/finding.ts';
 import type { ReplayOptions } from '../../replay.ts';
 import type { RecoveryReader } from '../../source.ts';
@@ -51,6 +52,7 @@ export async function planFolder(
     ...target.findings,
     ...(isThere ? [] : [await spaceFinding(folder, facts)]),
     ownerFinding(owner),
+    await entryFinding(folder, owner),
     ...(await tablespaceFindings({ facts, target, tablespaces, folder })),
     ...(await newTablespaceFindings(wish.newTablespaces)),
     ...linkFindings(folder, target),
@@ -171,6 +173,27 @@ function ownerFinding({ name, isMakeshift, account }: FileOwner): Finding {
     message,
     hint: 'Name whom they are to belong to with --owner, such as postgres.',
   };
+}
+
+/** A server that can't come to its data does not start, and says so only then. */
+async function entryFinding(folder: string, { account, name }: FileOwner): Promise<Finding | undefined> {
+  if (account === undefined) return undefined;
+  for (let at = dirname(folder); ; at = dirname(at)) {
+    const stats = await stat(at).catch((error: unknown) => {
+      if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return undefined;
+      throw error;
+    });
+    if (stats?.isDirectory() === true && !mayEnter(stats, account)) {
+      const message = `${name} may not enter ${at}, so no server of ${name}'s can run in ${folder}`;
+      return { aspect: 'owner', outcome: 'failed', message, hint: `Run 'chmod a+x ${at}', or choose another folder.` };
+    }
+    if (at === '/') return undefined;
+  }
+}
+
+function mayEnter({ mode, uid, gid }: Pick<Stats, 'mode' | 'uid' | 'gid'>, account: Account): boolean {
+  const bit = uid === account.uid ? 0o100 : gid === account.gid ? 0o010 : 0o001;
+  return (mode & bit) !== 0;
 }
 
 export async function spaceFinding(

@@ -8,7 +8,7 @@ import { RecordWalker, type WalStop } from '../wal/record-walker.ts';
 import { SegmentFactsCollector, segmentFactsSchema, type SegmentFacts } from '../wal/segment-facts.ts';
 import type { ReplaySegment } from './reach.ts';
 
-/** Beside what every segment tells: when the server sent its newest bytes, by its own clock. */
+/** Beside what every segment tells: when, by its own clock, the server had nothing more. */
 const receivedSchema = z.object({ receivedTimeUs: z.int() });
 
 export interface KnownFacts extends SegmentFacts {

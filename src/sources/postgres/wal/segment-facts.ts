@@ -33,7 +33,10 @@ export const segmentFactsSchema = z.object({
   startsUnchecked: z.boolean(),
   /** Where valid WAL ends before the bytes do, and why (see `WalStop`). */
   stop: z.object({ kind: z.enum(['blank', 'stale', 'damaged']), lsn, message: z.string() }).optional(),
-  /** The server's clock when it sent the newest bytes; absent where the segment did not come by streaming. */
+  /**
+   * The last moment by the server's clock at which it had nothing that is not in here or before; absent where that is not known, as
+   * while a receiver catches up, or from a standby.
+   */
   receivedTimeUs: instant.optional(),
 });
 
