@@ -107,6 +107,7 @@ async function firstDisaster(act: Act, { address, dataFolder }: Place): Promise<
   const load = startLoad({ address, seed: options.seed, sent });
   try {
     await grow(load, 50);
+    await at.untilKept(1, 1n);
     await at.succeed('backup', 'database');
     await grow(load, 150 + random() * 200);
     await at.succeed('backup', 'database');
@@ -265,6 +266,8 @@ async function secondDisaster(act: Act, first: Line): Promise<void> {
   let second: Line;
   try {
     await grow(load, 100);
+    // A server that is lost before its receiver has begun has no second timeline to go back to.
+    await at.untilKept(2, forkLsn + 1n);
     if (random() < 0.5) await at.succeed('backup', 'database');
     await grow(load, 100);
     second = await destroy(act, { dataFolder, receiver, sent, timeline: 2, parent: { line: first, forkLsn } });
