@@ -28,6 +28,7 @@ describe('the type of a physical backup', () => {
   const full: readonly (readonly [string, Partial<TypeFacts>, string, boolean])[] = [
     ['asked for', { requested: 'full' }, 'as asked for', false],
     ['the first', { parent: undefined }, 'no physical backup', false],
+    ['after one that another version wrote', { parent: 'unreadable' }, 'can not be read', true],
     ['of a server that can not otherwise', { major: 16 }, 'PostgreSQL 16', false],
     ['due again', { nowMs: Date.parse('2026-11-27T00:00:00.000Z') }, 'every 7d', false],
     ['of a server that keeps no summaries', { summarizeWal: 'off' }, 'summarize_wal is off', true],

@@ -12,7 +12,7 @@ export interface TypeFacts {
   readonly systemIdentifier: string;
   readonly hasChecksums: boolean;
   /** Of the newest backup of this component; undefined if there is none, or it is not physical. */
-  readonly parent: PhysicalFacts | undefined;
+  readonly parent: PhysicalFacts | 'unreadable' | undefined;
   readonly nowMs: number;
   readonly fullEveryMs: number;
 }
@@ -38,6 +38,7 @@ export function chooseType(facts: TypeFacts): TypeChoice {
   if (requested === 'full') return full('as asked for');
   if (facts.major < oldestMajor) return full(`PostgreSQL ${facts.major} makes no incremental backups`);
   if (parent === undefined) return full('there is no physical backup to build on');
+  if (parent === 'unreadable') return full('what the earlier backup says of itself can not be read', true);
   if (parent.systemIdentifier !== facts.systemIdentifier) return full('the earlier backup is of another server', true);
   if (parent.serverMajor !== facts.major) return full('the earlier backup is of another version', true);
   if (parent.hasChecksums !== facts.hasChecksums) return full('checksums were switched since the earlier backup', true);

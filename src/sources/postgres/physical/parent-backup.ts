@@ -4,14 +4,15 @@ import { dataFolder, manifestPath, tablespacesFolder } from './entries.ts';
 import { isPhysical, physicalFactsSchema, type PhysicalFacts } from './facts.ts';
 import { ManifestIndex } from './manifest-index.ts';
 
-/** Undefined where there is nothing to build on: not physical, or by another version of this program. */
+/** Undefined where there is nothing to build on; `unreadable` where another version of this program wrote it. */
 export async function readParentFacts(
   parent: RecoveryReader | undefined,
   signal: AbortSignal,
-): Promise<PhysicalFacts | undefined> {
+): Promise<PhysicalFacts | 'unreadable' | undefined> {
   if (parent === undefined) return undefined;
   const facts = await parent.facts(signal);
-  return isPhysical(facts) ? physicalFactsSchema.safeParse(facts).data : undefined;
+  if (!isPhysical(facts)) return undefined;
+  return physicalFactsSchema.safeParse(facts).data ?? 'unreadable';
 }
 
 export type FileSizes = (path: string) => number | undefined;

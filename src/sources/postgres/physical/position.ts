@@ -19,3 +19,8 @@ export const serverTimeUs = '(extract(epoch FROM pg_catalog.clock_timestamp()) *
 export function positionOfRow({ lsn, timeUs }: PositionRow): Position {
   return { lsn: serverLsn(lsn), timeUs: Number(timeUs) };
 }
+
+/** A whole number of microseconds that is surely after a time of the server in milliseconds, whose fraction a double holds only about. */
+export function wholeUsAfter(timeMs: number): number {
+  return Math.ceil((timeMs + 1) * 1000);
+}

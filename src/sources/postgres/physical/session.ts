@@ -10,6 +10,7 @@ import { lineageOf } from '../lineage.ts';
 import type { MethodChoice } from '../method.ts';
 import type { PostgresOptions } from '../options.ts';
 import { positionOf } from '../wal/lsn.ts';
+import { wholeUsAfter } from './position.ts';
 import { findInstant, type ExactInstant } from './exact-instant.ts';
 import { readClusterFacts, type ClusterFacts } from './cluster-facts.ts';
 import { configurationEntries, configurationPlaces } from './configuration-entries.ts';
@@ -189,7 +190,7 @@ class PhysicalSession implements BackupSession {
   /** Without a look at the rows: the server's clock when it began to send the WAL. */
   #endTimeUs({ sentAtMs }: WalEnd): number {
     assert.ok(sentAtMs !== undefined, 'no WAL came');
-    return (sentAtMs + 1) * 1000;
+    return wholeUsAfter(sentAtMs);
   }
 
   #noteNoFingerprint(reason: string): void {

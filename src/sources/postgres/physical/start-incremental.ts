@@ -56,7 +56,8 @@ export async function startIncremental(
       if (choice.isUnwanted) noteFull(start, choice.reason);
       return undefined;
     }
-    if (request.parent === undefined || facts === undefined) throw new Error('an incremental backup builds on another');
+    if (request.parent === undefined || typeof facts !== 'object')
+      throw new Error('an incremental backup builds on another');
     const fileSizes = await readFileSizes(request.parent, signal);
     await connection.uploadManifest(readManifest(request.parent, signal));
     return { ...(await begin(true)), parent: { fullTime: facts.fullTime, fileSizes } };
