@@ -10,6 +10,8 @@ import type { CommandContext } from './context.ts';
 
 export interface JournalSubject {
   readonly component: string;
+  readonly configured: Component;
+  readonly application: string;
   /** One receiver at a time for each. */
   readonly family: string;
   readonly source: JournalSource;
@@ -44,6 +46,8 @@ export async function journalSubjects(context: CommandContext, names: readonly s
     const state = join(context.stateFolder, application.name, component.name);
     subjects.push({
       component: component.name,
+      configured: component,
+      application: application.name,
       family: `${application.name}/${component.name}`,
       source,
       settings: settings ?? defaultJournalSettings,

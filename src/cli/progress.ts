@@ -99,6 +99,13 @@ export function progressLine(progress: MeasuredProgress, widthColumns: number): 
 const percent = (share: number): string => `${Math.floor(share * 100)}%`.padStart(4);
 const cut = (line: string, width: number): string => (line.length <= width ? line : `${line.slice(0, width - 1)}…`);
 
+/** `42% of 1.5 GiB`, `12 MiB`: for a line that tells of something else as well. */
+export function progressText(progress: Progress): string {
+  const share = shareDone(progress);
+  const done = formatByteSize(progress.bytesDone ?? 0);
+  return share === undefined ? done : `${percent(share).trim()} of ${formatByteSize(progress.bytesTotal ?? 0)}`;
+}
+
 function amounts({ bytesDone, bytesTotal, itemsDone, itemsTotal, item, bytesPerSecond }: MeasuredProgress): string[] {
   const parts: string[] = [];
   if (itemsDone !== undefined && item !== undefined && bytesTotal === undefined) {

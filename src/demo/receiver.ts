@@ -56,7 +56,7 @@ export async function startReceiver(context: CommandContext, component: string):
 
 /** What it tells would get between the lines of the story; a failure says enough. */
 function runCommand(component: string, context: CommandContext, signal: AbortSignal): Promise<JournalRunData> {
-  const input = { component, takesOver: false, acceptsNewServer: false };
+  const input = { component, takesOver: false, acceptsNewServer: false, leavesBases: true };
   return journalRunCommand.run({ ...context, signal, progress: noProgress }, input);
 }
 

@@ -162,7 +162,7 @@ describeWithPostgres(18, 'lifeboat journal', () => {
     expect(told).toBe(Math.floor(new Date(String(row?.['time'])).getTime()));
   });
 
-  test('a gap is listed with its reason, and ends with 21', async () => {
+  test('a gap is listed with its reason, ends with 21, and the next receiver takes the base that this one was told not to', async () => {
     await using cluster = await alikeCluster(18);
     await cluster.start();
     await cluster.sql(makeFilled);
@@ -173,17 +173,22 @@ describeWithPostgres(18, 'lifeboat journal', () => {
     await first.ended;
     await cluster.sql("SELECT pg_drop_replication_slot('lifeboat_database')");
     for (let round = 0; round < 3; round += 1) await cluster.sql(fill(20), 'SELECT pg_switch_wal()', 'CHECKPOINT');
-    const receiver = at.receive();
+    const receiver = at.receive('--no-new-base');
     await until(async () => (await at.status()).repositories[0]?.gaps.length === 1);
     (await receiver.child).kill('SIGTERM');
     const ran = await receiver.ended;
-    expect(jsonLines(ran).at(-1)).toMatchObject({ needsBase: expect.stringContaining('no replication slot') });
+    const reason = expect.stringContaining('no replication slot');
+    expect(jsonLines(ran).at(-1)).toMatchObject({ needsBase: reason, newBases: [] });
     const listed = await at.run('journal', 'gaps', '--json');
     expect(listed.exitCode).toBe(21);
     expect(JSON.parse(listed.stdout)).toMatchObject({
-      gaps: [{ component: 'database', repository: 'local', reason: expect.stringContaining('no replication slot') }],
+      gaps: [{ component: 'database', repository: 'local', reason }],
     });
     expect((await at.run('journal', 'status')).exitCode).toBe(21);
+    const next = at.receive();
+    await until(async () => !(await at.run('snapshots', '--json')).stdout.includes('"snapshots": []'));
+    (await next.child).kill('SIGTERM');
+    expect(jsonLines(await next.ended).at(-1)).toMatchObject({ newBases: [{ repository: 'local', reason }] });
   });
 
   test('archive_command hands over what the receiver takes to the repository', async () => {

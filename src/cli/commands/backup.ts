@@ -1,15 +1,13 @@
 // `backup`: components of the configuration, or paths of the command line, into the repositories meant for them.
 import { count } from '../../base/count.ts';
-import { AppError, asError, isAppError } from '../../base/errors.ts';
-import type { Component } from '../../model/component.ts';
-import type { RepositorySettings } from '../../model/repository-settings.ts';
-import { backup, sourceFailure, type BackupResult } from '../../operations/backup/backup.ts';
+import { AppError, isAppError } from '../../base/errors.ts';
+import type { BackupResult } from '../../operations/backup/backup.ts';
+import { backUp, type BackupWork } from '../back-up.ts';
 import { defineCommand } from '../command.ts';
 import { chooseComponents, componentOfPaths, requireConfiguration } from '../component-choice.ts';
 import type { CommandContext } from '../context.ts';
 import { failureOf } from '../failure.ts';
 import { choiceOption, listArgument, listOption, parsedOption, switchOption, textOption } from '../option.ts';
-import { expectedSizeBytes } from '../backup-estimate.ts';
 import { bytes, elapsedWords, shortId, wrap, type Style } from '../style.ts';
 
 export interface BackupOutcome {
@@ -31,12 +29,6 @@ type BackupSummary = Omit<BackupResult, 'snapshot'> & {
 
 export interface BackupData {
   readonly backups: readonly BackupOutcome[];
-}
-
-interface Work {
-  readonly component: Component;
-  readonly repository: RepositorySettings;
-  readonly host: string | undefined;
 }
 
 export const backupCommand = defineCommand({
@@ -82,7 +74,7 @@ export const backupCommand = defineCommand({
       const startMs = context.clock.now();
       const done = { component: work.component.name, repository: work.repository.name };
       try {
-        const result = await performOne(context, work, input);
+        const result = await backUp(context, work, input);
         backups.push({ ...done, elapsedMs: context.clock.now() - startMs, result: summaryOf(result) });
       } catch (error) {
         context.signal.throwIfAborted();
@@ -106,7 +98,7 @@ export const backupCommand = defineCommand({
 
 type Input = Parameters<typeof backupCommand.run>[1];
 
-async function worksOfPaths(context: CommandContext, input: Input): Promise<Work[]> {
+async function worksOfPaths(context: CommandContext, input: Input): Promise<BackupWork[]> {
   if (input.names.length > 0) {
     throw new AppError('USAGE', 'both components and --path are given', { hint: 'Give either, or run it twice.' });
   }
@@ -114,7 +106,7 @@ async function worksOfPaths(context: CommandContext, input: Input): Promise<Work
   return (await context.chosenRepositories()).map((repository) => ({ component, repository, host: input.host }));
 }
 
-async function worksOfComponents(context: CommandContext, names: readonly string[]): Promise<Work[]> {
+async function worksOfComponents(context: CommandContext, names: readonly string[]): Promise<BackupWork[]> {
   const { application } = await requireConfiguration(context);
   const chosen = await context.chosenRepositories();
   const isNamed = !application.repositories.some(({ name }) => chosen.length !== 1 || name !== chosen[0]?.name);
@@ -127,56 +119,6 @@ async function worksOfComponents(context: CommandContext, names: readonly string
   throw new AppError('CONFIG_MISSING', `${application.name} has no components to back up`, {
     hint: 'Add components to lifeboat.yaml, or give --path.',
   });
-}
-
-async function performOne(context: CommandContext, work: Work, input: Input): Promise<BackupResult> {
-  const { component, host } = work;
-  const { signal, progress, programVersion, settings } = context;
-  const label = `backup ${component.name}`;
-  const source = await context.sourceOf(component);
-  await using opened = await context.openRepository(work.repository, 'write');
-  const estimate = settings.showsBar
-    ? expectedSizeBytes({ source, repository: opened.repository, host, component: component.name, signal })
-    : undefined;
-  const { description, tags, isForced, chunker, type } = input;
-  const compressionLevel = input.compressionLevel ?? levels[work.repository.compression];
-  try {
-    return await backup(opened.repository, source, {
-      component: component.name,
-      ...(host !== undefined && { host }),
-      description,
-      tags,
-      compressionLevel,
-      packTargetBytes: work.repository.packSizeBytes,
-      chunker,
-      isForced,
-      type,
-      lockWaitMs: settings.lockWaitMs,
-      programVersion,
-      signal,
-      onProgress: ({ files, bytes: bytesDone, path }) =>
-        progress.update({
-          work: label,
-          bytesDone,
-          bytesTotal: estimate?.bytes,
-          itemsDone: files,
-          item: 'file',
-          detail: path,
-        }),
-    });
-  } catch (error) {
-    if (isAppError(error) || signal.aborted) throw error;
-    throw isWorldly(error) ? sourceFailure(component.name, error) : asError(error);
-  } finally {
-    estimate?.stop();
-  }
-}
-
-const levels = { auto: undefined, off: 0, max: 15 } as const;
-
-/** An error of the system or of a server's driver, not one of our own code. */
-function isWorldly(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && !(error instanceof TypeError);
 }
 
 function summaryOf({ snapshot, ...rest }: BackupResult): BackupSummary {

@@ -9,8 +9,9 @@ import { systemSleep } from '../../storage/interruption.ts';
 import { defineCommand } from '../command.ts';
 import type { CommandContext } from '../context.ts';
 import { requireJournal, type JournalSubject } from '../journal-subject.ts';
+import { newBases, type NewBases, type TakenBase } from '../new-bases.ts';
 import { requiredArgument, switchOption } from '../option.ts';
-import { bytes, wrap, type Style } from '../style.ts';
+import { bytes, shortId, wrap, type Style } from '../style.ts';
 
 export interface JournalRunData {
   readonly component: string;
@@ -22,7 +23,9 @@ export interface JournalRunData {
     readonly backlogBytes: number;
     readonly problem: string | undefined;
   }[];
-  /** Something was lost that only a new base makes good. */
+  /** Taken because something was lost that only a new base makes good. */
+  readonly newBases: readonly TakenBase[];
+  /** Why one is needed that was not taken. */
   readonly needsBase: string | undefined;
 }
 
@@ -33,7 +36,7 @@ const lineEveryMs = 200;
 export const journalRunCommand = defineCommand({
   summary: 'Receive the changes of a component as they happen',
   details:
-    'Runs until it is stopped (Ctrl-C, SIGTERM): connects, comes back after every loss of the server or a repository, and follows a failover. What it received is durable in the spool at once and in every repository of the policy after the interval of `journal` in lifeboat.yaml. A stop ships the rest; exit code 3 says that some of it still waits in the spool for the next run. Only one receiver runs for a component; a second one is refused with 11.',
+    'Runs until it is stopped (Ctrl-C, SIGTERM): connects, comes back after every loss of the server or a repository, and follows a failover. What it received is durable in the spool at once and in every repository of the policy after the interval of `journal` in lifeboat.yaml. A stop ships the rest; exit code 3 says that some of it still waits in the spool for the next run. Where changes were lost (the server had removed them), a full backup is taken as soon as the stream goes on, in each repository that lacks one behind the gap. Only one receiver runs for a component; a second one is refused with 11.',
   examples: [
     'lifeboat journal run database',
     'lifeboat journal run database --take-over   # the other is gone for good',
@@ -45,27 +48,35 @@ export const journalRunCommand = defineCommand({
       '--new-server',
       'the server was made anew on purpose (initdb, pg_upgrade): begin its journal beside the old one',
     ),
+    leavesBases: switchOption('--no-new-base', 'take no full backup by itself after changes were lost; only say so'),
   },
   isLong: true,
-  async run(context, { component, takesOver, acceptsNewServer }): Promise<JournalRunData> {
+  async run(context, { component, takesOver, acceptsNewServer, leavesBases }): Promise<JournalRunData> {
     const subject = await requireJournal(context, component);
     const journal = await openJournal(context, subject, takesOver);
-    const events = tellingEvents(context, subject, journal);
+    const bases = leavesBases || !mayMakeBases(subject) ? undefined : newBases(context, subject);
+    const events = tellingEvents(context, subject, { journal, bases });
     const stop = AbortSignal.any([context.signal, journal.signal]);
     try {
       await receive({ context, subject, journal, events, acceptsNewServer }, stop);
       if (!context.signal.aborted) throw asError(journal.signal.reason);
     } finally {
       events.end();
+      await bases?.[Symbol.asyncDispose]();
       await ship(journal);
       events.lastStatus = journal.status();
       await journal[Symbol.asyncDispose]();
     }
-    return dataOf(component, events);
+    return dataOf(component, events, bases);
   },
   render: renderRun,
   exitCode: ({ repositories }) => (repositories.every(({ isComplete }) => isComplete) ? 0 : 3),
 });
+
+/** On a dump no journal can be replayed. */
+function mayMakeBases({ configured }: JournalSubject): boolean {
+  return configured.type !== 'postgres' || configured.method !== 'logical';
+}
 
 async function openJournal(
   context: CommandContext,
@@ -137,7 +148,7 @@ interface TellingEvents extends JournalEvents {
 function tellingEvents(
   context: CommandContext,
   { component, source }: JournalSubject,
-  journal: SpooledJournal,
+  { journal, bases }: { readonly journal: SpooledJournal; readonly bases: NewBases | undefined },
 ): TellingEvents {
   const { progress, clock } = context;
   let newest: JournalProgress | undefined;
@@ -158,6 +169,7 @@ function tellingEvents(
         ...(behind > 0 ? [`${formatByteSize(behind)} behind the server`] : []),
         ...(backlog > 0 ? [`${formatByteSize(backlog)} to ship`] : []),
         ...(away.length > 0 ? [`away: ${away.join(', ')}`] : []),
+        ...(bases?.working === undefined ? [] : [bases.working]),
         ...(spool.waitsFor === undefined ? [] : [`waits for room (${spool.waitsFor})`]),
         `${Math.max(0, Math.round((clock.now() - newest.serverTimeMs) / 1000))} s`,
       ].join(', '),
@@ -175,8 +187,14 @@ function tellingEvents(
     get needed() {
       return needed;
     },
-    needsBase: (reason) => void (needed = reason),
-    progress: (told) => void (newest = told),
+    needsBase(reason) {
+      needed = reason;
+      bases?.need(reason);
+    },
+    progress(told) {
+      newest = told;
+      bases?.streams();
+    },
     end: () => clearInterval(timer),
   };
 }
@@ -185,7 +203,11 @@ function distance({ segmentBytes }: JournalBranch, from: JournalPosition, to: Jo
   return Math.max(0, (to.segment - from.segment) * segmentBytes + to.offset - from.offset);
 }
 
-function dataOf(component: string, { place, needed, lastStatus }: TellingEvents): JournalRunData {
+function dataOf(
+  component: string,
+  { place, needed, lastStatus }: TellingEvents,
+  bases: NewBases | undefined,
+): JournalRunData {
   return {
     component,
     place,
@@ -196,17 +218,23 @@ function dataOf(component: string, { place, needed, lastStatus }: TellingEvents)
       backlogBytes,
       problem: lastError?.message,
     })),
-    needsBase: needed,
+    newBases: bases?.taken ?? [],
+    needsBase: bases === undefined ? needed : bases.needed,
   };
 }
 
-function renderRun({ component, place, repositories, needsBase }: JournalRunData, style: Style): string {
+function renderRun(data: JournalRunData, style: Style): string {
+  const { component, place, repositories, newBases: bases, needsBase } = data;
   const where = place === undefined ? '' : ` at ${place}`;
   const lines = wrap(`stopped receiving ${component}${where}`, style.widthColumns);
   for (const { repository, isComplete, backlogBytes, problem } of repositories) {
     const why = problem === undefined ? '' : ` (${problem})`;
     const waits = `${bytes(backlogBytes)} wait in the spool for the next run${why}`;
     const text = `${repository}: ${isComplete ? 'has everything' : style.paint('yellow', waits)}`;
+    lines.push(...wrap(text, style.widthColumns - 2).map((line) => `  ${line}`));
+  }
+  for (const { repository, snapshot, reason } of bases) {
+    const text = `new base ${shortId(snapshot)} in ${repository}: ${reason}`;
     lines.push(...wrap(text, style.widthColumns - 2).map((line) => `  ${line}`));
   }
   if (needsBase === undefined) return lines.join('\n');

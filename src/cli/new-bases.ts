@@ -1,0 +1,95 @@
+// The full backups that a receiver takes by itself where changes were lost: the same work as `backup --type full`, beside the
+// stream, told as it goes.
+import assert from 'node:assert/strict';
+import { formatAge } from '../base/duration.ts';
+import { AppError } from '../base/errors.ts';
+import type { RepositorySettings } from '../model/repository-settings.ts';
+import { BaseKeeper } from '../operations/journal/base-keeper.ts';
+import { gapBehindBases } from '../operations/journal/lost-bases.ts';
+import { systemSleep } from '../storage/interruption.ts';
+import { backUp } from './back-up.ts';
+import type { CommandContext } from './context.ts';
+import type { JournalSubject } from './journal-subject.ts';
+import { progressText, type ProgressSink } from './progress.ts';
+import { elapsedWords, shortId } from './style.ts';
+
+export interface TakenBase {
+  readonly repository: string;
+  readonly snapshot: string;
+  readonly reason: string;
+}
+
+export interface NewBases extends Pick<BaseKeeper, 'need' | 'streams' | 'needed'>, AsyncDisposable {
+  readonly taken: readonly TakenBase[];
+  /** What is being done just now, for a line that tells of more. */
+  readonly working: string | undefined;
+}
+
+export function newBases(context: CommandContext, subject: JournalSubject): NewBases {
+  const { component, family, spoolFolder, repositories } = subject;
+  const { progress, random, clock } = context;
+  const taken: TakenBase[] = [];
+  let working: string | undefined;
+  const settingsOf = (place: string): RepositorySettings => {
+    const found = repositories.find(({ name }) => name === place);
+    assert.ok(found !== undefined);
+    return found;
+  };
+  const keeper = new BaseKeeper({
+    places: repositories.map(({ name }) => name),
+    async look(place, signal) {
+      await using opened = await context.openRepository(settingsOf(place), 'read');
+      return await gapBehindBases(opened.repository, { family, component, spoolFolder }, signal);
+    },
+    async take(place, reason, signal) {
+      progress.note(`a new base of ${component} is taken in ${place}: ${reason}`);
+      const startMs = clock.now();
+      try {
+        const quiet = { ...context, signal, progress: besideOthers(progress, (text) => (working = `base: ${text}`)) };
+        const work = { component: subject.configured, repository: settingsOf(place), host: subject.application };
+        const { snapshot } = await backUp(quiet, work, { type: 'full', description: `new base: ${reason}` });
+        if (snapshot.lifeboat?.journal === undefined) throw notPhysical(component, snapshot.id);
+        taken.push({ repository: place, snapshot: snapshot.id, reason });
+        const elapsed = elapsedWords(clock.now() - startMs);
+        progress.note(`new base ${shortId(snapshot.id)} in ${place}, in ${elapsed}: what follows can be reached again`);
+      } finally {
+        working = undefined;
+      }
+    },
+    onFailed({ place, error, delayMs }) {
+      const next =
+        delayMs === undefined
+          ? 'it is not tried again'
+          : `it is tried again in ${formatAge(delayMs)}; the journal is received meanwhile`;
+      const hint = error instanceof AppError ? `\nhint: ${error.hint}` : '';
+      progress.note(`error: no new base of ${component} in ${place}: ${error.message}; ${next}${hint}`);
+    },
+    random,
+    sleep: systemSleep,
+  });
+  return {
+    taken,
+    get working() {
+      return working;
+    },
+    get needed() {
+      return keeper.needed;
+    },
+    need: (reason) => keeper.need(reason),
+    streams: () => keeper.streams(),
+    [Symbol.asyncDispose]: () => keeper[Symbol.asyncDispose](),
+  };
+}
+
+/** The line belongs to the receiver. */
+function besideOthers(all: ProgressSink, tell: (text: string) => void): ProgressSink {
+  return { update: (told) => tell(progressText(told)), note: (text) => all.note(text), clear: () => undefined };
+}
+
+function notPhysical(component: string, id: string): AppError {
+  return new AppError(
+    'SOURCE_UNSUPPORTED',
+    `snapshot ${shortId(id)} of ${component} is a dump, on which no journal can be replayed`,
+    { hint: "Set 'method: physical' for the component; 'lifeboat check' says what it needs." },
+  );
+}
