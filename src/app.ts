@@ -354,7 +354,7 @@ async function openWithCache(
     return {
       settings,
       repository: { ...repository, store: cached, treePacks },
-      [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
+      [Symbol.asyncDispose]: () => cached[Symbol.asyncDispose](),
     };
   } catch (error) {
     await store[Symbol.asyncDispose]();

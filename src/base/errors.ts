@@ -14,6 +14,12 @@ interface ErrorKind {
 
 export const errorKinds = {
   USAGE: { exitCode: 2, httpStatus: 400, retry: 'other-input', meaning: 'The command line is not valid.' },
+  SECRET_IN_ARGUMENT: {
+    exitCode: 2,
+    httpStatus: 400,
+    retry: 'other-input',
+    meaning: 'An argument holds a password, which every user of the machine could see.',
+  },
   CONFIG_INVALID: {
     exitCode: 2,
     httpStatus: 422,

@@ -136,7 +136,7 @@ async function chooseBase(
 ): Promise<ChosenReplay> {
   const repository = repositories.find(({ name }) => name === opened.settings.name);
   if (repository === undefined) throw new Error(`repository ${opened.settings.name} was not read`);
-  const choice = await source.explore.chooseBase(replayPlace(repository), snapshot.id, signal);
+  const choice = await source.explore.chooseBase(await replayPlace(repository, signal), snapshot.id, signal);
   return { repository, snapshot, choice };
 }
 

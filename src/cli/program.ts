@@ -11,6 +11,7 @@ import { failureJson, failureOf, failureOrInterruption, failureText } from './fa
 import { formatHelp, globalHeading } from './help.ts';
 import { brokenPipeExitCode, type Interruption } from './interruption.ts';
 import type { ArgumentSpec } from './option.ts';
+import { refuseSecretArguments } from './secret-argument.ts';
 import { styleFor, toJson, widthOf, type Streams } from './terminal.ts';
 
 /** A global option as the parser and the help need it. */
@@ -65,6 +66,7 @@ async function parse(args: readonly string[], run: Run): Promise<number> {
   try {
     const program = await buildProgram(run, namesToLoad(args));
     if (run.isCompleting) await addCompletion(program, await run.parts.completionNames(args), run.parts.streams.stdout);
+    else refuseSecretArguments(args);
     await program.parseAsync(args, { from: 'user' });
     return run.exitCode;
   } catch (error) {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { isAppError } from '../base/errors.ts';
 import { componentSchema, type Component } from '../model/component.ts';
 import { completePolicy } from '../model/policy.ts';
-import type { PointParts } from '../operations/restore/recovery-reader.ts';
+import { recoveryReader, type PointParts } from '../operations/restore/recovery-reader.ts';
 import { componentOf } from '../operations/restore/select-point.ts';
 import type { SnapshotId } from '../repository/ids.ts';
 import { loadIndex } from '../repository/load-index.ts';
@@ -75,8 +75,9 @@ export async function configuredComponent(
 }
 
 /** A component of the snapshot's kind, for where no configuration describes it: enough for a sandbox or a named target. */
-export function componentLike(snapshot: StoredSnapshot): Component {
-  const kind = snapshot.lifeboat?.source ?? 'files';
+export async function componentLike(point: PointParts, signal: AbortSignal): Promise<Component> {
+  const { snapshot } = point;
+  const kind = await kindOf(point, signal);
   const paths = snapshot.paths.length === 0 ? ['/'] : snapshot.paths;
   const settings = {
     type: kind,
@@ -86,4 +87,12 @@ export function componentLike(snapshot: StoredSnapshot): Component {
   const parsed = componentSchema.safeParse(settings);
   const component = parsed.success ? parsed.data : componentSchema.parse({ type: 'files', paths });
   return { ...component, name: componentOf(snapshot) ?? 'files', policy: completePolicy({ checks: [] }, []) };
+}
+
+/** As the snapshot says, or, where restic rewrote it and dropped what it does not know, the facts inside. */
+async function kindOf(point: PointParts, signal: AbortSignal): Promise<unknown> {
+  const { lifeboat } = point.snapshot;
+  if (lifeboat !== undefined) return lifeboat.source ?? 'files';
+  const { source } = await recoveryReader(point).facts(signal);
+  return source ?? 'files';
 }

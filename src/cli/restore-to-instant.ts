@@ -128,13 +128,17 @@ export async function sourceOf(
   repositories: readonly ReplayRepository[],
   context: CommandContext,
 ): Promise<ReplayableSource> {
-  const [newest] = repositories.flatMap(({ snapshots }) => snapshots.slice(-1));
+  const [newest] = repositories.flatMap(({ snapshots, indexed, pool }) =>
+    snapshots.slice(-1).map((snapshot) => ({ indexed, pool, snapshot })),
+  );
   if (newest === undefined) {
     throw new AppError('NOT_FOUND', 'no snapshot fits --from', {
       hint: 'Leave it out: the newest that is old enough is taken.',
     });
   }
-  const source = await context.sourceOf((await configuredComponent(newest, context)) ?? componentLike(newest));
+  const component =
+    (await configuredComponent(newest.snapshot, context)) ?? (await componentLike(newest, context.signal));
+  const source = await context.sourceOf(component);
   if (isReplayable(source)) return source;
   throw new AppError('USAGE', `changes of a component of the kind ${source.kind} can't be replayed`, {
     hint: "Choose a snapshot with --from: 'lifeboat snapshots' lists them.",

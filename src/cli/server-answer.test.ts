@@ -25,6 +25,7 @@ test('a password in the answer is kept out of what is written, which refers to i
   for (const [type, answer] of [
     ['postgres', 'postgres://me:hushed@db/shop'],
     ['postgres', 'postgres://me:hushed@db/shop?sslmode=require'],
+    ['postgres', 'postgres://me@db/shop?password=hushed&sslmode=require'],
     ['redis', 'rediss://:hushed@cache'],
   ] as const) {
     const server = serverOfAnswer(type, answer);

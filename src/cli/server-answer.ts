@@ -32,7 +32,9 @@ export function wrongServer(type: ServerType, answer: string): { readonly hint: 
 const expected = (type: ServerType): string => `a host, host:port or ${type}://user@host:port`;
 
 function connectionOfUrl(type: ServerType, url: URL): Omit<InitServer, 'name' | 'type'> {
-  const passwordVariable = url.password === '' ? undefined : passwordVariables[type];
+  const hasPassword = url.password !== '' || url.searchParams.has('password');
+  const passwordVariable = hasPassword ? passwordVariables[type] : undefined;
+  for (const secret of ['password', 'sslpassword']) url.searchParams.delete(secret);
   const host = withoutBrackets(url.hostname);
   // Encryption and parameters have no other place than a URL.
   if (url.protocol === 'rediss:' || url.search !== '') {

@@ -1,7 +1,7 @@
 import { beforeEach, expect, test } from 'vitest';
 import { namesIn, sampleRepository, type SampleRepository } from '../../test/support/sample-repository.ts';
 import { noSignal } from '../../test/support/repository.ts';
-import { diffTrees } from './diff.ts';
+import { diffTrees, type Difference } from './diff.ts';
 import { findPaths } from './find.ts';
 import type { StoredSnapshot } from './snapshot.ts';
 import { computeStats } from './stats.ts';
@@ -18,11 +18,14 @@ beforeEach(async () => {
   after = await sample.save(now);
 });
 
+async function* diffOf(one: StoredSnapshot, other: StoredSnapshot): AsyncGenerator<Difference> {
+  const indexed = await sample.indexed();
+  const sides = { before: { indexed, tree: one.tree }, after: { indexed, tree: other.tree } };
+  yield* diffTrees(sides, noSignal);
+}
+
 test('a difference tells what was added, removed, changed or became another type, and nothing of what is equal', async () => {
-  const found = await Array.fromAsync(
-    diffTrees(await sample.indexed(), { before: before.tree, after: after.tree }, noSignal),
-    (each) => [each.kind, each.path],
-  );
+  const found = await Array.fromAsync(diffOf(before, after), (each) => [each.kind, each.path]);
   // Folders between the root and the files carry the time of the backup.
   expect(found.filter(([kind]) => kind !== 'metadata')).toEqual([
     ['added', '/app/added'],
@@ -37,9 +40,7 @@ test('a difference tells what was added, removed, changed or became another type
 });
 
 test('sizes before and after come with a difference', async () => {
-  const found = await Array.fromAsync(
-    diffTrees(await sample.indexed(), { before: before.tree, after: after.tree }, noSignal),
-  );
+  const found = await Array.fromAsync(diffOf(before, after));
   expect(found).toContainEqual(
     expect.objectContaining({
       kind: 'content',
@@ -50,8 +51,7 @@ test('sizes before and after come with a difference', async () => {
 });
 
 test('a tree and itself differ in nothing', async () => {
-  const indexed = await sample.indexed();
-  expect(await Array.fromAsync(diffTrees(indexed, { before: after.tree, after: after.tree }, noSignal))).toEqual([]);
+  expect(await Array.fromAsync(diffOf(after, after))).toEqual([]);
 });
 
 test('finds paths in each snapshot that has them, and reads a tree that they share once', async () => {

@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto';
-import { chmod, readdir, readFile, stat, truncate, utimes, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, rm, stat, truncate, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { temporaryFolder } from '../../test/support/temporary-folder.ts';
 import type { AppError } from '../base/errors.ts';
-import { cleanCaches } from './cache-cleanup.ts';
 import { cachingStore, type CachingOptions } from './caching.ts';
 import { memoryStore, type MemoryStore } from './memory/store.ts';
 import { describeStore } from './store-contract.ts';
@@ -139,8 +138,7 @@ test('a copy that is cut short or gone after it was checked is replaced, too', a
   await truncate(setup.copy, 10);
   expect((await setup.store.get(packName, { offset: 4, length: 12 })).toString()).toBe('bytes of a p');
   await setup.store.get(packName);
-  const far = { now: () => Number.MAX_SAFE_INTEGER / 1_000 };
-  await cleanCaches(setup.cache, { ageMaxMs: 1, sizeMaxBytes: 0, clock: far });
+  await rm(setup.cache, { recursive: true });
   expect(await setup.store.get(packName)).toEqual(pack);
   expect(setup.fetched).toEqual([wholeFetch, wholeFetch]);
 });
@@ -201,30 +199,26 @@ test('a cache of another version is left alone', async () => {
   expect(setup.problems).toMatchObject([{ code: 'STORE_FAILED', message: expect.stringContaining('version 2') }]);
 });
 
-test('the clean-up removes caches that are old, then what was used least recently, and nothing else', async () => {
+test('whoever closes a cache removes those that nobody used for 30 days, and nothing else', async () => {
   await using setup = await setUp({ isCacheable: () => true });
-  const dayMs = 86_400_000;
-  const names: string[] = [];
-  for (const [repository, text] of [
-    ['a', 'old'],
-    ['b', 'used first'],
-    ['b', 'used later'],
-    ['b', 'used last'],
-  ] as const) {
-    const id = createHash('sha256').update(text).digest('hex');
-    await setup.open({ repositoryId: repository.repeat(64) }).put(`index/${id}`, [Buffer.from(text)]);
-    names.push(join(setup.cache, repository.repeat(64), 'index', id.slice(0, 2), id));
+  const id = createHash('sha256').update('text').digest('hex');
+  for (const name of ['a', 'b']) {
+    await using store = setup.open({ repositoryId: name.repeat(64) });
+    await store.put(`index/${id}`, [Buffer.from('text')]);
   }
-  const nowMs = (await stat(setup.cache)).mtimeMs + 40 * dayMs;
-  const at = (daysAgo: number): number => (nowMs - daysAgo * dayMs) / 1_000;
-  await utimes(join(setup.cache, 'b'.repeat(64)), at(1), at(1));
-  for (const [index, name] of names.entries()) await utimes(name, at(30 - index), at(30 - index));
+  const inDays = async (days: number): Promise<string[]> => {
+    const nowMs = (await stat(join(setup.cache, 'a'.repeat(64)))).mtimeMs + days * 86_400_000;
+    await utimes(join(setup.cache, 'b'.repeat(64)), nowMs / 1_000, nowMs / 1_000);
+    await mkdir(join(setup.cache, 'd'.repeat(64)), { recursive: true });
+    await utimes(join(setup.cache, 'd'.repeat(64)), 1, 1);
+    {
+      await using store = setup.open({ clock: { now: () => nowMs } });
+      await store.get(`index/${id}`).catch(() => undefined);
+    }
+    return (await readdir(setup.cache)).toSorted().map((name) => (name.length === 64 ? name.slice(0, 1) : name));
+  };
   await writeFile(join(setup.cache, 'not a cache'), 'kept');
-
-  const bounds = { ageMaxMs: 30 * dayMs, sizeMaxBytes: 20, clock: { now: () => nowMs } };
-  expect(await cleanCaches(setup.cache, bounds)).toEqual({ freedBytes: 3 + 10 });
-  const left = await Promise.all(names.map(async (name) => (await stat(name).catch(() => undefined)) !== undefined));
-  expect(left).toEqual([false, false, true, true]);
-  expect(await readdir(setup.cache)).toEqual(['CACHEDIR.TAG', 'b'.repeat(64), 'not a cache']);
-  expect(await cleanCaches(join(setup.cache, 'none'), bounds)).toEqual({ freedBytes: 0 });
+  expect(await inDays(29.9)).toEqual(['CACHEDIR.TAG', 'a', 'b', 'c', 'd', 'not a cache']);
+  expect(await inDays(30.1)).toEqual(['CACHEDIR.TAG', 'b', 'c', 'd', 'not a cache']);
+  expect(setup.problems).toEqual([]);
 });

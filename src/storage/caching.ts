@@ -4,6 +4,7 @@ import type { AppError } from '../base/errors.ts';
 import { hash } from 'node:crypto';
 import { systemClock, type Clock } from '../base/clock.ts';
 import { systemRandom, type Random } from '../base/random.ts';
+import { removeUnusedCaches } from './cache-cleanup.ts';
 import { cut, openCacheFolder, type CachedObject, type CachedType, type CacheFolder } from './cache-folder.ts';
 import { storeErrorOfFile } from './file-errors.ts';
 import { throwIfAborted, untilAborted } from './interruption.ts';
@@ -94,7 +95,10 @@ export function cachingStore(inner: Store, options: CachingOptions): Store {
 
     settle: inner.settle,
     removeUnfinished: inner.removeUnfinished,
-    [Symbol.asyncDispose]: () => inner[Symbol.asyncDispose](),
+    async [Symbol.asyncDispose]() {
+      await cache.removeUnused();
+      await inner[Symbol.asyncDispose]();
+    },
   };
 }
 
@@ -129,6 +133,8 @@ function sharedFetches(fetchWhole: FetchWhole<AbortSignal>): FetchWhole<AbortSig
 interface OptionalCache {
   /** What `work` gives; nothing where there is no cache, or none any more. */
   use<T>(work: (folder: CacheFolder) => Promise<T>): Promise<T | undefined>;
+  /** Caches of other repositories, if this one was used. */
+  removeUnused(): Promise<void>;
 }
 
 /** A cache that breaks (disk full, no rights) must slow work down, never fail it: it is reported once and left alone. */
@@ -136,19 +142,23 @@ function optionalCache(options: CachingOptions): OptionalCache {
   const { folder, repositoryId, clock = systemClock, random = systemRandom } = options;
   let opening: Promise<CacheFolder> | undefined;
   let isBroken = false;
+  async function use<T>(work: (folder: CacheFolder) => Promise<T>): Promise<T | undefined> {
+    if (isBroken) return undefined;
+    try {
+      opening ??= openCacheFolder({ folder, repositoryId, clock, random });
+      return await work(await opening);
+    } catch (error) {
+      const problem = storeErrorOfFile(error, `use the cache ${folder}`);
+      if (problem.code === 'INTERRUPTED' || problem.code === 'TIMED_OUT') throw error;
+      if (!isBroken) options.onProblem(problem);
+      isBroken = true;
+      return undefined;
+    }
+  }
   return {
-    async use(work) {
-      if (isBroken) return undefined;
-      try {
-        opening ??= openCacheFolder({ folder, repositoryId, clock, random });
-        return await work(await opening);
-      } catch (error) {
-        const problem = storeErrorOfFile(error, `use the cache ${folder}`);
-        if (problem.code === 'INTERRUPTED' || problem.code === 'TIMED_OUT') throw error;
-        if (!isBroken) options.onProblem(problem);
-        isBroken = true;
-        return undefined;
-      }
+    use,
+    async removeUnused() {
+      if (opening !== undefined) await use(() => removeUnusedCaches(folder, clock));
     },
   };
 }

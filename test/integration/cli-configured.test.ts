@@ -39,6 +39,10 @@ test('init tells what its flags left out, what there is of it, and which flags a
   await using other = await temporaryFolder();
   await mkdir(join(other.path, 'uploads'));
   await writeFile(join(other.path, '.env'), 'REDIS_HOST=cache.example\n');
+  const withPassword = ['init', '--no-questions', '--postgres', 'postgres://me:hushed@db.example/shop'];
+  const refused = await runLifeboat(withPassword, { folder: other.path });
+  expect(refused).toMatchObject({ exitCode: 2, stderr: expect.stringMatching(/SECRET_IN_ARGUMENT/) });
+  expect(refused.stdout + refused.stderr).not.toContain('hushed');
   const ran = await runLifeboat(['init', '--postgres', 'db.example'], { folder: other.path });
   expect(ran.stdout.replaceAll(/\s+/g, ' ')).toContain(
     'not included: files such as uploads (--files; found ./uploads), Redis (--redis; found cache.example), configuration files (--config-files; found ./.env)',

@@ -1,10 +1,12 @@
 // The real program brings a database back to an instant, from a repository that holds its backup and its journal.
+import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { backup } from '../../src/operations/backup/backup.ts';
 import { SpooledJournal } from '../../src/operations/journal/spooled-journal.ts';
 import { readJournals } from '../../src/operations/journal/reader.ts';
+import { loadSnapshots } from '../../src/repository/snapshot.ts';
 import { postgresSource } from '../../src/sources/postgres/postgres-source.ts';
 import { receive } from '../../src/sources/postgres/receiver/receive.ts';
 import { lsnOf, parseLsn } from '../../src/sources/postgres/wal/lsn.ts';
@@ -13,9 +15,10 @@ import { journalOptions } from '../support/journal-scene.ts';
 import { jsonLines, runLifeboat, type Ran } from '../support/lifeboat.ts';
 import { makeCluster, type Cluster } from '../support/postgres-cluster.ts';
 import { describeWithPostgres } from '../support/postgres-server.ts';
-import { createRepository, noSignal, reopen } from '../support/repository.ts';
+import { createRepository, noSignal, reopen, testPassword } from '../support/repository.ts';
 import { startRestored } from '../support/restored-server.ts';
 import { temporaryFolder, type TemporaryFolder } from '../support/temporary-folder.ts';
+import { findTool } from '../support/tools.ts';
 
 const segmentBytes = 16 * 2 ** 20;
 
@@ -102,6 +105,23 @@ describeWithPostgres(15, 'lifeboat restore to an instant', () => {
     expect(await run('restore', 'database', '--at', 'now', '--to', folder)).toMatchObject({ exitCode: 0 });
     expect(await rowsIn(folder)).toBe(4);
   });
+
+  test.skipIf(findTool('restic') === undefined)(
+    'brings it back although restic rewrote the snapshot and dropped what it does not know',
+    async () => {
+      execFileSync(findTool('restic') ?? '', ['--no-cache', 'tag', '--add', 'kept'], {
+        env: { RESTIC_REPOSITORY: join(home.path, 'repository'), RESTIC_PASSWORD: testPassword },
+      });
+      const [snapshot] = await loadSnapshots(await reopen(home.path), noSignal);
+      expect(snapshot).toMatchObject({ tags: ['component=database', 'kept'] });
+      expect(snapshot).not.toHaveProperty('lifeboat');
+      const window = await run('window', 'database');
+      expect(window).toMatchObject({ exitCode: 0, stdout: expect.stringMatching(/timeline 1, from .* to /s) });
+      const folder = join(home.path, 'copies', 'rewritten');
+      expect(await run('restore', 'database', '--at', after.time, '--to', folder)).toMatchObject({ exitCode: 0 });
+      expect(await rowsIn(folder)).toBe(after.rows);
+    },
+  );
 
   test.each(['recovery.signal', 'postmaster.pid'])(
     'killed as soon as there is a %s, it leaves no server, nothing that starts, and is finished by the next run',

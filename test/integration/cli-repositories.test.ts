@@ -1,10 +1,11 @@
 // The real program with several repositories: which one a restore and a proof take, what happens when one is away, whose
 // password is used, and what snapshots alone tell where there is no lifeboat.yaml.
-import { chmod, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, rename, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { jsonLines, runLifeboat, type Ran } from '../support/lifeboat.ts';
 import { createRepository, testPassword } from '../support/repository.ts';
+import { noise } from '../support/sample-repository.ts';
 import { temporaryFolder, type TemporaryFolder } from '../support/temporary-folder.ts';
 
 let folder: TemporaryFolder;
@@ -127,6 +128,7 @@ describe('of several repositories', () => {
         [['ls', 'uploads'], upload],
         [['dump', 'latest', upload], 'first'],
         [['find', 'a.txt'], upload],
+        [['diff', 'before:2099-01-01', 'latest'], '0 added, 0 removed'],
       ] as const) {
         const ran = await run(args);
         expect(ran).toMatchObject({ exitCode: 3, stdout: expect.stringContaining(output) });
@@ -189,6 +191,29 @@ describe('of several repositories', () => {
       expect(ran.stderr).toContain("there is no snapshot of notes for 'latest' in near, far");
       expect(ran.stderr).toContain("Take one with 'lifeboat backup'");
     }
+  });
+
+  test('diff finds each end wherever it lies, and compares what two repositories cut differently', async () => {
+    const idOf = async (name: string): Promise<string> => {
+      const { stdout } = await succeed('snapshots', '--json', '-r', name);
+      const { repositories } = JSON.parse(stdout) as { repositories: { snapshots: { id: string }[] }[] };
+      return repositories[0]?.snapshots.at(-1)?.id ?? '';
+    };
+    const big = join(folder.path, 'uploads/big');
+    await writeFile(big, noise(7, 5_000_000));
+    await succeed('backup', '-r', 'near');
+    await utimes(big, 1, 1);
+    await writeFile(join(folder.path, 'uploads/b.txt'), 'more');
+    await succeed('backup', '-r', 'far');
+    const args = ['diff', await idOf('near'), await idOf('far')];
+    const found: unknown = JSON.parse((await succeed(...args, '--json')).stdout);
+    expect(found).toMatchObject({
+      before: { repository: 'near' },
+      after: { repository: 'far' },
+      differences: [{ kind: 'added', path: join(folder.path, 'uploads/b.txt') }],
+      unread: [],
+    });
+    expect((await succeed('diff', 'before:2099-01-01', 'latest')).stdout).toContain('0 added, 0 removed');
   });
 });
 

@@ -111,7 +111,7 @@ export function lineOf({ options, sent, archive, cluster }: History): Line {
 
 export async function windowsOf(history: History): Promise<readonly ReplayWindow[]> {
   await using opened = await open(history);
-  return await sourceOf(history.cluster).replay.windows(replayPlace(opened.repository), noSignal);
+  return await sourceOf(history.cluster).replay.windows(await replayPlace(opened.repository, noSignal), noSignal);
 }
 
 export function reachableIn(window: ReplayWindow | undefined): Reachable {

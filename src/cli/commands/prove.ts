@@ -88,7 +88,8 @@ async function proveOne(
   await using lock = await sharedLock(repository, context);
   const signal = AbortSignal.any([context.signal, lock.signal]);
   await using point = await openPoint(repository, snapshot.id, signal);
-  const component: Component = (await configuredComponent(point.snapshot, context)) ?? componentLike(point.snapshot);
+  const component: Component =
+    (await configuredComponent(point.snapshot, context)) ?? (await componentLike(point, signal));
   const name = componentOf(point.snapshot) ?? component.name;
   progress.update({ work: `prove ${name}`, detail: `restoring snapshot ${shortId(point.snapshot.id)} into a sandbox` });
   const proof = await prove(

@@ -119,7 +119,7 @@ async function requestOf(
 async function decide(point: OpenPoint, context: CommandContext, input: Input): Promise<DecidedRestore> {
   const component = await configuredComponent(point.snapshot, context);
   // A guessed server must never be the target: without a configuration the target has to be named.
-  const known = component ?? (input.to === undefined ? undefined : componentLike(point.snapshot));
+  const known = component ?? (input.to === undefined ? undefined : await componentLike(point, context.signal));
   const source = known === undefined ? undefined : await context.sourceOf(known);
   const { to, base, include, exclude, isDelta, owner } = input;
   const places = placesOf(input.places);

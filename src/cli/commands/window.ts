@@ -59,12 +59,15 @@ async function windowsOf(
   const own = snapshots.filter((one) => componentOf(one) === component);
   const newest = own.at(-1);
   if (newest === undefined) return [];
-  const source = await context.sourceOf((await configuredComponent(newest, context)) ?? componentLike(newest));
-  if (!isReplayable(source)) return [];
+  const { signal } = context;
   await using pool = new WorkerPool(repository);
-  const indexed = { repository, index: await loadIndex(repository, context.signal) };
-  const place = replayPlace({ name: settings.name, indexed, pool, snapshots: own, journal: readJournals(repository) });
-  return await source.replay.windows(place, context.signal);
+  const indexed = { repository, index: await loadIndex(repository, signal) };
+  const point = { indexed, pool, snapshot: newest };
+  const kind = (await configuredComponent(newest, context)) ?? (await componentLike(point, signal));
+  const source = await context.sourceOf(kind);
+  if (!isReplayable(source)) return [];
+  const kept = { name: settings.name, indexed, pool, snapshots: own, journal: readJournals(repository) };
+  return await source.replay.windows(await replayPlace(kept, signal), signal);
 }
 
 function repositoryLines({ name, windows }: WindowData['repositories'][number], style: Style): string[] {

@@ -3,6 +3,7 @@
 import { AppError } from '../../base/errors.ts';
 import { forEachLimited } from '../../base/for-each-limited.ts';
 import { journalStretchSchema } from '../../repository/journal/place.ts';
+import type { IndexedRepository } from '../../repository/blob-reader.ts';
 import { loadIndex } from '../../repository/load-index.ts';
 import type { Repository } from '../../repository/repository.ts';
 import type { StoredSnapshot } from '../../repository/snapshot.ts';
@@ -15,6 +16,8 @@ export interface JournalBase extends JournalStretch {
 }
 
 export interface FindBasesOptions {
+  /** If its index is loaded already. */
+  readonly indexed?: IndexedRepository | undefined;
   /** Threads with the repository's keys; its own if absent. */
   readonly pool?: Workers | undefined;
   readonly signal: AbortSignal;
@@ -24,7 +27,7 @@ export interface FindBasesOptions {
 export async function findBases(
   repository: Repository,
   snapshots: readonly StoredSnapshot[],
-  { pool: given, signal }: FindBasesOptions,
+  { indexed: loaded, pool: given, signal }: FindBasesOptions,
 ): Promise<JournalBase[]> {
   const told = snapshots.flatMap((snapshot) => {
     const journal = snapshot.lifeboat?.journal;
@@ -32,7 +35,7 @@ export async function findBases(
   });
   const rewritten = snapshots.filter(({ lifeboat }) => lifeboat === undefined);
   if (rewritten.length === 0) return told;
-  const indexed = { repository, index: await loadIndex(repository, signal) };
+  const indexed = loaded ?? { repository, index: await loadIndex(repository, signal) };
   await using pool = workersFor(repository, given);
   const bases = [...told];
   await forEachLimited(rewritten, repository.store.properties.connectionsMax, async (snapshot) => {

@@ -4,6 +4,7 @@ import type { IndexedRepository } from '../../repository/blob-reader.ts';
 import type { StoredSnapshot } from '../../repository/snapshot.ts';
 import type { Workers } from '../../repository/worker-pool.ts';
 import type { JournalReader } from '../../sources/journal.ts';
+import { findBases } from '../journal/bases.ts';
 import type { ReplayChoice, ReplayPlace, ReplayRequest, ReplayRestore } from '../../sources/replay.ts';
 import { recoveryReader } from './recovery-reader.ts';
 
@@ -23,11 +24,16 @@ export interface ChosenReplay {
   readonly choice: ReplayChoice;
 }
 
-export function replayPlace({ indexed, pool, snapshots, journal }: ReplayRepository): ReplayPlace {
-  const bases = snapshots.map((snapshot) => ({
+/** Rejects with `REPOSITORY_DAMAGED` if a backup does not say where in the journal it begins, although it should. */
+export async function replayPlace(
+  { indexed, pool, snapshots, journal }: ReplayRepository,
+  signal: AbortSignal,
+): Promise<ReplayPlace> {
+  const found = await findBases(indexed.repository, snapshots, { indexed, pool, signal });
+  const bases = found.map(({ snapshot, lineage, from, to }) => ({
     id: snapshot.id,
-    journal: snapshot.lifeboat?.journal,
-    facts: (signal: AbortSignal) => recoveryReader({ indexed, pool, snapshot }).facts(signal),
+    journal: { lineage, from, to },
+    facts: (factsSignal: AbortSignal) => recoveryReader({ indexed, pool, snapshot }).facts(factsSignal),
   }));
   return { bases, journal };
 }
@@ -42,7 +48,7 @@ export async function chooseReplay(
   const refused: { readonly name: string; readonly error: AppError }[] = [];
   for (const repository of repositories) {
     try {
-      const choice = await replay.choose(replayPlace(repository), request, signal);
+      const choice = await replay.choose(await replayPlace(repository, signal), request, signal);
       const snapshot = repository.snapshots.find(({ id }) => id === choice.base);
       if (snapshot !== undefined) found.push({ repository, snapshot, choice });
     } catch (error) {

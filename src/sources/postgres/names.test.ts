@@ -86,7 +86,7 @@ test.each(['postgres://me:hushed@other/x', 'postgresql://:hushed@other', 'postgr
   'a password is refused in %s, and not repeated',
   (to) => {
     expect(() => restoreTarget(to, origin)).toThrow(
-      expect.objectContaining({ code: 'USAGE', hint: expect.stringContaining('PGPASSWORD') }),
+      expect.objectContaining({ code: 'SECRET_IN_ARGUMENT', hint: expect.stringContaining('PGPASSWORD') }),
     );
     expect(() => restoreTarget(to, origin)).not.toThrow('hushed');
   },

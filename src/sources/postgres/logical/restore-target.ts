@@ -24,7 +24,7 @@ export function restoreTarget(
     });
   }
   if (url.password !== '' || url.searchParams.has('password')) {
-    throw new AppError('USAGE', 'the target holds a password, which every user of this machine can see', {
+    throw new AppError('SECRET_IN_ARGUMENT', 'the target holds a password, which every user of this machine can see', {
       hint: "Leave it out: set PGPASSWORD, write it into ~/.pgpass, or give it as the component's password.",
     });
   }
