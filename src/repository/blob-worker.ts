@@ -2,8 +2,9 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import type { Chunker } from './chunker.ts';
 import { createChunker, type ChunkerName } from './create-chunker.ts';
+import { sealFrames } from './journal/seal-frames.ts';
 import { resealBlobs } from './worker-reseal.ts';
-import type { KeyTriple } from './seal.ts';
+import { asBuffers } from './seal.ts';
 import { scanBytes, scanFiles, scanPart, sealBlobs } from './worker-scan.ts';
 import type { WorkerSettings, WorkerTaskKind, WorkerTasks } from './worker-protocol.ts';
 import { compareChunks, flush, openBlobs, restoreBlobs } from './worker-restore.ts';
@@ -13,12 +14,7 @@ type Message = {
 }[WorkerTaskKind];
 
 const settings = workerData as WorkerSettings;
-const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-const keys: KeyTriple = {
-  encrypt: asBuffer(settings.keys.encrypt),
-  macK: asBuffer(settings.keys.macK),
-  macR: asBuffer(settings.keys.macR),
-};
+const keys = asBuffers(settings.keys);
 const chunkers = new Map<ChunkerName, Chunker>();
 
 function chunkerFor(name: ChunkerName): Chunker {
@@ -45,6 +41,8 @@ function perform(message: Message): unknown {
       return compareChunks(message.task);
     case 'reseal':
       return resealBlobs(keys, message.task);
+    case 'sealFrames':
+      return sealFrames({ ...message.task, keys: asBuffers(message.task.keys) });
     case 'open':
       return openBlobs(keys, message.task);
     default:

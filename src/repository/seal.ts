@@ -13,6 +13,12 @@ export interface KeyTriple {
   readonly macR: Buffer;
 }
 
+/** Buffers arrive as plain arrays from another thread. */
+export function asBuffers(keys: KeyTriple): KeyTriple {
+  const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return { encrypt: asBuffer(keys.encrypt), macK: asBuffer(keys.macK), macR: asBuffer(keys.macR) };
+}
+
 const ivBytes = 16;
 const macBytes = 16;
 /** How many bytes longer than its content a sealed one is. */

@@ -82,6 +82,8 @@ export interface WorkerTasks {
     /** In the order asked. */
     readonly result: readonly ResealedBlob[];
   };
+  /** Compresses and seals the bytes of a journal object. */
+  sealFrames: { readonly task: SealFramesTask; readonly result: SealedFrames };
   /** Opens blobs of one stretch of a pack and checks them; returns their content if asked. */
   open: {
     readonly task: {
@@ -175,3 +177,18 @@ export interface FailedWrite {
 export type OpenedBlob =
   | { readonly outcome: 'opened'; readonly content: Uint8Array | undefined; readonly plainLengthBytes: number }
   | { readonly outcome: 'damaged'; readonly message: string };
+
+export interface SealFramesTask {
+  /** Its fill area holds the content; the sealed frames take its place, one after another from the very beginning. */
+  readonly slab: SharedArrayBuffer;
+  readonly lengthBytes: number;
+  readonly keys: KeyTriple;
+  /** zstd; at least 1. */
+  readonly level: number;
+}
+
+export interface SealedFrames {
+  readonly lengthsBytes: readonly number[];
+  /** Of what the sealed frames hold. */
+  readonly sha256: string;
+}

@@ -3,20 +3,13 @@
 import { messageOf } from '../base/errors.ts';
 import { openBlob, packContent } from './blob-codec.ts';
 import { isRawTree } from './pack-header.ts';
-import { open, sealInto, sealOverheadBytes, type KeyTriple } from './seal.ts';
+import { asBuffers, open, sealInto, sealOverheadBytes, type KeyTriple } from './seal.ts';
 import type { ResealBlob, ResealedBlob, WorkerTasks } from './worker-protocol.ts';
 
 const treeCompressionLevel = 1;
 
-const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-
 export function resealBlobs(keys: KeyTriple, task: WorkerTasks['reseal']['task']): ResealedBlob[] {
-  // Buffers arrive as plain arrays from another thread.
-  const target = task.keys && {
-    encrypt: asBuffer(task.keys.encrypt),
-    macK: asBuffer(task.keys.macK),
-    macR: asBuffer(task.keys.macR),
-  };
+  const target = task.keys && asBuffers(task.keys);
   return task.blobs.map((blob): ResealedBlob => {
     const stored = task.bytes.subarray(blob.offsetBytes, blob.offsetBytes + blob.lengthBytes);
     try {

@@ -6,6 +6,7 @@ import { copyJournals } from '../../src/repository/journal/copy.ts';
 import { endOf, listJournal, startOf } from '../../src/repository/journal/listing.ts';
 import { readFacts, readSegment } from '../../src/repository/journal/read.ts';
 import { decideJournalTrim, executeJournalTrim } from '../../src/repository/journal/trim.ts';
+import { FrameSealer } from '../../src/repository/journal/frame-sealer.ts';
 import { openJournal } from '../../src/repository/journal/writer.ts';
 import { acquireLock } from '../../src/repository/lock.ts';
 import { initRepository } from '../../src/repository/open-repository.ts';
@@ -33,7 +34,9 @@ function describeJournals(name: string, open: () => Promise<Store>): void {
     await using store = await open();
     const repository = await repositoryIn(store);
     await using lease = await acquireJournalLease(repository, { family: 'database', takesOver: false, signal });
-    const journal = await openJournal(repository, { branch, epoch: lease.epoch, writer: lease.writer, signal });
+    await using sealer = new FrameSealer(repository);
+    const { epoch, writer } = lease;
+    const journal = await openJournal(repository, { branch, epoch, writer, sealer, signal });
     const put = async (segment: number, from: number, to: number): Promise<void> =>
       journal.putPart({ segment, offset: from, bytes: content.subarray(from, to), facts: { to } }, signal);
     for (const segment of [1, 2]) {

@@ -10,6 +10,7 @@ import { comparePlaces, type JournalPlace } from '../../src/repository/journal/p
 import { readSegment } from '../../src/repository/journal/read.ts';
 import { decideJournalTrim, executeJournalTrim } from '../../src/repository/journal/trim.ts';
 import { verifyJournals } from '../../src/repository/journal/verify.ts';
+import { FrameSealer } from '../../src/repository/journal/frame-sealer.ts';
 import { openJournal, type JournalWriter } from '../../src/repository/journal/writer.ts';
 import { acquireLock } from '../../src/repository/lock.ts';
 import type { Repository } from '../../src/repository/repository.ts';
@@ -52,7 +53,9 @@ async function receive(world: World, repository: Repository): Promise<void> {
   const options = { family: 'simulated', takesOver: true, signal: noSignal };
   const lease = await patiently(world, () => acquireJournalLease(repository, options));
   const { epoch, writer: id } = lease;
-  const writer = await patiently(world, () => openJournal(repository, { branch, epoch, writer: id, signal: noSignal }));
+  await using sealer = new FrameSealer(repository);
+  const opening = { branch, epoch, writer: id, sealer, signal: noSignal };
+  const writer = await patiently(world, () => openJournal(repository, opening));
   // Of an earlier life a full segment may be left that nobody sealed; a shipper knows it from its spool.
   for (const { segment, isSealed, to } of writer.opened.stretches)
     if (!isSealed && to === branch.segmentBytes) await seal(world, writer, segment);

@@ -2,6 +2,7 @@
 import { seededRandom } from '../../src/base/random.ts';
 import type { JsonObject } from '../../src/base/json.ts';
 import type { StoredBranch } from '../../src/repository/journal/branches.ts';
+import { FrameSealer } from '../../src/repository/journal/frame-sealer.ts';
 import { listJournal, type JournalListing } from '../../src/repository/journal/listing.ts';
 import { readSegment, type SegmentBytes } from '../../src/repository/journal/read.ts';
 import type { SegmentSource } from '../../src/repository/journal/replace.ts';
@@ -24,7 +25,9 @@ export function openTestJournal(
   epoch: number,
   { branch = testBranch, writer = writerId(epoch) }: { branch?: StoredBranch; writer?: string } = {},
 ): Promise<JournalWriter> {
-  return openJournal(repository, { branch, epoch, writer, signal: noSignal });
+  // Closed by nobody: what tests write is sealed on the main thread, and idle threads keep no process alive.
+  const sealer = new FrameSealer(repository);
+  return openJournal(repository, { branch, epoch, writer, sealer, signal: noSignal });
 }
 
 export function sourceOf(
@@ -32,7 +35,9 @@ export function sourceOf(
   content: Buffer,
   { from = 0, facts = {} }: { from?: number; facts?: JsonObject } = {},
 ): SegmentSource {
-  const read = (offset: number, length: number): Buffer => content.subarray(offset, offset + length);
+  const read = async (offset: number, into: Uint8Array): Promise<void> => {
+    into.set(content.subarray(offset, offset + into.length));
+  };
   return { segment, from, sizeBytes: content.length, facts, read };
 }
 

@@ -1,6 +1,8 @@
 // Carries to one repository what decide-shipping.ts decided for one branch, and knows how far it got.
 import { forEachLimited } from '../../base/for-each-limited.ts';
+import type { FrameSealer } from '../../repository/journal/frame-sealer.ts';
 import type { JournalLease } from '../../repository/journal/lease.ts';
+import type { SegmentSource } from '../../repository/journal/replace.ts';
 import { openJournal, partMaxBytes, type JournalWriter } from '../../repository/journal/writer.ts';
 import type { Repository } from '../../repository/repository.ts';
 import type { JournalPosition } from '../../sources/journal.ts';
@@ -36,6 +38,7 @@ export interface OpenShippingOptions {
   /** Whose journal it is. */
   readonly family: string;
   readonly lease: JournalLease;
+  readonly sealer: FrameSealer;
   readonly signal: AbortSignal;
 }
 
@@ -67,10 +70,10 @@ export class BranchShipping {
 
   static async open(
     repository: Repository,
-    { branch, family, lease, signal }: OpenShippingOptions,
+    { branch, family, lease, sealer, signal }: OpenShippingOptions,
   ): Promise<BranchShipping> {
     const { epoch, writer } = lease;
-    const opened = await openJournal(repository, { branch: branch.branch, family, epoch, writer, signal });
+    const opened = await openJournal(repository, { branch: branch.branch, family, epoch, writer, sealer, signal });
     return new BranchShipping(branch, opened);
   }
 
@@ -126,8 +129,7 @@ export class BranchShipping {
       for (let offset = fromBytes; offset < sizeBytes;) {
         const bytes = Buffer.allocUnsafe(Math.min(partMaxBytes, sizeBytes - offset));
         for (let at = 0; at < bytes.length; at += readMaxBytes) {
-          const piece = bytes.subarray(at, at + readMaxBytes);
-          piece.set(await read(offset + at, piece.length));
+          await read(offset + at, bytes.subarray(at, at + readMaxBytes));
         }
         await this.#writer.putPart({ segment, offset, bytes, facts }, signal);
         offset += bytes.length;
@@ -139,23 +141,17 @@ export class BranchShipping {
   }
 
   /** What the disk of the spool damaged is left out, as a gap; the rest goes on. */
-  async #reading(
-    segment: number,
-    work: (read: (offset: number, lengthBytes: number) => Promise<Uint8Array>) => Promise<void>,
-  ): Promise<void> {
-    const memory = Buffer.allocUnsafe(readMaxBytes);
+  async #reading(segment: number, work: (read: SegmentSource['read']) => Promise<void>): Promise<void> {
     let damage: SegmentDamage | undefined;
     await using reader = await this.#branch.reader(segment);
     try {
-      await work(async (offset, lengthBytes) => {
-        const into = memory.subarray(0, lengthBytes);
+      await work(async (offset, into) => {
         try {
           await reader.read(offset, into);
         } catch (error) {
           if (error instanceof SegmentDamage) damage = error;
           throw error;
         }
-        return into;
       });
     } catch (error) {
       if (damage === undefined) throw error;

@@ -4,6 +4,7 @@ import type { Clock } from '../../base/clock.ts';
 import { AppError, asError, isAppError, messageOf } from '../../base/errors.ts';
 import type { Random } from '../../base/random.ts';
 import { formatDuration } from '../../base/duration.ts';
+import { FrameSealer } from '../../repository/journal/frame-sealer.ts';
 import { acquireJournalLease, leaseRefreshMs, type JournalLease } from '../../repository/journal/lease.ts';
 import type { Repository } from '../../repository/repository.ts';
 import type { JournalEvents, JournalPosition } from '../../sources/journal.ts';
@@ -71,6 +72,7 @@ export class Shipper implements AsyncDisposable {
   readonly #running: Promise<void>;
   #repository: Repository | undefined;
   #lease: JournalLease | undefined;
+  #sealer: FrameSealer | undefined;
   /** Something is due before the interval ends. */
   #wake = Promise.withResolvers<void>();
   /** Somebody waits: a try that failed is repeated at once. */
@@ -190,14 +192,14 @@ export class Shipper implements AsyncDisposable {
   async #pass(): Promise<boolean> {
     using deadline = makeDeadline(passMaxMs, `repository ${this.name} does not answer`);
     const signal = AbortSignal.any([this.#stop.signal, deadline.signal]);
-    const { repository, lease } = await this.#connect(signal);
+    const { repository, lease, sealer } = await this.#connect(signal);
     lease.signal.throwIfAborted();
     this.#state = 'shipping';
     const { clock, isAcknowledged } = this.#options;
     const flushes = this.#flushes;
     const withParts = flushes.length > 0 || this.#partsDueInMs() === 0;
     const startedAtMs = clock.now();
-    const parts = { repository, lease, signal: AbortSignal.any([signal, lease.signal]) };
+    const parts = { repository, lease, sealer, signal: AbortSignal.any([signal, lease.signal]) };
     const shipped = await this.#shipAll(parts, withParts);
     if (shipped.isDone && withParts) this.#partsAtMs = startedAtMs;
     if (shipped.shippedBytes > 0) {
@@ -232,9 +234,9 @@ export class Shipper implements AsyncDisposable {
     const { lineage } = branch.branch;
     const found = this.#branches.get(lineage);
     if (found !== undefined) return found;
-    const { lease, signal } = parts;
+    const { lease, sealer, signal } = parts;
     const { family } = this.#options;
-    const opened = await BranchShipping.open(parts.repository, { branch, family, lease, signal });
+    const opened = await BranchShipping.open(parts.repository, { branch, family, lease, sealer, signal });
     this.#branches.set(lineage, opened);
     return opened;
   }
@@ -250,6 +252,7 @@ export class Shipper implements AsyncDisposable {
     try {
       this.#repository ??= await this.#open(signal);
       const repository = this.#repository;
+      this.#sealer ??= new FrameSealer(repository);
       const { family, takesOver } = this.#options;
       const { writer } = this.#spool;
       if (this.#lease === undefined) {
@@ -258,7 +261,7 @@ export class Shipper implements AsyncDisposable {
         await this.#spool.rememberEpoch(this.#lease.epoch);
       }
       this.#connected.resolve(repository);
-      return { repository, lease: this.#lease };
+      return { repository, lease: this.#lease, sealer: this.#sealer };
     } finally {
       this.#tried.resolve();
     }
@@ -330,6 +333,7 @@ export class Shipper implements AsyncDisposable {
     await this.#running;
     // One that can't be released looks dead after a while.
     await Promise.resolve(this.#lease?.[Symbol.asyncDispose]()).catch(() => undefined);
+    await this.#sealer?.[Symbol.asyncDispose]();
     await this.#repository?.store[Symbol.asyncDispose]();
   }
 }
@@ -342,6 +346,7 @@ function isFatal(error: unknown): boolean {
 interface Connection {
   readonly repository: Repository;
   readonly lease: JournalLease;
+  readonly sealer: FrameSealer;
 }
 
 function makeDeadline(delayMs: number, fact: string): Disposable & { readonly signal: AbortSignal } {

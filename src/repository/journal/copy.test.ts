@@ -12,7 +12,7 @@ import { namesIn, sampleRepository, type SampleRepository } from '../../../test/
 import { faultyStore } from '../../storage/faulty.ts';
 import { readBranches } from './branches.ts';
 import { copyJournals } from './copy.ts';
-import { pieceMaxBytes } from './data-object.ts';
+import { pieceMaxBytes } from './frames.ts';
 import { readFacts, readGap } from './read.ts';
 import type { JournalWriter } from './writer.ts';
 

@@ -12,6 +12,7 @@ import { copyEpoch, lineageFolder, type JournalProblem } from './object-name.ts'
 import { comparePlaces, type JournalPlace } from './place.ts';
 import { readFacts, readGap } from './read.ts';
 import type { SegmentSource } from './replace.ts';
+import { FrameSealer } from './frame-sealer.ts';
 import { openJournal, type JournalWriter } from './writer.ts';
 
 export interface CopyJournalsOptions {
@@ -53,7 +54,16 @@ export async function copyJournals(
   await using targetLock = await acquireLock(target, lockOptions);
   const signal = AbortSignal.any([options.signal, sourceLock.signal, targetLock.signal]);
   const { branches, problems } = await readBranches(source, signal);
-  const run: Run = { source, target, signal, options, problems: [...problems], progress: { segments: 0, bytes: 0 } };
+  await using sealer = new FrameSealer(target);
+  const run: Run = {
+    source,
+    target,
+    sealer,
+    signal,
+    options,
+    problems: [...problems],
+    progress: { segments: 0, bytes: 0 },
+  };
   for (const branch of branches) {
     if (lineages !== undefined && !lineages.includes(branch.lineage)) continue;
     await copyBranch(run, branch);
@@ -64,6 +74,7 @@ export async function copyJournals(
 interface Run {
   readonly source: Repository;
   readonly target: Repository;
+  readonly sealer: FrameSealer;
   readonly signal: AbortSignal;
   readonly options: CopyJournalsOptions;
   readonly problems: JournalProblem[];
@@ -71,12 +82,13 @@ interface Run {
 }
 
 async function copyBranch(run: Run, { lineage, segmentBytes, about, families }: ReadBranch): Promise<void> {
-  const { source, target, signal } = run;
+  const { source, target, sealer, signal } = run;
   const writer = await openJournal(target, {
     branch: { lineage, segmentBytes, about },
     family: families[0],
     epoch: copyEpoch,
     writer: randomBytes(8).toString('hex'),
+    sealer,
     signal,
   });
   const from = await listJournal(source, { lineage, segmentBytes }, signal);
@@ -175,7 +187,7 @@ async function copyStretch(run: Run, { from, stretch, writer }: StretchCopy): Pr
       from: stretch.from,
       sizeBytes,
       facts: await readFacts(source, from, { segment: stretch.segment, from: stretch.from, signal }),
-      read: (offset, lengthBytes) => reader.read(offset, lengthBytes),
+      read: (offset, into) => reader.read(offset, into),
     };
     if (stretch.isSealed) await writer.sealSegment(content, signal);
     else await writer.consolidate(content, signal);
@@ -220,16 +232,15 @@ class StretchReader implements AsyncDisposable {
     this.#stretch = stretch;
   }
 
-  async read(offset: number, lengthBytes: number): Promise<Uint8Array> {
+  async read(offset: number, into: Uint8Array): Promise<void> {
     if (this.#pieces === undefined || offset < this.#offset) await this.#restart();
-    const parts: Buffer[] = [];
-    for (let at = offset; at < offset + lengthBytes;) {
+    for (let done = 0; done < into.length;) {
+      const at = offset + done;
       if (at >= this.#offset + this.#piece.length) await this.#next();
-      const part = this.#piece.subarray(at - this.#offset, offset + lengthBytes - this.#offset);
-      parts.push(part);
-      at += part.length;
+      const part = this.#piece.subarray(at - this.#offset, offset + into.length - this.#offset);
+      into.set(part, done);
+      done += part.length;
     }
-    return parts.length === 1 && parts[0] ? parts[0] : Buffer.concat(parts);
   }
 
   async #restart(): Promise<void> {

@@ -6,12 +6,11 @@ import { z } from 'zod';
 import { isAppError } from '../../base/errors.ts';
 import type { JsonObject } from '../../base/json.ts';
 import { damaged, type Repository } from '../repository.ts';
-import { frameBytes, openFrames, sealFrames } from './frames.ts';
+import { fillArea, type Slab } from '../slab-pool.ts';
+import type { FrameSealer } from './frame-sealer.ts';
+import { frameBytes, openFrames, pieceMaxBytes } from './frames.ts';
 import { openHeader, payloadKeys, readHeader, sealHeader, type OpenedHeader } from './object.ts';
 import { endOfName, type DataName } from './object-name.ts';
-
-/** Larger segments become several objects: a store takes an object in one piece of memory. */
-export const pieceMaxBytes = 16 * 1024 * 1024;
 
 const sha256Form = z.string().regex(/^[0-9a-f]{64}$/);
 const factsSchema = z.record(z.string(), z.json());
@@ -46,45 +45,40 @@ export interface NewData {
   /** `name` is whole. */
   readonly data: Omit<DataName, 'storedBytes'>;
   readonly start: number;
-  readonly bytes: Uint8Array;
-  /** Of everything from `start` up to these bytes; stays as it is. */
-  readonly chain: Hash;
+  /** Its fill area holds the bytes; they are gone afterwards. */
+  readonly slab: Slab;
+  /** Of everything from `start` up to these bytes. */
+  readonly before: string;
+  /** Of everything from `start` to their end; absent where these bytes are all of it. */
+  readonly through: string | undefined;
   readonly facts: JsonObject;
   readonly level: number;
+  readonly sealer: FrameSealer;
 }
 
 export const chainStart = (): Hash => createHash('sha256');
 export const chainText = (chain: Hash): string => chain.copy().digest('hex');
 
-export interface StoredData {
-  readonly data: DataName;
-  readonly before: string;
-  readonly through: string;
-  /** As it is after these bytes. */
-  readonly chain: Hash;
-}
-
 /** Compresses, seals, checks, stores. */
-export async function putData(repository: Repository, object: NewData, signal: AbortSignal): Promise<StoredData> {
-  const { lineage, data, start, bytes, facts, level } = object;
-  assert.ok(bytes.length === data.lengthBytes && bytes.length > 0 && bytes.length <= pieceMaxBytes);
-  const before = chainText(object.chain);
-  const chain = object.chain.copy().update(bytes);
-  const through = chainText(chain);
-  const keys = payloadKeys(repository.keys, data.kind);
-  const frames = await sealFrames(bytes, { keys, level, signal });
+export async function putData(repository: Repository, object: NewData, signal: AbortSignal): Promise<DataName> {
+  const { lineage, data, start, slab, before, facts, level, sealer } = object;
   const { segment, offset, lengthBytes, segmentEnd } = data;
-  const sha256 = hash('sha256', bytes, 'hex');
+  assert.ok(lengthBytes > 0 && lengthBytes <= pieceMaxBytes && (object.through !== undefined || offset === start));
+  const expected = object.through && hash('sha256', fillArea(slab.memory).subarray(0, lengthBytes), 'hex');
+  const keys = payloadKeys(repository.keys, data.kind);
+  const { lengthsBytes: frames, sha256 } = await sealer.seal(slab, { lengthBytes, keys, level });
+  signal.throwIfAborted();
   // Bytes that changed in memory while they were worked on would make a chain that nothing fits.
-  const again = offset === start ? sha256 : chainText(object.chain.copy().update(bytes));
-  assert.equal(again, through, `the bytes of ${data.name} changed while they were sealed`);
+  assert.equal(sha256, expected ?? sha256, `the bytes of ${data.name} changed while they were sealed`);
+  const through = object.through ?? sha256;
+  assert.ok(offset !== start || through === sha256, `the hashes of ${data.name} contradict one another`);
   const place = { segment, offset, lengthBytes, ...(segmentEnd !== undefined && { segmentEnd }), start };
-  const body = { ...place, sha256, before, through, frames: frames.map((frame) => frame.length), facts };
+  const body = { ...place, sha256, before, through, frames, facts };
   const header = sealHeader(repository, { kind: data.kind, name: data.name, subject: lineage, rank: data, body });
-  const stored = [...header, ...frames];
+  const sealedBytes = frames.reduce((sum, length) => sum + length, 0);
+  const stored = [...header, new Uint8Array(slab.memory, 0, sealedBytes)];
   await repository.store.put(data.name, stored, { signal, isBulkData: data.kind === 'segment' });
-  const storedBytes = stored.reduce((sum, part) => sum + part.length, 0);
-  return { data: { ...data, storedBytes }, before, through, chain };
+  return { ...data, storedBytes: stored.reduce((sum, part) => sum + part.length, 0) };
 }
 
 /** The header alone. Rejects with `OBJECT_MISSING` or `REPOSITORY_DAMAGED`. */

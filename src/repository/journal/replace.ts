@@ -6,8 +6,10 @@ import type { JsonObject } from '../../base/json.ts';
 import { isMissing, type Repository } from '../repository.ts';
 import type { StoredBranch } from './branches.ts';
 import { Chain } from './chain.ts';
-import { chainStart, doOverlap, pieceMaxBytes, putData, readDataHeader, type DataHeader } from './data-object.ts';
-import { frameBytes } from './frames.ts';
+import { fillArea } from '../slab-pool.ts';
+import { chainStart, chainText, doOverlap, putData, readDataHeader, type DataHeader } from './data-object.ts';
+import type { FrameSealer } from './frame-sealer.ts';
+import { frameBytes, pieceMaxBytes } from './frames.ts';
 import { sealedSets } from './listing.ts';
 import {
   compareRanks,
@@ -26,8 +28,8 @@ export interface SegmentSource {
   /** Offset of the end. */
   readonly sizeBytes: number;
   readonly facts: JsonObject;
-  /** Exactly so many bytes, at most 1 MiB at a time; they are copied before the next call. */
-  read(offset: number, lengthBytes: number): Promise<Uint8Array> | Uint8Array;
+  /** Fills all of `into`, which has at most 1 MiB. */
+  read(offset: number, into: Uint8Array): Promise<void>;
 }
 
 export interface Replacement {
@@ -38,6 +40,7 @@ export interface Replacement {
   readonly branch: StoredBranch;
   readonly rank: JournalRank;
   readonly level: number;
+  readonly sealer: FrameSealer;
   readonly signal: AbortSignal;
   readonly onProblem: (problem: JournalProblem) => void;
 }
@@ -115,19 +118,24 @@ function forked({ branch, source }: Replacement, data: DataName): AppError {
 async function hashSource({ source, known, signal }: Replacement): Promise<Chain> {
   const { from = 0, sizeBytes } = source;
   const chain = new Chain({ from, objects: known });
+  const memory = Buffer.allocUnsafe(Math.min(frameBytes, sizeBytes - from));
   for (let at = from; at < sizeBytes; at += frameBytes) {
     signal.throwIfAborted();
-    chain.append(await readSource(source, at, Math.min(frameBytes, sizeBytes - at)));
+    const piece = memory.subarray(0, sizeBytes - at);
+    await source.read(at, piece);
+    chain.append(piece);
   }
   return chain;
 }
 
-async function readSource(source: SegmentSource, offset: number, lengthBytes: number): Promise<Uint8Array> {
-  const bytes = await source.read(offset, lengthBytes);
-  if (bytes.length !== lengthBytes) {
-    throw new Error(`segment ${source.segment} gave ${bytes.length} bytes instead of ${lengthBytes} at ${offset}`);
+async function readInto(
+  bytes: Uint8Array,
+  { source, offset, signal }: { readonly source: SegmentSource; readonly offset: number; readonly signal: AbortSignal },
+): Promise<void> {
+  for (let at = 0; at < bytes.length; at += frameBytes) {
+    signal.throwIfAborted();
+    await source.read(offset + at, bytes.subarray(at, at + frameBytes));
   }
-  return bytes;
 }
 
 /** Those of own rank that are stored with the same bytes already are not stored again. */
@@ -136,34 +144,34 @@ async function putPieces(
   replacement: Replacement,
   equal: readonly DataName[],
 ): Promise<DataName[]> {
-  const { kind, source, branch, rank, level, signal } = replacement;
+  const { kind, source, branch, rank, level, sealer, signal } = replacement;
   const { segment, from = 0, sizeBytes } = source;
   const folder = lineageFolder(repository, branch.lineage);
   const pieces: DataName[] = [];
-  const memory = Buffer.allocUnsafeSlow(Math.min(pieceMaxBytes, sizeBytes - from));
-  let chain = chainStart();
+  const chain = chainStart();
   for (let offset = from; offset < sizeBytes; offset += pieceMaxBytes) {
-    const bytes = memory.subarray(0, Math.min(pieceMaxBytes, sizeBytes - offset));
-    for (let at = 0; at < bytes.length; at += frameBytes) {
-      signal.throwIfAborted();
-      bytes.set(await readSource(source, offset + at, Math.min(frameBytes, bytes.length - at)), at);
-    }
-    const isLast = offset + bytes.length === sizeBytes;
+    const lengthBytes = Math.min(pieceMaxBytes, sizeBytes - offset);
+    using slab = await sealer.take(lengthBytes);
+    const bytes = fillArea(slab.memory).subarray(0, lengthBytes);
+    await readInto(bytes, { source, offset, signal });
+    const isLast = offset + lengthBytes === sizeBytes;
     const segmentEnd = kind === 'segment' ? sizeBytes : undefined;
-    const data = { kind, segment, offset, lengthBytes: bytes.length, segmentEnd, ...rank };
-    const name = folder + dataFileName(data);
-    const there = equal.find((each) => each.name === name);
+    const place = { kind, segment, offset, lengthBytes, segmentEnd, ...rank };
+    const data = { ...place, name: folder + dataFileName(place) };
+    const there = equal.find(({ name }) => name === data.name);
+    const before = chainText(chain);
+    const isWhole = offset === from && isLast;
+    if (!isWhole) chain.update(bytes);
     // The newest facts are with the last piece, so that one is always written.
     if (there !== undefined && !isLast) {
-      chain.update(bytes);
       pieces.push(there);
       continue;
     }
+    const through = isWhole ? undefined : chainText(chain);
     const facts = isLast || kind === 'part' ? source.facts : {};
-    const object = { lineage: branch.lineage, data: { ...data, name }, start: from, bytes, chain, facts, level };
-    const stored = await putData(repository, object, signal);
-    chain = stored.chain;
-    pieces.push(stored.data);
+    const { lineage } = branch;
+    const object = { lineage, data, start: from, slab, before, through, facts, level, sealer };
+    pieces.push(await putData(repository, object, signal));
   }
   return pieces;
 }

@@ -16,7 +16,7 @@ import type { Store } from '../../storage/store.ts';
 import type { Repository } from '../repository.ts';
 import { readBranches } from './branches.ts';
 import { endOf, startOf } from './listing.ts';
-import { pieceMaxBytes } from './data-object.ts';
+import { pieceMaxBytes } from './frames.ts';
 import { readFacts, readGap, readSegment } from './read.ts';
 import type { JournalWriter } from './writer.ts';
 
@@ -123,9 +123,9 @@ test('a segment larger than an object may be becomes several, which count as sea
   await journal.sealSegment(
     {
       ...source,
-      read: (offset, length) => {
-        longest = Math.max(longest, length);
-        return source.read(offset, length);
+      read: (offset, into) => {
+        longest = Math.max(longest, into.length);
+        return source.read(offset, into);
       },
     },
     noSignal,

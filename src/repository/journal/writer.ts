@@ -8,7 +8,10 @@ import type { JsonObject } from '../../base/json.ts';
 import { isMissing, type Repository } from '../repository.ts';
 import { keepBranch, type StoredBranch } from './branches.ts';
 import { streamStretch } from './chain.ts';
-import { chainStart, pieceMaxBytes, putData, readDataHeader, type DataPlace } from './data-object.ts';
+import { fillArea } from '../slab-pool.ts';
+import { chainStart, chainText, putData, readDataHeader, type DataPlace } from './data-object.ts';
+import type { FrameSealer } from './frame-sealer.ts';
+import { pieceMaxBytes } from './frames.ts';
 import { listJournal, nextPlaceAfter, sealedSets, type JournalListing, type KeptStretch } from './listing.ts';
 import { putHeader } from './object.ts';
 import {
@@ -81,6 +84,8 @@ export interface OpenJournalOptions extends JournalRank {
   readonly family?: string | undefined;
   /** zstd. */
   readonly level?: number | undefined;
+  /** Of the repository; the caller closes it. */
+  readonly sealer: FrameSealer;
   readonly signal: AbortSignal;
 }
 
@@ -89,14 +94,14 @@ export interface OpenJournalOptions extends JournalRank {
  * with another description, with `JOURNAL_FENCED` if a writer of a higher rank was there.
  */
 export async function openJournal(repository: Repository, options: OpenJournalOptions): Promise<JournalWriter> {
-  const { branch, family, epoch, writer, level = levelDefault, signal } = options;
+  const { branch, family, epoch, writer, level = levelDefault, sealer, signal } = options;
   assert.ok(isWriterId(writer), `'${writer}' is no id of a writer`);
   assert.ok(branch.segmentBytes > 0 && branch.lineage.length <= 512);
   const rank = { epoch, writer };
   await keepBranch(repository, { branch, rank, family }, signal);
   const opened = await listJournal(repository, branch, signal);
   await refuseOutranked(repository, { opened, rank }, signal);
-  const opening = { repository, branch, rank, level: Math.max(1, level), opened };
+  const opening = { repository, branch, rank, level: Math.max(1, level), sealer, opened };
   const journal = new Writer(opening);
   await journal.begin(signal);
   return journal;
@@ -144,6 +149,7 @@ interface Opening {
   readonly branch: StoredBranch;
   readonly rank: JournalRank;
   readonly level: number;
+  readonly sealer: FrameSealer;
   readonly opened: JournalListing;
 }
 
@@ -230,15 +236,19 @@ class Writer implements JournalWriter {
     const rest = bytes.subarray(kept);
     if (rest.length === 0) return;
     this.#refuseSealed(open);
-    const { repository, rank, branch, level } = this.#opening;
+    const { repository, rank, branch, level, sealer } = this.#opening;
     const place = { kind: 'part' as const, segment, offset: open.to, lengthBytes: rest.length, segmentEnd: undefined };
     const name = lineageFolder(repository, branch.lineage) + dataFileName({ ...place, ...rank });
     const data = { ...place, ...rank, name };
-    const object = { lineage: branch.lineage, data, start: open.from, bytes: rest, chain: open.chain, facts, level };
+    using slab = await sealer.take(rest.length);
+    fillArea(slab.memory).set(rest);
+    const chain = open.chain.copy().update(rest);
+    const chains = { before: chainText(open.chain), through: chainText(chain) };
+    const object = { lineage: branch.lineage, data, start: open.from, slab, ...chains, facts, level, sealer };
     const stored = await putData(repository, object, signal);
-    open.chain = stored.chain;
+    open.chain = chain;
     open.to += rest.length;
-    this.#add(stored.data);
+    this.#add(stored);
     this.#reach({ segment, offset: open.to });
   }
 
@@ -324,7 +334,7 @@ class Writer implements JournalWriter {
       // What begins at the end would have to go on from here.
       (data) => data.offset <= sizeBytes && endOfName(data) > from,
     );
-    const { repository, branch, rank, level } = this.#opening;
+    const { repository, branch, rank, level, sealer } = this.#opening;
     const { added, removed } = await replaceObjects(repository, {
       kind,
       source,
@@ -332,6 +342,7 @@ class Writer implements JournalWriter {
       branch,
       rank,
       level,
+      sealer,
       signal,
       onProblem: (problem) => this.#tell(problem),
     });
