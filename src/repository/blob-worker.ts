@@ -5,9 +5,9 @@ import { createChunker, type ChunkerName } from './create-chunker.ts';
 import { sealFrames } from './journal/seal-frames.ts';
 import { resealBlobs } from './worker-reseal.ts';
 import { asBuffers } from './seal.ts';
-import { scanBytes, scanFiles, scanPart, sealBlobs } from './worker-scan.ts';
+import { hashPieces, scanBytes, scanFiles, scanPart, sealBlobs } from './worker-scan.ts';
 import type { WorkerSettings, WorkerTaskKind, WorkerTasks } from './worker-protocol.ts';
-import { compareChunks, flush, openBlobs, restoreBlobs } from './worker-restore.ts';
+import { compareChunks, flush, openBlobs, openBlobsInto, restoreBlobs } from './worker-restore.ts';
 
 type Message = {
   [Kind in WorkerTaskKind]: { number: number; kind: Kind; task: WorkerTasks[Kind]['task'] };
@@ -41,6 +41,10 @@ function perform(message: Message): unknown {
       return compareChunks(message.task);
     case 'reseal':
       return resealBlobs(keys, message.task);
+    case 'hash':
+      return hashPieces(message.task);
+    case 'openInto':
+      return openBlobsInto(keys, message.task);
     case 'sealFrames':
       return sealFrames({ ...message.task, keys: asBuffers(message.task.keys) });
     case 'open':

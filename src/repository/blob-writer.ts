@@ -15,7 +15,7 @@ import type { Repository } from './repository.ts';
 import { fillArea, oversizeSlab, SlabPool, type Slab } from './slab-pool.ts';
 import { StreamScan } from './stream-scan.ts';
 import type { Workers } from './worker-pool.ts';
-import type { Chunk, ScanFile, ScannedFile, SealedRun } from './worker-protocol.ts';
+import type { Chunk, ChunkPlace, ScanFile, ScannedFile, SealedRun } from './worker-protocol.ts';
 
 /** Holds the largest chunk and leaves room to find its end. */
 const slabBytes = chunkMaxBytes + 256 * 1024;
@@ -31,6 +31,14 @@ export interface SavedContent {
   readonly sizeBytes: number;
   /** The file was not the same at the end as at the beginning. */
   readonly isChanged: boolean;
+}
+
+/** Memory for chunks that somebody puts together; dispose it if they are not saved. */
+export interface ChunkStretch extends Disposable {
+  /** They go into its fill area, one after another. */
+  readonly memory: SharedArrayBuffer;
+  /** Takes the memory over. Resolves with the ids once they are known; stored for sure when `finish` resolves. */
+  save(pieces: readonly ChunkPlace[]): Promise<readonly BlobId[]>;
 }
 
 export type SavedFile = SavedContent | { readonly problem: string };
@@ -167,6 +175,22 @@ export class BlobWriter implements AsyncDisposable {
     for (let at = 0; at < bytes.length; at += chunkBytes)
       content.push(await this.saveData(bytes.subarray(at, at + chunkBytes)));
     return { content, sizeBytes: bytes.length, isChanged: false };
+  }
+
+  /** Waits for memory that holds the largest chunk at least. */
+  async openStretch(): Promise<ChunkStretch> {
+    this.#throwFailure();
+    const slab = await this.#takeSlab();
+    return {
+      memory: slab.memory,
+      save: async (pieces) => {
+        const work = this.#options.pool.run('hash', { slab: slab.memory, pieces });
+        const chunks = await this.#orGiveBack(slab, work);
+        this.#sealLater(slab, chunks);
+        return chunks.map(({ id }) => id);
+      },
+      [Symbol.dispose]: () => slab[Symbol.dispose](),
+    };
   }
 
   /** Saves one blob of at most a chunk's largest size; its bytes are copied. Stored for sure when `finish` resolves. */

@@ -1,18 +1,18 @@
 // Which stretches of which packs to fetch for a set of blobs: neighbours in one request, nothing twice. Pure.
 import type { BlobIndex } from './blob-index.ts';
 import type { PackId } from './ids.ts';
-import type { RestoreTarget, StoredBlob } from './worker-protocol.ts';
+import type { StoredBlob } from './worker-protocol.ts';
 
-export interface WantedBlob extends StoredBlob {
-  readonly targets: readonly RestoreTarget[];
+export interface WantedBlob<Target> extends StoredBlob {
+  readonly targets: readonly Target[];
 }
 
 /** One ranged read; the offsets of its blobs count from its own beginning. */
-export interface FetchPiece {
+export interface FetchPiece<Target = unknown> {
   readonly pack: PackId;
   readonly offsetBytes: number;
   readonly lengthBytes: number;
-  readonly blobs: readonly WantedBlob[];
+  readonly blobs: readonly WantedBlob<Target>[];
 }
 
 /** Fetching a gap is cheaper than asking again. */
@@ -22,7 +22,10 @@ export const pieceMaxBytes = 8 * 1024 * 1024;
 const pieceBlobsMax = 2048;
 
 /** `wanted` maps records of the index to where their content goes. */
-export function planFetch(index: BlobIndex, wanted: ReadonlyMap<number, readonly RestoreTarget[]>): FetchPiece[] {
+export function planFetch<Target>(
+  index: BlobIndex,
+  wanted: ReadonlyMap<number, readonly Target[]>,
+): FetchPiece<Target>[] {
   const places = Array.from(wanted, ([record, targets]) => ({ place: index.at(record), targets }));
   const ordered = places.toSorted((left, right) =>
     left.place.pack === right.place.pack
@@ -31,7 +34,7 @@ export function planFetch(index: BlobIndex, wanted: ReadonlyMap<number, readonly
         ? -1
         : 1,
   );
-  const pieces: { pack: PackId; offsetBytes: number; lengthBytes: number; blobs: WantedBlob[] }[] = [];
+  const pieces: { pack: PackId; offsetBytes: number; lengthBytes: number; blobs: WantedBlob<Target>[] }[] = [];
   for (const { place, targets } of ordered) {
     const last = pieces.at(-1);
     const endBytes = last === undefined ? 0 : last.offsetBytes + last.lengthBytes;

@@ -10,11 +10,15 @@ export interface WorkerSettings {
   readonly chunker: ChunkerParameters;
 }
 
-/** A piece of a slab with the hash of its content. */
-export interface Chunk {
-  readonly id: BlobId;
+/** A piece of a slab. */
+export interface ChunkPlace {
   readonly offsetBytes: number;
   readonly lengthBytes: number;
+}
+
+/** A piece of a slab with the hash of its content. */
+export interface Chunk extends ChunkPlace {
+  readonly id: BlobId;
 }
 
 export interface WorkerTasks {
@@ -82,6 +86,21 @@ export interface WorkerTasks {
     /** In the order asked. */
     readonly result: readonly ResealedBlob[];
   };
+  /** Hashes pieces of a slab. */
+  hash: {
+    readonly task: { readonly slab: SharedArrayBuffer; readonly pieces: readonly ChunkPlace[] };
+    readonly result: readonly Chunk[];
+  };
+  /** Opens blobs of one stretch of a pack, checks them, and puts their content into the fill area of a slab. */
+  openInto: {
+    readonly task: {
+      readonly bytes: Uint8Array;
+      readonly blobs: readonly OpenIntoBlob[];
+      readonly slab: SharedArrayBuffer;
+    };
+    /** Numbers of those that are damaged. */
+    readonly result: readonly number[];
+  };
   /** Compresses and seals the bytes of a journal object. */
   sealFrames: { readonly task: SealFramesTask; readonly result: SealedFrames };
   /** Opens blobs of one stretch of a pack and checks them; returns their content if asked. */
@@ -145,6 +164,11 @@ export interface StoredBlob {
 export interface ResealBlob extends StoredBlob {
   /** Trees are compressed if they are not, as format 2 wants it; data stays as its writer chose. */
   readonly type: BlobType;
+}
+
+export interface OpenIntoBlob extends StoredBlob {
+  /** Where its content goes in the fill area, and how much of it from its beginning. */
+  readonly targets: readonly { readonly atBytes: number; readonly lengthBytes: number }[];
 }
 
 export interface RestoreBlob extends StoredBlob {

@@ -8,6 +8,7 @@ import { makeHole, writePart } from '../base/write-part.ts';
 import { openBlob } from './blob-codec.ts';
 import type { KeyTriple } from './seal.ts';
 import { hashOf } from './ids.ts';
+import { fillArea } from './slab-pool.ts';
 import type {
   OpenedBlob,
   RestoreBlob,
@@ -40,6 +41,20 @@ export function openBlobs(keys: KeyTriple, task: WorkerTasks['open']['task']): O
       return { outcome: 'damaged', message: messageOf(error) };
     }
   });
+}
+
+export function openBlobsInto(keys: KeyTriple, task: WorkerTasks['openInto']['task']): number[] {
+  const area = fillArea(task.slab);
+  const damaged: number[] = [];
+  for (const [number, blob] of task.blobs.entries()) {
+    try {
+      const content = contentOf(keys, task.bytes, { blob, pastBlockBytes: 0 });
+      for (const { atBytes, lengthBytes } of blob.targets) area.set(content.subarray(0, lengthBytes), atBytes);
+    } catch {
+      damaged.push(number); // Whoever finds no other copy says what is wrong.
+    }
+  }
+  return damaged;
 }
 
 /**

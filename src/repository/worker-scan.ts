@@ -114,6 +114,11 @@ export function scanBytes(task: WorkerTasks['scanBytes']['task'], chunker: Chunk
   return cut(fillArea(task.slab), { length: task.lengthBytes, isLast: task.isLast, chunker });
 }
 
+export function hashPieces(task: WorkerTasks['hash']['task']): Chunk[] {
+  const area = fillArea(task.slab);
+  return task.pieces.map(({ offsetBytes, lengthBytes }) => chunkOf(area, offsetBytes, lengthBytes));
+}
+
 /** As `readFully` from a place in a file, but holes are not read: the system would make pages of zeros only to copy them. */
 function readPart(file: number, slab: Uint8Array, offsetBytes: number): number {
   const { size, blocks } = fstatSync(file);

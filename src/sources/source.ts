@@ -94,9 +94,12 @@ export type Content =
 /** A file of which only changed ranges come; all else is as in the parent snapshot's file of the same path. */
 export interface PatchedEntry extends EntryCommon {
   readonly kind: 'patched';
-  /** Where ranges will come, so that the parent's chunks around them can be fetched ahead. Ascending, not overlapping. */
-  readonly spans?: readonly Span[] | undefined;
-  /** Ascending, not overlapping, within `metadata.sizeBytes`. What lies beyond the parent's end must be covered. */
+  /**
+   * Where ranges will come, so that the parent's chunks around them can be fetched ahead. Ascending, not overlapping, within
+   * `metadata.sizeBytes`. What lies beyond the parent's end must be covered.
+   */
+  readonly spans: readonly Span[];
+  /** Fills the spans, one after the other; each in as many pieces as come. */
   ranges(
     parent: ParentReader,
     signal: AbortSignal,

@@ -63,7 +63,9 @@ function session(files: Files, random: Random): BackupSession {
       for (const path of [...files.keys()].toSorted()) {
         const bytes = files.get(path) ?? Buffer.alloc(0);
         const metadata = { ...syntheticMetadata('file', 1_700_000_000_000_000_000n), sizeBytes: bytes.length };
-        if (random() < 0.3) yield { kind: 'patched', path, metadata, ranges: (parent) => rangesOf(bytes, parent) };
+        const spans = [{ offset: 0, length: bytes.length }];
+        if (random() < 0.3)
+          yield { kind: 'patched', path, metadata, spans, ranges: (parent) => rangesOf(bytes, parent) };
         else yield { kind: 'whole', path, metadata, content: { from: 'stream', open: () => streamOf(bytes, random) } };
       }
     },
@@ -80,13 +82,13 @@ async function* streamOf(bytes: Buffer, random: Random): AsyncGenerator<Uint8Arr
   yield bytes.subarray(cut);
 }
 
-/** One range from the first difference to the end. */
+/** All of it: what stays the same as in the parent is found out by its hash. */
 async function* rangesOf(
   bytes: Buffer,
   parent: ParentReader,
 ): AsyncGenerator<{ readonly offset: number; readonly bytes: Uint8Array }> {
-  const old = await parent.read(0, parent.sizeBytes);
-  let same = 0;
-  while (same < Math.min(old.length, bytes.length) && old[same] === bytes[same]) same += 1;
-  if (same < bytes.length) yield { offset: same, bytes: bytes.subarray(same) };
+  const cut = Math.min(bytes.length, Math.floor(parent.sizeBytes / 2));
+  const old = await parent.read(0, cut);
+  yield { offset: 0, bytes: old.equals(bytes.subarray(0, cut)) ? old : bytes.subarray(0, cut) };
+  yield { offset: cut, bytes: bytes.subarray(cut) };
 }

@@ -4,13 +4,15 @@ import type { Repository } from '../../src/repository/repository.ts';
 import type { Workers } from '../../src/repository/worker-pool.ts';
 import type { WorkerTaskKind, WorkerTasks } from '../../src/repository/worker-protocol.ts';
 import { resealBlobs } from '../../src/repository/worker-reseal.ts';
-import { openBlobs } from '../../src/repository/worker-restore.ts';
-import { scanBytes, sealBlobs } from '../../src/repository/worker-scan.ts';
+import { openBlobs, openBlobsInto } from '../../src/repository/worker-restore.ts';
+import { hashPieces, scanBytes, sealBlobs } from '../../src/repository/worker-scan.ts';
 
 export function inlineWorkers({ keys, config }: Pick<Repository, 'keys' | 'config'>): Workers {
   const tasks = {
     scanBytes: (task: WorkerTasks['scanBytes']['task']) => scanBytes(task, createChunker(task.chunker, config.chunker)),
     seal: (task: WorkerTasks['seal']['task']) => sealBlobs(keys, task),
+    hash: hashPieces,
+    openInto: (task: WorkerTasks['openInto']['task']) => openBlobsInto(keys, task),
     open: (task: WorkerTasks['open']['task']) => openBlobs(keys, task),
     reseal: (task: WorkerTasks['reseal']['task']) => resealBlobs(keys, task),
   };

@@ -24,7 +24,7 @@ import { nodeOf } from '../node-metadata.ts';
 import { ownFolder } from '../own-folder.ts';
 import { recoveryReader } from '../restore/recovery-reader.ts';
 import { isUnchanged, ParentTree } from './parent-tree.ts';
-import { savePatched } from './patched-entry.ts';
+import { PatchedFiles } from './patched-entry.ts';
 import { TreeBuilder } from './tree-builder.ts';
 
 export interface BackupOptions {
@@ -165,6 +165,7 @@ interface FilePosition {
   readonly parent: TreeNode | undefined;
   readonly writer: BlobWriter;
   readonly builder: TreeBuilder;
+  readonly patched: PatchedFiles;
 }
 
 class BackupRun {
@@ -188,8 +189,9 @@ class BackupRun {
     });
     const earlierRoot = await parentTree.enterRoot(parent?.tree);
     const builder = new TreeBuilder(writer, { events: parentTree, earlierRoot, timeNs: startedNs });
+    const patched = new PatchedFiles({ ...this.#parts, writer });
     for await (const entry of session.entries(this.#parts.signal)) {
-      await this.#addEntry(entry, { writer, builder, parentTree });
+      await this.#addEntry(entry, { writer, builder, patched, parentTree });
     }
     const own = await this.#addOwnFiles(writer, builder);
     const tree = await builder.finish();
@@ -243,9 +245,10 @@ class BackupRun {
 
   async #addEntry(
     entry: Entry,
-    { writer, builder, parentTree }: { writer: BlobWriter; builder: TreeBuilder; parentTree: ParentTree },
+    { parentTree, ...into }: Omit<FilePosition, 'name' | 'parent'> & { readonly parentTree: ParentTree },
   ): Promise<void> {
     this.#parts.signal.throwIfAborted();
+    const { builder } = into;
     const name = builder.nameHere(entry.path) ?? (await builder.moveTo(entry.path));
     const parent = parentTree.find(name);
     if (entry.metadata.type === 'dir') {
@@ -258,7 +261,7 @@ class BackupRun {
       return;
     }
     this.#path = entry.path;
-    await this.#addFile(entry, { name, parent, writer, builder });
+    await this.#addFile(entry, { ...into, name, parent });
     this.#report();
   }
 
@@ -268,10 +271,9 @@ class BackupRun {
   }
 
   async #addFile(entry: Entry, into: FilePosition): Promise<void> {
-    const { name, parent, writer, builder } = into;
-    const { indexed, signal } = this.#parts;
+    const { name, parent, writer, builder, patched } = into;
     if (entry.kind === 'patched') {
-      const saved = await savePatched(entry, { parent, writer, indexed, signal });
+      const saved = await patched.save(entry, parent);
       this.#bytes += saved.sizeBytes;
       this.#files[kindOf(saved, parent)] += 1;
       builder.add(nodeOf(name, entry.metadata, saved));

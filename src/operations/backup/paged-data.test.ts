@@ -73,19 +73,18 @@ describe('files made of pages', () => {
     return { bytes: Buffer.concat(parts), lengths: parts.map(({ length }) => length) };
   }
 
-  /** Pages of a file as it grows, shrinks and changes; `spans` tells the engine beforehand, or not. */
+  /** Pages of a file as it grows, shrinks and changes. */
   const change = fc.record({
     parentPages: fc.nat(60),
     sizePages: fc.nat(60),
     changed: fc.uniqueArray(fc.nat(59), { maxLength: 20 }),
-    tellsSpans: fc.boolean(),
     joins: fc.boolean(),
   });
 
   test('come back byte for byte in chunks of one size, however they changed, grew or shrank', async () => {
     const random = seededRandom(11);
     await fc.assert(
-      fc.asyncProperty(change, async ({ parentPages, sizePages, changed, tellsSpans, joins }) => {
+      fc.asyncProperty(change, async ({ parentPages, sizePages, changed, joins }) => {
         hosts += 1;
         const before = noise(random, parentPages * pageBytes);
         await save([streamed('/data', before)], `host-${hosts}`);
@@ -104,7 +103,7 @@ describe('files made of pages', () => {
           kind: 'patched',
           path: '/data',
           metadata: metadata(after.length),
-          ...(tellsSpans && { spans: joined }),
+          spans: joined,
           // eslint-disable-next-line typescript/require-await -- As above.
           async *ranges() {
             yield* ranges;

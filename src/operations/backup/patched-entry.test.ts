@@ -89,6 +89,7 @@ describe('a file of which only changed ranges come', () => {
       kind: 'patched',
       path: '/file',
       metadata: metadata(sizeBytes),
+      spans: ranges.map(({ offset, bytes }) => ({ offset, length: bytes.length })),
       // eslint-disable-next-line typescript/require-await -- As above.
       async *ranges() {
         yield* ranges;

@@ -1,52 +1,58 @@
-// A file of which only changed ranges come: chunks of the parent's file that no range touches are referenced unread,
-// the others are read, patched and stored under their own bounds.
+// Files of which only changed ranges come: chunks of the parent's file that no range touches are referenced unread, the others are
+// opened, patched, hashed and stored under their own bounds. The next chunks are opened while ranges are written into the last.
 import { AppError } from '../../base/errors.ts';
-import { chunkMaxBytes } from '../../repository/chunker.ts';
 import { plainBytesOf } from '../../repository/blob-codec.ts';
 import { readBlob, type IndexedRepository } from '../../repository/blob-reader.ts';
-import type { BlobWriter, SavedContent } from '../../repository/blob-writer.ts';
+import type { BlobWriter, ChunkStretch, SavedContent } from '../../repository/blob-writer.ts';
 import type { BlobId } from '../../repository/ids.ts';
+import { fillArea } from '../../repository/slab-pool.ts';
 import type { TreeNode } from '../../repository/tree.ts';
-import type { ParentReader, PatchedEntry } from '../../sources/source.ts';
-import { ChunksAhead, chunksToRead, type PlacedChunk as PlacedChunkOf } from './chunks-ahead.ts';
+import type { Workers } from '../../repository/worker-pool.ts';
+import type { ParentReader, PatchedEntry, Span } from '../../sources/source.ts';
+import { OldChunks } from './old-chunks.ts';
+import { patchSteps, stretchesOf, type PatchStep, type PlacedChunk, type WriteStep } from './patch-steps.ts';
 
-type PlacedChunk = PlacedChunkOf<BlobId>;
+/** What is patched in one piece. */
+const stretchMaxBytes = 4 * 1024 * 1024;
 
-interface Range {
-  readonly offset: number;
-  readonly bytes: Uint8Array;
-}
-
-export interface PatchOptions {
-  readonly parent: TreeNode | undefined;
+export interface PatchedFilesParts {
   readonly writer: BlobWriter;
   readonly indexed: IndexedRepository;
+  readonly pool: Workers;
   readonly signal: AbortSignal;
 }
 
-export async function savePatched(entry: PatchedEntry, options: PatchOptions): Promise<SavedContent> {
-  const chunks = placeChunks(entry, options);
-  const reader = parentReader(chunks, options);
-  const { spans } = entry;
-  const { sizeBytes } = entry.metadata;
-  const fixedBytes = fixedBytesOf(chunks, options.writer);
-  const ahead = new ChunksAhead({
-    chunks,
-    wanted: chunksToRead(grown(chunks, { sizeBytes, fixedBytes }), spans ?? []),
-    read: ({ id }) => readBlob(options.indexed, { type: 'data', id }, options.signal),
-  });
-  const hasSpans = spans !== undefined;
-  const target = new PatchedFile(sizeBytes, { ...options, chunks, reader, ahead, hasSpans, fixedBytes });
-  try {
-    for await (const range of entry.ranges(reader, options.signal)) await target.apply(range);
-    return await target.finish();
-  } finally {
-    await ahead.settle();
+export class PatchedFiles {
+  readonly #parts: PatchedFilesParts;
+  readonly #old: OldChunks;
+
+  constructor(parts: PatchedFilesParts) {
+    this.#parts = parts;
+    this.#old = new OldChunks(parts);
+  }
+
+  async save(entry: PatchedEntry, parent: TreeNode | undefined): Promise<SavedContent> {
+    const { writer, indexed, signal } = this.#parts;
+    const chunks = placeChunks(entry, { parent, indexed });
+    const { sizeBytes } = entry.metadata;
+    const fixedBytes = fixedBytesOf(chunks, writer);
+    const steps = patchSteps({ chunks, sizeBytes, spans: entry.spans, fixedBytes });
+    await using file = new PatchedFile(steps, { writer, old: this.#old });
+    const walk = new SpanWalk(entry.spans);
+    for await (const range of entry.ranges(parentReader(chunks, this.#parts), signal)) {
+      walk.pass(range);
+      await file.write(range);
+    }
+    walk.finish();
+    return { content: await file.finish(), sizeBytes, isChanged: false };
   }
 }
 
-function placeChunks(entry: PatchedEntry, { parent, indexed }: PatchOptions): PlacedChunk[] {
-  const chunks: PlacedChunk[] = [];
+function placeChunks(
+  entry: PatchedEntry,
+  { parent, indexed }: { readonly parent: TreeNode | undefined; readonly indexed: IndexedRepository },
+): PlacedChunk<BlobId>[] {
+  const chunks: PlacedChunk<BlobId>[] = [];
   let fromBytes = 0;
   for (const id of parent?.content ?? []) {
     const found = indexed.index.find('data', id);
@@ -55,60 +61,15 @@ function placeChunks(entry: PatchedEntry, { parent, indexed }: PatchOptions): Pl
         hint: 'Take a full backup.',
       });
     }
-    const sizeBytes = plainBytesOf(found);
-    chunks.push({ id, fromBytes, toBytes: fromBytes + sizeBytes });
-    fromBytes += sizeBytes;
+    const toBytes = fromBytes + plainBytesOf(found);
+    chunks.push({ id, fromBytes, toBytes });
+    fromBytes = toBytes;
   }
   return chunks;
 }
 
-/** First chunk that ends after `offset`. */
-function chunkAt(chunks: readonly PlacedChunk[], offset: number): number {
-  let [low, high] = [0, chunks.length];
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((chunks[middle] as PlacedChunk).toBytes > offset) high = middle;
-    else low = middle + 1;
-  }
-  return low;
-}
-
-function parentReader(chunks: readonly PlacedChunk[], { indexed, signal }: PatchOptions): ParentReader {
-  const sizeBytes = chunks.at(-1)?.toBytes ?? 0;
-  return {
-    sizeBytes,
-    async read(offset, length) {
-      const parts: Buffer[] = [];
-      const end = Math.min(offset + length, sizeBytes);
-      for (let at = chunkAt(chunks, offset); at < chunks.length; at += 1) {
-        const { id, fromBytes, toBytes } = chunks[at] as PlacedChunk;
-        if (fromBytes >= end) break;
-        const content = await readBlob(indexed, { type: 'data', id }, signal);
-        parts.push(content.subarray(Math.max(0, offset - fromBytes), Math.min(toBytes, end) - fromBytes));
-      }
-      return Buffer.concat(parts);
-    },
-  };
-}
-
-interface PatchedFileOptions extends PatchOptions {
-  readonly chunks: readonly PlacedChunk[];
-  readonly reader: ParentReader;
-  readonly ahead: ChunksAhead<BlobId>;
-  readonly hasSpans: boolean;
-  /** The size of chunks, if both the parent's and the new ones have a fixed one. */
-  readonly fixedBytes: number | undefined;
-}
-
-interface OpenChunk {
-  readonly fromBytes: number;
-  readonly bytes: Buffer;
-  /** What ranges must still bring. */
-  missingBytes: number;
-}
-
 function fixedBytesOf(
-  chunks: readonly PlacedChunk[],
+  chunks: readonly PlacedChunk<BlobId>[],
   { fixedChunkBytes }: Pick<BlobWriter, 'fixedChunkBytes'>,
 ): number | undefined {
   if (fixedChunkBytes === undefined) return undefined;
@@ -120,117 +81,195 @@ function fixedBytesOf(
   return isCutSo ? fixedChunkBytes : undefined;
 }
 
-/** The parent's chunks with the bounds that they have in the new file: the last one may take in some of the growth. */
-function grown(
-  chunks: readonly PlacedChunk[],
-  { sizeBytes, fixedBytes }: { readonly sizeBytes: number; readonly fixedBytes: number | undefined },
-): readonly PlacedChunk[] {
-  const last = chunks.at(-1);
-  if (fixedBytes === undefined || last === undefined || sizeBytes <= last.toBytes) return chunks;
-  return [...chunks.slice(0, -1), { ...last, toBytes: Math.min(last.fromBytes + fixedBytes, sizeBytes) }];
+/** First chunk that ends after `offset`. */
+function chunkAt(chunks: readonly PlacedChunk<BlobId>[], offset: number): number {
+  let [low, high] = [0, chunks.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((chunks[middle] as PlacedChunk<BlobId>).toBytes > offset) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }
 
-/** The new file, written from its beginning to its end; one chunk is in memory. */
-class PatchedFile {
-  readonly #sizeBytes: number;
-  readonly #options: PatchedFileOptions;
-  readonly #content: BlobId[] = [];
-  #number = 0;
-  #current: OpenChunk | undefined;
-  #coveredBytes = 0;
+function parentReader(
+  chunks: readonly PlacedChunk<BlobId>[],
+  { indexed, signal }: Pick<PatchedFilesParts, 'indexed' | 'signal'>,
+): ParentReader {
+  const sizeBytes = chunks.at(-1)?.toBytes ?? 0;
+  return {
+    sizeBytes,
+    async read(offset, length) {
+      const parts: Buffer[] = [];
+      const end = Math.min(offset + length, sizeBytes);
+      for (let at = chunkAt(chunks, offset); at < chunks.length; at += 1) {
+        const { id, fromBytes, toBytes } = chunks[at] as PlacedChunk<BlobId>;
+        if (fromBytes >= end) break;
+        const content = await readBlob(indexed, { type: 'data', id }, signal);
+        parts.push(content.subarray(Math.max(0, offset - fromBytes), Math.min(toBytes, end) - fromBytes));
+      }
+      return Buffer.concat(parts);
+    },
+  };
+}
 
-  constructor(sizeBytes: number, options: PatchedFileOptions) {
-    this.#sizeBytes = sizeBytes;
-    this.#options = options;
+interface Range {
+  readonly offset: number;
+  readonly bytes: Uint8Array;
+}
+
+/** Ranges must bring what their spans said, all of it and in that order: the parent's bytes are opened only where none come. */
+class SpanWalk {
+  readonly #spans: readonly Span[];
+  #number = 0;
+  #doneBytes = 0;
+
+  constructor(spans: readonly Span[]) {
+    this.#spans = spans;
   }
 
-  async apply({ offset, bytes }: Range): Promise<void> {
-    if (offset < this.#coveredBytes || offset + bytes.length > this.#sizeBytes) {
-      throw new Error(`a range from ${offset} of ${bytes.length} bytes overlaps or leaves the file`);
+  pass({ offset, bytes }: Range): void {
+    if (bytes.length === 0) return;
+    this.#skipDone();
+    const span = this.#spans[this.#number];
+    const isNext = span !== undefined && offset === span.offset + this.#doneBytes;
+    if (!isNext || this.#doneBytes + bytes.length > span.length)
+      throw new Error(`a range from ${offset} of ${bytes.length} bytes is not where its spans said`);
+    this.#doneBytes += bytes.length;
+  }
+
+  finish(): void {
+    this.#skipDone();
+    if (this.#number < this.#spans.length) throw new Error('the ranges do not cover what their spans said');
+  }
+
+  #skipDone(): void {
+    while (this.#number < this.#spans.length && this.#doneBytes === this.#spans[this.#number]?.length) {
+      this.#number += 1;
+      this.#doneBytes = 0;
     }
-    if (offset > Math.max(this.#coveredBytes, this.#options.reader.sizeBytes)) throw notCovered();
-    this.#coveredBytes = offset + bytes.length;
+  }
+}
+
+interface PlacedStep {
+  readonly step: WriteStep<BlobId>;
+  /** Where it begins in memory. */
+  readonly atBytes: number;
+}
+
+interface OpenStretch {
+  readonly stretch: ChunkStretch;
+  readonly area: Uint8Array;
+  readonly steps: readonly PlacedStep[];
+}
+
+/** The new file, written from its beginning to its end; one stretch is in memory, and the one after it on its way there. */
+class PatchedFile implements AsyncDisposable {
+  readonly #steps: readonly PatchStep<BlobId>[];
+  readonly #stretches: readonly (readonly WriteStep<BlobId>[])[];
+  readonly #parts: { readonly writer: BlobWriter; readonly old: OldChunks };
+  readonly #saved: Promise<readonly BlobId[]>[] = [];
+  #opened = 0;
+  #next: Promise<OpenStretch> | undefined;
+  #current: OpenStretch | undefined;
+  /** Within the current stretch. */
+  #step = 0;
+
+  constructor(steps: readonly PatchStep<BlobId>[], parts: { readonly writer: BlobWriter; readonly old: OldChunks }) {
+    this.#steps = steps;
+    this.#stretches = stretchesOf(steps, stretchMaxBytes);
+    this.#parts = parts;
+    this.#openNext();
+  }
+
+  async write({ offset, bytes }: Range): Promise<void> {
     for (let done = 0; done < bytes.length;) {
-      const current = await this.#open(offset + done);
-      const at = offset + done - current.fromBytes;
-      const piece = bytes.subarray(done, done + current.bytes.length - at);
-      current.bytes.set(piece, at);
-      current.missingBytes -= piece.length;
+      const { step, atBytes, area } = await this.#stepAt(offset + done);
+      const piece = bytes.subarray(done, done + step.toBytes - (offset + done));
+      area.set(piece, atBytes + offset + done - step.fromBytes);
       done += piece.length;
     }
   }
 
-  async finish(): Promise<SavedContent> {
-    await this.#passTo(this.#sizeBytes);
-    const { sizeBytes } = this.#options.reader;
-    if (this.#sizeBytes > sizeBytes && this.#coveredBytes < this.#sizeBytes) throw notCovered();
-    return { content: this.#content, sizeBytes: this.#sizeBytes, isChanged: false };
-  }
-
-  /** Makes the chunk around `offset` the current one, with the parent's bytes in it. */
-  async #open(offset: number): Promise<OpenChunk> {
-    const current = this.#current;
-    if (current !== undefined && offset < current.fromBytes + current.bytes.length) return current;
-    await this.#passTo(offset);
-    const { fromBytes, toBytes } = this.#bounds();
-    const bytes = Buffer.alloc(toBytes - fromBytes);
-    const opened = { fromBytes, bytes, missingBytes: bytes.length };
-    const old = await this.#oldBytes(fromBytes, toBytes);
-    if (old !== undefined) {
-      old.copy(bytes);
-      // What the parent lacks is in ranges, or the growth is not covered.
-      opened.missingBytes = 0;
-    }
-    this.#current = opened;
-    return opened;
-  }
-
-  /** The parent's bytes; undefined if the source said that ranges will cover the whole chunk. */
-  #oldBytes(fromBytes: number, toBytes: number): Promise<Buffer> | undefined {
-    const { ahead, hasSpans, reader, chunks } = this.#options;
-    const fetched = ahead.take(this.#number);
-    if (fetched !== undefined) return fetched;
-    if (hasSpans && chunks[this.#number] !== undefined) return undefined;
-    return reader.read(fromBytes, toBytes - fromBytes);
-  }
-
-  /** Bounds of chunk `#number`: the parent's, cut at the new end; beyond the parent's end, chunks of the largest size. */
-  #bounds(): { readonly fromBytes: number; readonly toBytes: number } {
-    const { chunks, reader, fixedBytes } = this.#options;
-    if (fixedBytes !== undefined) {
-      const fromBytes = this.#number * fixedBytes;
-      return { fromBytes, toBytes: Math.min(fromBytes + fixedBytes, this.#sizeBytes) };
-    }
-    const chunk = chunks[this.#number];
-    if (chunk !== undefined) return { fromBytes: chunk.fromBytes, toBytes: Math.min(chunk.toBytes, this.#sizeBytes) };
-    const fromBytes = reader.sizeBytes + (this.#number - chunks.length) * chunkMaxBytes;
-    return { fromBytes, toBytes: Math.min(fromBytes + chunkMaxBytes, this.#sizeBytes) };
-  }
-
-  /** Finishes all chunks that end at or before `offset`. */
-  async #passTo(offset: number): Promise<void> {
-    for (
-      let bounds = this.#bounds();
-      bounds.fromBytes < this.#sizeBytes && bounds.toBytes <= offset;
-      bounds = this.#bounds()
-    ) {
-      const chunk = this.#options.chunks[this.#number];
-      const current = this.#current;
-      if (current?.fromBytes === bounds.fromBytes) {
-        if (current.missingBytes > 0) throw new Error('the ranges do not cover what their spans said');
-        this.#content.push(await this.#options.writer.saveData(current.bytes));
-      } else if (chunk !== undefined && chunk.toBytes === bounds.toBytes) this.#content.push(chunk.id);
-      else {
-        const cut = await this.#options.reader.read(bounds.fromBytes, bounds.toBytes - bounds.fromBytes);
-        this.#content.push(await this.#options.writer.saveData(cut));
+  async #stepAt(offset: number): Promise<PlacedStep & { readonly area: Uint8Array }> {
+    for (;;) {
+      const current = this.#current ?? (await this.#takeNext());
+      if (current === undefined) throw new Error(`a range at ${offset}, where no chunk is written`);
+      for (; this.#step < current.steps.length; this.#step += 1) {
+        const placed = current.steps[this.#step] as PlacedStep;
+        if (offset < placed.step.toBytes) return { ...placed, area: current.area };
       }
-      this.#current = undefined;
-      this.#number += 1;
+      this.#save(current);
     }
   }
-}
 
-/** Zeros there would be a guess. */
-function notCovered(): Error {
-  return new Error('the ranges do not cover what the file grew by');
+  /** The ids of all chunks, once all are known. */
+  async finish(): Promise<BlobId[]> {
+    for (let current = this.#current; ; current = undefined) {
+      current ??= await this.#takeNext();
+      if (current === undefined) break;
+      this.#save(current);
+    }
+    const written = (await Promise.all(this.#saved)).flat();
+    let number = 0;
+    return this.#steps.map((step) => (step.kind === 'keep' ? step.id : (written[number++] as BlobId)));
+  }
+
+  #save({ stretch, steps }: OpenStretch): void {
+    const pieces = steps.map(({ step, atBytes }) => ({
+      offsetBytes: atBytes,
+      lengthBytes: step.toBytes - step.fromBytes,
+    }));
+    this.#current = undefined;
+    const saved = stretch.save(pieces);
+    saved.catch(() => undefined); // `finish` hears of it; it may never be called.
+    this.#saved.push(saved);
+  }
+
+  async #takeNext(): Promise<OpenStretch | undefined> {
+    const next = this.#next;
+    if (next === undefined) return undefined;
+    const current = await next;
+    this.#current = current;
+    this.#step = 0;
+    this.#openNext();
+    return current;
+  }
+
+  #openNext(): void {
+    const steps = this.#stretches[this.#opened];
+    this.#opened += 1;
+    this.#next = steps && this.#open(steps);
+    this.#next?.catch(() => undefined); // Whoever takes it hears of it.
+  }
+
+  async #open(steps: readonly WriteStep<BlobId>[]): Promise<OpenStretch> {
+    const placed: PlacedStep[] = [];
+    let atBytes = 0;
+    for (const step of steps) {
+      placed.push({ step, atBytes });
+      atBytes += step.toBytes - step.fromBytes;
+    }
+    const old = placed.flatMap(({ step, atBytes: at }) => {
+      if (step.old === undefined) return [];
+      const { id, toBytes, fromBytes } = step.old;
+      return [{ id, atBytes: at, lengthBytes: Math.min(toBytes, step.toBytes) - fromBytes }];
+    });
+    const stretch = await this.#parts.writer.openStretch();
+    try {
+      await this.#parts.old.openInto(stretch.memory, old);
+    } catch (error) {
+      stretch[Symbol.dispose]();
+      throw error;
+    }
+    return { stretch, area: fillArea(stretch.memory), steps: placed };
+  }
+
+  /** Waits for what is under way: it writes into memory that others get. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#current?.stretch[Symbol.dispose]();
+    const [next] = await Promise.allSettled([this.#next]);
+    if (next.status === 'fulfilled') next.value?.stretch[Symbol.dispose]();
+    await Promise.allSettled(this.#saved);
+  }
 }

@@ -226,7 +226,7 @@ export class FileWindow {
     }
   }
 
-  async #restorePiece(piece: FetchPiece): Promise<void> {
+  async #restorePiece(piece: FetchPiece<RestoreTarget>): Promise<void> {
     const { pool, slabs, signal } = this.#options;
     const { offsetBytes: offset, lengthBytes: length } = piece;
     using slab = length > pieceMaxBytes ? oversizeSlab(length) : await slabs.acquire();
@@ -250,7 +250,7 @@ export class FileWindow {
   }
 
   /** The copy in this pack is bad: another copy, if there is one, else the files that need it are reported. */
-  async #restoreElsewhere(blob: WantedBlob): Promise<void> {
+  async #restoreElsewhere(blob: WantedBlob<RestoreTarget>): Promise<void> {
     let content: Buffer;
     try {
       content = await readBlob(this.#indexed, { type: 'data', id: blob.id }, this.#options.signal);
@@ -270,7 +270,7 @@ export class FileWindow {
     this.#countWritten(blob);
   }
 
-  #countWritten(blob: WantedBlob): void {
+  #countWritten(blob: WantedBlob<RestoreTarget>): void {
     for (const { path } of blob.targets) {
       const file = this.#written.get(path);
       if (file !== undefined) file.missing -= 1;
