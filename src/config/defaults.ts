@@ -4,6 +4,7 @@ import { basename } from 'node:path';
 import type { InitServer } from '../cli/first-configuration.ts';
 import { variable, type Environment } from './environment.ts';
 import type { ConfigurationFile } from './schema.ts';
+import { sslKeys } from './ssl-settings.ts';
 
 type ComponentEntry = ConfigurationFile['components'][string];
 type RepositoryEntry = ConfigurationFile['repositories'][string];
@@ -67,8 +68,10 @@ function urlFromVariable(component: ServerEntry, environment: Environment): stri
   if (user !== undefined) url.username = encodeURIComponent(user);
   if (component.password !== undefined) url.password = encodeURIComponent(component.password);
   if (component.port !== undefined) url.port = String(component.port);
-  const isAsGiven = user === undefined && component.password === undefined && component.port === undefined;
-  return isAsGiven ? text : url.href;
+  const ssl = component.type === 'postgres' ? sslKeys.filter((key) => component[key] !== undefined) : [];
+  if (component.type === 'postgres') for (const key of ssl) url.searchParams.set(key, component[key] ?? '');
+  const keys = [user, component.password, component.port, ...ssl];
+  return keys.every((key) => key === undefined) ? text : url.href;
 }
 
 function withRole(

@@ -231,17 +231,26 @@ function completeComponent(name: string, entry: ComponentEntry, file: Configurat
 
 function withAbsolutePaths(entry: ComponentEntry, paths: PathResolver): ComponentEntry {
   if (entry.type === 'files') return { ...entry, paths: entry.paths.map(paths) };
-  if (entry.type === 'postgres' && entry.journal !== undefined) {
-    const { spoolFolder, incomingFolder } = entry.journal;
-    const folders = {
-      spoolFolder: spoolFolder === undefined ? undefined : paths(spoolFolder),
-      incomingFolder: incomingFolder === undefined ? undefined : paths(incomingFolder),
-    };
-    return { ...entry, journal: { ...entry.journal, ...folders } };
-  }
+  if (entry.type === 'postgres') return withAbsoluteServerPaths(entry, paths);
   if (entry.type !== 'config') return entry;
   const gitFolder = entry.gitFolder === undefined ? undefined : paths(entry.gitFolder);
   return { ...entry, files: entry.files.map(paths), compose: entry.compose.map(paths), gitFolder };
+}
+
+function withAbsoluteServerPaths(
+  entry: Extract<ComponentEntry, { type: 'postgres' }>,
+  paths: PathResolver,
+): ComponentEntry {
+  const { journal, sslrootcert, sslcert, sslkey } = entry;
+  const absolute = (path: string | undefined): string | undefined => (path === undefined ? undefined : paths(path));
+  const files = {
+    sslrootcert: sslrootcert === 'system' ? sslrootcert : absolute(sslrootcert),
+    sslcert: absolute(sslcert),
+    sslkey: absolute(sslkey),
+  };
+  if (journal === undefined) return { ...entry, ...files };
+  const folders = { spoolFolder: absolute(journal.spoolFolder), incomingFolder: absolute(journal.incomingFolder) };
+  return { ...entry, ...files, journal: { ...journal, ...folders } };
 }
 
 const correctHint = 'Correct it; docs/reference/configuration.md explains every key.';

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { unescape } from 'node:querystring';
 import { AppError } from '../base/errors.ts';
 import { defaultPhysicalSettings, type Component } from '../model/component.ts';
-import { programFolders, variable, type Environment } from './environment.ts';
+import { programFolders, type Environment } from './environment.ts';
+import { sslOf } from './ssl-settings.ts';
 
 type PostgresComponent = Extract<Component, { type: 'postgres' }>;
 type RedisComponent = Extract<Component, { type: 'redis' }>;
@@ -60,27 +61,6 @@ function addressOf(component: PostgresComponent | RedisComponent, url: URL | und
 
 function textOf(part: string | undefined): string | undefined {
   return part === undefined || part === '' ? undefined : unescape(part);
-}
-
-function sslOf({ name, sslmode }: PostgresComponent, url: URL | undefined, environment: Environment) {
-  const mode = url?.searchParams.get('sslmode') ?? sslmode;
-  switch (mode) {
-    case 'disable':
-    case 'prefer':
-    case 'require':
-      return { mode } as const;
-    case 'allow':
-      return { mode: 'prefer' } as const;
-    case 'verify-ca':
-    case 'verify-full': {
-      const named = url?.searchParams.get('sslrootcert') ?? variable(environment, 'PGSSLROOTCERT');
-      return { mode, rootCertificateFile: named ?? `${environment.homeFolder}/.postgresql/root.crt` } as const;
-    }
-    default:
-      throw new AppError('CONFIG_INVALID', `the url of component ${name} has the unknown sslmode '${mode}'`, {
-        hint: 'Use disable, prefer, require, verify-ca or verify-full.',
-      });
-  }
 }
 
 function serverUrl({ name, url: text }: PostgresComponent | RedisComponent): URL | undefined {

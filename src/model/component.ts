@@ -107,8 +107,28 @@ const postgresSchema = z
     databases: z.array(z.string().min(1)).min(1).optional().describe('databases; POSTGRES_DB, or all, if absent'),
     sslmode: z
       .enum(['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'])
-      .default('prefer')
-      .describe('as for psql'),
+      .optional()
+      .describe('as for psql; PGSSLMODE or prefer if absent. `require` with a root certificate is `verify-ca`'),
+    sslrootcert: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('file with the certificates to trust, or `system`; PGSSLROOTCERT or ~/.postgresql/root.crt if absent'),
+    sslcert: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('file with our own certificate; PGSSLCERT or, if it is there, ~/.postgresql/postgresql.crt if absent'),
+    sslkey: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('file with the key of our own certificate; PGSSLKEY or ~/.postgresql/postgresql.key if absent'),
+    sslpassword: secretSchema.optional().describe('password of that key, if it has one'),
+    sslnegotiation: z
+      .enum(['postgres', 'direct'])
+      .optional()
+      .describe('`direct` begins TLS at once (PostgreSQL 17 and later); PGSSLNEGOTIATION or postgres if absent'),
     method: z
       .enum(['auto', 'physical', 'logical'])
       .default('auto')

@@ -1,5 +1,5 @@
 // The archive of a folder, against what tar makes of it; and `dump` through the real program.
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import {
   chmodSync,
   createWriteStream,
@@ -26,6 +26,7 @@ import { listFolder } from '../support/compare-folders.ts';
 import { runLifeboat } from '../support/lifeboat.ts';
 import { backupFolder, createRepository, latestSnapshot, noSignal, openIndexed } from '../support/repository.ts';
 import { temporaryFolder, type TemporaryFolder } from '../support/temporary-folder.ts';
+import { findTool } from '../support/tools.ts';
 import { isRoot } from '../support/unprivileged.ts';
 
 let folder: TemporaryFolder;
@@ -82,6 +83,19 @@ async function archive(path: string, out: Writable, signal = noSignal): Promise<
   return await writeFolderArchive(indexed, { path, tree: node.subtree, node }, { out, pool, signal });
 }
 
+/** The whole archive of the snapshot of `data`, taken into a new repository below `place`. */
+async function archiveOf(place: string, data: string): Promise<Buffer> {
+  await backupFolder(await createRepository(place), data);
+  const indexed = await openIndexed(place);
+  const { tree } = await latestSnapshot(indexed.repository);
+  await using pool = new WorkerPool(indexed.repository);
+  const out = new PassThrough({ highWaterMark: 10_000_000 });
+  const { leftOut } = await writeFolderArchive(indexed, { path: '', tree }, { out, pool, signal: noSignal });
+  expect(leftOut).toEqual([]);
+  out.end();
+  return Buffer.concat((await out.toArray()) as Buffer[]);
+}
+
 describe('the archive of a folder', () => {
   test('is unpacked by tar to what was backed up', async () => {
     const file = join(folder.path, 'folder.tar');
@@ -97,57 +111,71 @@ describe('the archive of a folder', () => {
     expect(listFolder(join(target, source))).toEqual(listFolder(source));
   });
 
-  test('brings extended attributes that are text', async ({ skip }) => {
+  test('brings extended attributes, ACLs and capabilities, whatever their bytes and names are', async ({ skip }) => {
     await using other = await temporaryFolder();
     const data = join(other.path, 'data');
     mkdirSync(data);
     writeFileSync(join(data, 'file'), 'content');
-    const attributes = [
-      ['user.origin', 'https://example.org/?a=b\nünï'],
-      ['user.empty', ''],
-    ] as const;
+    const attributes: [string, Buffer][] = [
+      ['user.origin', Buffer.from('https://example.org/?a=b\nünï')],
+      ['user.empty', Buffer.alloc(0)],
+      ['user.binary', Buffer.from([0xff, 0x00, 0x0a, 0x3d])],
+      ['user.a=b%3D', Buffer.from([0x80])],
+      // A record's length counts its own digits: these stand where they become more.
+      ...[70, 71, 72, 73, 970].map((size): [string, Buffer] => [`user.of-${size}`, Buffer.alloc(size, 0xfe)]),
+    ];
     const calls = native();
     try {
-      for (const [name, value] of attributes)
-        calls?.writeExtendedAttribute(join(data, 'file'), name, Buffer.from(value));
-      calls?.writeExtendedAttribute(join(data, 'file'), 'user.binary', Buffer.from([0xff, 0x00]));
+      for (const [name, value] of attributes) calls?.writeExtendedAttribute(join(data, 'file'), name, value);
     } catch {
       skip('this file system has no extended attributes');
     }
-    await backupFolder(await createRepository(other.path), data);
-    const indexed = await openIndexed(other.path);
-    const { tree } = await latestSnapshot(indexed.repository);
-    await using pool = new WorkerPool(indexed.repository);
-    const out = new PassThrough({ highWaterMark: 1_000_000 });
-    await writeFolderArchive(indexed, { path: '', tree }, { out, pool, signal: noSignal });
-    out.end();
-    const input = Buffer.concat((await out.toArray()) as Buffer[]);
-    const target = join(other.path, 'unpacked');
-    mkdirSync(target);
-    execFileSync('tar', ['-x', '--xattrs', '-C', target], { input });
-    const path = join(target, data, 'file');
-    expect(calls?.listExtendedAttributes(path)?.toSorted()).toEqual(['user.empty', 'user.origin']);
-    for (const [name, value] of attributes) expect(calls?.readExtendedAttribute(path, name)?.toString()).toBe(value);
+    const acl = findTool('setfacl') === undefined ? [] : ['system.posix_acl_access', 'system.posix_acl_default'];
+    if (acl.length > 0)
+      execFileSync(findTool('setfacl') ?? '', ['-m', 'u:4711:rwx,g:12:r,d:g:4712:rx', join(data)], { stdio: 'pipe' });
+    if (isRoot) {
+      const capability = Buffer.from('0100000200200000000000000000000000000000', 'hex');
+      calls?.writeExtendedAttribute(join(data, 'file'), 'security.capability', capability);
+    }
+    const input = await archiveOf(other.path, data);
+    for (const options of [['--acls'], ['--xattrs', '--acls'], ['--xattrs', '--xattrs-include=*']]) {
+      const target = join(other.path, `unpacked${options.join('')}`);
+      mkdirSync(target);
+      const all = ['-x', '--no-same-owner', ...options, '-C', target];
+      execFileSync('tar', all, { input, stdio: ['pipe', 'ignore', 'pipe'] });
+      const path = join(target, data);
+      for (const name of acl) {
+        const read = (at: string) => calls?.readExtendedAttribute(at, name)?.toString('hex');
+        expect(read(path)).toBe(read(data));
+      }
+      const given = options.includes('--xattrs') ? attributes : [];
+      for (const [name, value] of given) expect(calls?.readExtendedAttribute(join(path, 'file'), name)).toEqual(value);
+    }
+    const names = (at: string) => calls?.listExtendedAttributes(join(at, 'file'))?.toSorted();
+    expect(names(join(other.path, 'unpacked--xattrs--xattrs-include=*', data))).toEqual(names(data));
   });
 
-  test('holds hard links as files, and leaves out what tar has no words for', async () => {
+  test('holds hard links as files, and names that are no text', async () => {
     await using other = await temporaryFolder();
-    writeFileSync(join(other.path, 'one'), 'shared');
-    linkSync(join(other.path, 'one'), join(other.path, 'two'));
-    writeFileSync(fsPath(`${other.path}/stray-\udcff`), 'named by a byte');
-    const repository = await createRepository(join(other.path, 'place'));
-    await backupFolder(repository, other.path);
-    const indexed = await openIndexed(join(other.path, 'place'));
-    const { tree } = await latestSnapshot(indexed.repository);
-    await using pool = new WorkerPool(indexed.repository);
-    const out = new PassThrough({ highWaterMark: 10_000_000 });
-    const written = await writeFolderArchive(indexed, { path: '', tree }, { out, pool, signal: noSignal });
-    expect(written.leftOut).toEqual([`${other.path}/stray-\udcff`]);
-    out.end();
-    const input = Buffer.concat((await out.toArray()) as Buffer[]);
-    const list = execFileSync('tar', ['-tvf', '-'], { input, encoding: 'utf8' });
-    for (const name of ['one', 'two'])
-      expect(list).toMatch(new RegExp(`^-.* 6 .*${other.path.slice(1)}/${name}$`, 'm'));
+    const data = join(other.path, 'data');
+    mkdirSync(fsPath(`${data}/folder-\udcfe`), { recursive: true });
+    writeFileSync(join(data, 'one'), 'shared');
+    linkSync(join(data, 'one'), join(data, 'two'));
+    writeFileSync(fsPath(`${data}/folder-\udcfe/stray-\udcff`), 'named by a byte');
+    writeFileSync(fsPath(`${data}/${'x'.repeat(150)}-\udcff`), 'named at length');
+    symlinkSync(fsPath('to-\udcff'), join(data, 'link'));
+    const input = await archiveOf(other.path, data);
+    const target = join(other.path, 'unpacked');
+    mkdirSync(target);
+    const ran = spawnSync('tar', ['-xp', '-C', target], {
+      input,
+      env: { PATH: process.env['PATH'], LC_ALL: 'C.UTF-8' },
+    });
+    expect(ran).toMatchObject({ status: 0 });
+    // Of times whole seconds come along, and a second link as a file of its own.
+    const facts = (root: string): string[] =>
+      listFolder(root).map((line) => line.replace(/ (\d{10})\d{9} /, ' $1 ').replace(' /one ', '  '));
+    expect(facts(join(target, data))).toEqual(facts(data));
   });
 
   test('ends with the reason when its reader goes away', async () => {

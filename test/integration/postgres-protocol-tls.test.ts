@@ -4,6 +4,9 @@ import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { createSecureContext, TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { isAppError } from '../../src/base/errors.ts';
+import { connect } from '../../src/sources/postgres/connection.ts';
+import { findProgram } from '../../src/sources/postgres/logical/programs.ts';
+import { connectionString, programOutput } from '../../src/sources/postgres/run-program.ts';
 import { openSocket } from '../../src/sources/postgres/protocol/open-socket.ts';
 import { ReplicationConnection } from '../../src/sources/postgres/protocol/replication-connection.ts';
 import { replicationFailure } from '../../src/sources/postgres/protocol/replication-error.ts';
@@ -12,14 +15,17 @@ import {
   replicate,
   setAccessRules,
   switchTlsOn,
+  trustClients,
   type Certificate,
 } from '../support/postgres-access.ts';
 import { describeWithPostgres, startPostgres, type TestServer } from '../support/postgres-server.ts';
+import { noSignal } from '../support/repository.ts';
 import { temporaryFolder, type TemporaryFolder } from '../support/temporary-folder.ts';
 import { describeWith } from '../support/tools.ts';
 
 const local = '127.0.0.1/32';
 const require = { ssl: { mode: 'require' } } as const;
+const direct = { ssl: { mode: 'require', negotiation: 'direct' } } as const;
 const prefer = { ssl: { mode: 'prefer' } } as const;
 
 const newest = 18;
@@ -101,13 +107,61 @@ describeWith(['openssl'], 'with TLS', () => {
 
       test('begins at once where the server can', async () => {
         await setAccessRules(server);
-        const direct = await replicate(server, require, { sslNegotiation: 'direct' }).catch((error: unknown) => error);
-        const isEncrypted = direct instanceof ReplicationConnection && direct.facts.isEncrypted;
-        const isRefused = isAppError(direct, 'SOURCE_FAILED', 'SOURCE_UNREACHABLE', 'SOURCE_UNSUPPORTED');
-        if (direct instanceof ReplicationConnection) await direct[Symbol.asyncDispose]();
+        const opened = await replicate(server, direct).catch((error: unknown) => error);
+        const isEncrypted = opened instanceof ReplicationConnection && opened.facts.isEncrypted;
+        const isRefused = isAppError(opened, 'SOURCE_FAILED', 'SOURCE_UNREACHABLE', 'SOURCE_UNSUPPORTED');
+        if (opened instanceof ReplicationConnection) await opened[Symbol.asyncDispose]();
         expect({ isEncrypted, isRefused }).toEqual({ isEncrypted: major >= 17, isRefused: major < 17 });
-        const plain = replicate(server, {}, { sslNegotiation: 'direct' });
-        await expect(plain).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+        for (const mode of ['disable', 'prefer'] as const) {
+          const plain = replicate(server, { ssl: { mode, negotiation: 'direct' } });
+          await expect(plain).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+        }
+      });
+
+      test('lets in whom a certificate of a trusted authority names, by all ways, and nobody without one', async () => {
+        const authority = makeCertificate(folder.path, 'authority', { commonName: 'the authority' });
+        await switchTlsOn(server, makeCertificate(folder.path, 'signed', { authority }));
+        await trustClients(server, authority);
+        await setAccessRules(server, `hostssl all lifeboat ${local} cert`);
+        const keyPassword = "ge heim='";
+        const { certificateFile, keyFile } = makeCertificate(folder.path, 'client', {
+          authority,
+          commonName: 'lifeboat',
+          keyPassword,
+        });
+        const client = { certificateFile, keyFile, keyPassword };
+        const negotiation = major >= 17 ? 'direct' : 'postgres';
+        const ssl = {
+          mode: 'verify-full',
+          rootCertificateFile: authority.certificateFile,
+          negotiation,
+          client,
+        } as const;
+        const address = { ...server.address, password: undefined, ssl };
+        await using connection = await replicate(server, { password: undefined, ssl });
+        expect(connection.facts.isEncrypted).toBe(true);
+        await using sql = await connect(address, 'postgres', noSignal);
+        expect(await sql.query('SELECT ssl, client_dn FROM pg_stat_ssl WHERE pid = pg_backend_pid()')).toEqual([
+          { ssl: true, client_dn: '/CN=lifeboat' },
+        ]);
+        // Of those that this machine has the next newer one; for the newest servers there may be none.
+        const [program] = (await findProgram('pg_dump', [], noSignal)).filter((one) => one.major >= major);
+        const dump = { program: 'pg_dump', arguments: ['--dbname', connectionString('postgres')], address } as const;
+        const dumped =
+          program === undefined ? [] : await Array.fromAsync(programOutput({ ...dump, ...program }, noSignal));
+        const end = program === undefined ? '' : 'database dump complete';
+        expect(Buffer.concat(dumped).toString()).toContain(end);
+
+        const without = { ...address, ssl: { ...ssl, client: undefined } };
+        const denied = { code: 'SOURCE_DENIED', hint: expect.stringContaining('sslcert') };
+        await expect(connect(without, 'postgres', noSignal)).rejects.toMatchObject(denied);
+        await expect(replicate(server, without)).rejects.toMatchObject(denied);
+        const closed = { ...address, ssl: { ...ssl, client: { ...client, keyPassword: 'hushed' } } };
+        const shut = connect(closed, 'postgres', noSignal);
+        await expect(shut).rejects.toMatchObject({
+          code: 'CONFIG_INVALID',
+          hint: expect.stringContaining('sslpassword'),
+        });
       });
 
       test.each(major === newest ? kinds : kinds.slice(0, 1))(
@@ -149,11 +203,7 @@ async function relayBetween(server: TestServer, { certificateFile, keyFile }: Ce
       sockets.push(inner);
       inner.on('error', () => undefined);
       const pass = async () => {
-        const { socket } = await openSocket(
-          { ...server.address, ...require },
-          'postgres',
-          new AbortController().signal,
-        );
+        const { socket } = await openSocket({ ...server.address, ...require }, new AbortController().signal);
         sockets.push(socket);
         inner.pipe(socket).pipe(inner);
       };

@@ -54,18 +54,39 @@ interface CertificateOptions {
   /** Arguments of openssl that choose the key and the hash. */
   readonly kind?: readonly string[] | undefined;
   readonly names?: string;
+  /** Who signs; itself if absent. */
+  readonly authority?: Certificate | undefined;
+  readonly commonName?: string;
+  /** Of the key; none if absent. */
+  readonly keyPassword?: string | undefined;
 }
 
 const ellipticCurve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1'];
 
-/** A certificate that signs itself. */
+/** A certificate that signs itself, or that another one signs. */
 export function makeCertificate(folder: string, name: string, options: CertificateOptions = {}): Certificate {
-  const { kind = ellipticCurve, names = 'IP:127.0.0.1,DNS:localhost' } = options;
+  const { kind = ellipticCurve, names = 'IP:127.0.0.1,DNS:localhost', commonName = 'test' } = options;
+  const { authority, keyPassword } = options;
   const [keyFile, certificateFile] = [join(folder, `${name}.key`), join(folder, `${name}.crt`)];
-  const subject = ['-subj', '/CN=test', '-addext', `subjectAltName=${names}`];
+  const subject = ['-subj', `/CN=${commonName}`, '-addext', `subjectAltName=${names}`];
   const files = ['-keyout', keyFile, '-out', certificateFile];
-  execFileSync('openssl', ['req', '-x509', '-nodes', '-days', '2', ...kind, ...files, ...subject], { stdio: 'ignore' });
+  const secret = keyPassword === undefined ? ['-nodes'] : ['-passout', `pass:${keyPassword}`];
+  const signer = authority === undefined ? [] : ['-CA', authority.certificateFile, '-CAkey', authority.keyFile];
+  const end = signer.length === 0 ? [] : ['-addext', 'basicConstraints=critical,CA:FALSE'];
+  const all = ['req', '-x509', '-days', '2', ...secret, ...signer, ...end, ...kind, ...files, ...subject];
+  execFileSync('openssl', all, { stdio: 'ignore' });
   return { certificateFile, keyFile };
+}
+
+/** Has the server ask for certificates that this one signed, where pg_hba.conf says so. */
+export async function trustClients(server: TestServer, authority: Certificate): Promise<void> {
+  const [row] = await server.sql('postgres', `SELECT current_setting('data_directory') AS path`);
+  const folder = String(row?.['path']);
+  const file = join(folder, 'clients.crt');
+  const { uid, gid } = await stat(folder);
+  await copyFile(authority.certificateFile, file);
+  await chown(file, uid, gid);
+  await setSettings(server, { ssl_ca_file: 'clients.crt' });
 }
 
 /** Has the server use TLS with this certificate. */

@@ -24,7 +24,7 @@ export interface Dumped {
 export const dumpCommand = defineCommand({
   summary: 'Print a file of a snapshot, or a folder as a tar archive, to standard output',
   details:
-    'Looks for the snapshot in all repositories, or that of --repository, as restore does; one that cannot be read is told, and the exit code is then 3. A folder comes with all below it, named by full paths without the first slash. Hard links come as files of their own; extended attributes come along where they are text (tar unpacks them with --xattrs); ACLs, other binary ones and sockets stay behind. Names that are not UTF-8 are left out, which the exit code 1 tells at the end.',
+    "Looks for the snapshot in all repositories, or that of --repository, as restore does; one that cannot be read is told, and the exit code is then 3. A folder comes with all below it, named by full paths without the first slash. Hard links come as files of their own; extended attributes, ACLs and capabilities come as GNU tar writes them: it unpacks ACLs with --acls, and all of them with --xattrs --xattrs-include='*'. Sockets stay behind.",
   examples: [
     'lifeboat dump latest /srv/uploads/report.pdf > report.pdf',
     'lifeboat dump database /databases/shop.dump > shop.dump',

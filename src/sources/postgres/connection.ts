@@ -1,10 +1,10 @@
 // One connection to a PostgreSQL server, with settings that a backup needs, and every failure turned into a fact and a hint.
-import { readFile } from 'node:fs/promises';
 import type { ConnectionOptions } from 'node:tls';
 import pg from 'pg';
 import { AppError } from '../../base/errors.ts';
 import type { ServerAddress } from './server-address.ts';
-import { sourceError } from './server-errors.ts';
+import { sourceError, sqlStateOf } from './server-errors.ts';
+import { tlsOptions } from './tls-options.ts';
 
 export interface Connection extends AsyncDisposable {
   readonly database: string;
@@ -18,23 +18,19 @@ const connectWaitMaxMs = 15_000;
 export async function connect(address: ServerAddress, database: string, signal: AbortSignal): Promise<Connection> {
   signal.throwIfAborted();
   try {
-    return await open(address, { database, ssl: await tlsOptions(address) }, signal);
+    return await open(address, { database, ssl: (await tlsOptions(address)) ?? false }, signal);
   } catch (error) {
     signal.throwIfAborted();
-    if (address.ssl.mode === 'prefer' && /does not support SSL/.test(String(error))) {
+    if (address.ssl.mode === 'prefer' && mayPassInClear(error)) {
       return connect({ ...address, ssl: { mode: 'disable' } }, database, signal);
     }
     throw sourceError(error, address, database);
   }
 }
 
-async function tlsOptions({ host, ssl }: ServerAddress): Promise<ConnectionOptions | false> {
-  if (ssl.mode === 'disable' || host.startsWith('/')) return false;
-  if (!('rootCertificateFile' in ssl)) return { rejectUnauthorized: false };
-  const ca = await readFile(ssl.rootCertificateFile, 'utf8');
-  return ssl.mode === 'verify-full'
-    ? { ca, rejectUnauthorized: true }
-    : { ca, rejectUnauthorized: true, checkServerIdentity: () => undefined };
+/** Perhaps the server has no TLS, or pg_hba.conf lets us in without it only. */
+function mayPassInClear(error: unknown): boolean {
+  return /does not support SSL/.test(String(error)) || (sqlStateOf(error) === '28000' && /pg_hba/.test(String(error)));
 }
 
 interface OpenOptions {
@@ -49,6 +45,8 @@ async function open(address: ServerAddress, { database, ssl }: OpenOptions, sign
     user: address.user,
     database,
     ssl,
+    // Else the driver looks for a variable.
+    sslnegotiation: ssl === false ? 'postgres' : (address.ssl.negotiation ?? 'postgres'),
     ...(address.password === undefined ? {} : { password: address.password }),
     application_name: 'lifeboat',
     keepAlive: true,

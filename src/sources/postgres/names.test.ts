@@ -92,6 +92,12 @@ test.each(['postgres://me:hushed@other/x', 'postgresql://:hushed@other', 'postgr
   },
 );
 
+test('parameters of a target are refused rather than left unread', () => {
+  expect(() => restoreTarget('postgres://me@other/x?sslmode=require', origin)).toThrow(
+    expect.objectContaining({ code: 'USAGE', hint: expect.stringContaining('TLS') }),
+  );
+});
+
 test('a connection string quotes what would otherwise be read as more settings', () => {
   expect(connectionString(String.raw`x' host='evil\ `)).toBe(String.raw`dbname='x\' host=\'evil\\ '`);
 });

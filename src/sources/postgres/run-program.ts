@@ -1,6 +1,9 @@
 // Runs pg_dump and its relatives: output with back-pressure, exit status checked, password in the environment and never in
 // argv, and nothing left running when the reader stops early.
 import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { closeSync, openSync, unlinkSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Writable } from 'node:stream';
 import { AppError, messageOf } from '../../base/errors.ts';
@@ -86,10 +89,12 @@ const killPatienceMs = 5_000;
 
 function start(run: ProgramRun, signal: AbortSignal): Started {
   signal.throwIfAborted();
+  const service = openService(run.address);
   const child = spawn(join(run.folder, run.program), run.arguments, {
     env: environmentOf(run.address),
-    stdio: ['pipe', 'pipe', 'pipe', run.fileDescriptor ?? 'ignore'],
+    stdio: ['pipe', 'pipe', 'pipe', run.fileDescriptor ?? 'ignore', service ?? 'ignore'],
   }) as ChildProcessWithoutNullStreams; // The types know no fourth one.
+  if (service !== undefined) closeSync(service);
   child.stdin.on('error', () => undefined); // EPIPE: the exit status says why.
   if (run.program === 'pg_restore') child.stdout.resume();
   else child.stdin.end();
@@ -147,8 +152,24 @@ function environmentOf({ host, port, user, password, ssl }: ServerAddress): Node
     PGCONNECT_TIMEOUT: '15',
     PGSSLMODE: ssl.mode,
     ...('rootCertificateFile' in ssl ? { PGSSLROOTCERT: ssl.rootCertificateFile } : {}),
+    ...(ssl.client === undefined ? {} : { PGSSLCERT: ssl.client.certificateFile, PGSSLKEY: ssl.client.keyFile }),
+    ...(ssl.negotiation === undefined ? {} : { PGSSLNEGOTIATION: ssl.negotiation }),
+    ...(ssl.client?.keyPassword === undefined ? {} : keyPasswordService),
     ...(password === undefined ? {} : { PGPASSWORD: password }),
   };
+}
+
+/** No variable takes the password of a key: it stands in a service file that has no name any more when the program starts. */
+const keyPasswordService = { PGSERVICEFILE: '/dev/fd/4', PGSERVICE: 'lifeboat' };
+
+function openService({ ssl }: ServerAddress): number | undefined {
+  const { keyPassword } = ssl.client ?? {};
+  if (keyPassword === undefined) return undefined;
+  const path = join(tmpdir(), `.lifeboat-${randomUUID()}`);
+  const file = openSync(path, 'wx+', 0o600);
+  unlinkSync(path);
+  writeSync(file, `[${keyPasswordService.PGSERVICE}]\nsslpassword=${keyPassword}\n`);
+  return file;
 }
 
 /** The first lines tell the cause, the last ones the end; a flood in between is dropped. */

@@ -33,6 +33,17 @@ const readings: Readonly<Record<string, Reading>> = {
   ENOENT: { code: 'SOURCE_UNREACHABLE', hint: 'Check the folder of the socket and that the server runs.' },
 };
 
+/** Where one SQLSTATE stands for too much, the words decide. */
+const readingsByWords: readonly (readonly [RegExp, Reading])[] = [
+  [
+    /client certificate|certificate authentication failed/i,
+    {
+      code: 'SOURCE_DENIED',
+      hint: 'Give the component sslcert and sslkey: a certificate that the server trusts, whose common name is the role.',
+    },
+  ],
+];
+
 /** Node's driver has no codes for what happens before or after the protocol; its words are all there is. */
 const readingsByText: readonly (readonly [RegExp, Reading])[] = [
   [
@@ -54,8 +65,9 @@ export function sourceError(error: unknown, address: ServerAddress, database: st
   if (isAppError(error)) return error;
   const inner = error instanceof AggregateError ? error.errors[0] : error;
   const text = lowerFirst(messageOf(inner));
-  const byText = readingsByText.find(([pattern]) => pattern.test(text))?.[1];
-  const { code, hint } = readings[errnoOf(inner) ?? ''] ?? byText ?? otherwise;
+  const inWords = (list: typeof readingsByText): Reading | undefined => list.find(([sign]) => sign.test(text))?.[1];
+  const { code, hint } =
+    inWords(readingsByWords) ?? readings[errnoOf(inner) ?? ''] ?? inWords(readingsByText) ?? otherwise;
   const where = `database ${database} at ${address.host}:${address.port} as ${address.user}`;
   return new AppError(code, `${where}: ${text}`, { hint, cause: error });
 }

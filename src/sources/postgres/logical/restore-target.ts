@@ -28,6 +28,11 @@ export function restoreTarget(
       hint: "Leave it out: set PGPASSWORD, write it into ~/.pgpass, or give it as the component's password.",
     });
   }
+  if (url.search !== '') {
+    throw new AppError('USAGE', 'the target has parameters behind a question mark, which nobody would read', {
+      hint: 'Leave them out: TLS is used as the settings of the component say.',
+    });
+  }
   const host = unescape(url.hostname).replace(/^\[(.*)\]$/, '$1') || origin.host;
   const user = url.username === '' ? origin.user : unescape(url.username);
   const password = user === origin.user ? origin.password : passwordOfOthers;

@@ -7,7 +7,7 @@ import { sqlStateOf } from '../server-errors.ts';
 import { Authentication } from './authentication.ts';
 import { encodeStartup } from './frontend-messages.ts';
 import { MessageChannel } from './message-channel.ts';
-import { openSocket, type OpenSocket, type SslNegotiation } from './open-socket.ts';
+import { openSocket, type OpenSocket } from './open-socket.ts';
 import { protocolError } from './protocol-error.ts';
 import { ReplicationConnection } from './replication-connection.ts';
 import { replicationError, replicationFailure } from './replication-error.ts';
@@ -17,7 +17,6 @@ import { WireSession } from './wire-session.ts';
 export interface ReplicationOptions {
   /** Tried in order; `replication=true`, which needs none, comes last. */
   readonly databases?: readonly string[] | undefined;
-  readonly sslNegotiation?: SslNegotiation | undefined;
   /** How the server's views name us. Must not be one that synchronous_standby_names may hold. */
   readonly applicationName?: string | undefined;
   /** For this connection alone, such as `wal_sender_timeout`. */
@@ -79,19 +78,19 @@ async function connectTo(
   signal: AbortSignal,
 ): Promise<ReplicationConnection> {
   signal.throwIfAborted();
-  const { database, sslNegotiation = 'postgres', connectWaitMaxMs = connectWaitDefaultMs } = options;
+  const { database, connectWaitMaxMs = connectWaitDefaultMs } = options;
   const late = new AbortController();
   const timer = setTimeout(() => late.abort(new Error('connect timed out')), connectWaitMaxMs);
   let isEncrypted = false;
   try {
     const attemptSignal = AbortSignal.any([signal, late.signal]);
-    const open = await openSocket(address, sslNegotiation, attemptSignal);
+    const open = await openSocket(address, attemptSignal);
     isEncrypted = open.isEncrypted;
     return await start(open, { address, options }, { signal, attemptSignal });
   } catch (error) {
     signal.throwIfAborted();
     const failure = replicationError(error, address, database);
-    if (!isEncrypted || address.ssl.mode !== 'prefer' || sslNegotiation === 'direct') throw failure;
+    if (!isEncrypted || address.ssl.mode !== 'prefer') throw failure;
     if (replicationFailure(failure) !== 'no-hba-line') throw failure;
     // Perhaps pg_hba.conf lets us in without TLS only.
     return await connectTo({ ...address, ssl: { mode: 'disable' } }, options, signal);

@@ -1,15 +1,12 @@
 // A connection to a server up to the first message: TCP or unix socket, with TLS as the address asks.
-import { readFile } from 'node:fs/promises';
-import { connect as connectPlain, isIP, type Socket } from 'node:net';
-import { connect as connectEncrypted, type ConnectionOptions, type TLSSocket } from 'node:tls';
-import { AppError, messageOf } from '../../../base/errors.ts';
-import type { ServerAddress } from '../server-address.ts';
+import { connect as connectPlain, type Socket } from 'node:net';
+import { connect as connectEncrypted, type TLSSocket } from 'node:tls';
+import { AppError } from '../../../base/errors.ts';
+import type { ServerAddress, SslNegotiation } from '../server-address.ts';
+import { tlsOptions } from '../tls-options.ts';
 import { certificateHash } from './certificate-hash.ts';
 import { encodeSslRequest } from './frontend-messages.ts';
 import { protocolError } from './protocol-error.ts';
-
-/** How TLS begins: after a question in PostgreSQL's own protocol, or at once (17 and later, saves a round trip). */
-export type SslNegotiation = 'postgres' | 'direct';
 
 export interface OpenSocket {
   readonly socket: Socket;
@@ -21,28 +18,21 @@ export interface OpenSocket {
 const keepAliveDelayMs = 30_000;
 
 /** `signal` ends the attempt; the socket that is returned no longer listens to it. */
-export async function openSocket(
-  address: ServerAddress,
-  negotiation: SslNegotiation,
-  signal: AbortSignal,
-): Promise<OpenSocket> {
+export async function openSocket(address: ServerAddress, signal: AbortSignal): Promise<OpenSocket> {
   const { host, port, ssl } = address;
-  const isUnix = host.startsWith('/');
-  const tls = isUnix || ssl.mode === 'disable' ? undefined : await tlsOptions(address);
-  if (negotiation === 'direct' && tls === undefined) {
-    throw new AppError('CONFIG_INVALID', 'sslnegotiation is direct, but the connection is not encrypted', {
-      hint: 'Set sslmode to require, verify-ca or verify-full, or leave sslnegotiation out.',
-    });
-  }
+  const { negotiation = 'postgres' } = ssl;
+  const tls = await tlsOptions(address);
   signal.throwIfAborted();
-  const socket = isUnix ? connectPlain({ path: `${host}/.s.PGSQL.${port}` }) : connectPlain({ host, port });
+  const socket = host.startsWith('/')
+    ? connectPlain({ path: `${host}/.s.PGSQL.${port}` })
+    : connectPlain({ host, port });
   using attempt = guard(socket, signal);
   await attempt.until('connect');
   socket.setNoDelay(true);
   socket.setKeepAlive(true, keepAliveDelayMs);
   const plain = { socket, isEncrypted: false, certificateHash: undefined };
   if (tls === undefined) return plain;
-  const mayBePlain = ssl.mode === 'prefer' && negotiation === 'postgres';
+  const mayBePlain = ssl.mode === 'prefer';
   if (negotiation === 'postgres' && (await askForTls(socket, attempt)) === 'N') {
     if (mayBePlain) return plain;
     throw new Error('The server does not support SSL connections');
@@ -51,7 +41,7 @@ export async function openSocket(
     return await encrypt(connectEncrypted({ ...tls, socket }), negotiation, signal);
   } catch (error) {
     if (!mayBePlain || signal.aborted) throw error;
-    return await openSocket({ ...address, ssl: { mode: 'disable' } }, negotiation, signal);
+    return await openSocket({ ...address, ssl: { mode: 'disable' } }, signal);
   }
 }
 
@@ -74,22 +64,6 @@ function checkProtocol(socket: TLSSocket, negotiation: SslNegotiation): void {
   throw new AppError('SOURCE_UNSUPPORTED', 'the server does not speak PostgreSQL directly after TLS', {
     hint: 'Leave sslnegotiation out: direct needs PostgreSQL 17 or later.',
   });
-}
-
-async function tlsOptions({ host, ssl }: ServerAddress): Promise<ConnectionOptions> {
-  const common = { ALPNProtocols: ['postgresql'], ...(isIP(host) === 0 ? { servername: host } : {}) };
-  if (!('rootCertificateFile' in ssl)) return { ...common, rejectUnauthorized: false };
-  let ca: string;
-  try {
-    ca = await readFile(ssl.rootCertificateFile, 'utf8');
-  } catch (error) {
-    throw new AppError('CONFIG_INVALID', `the root certificate can't be read: ${messageOf(error)}`, {
-      hint: 'Check sslrootcert, and the permissions of the file.',
-      cause: error,
-    });
-  }
-  const verified = { ...common, host, ca, rejectUnauthorized: true };
-  return ssl.mode === 'verify-full' ? verified : { ...verified, checkServerIdentity: () => undefined };
 }
 
 async function askForTls(socket: Socket, attempt: Attempt): Promise<'S' | 'N'> {
