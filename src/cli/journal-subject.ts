@@ -43,7 +43,7 @@ export async function journalSubjects(context: CommandContext, names: readonly s
     if (source === undefined) continue;
     const targets = new Set(component.policy.targets.map(({ repository }) => repository));
     const repositories = chosen.length === 1 ? chosen : chosen.filter((one) => targets.has(one.name));
-    const state = join(context.stateFolder, application.name, component.name);
+    const state = stateFolderOf(context, application.name, component.name);
     subjects.push({
       component: component.name,
       configured: component,
@@ -51,12 +51,29 @@ export async function journalSubjects(context: CommandContext, names: readonly s
       family: `${application.name}/${component.name}`,
       source,
       settings: settings ?? defaultJournalSettings,
-      spoolFolder: settings?.spoolFolder ?? join(state, 'spool'),
+      spoolFolder: spoolFolderOf(context, application.name, component),
       incomingFolder: settings?.incomingFolder ?? join(state, 'incoming'),
       repositories,
     });
   }
   return subjects;
+}
+
+/** Where a receiver on this machine would have its spool. */
+export function spoolFolderOf(
+  context: Pick<CommandContext, 'stateFolder'>,
+  application: string,
+  component: Component,
+): string {
+  return settingsOf(component)?.spoolFolder ?? join(stateFolderOf(context, application, component.name), 'spool');
+}
+
+function stateFolderOf(
+  { stateFolder }: Pick<CommandContext, 'stateFolder'>,
+  application: string,
+  component: string,
+): string {
+  return join(stateFolder, application, component);
 }
 
 function settingsOf(component: Component): JournalSettings | undefined {

@@ -101,6 +101,8 @@ export interface JournalProgress {
   readonly receivedEnd: JournalPosition;
   /** By the server's clock, milliseconds since 1970: when the newest received bytes were sent. */
   readonly serverTimeMs: number;
+  /** When the server last said that it had nothing behind `position`, by its clock; absent where that can't be known. */
+  readonly complete?: { readonly position: JournalPosition; readonly timeMs: number } | undefined;
 }
 
 export interface ReceiveRequest {

@@ -2,7 +2,7 @@
 // journals and hands them in; where they lie, and how files are fetched ahead, is not the source's affair.
 import type { JsonObject } from '../base/json.ts';
 import type { RecoveryTarget, TimelineChoice } from '../model/recovery-target.ts';
-import type { JournalReader, JournalStretch } from './journal.ts';
+import type { JournalPosition, JournalReader, JournalStretch } from './journal.ts';
 import type { MovedPlace, RecoveryReader, RestoreDecision, Source } from './source.ts';
 
 export interface ReplayableSource extends Source {
@@ -31,8 +31,33 @@ export interface ReplayBase {
 export interface ReplayRestore {
   /** Stretches of instants that can be reached, newest last. */
   windows(place: ReplayPlace, signal: AbortSignal): Promise<readonly ReplayWindow[]>;
+  /**
+   * How far the newest branch can be followed from a backup, by listings and stored facts alone: quick, and nothing of backups or
+   * changes is read. Undefined if no backup leads into a journal.
+   */
+  end(place: ReplayEndPlace, signal: AbortSignal): Promise<ReplayEnd | undefined>;
   /** Finds the way to an instant; rejects with `RECOVERY_TARGET_UNREACHABLE` and the reason. Reads the journal, touches nothing. */
   choose(place: ReplayPlace, request: ReplayRequest, signal: AbortSignal): Promise<ReplayChoice>;
+}
+
+export interface ReplayEndPlace {
+  readonly bases: readonly Pick<ReplayBase, 'id' | 'journal'>[];
+  readonly journal: JournalReader;
+}
+
+export interface ReplayEnd {
+  /** For people: `timeline 2`. */
+  readonly branch: string;
+  readonly lineage: string;
+  /** Behind the last byte that can be replayed, in the source's own notation as well. */
+  readonly end: JournalPosition;
+  readonly position: string;
+  /** Of the newest change in it, by the server's clock, milliseconds since 1970; undefined if none is near. */
+  readonly changedMs: number | undefined;
+  /** Up to then nothing happened that is not in it. */
+  readonly receivedMs: number | undefined;
+  /** What is missing behind it although more is kept, for people. */
+  readonly missing: string | undefined;
 }
 
 export interface ReplayRequest {

@@ -55,7 +55,7 @@ async function scene(cluster: Cluster, journal: object, elsewhere?: Elsewhere): 
   const folder = await temporaryFolder();
   await createRepository(folder.path);
   const { host, port, user } = cluster.address;
-  const database = { type: 'postgres', host, port, user, sslmode: 'disable', journal };
+  const database = { type: 'postgres', host, port, user, sslmode: 'disable', journal, objectives: { rpo: '1s' } };
   const repositories = { local: { location: './repository' }, ...more };
   // JSON is YAML.
   const text = JSON.stringify({ application: 'shop', repositories, components: { database } });
@@ -168,13 +168,28 @@ describeWithPostgres(18, 'lifeboat journal', () => {
     await cluster.sql(makeFilled);
     await using at = await scene(cluster, { interval: '1s' });
     const first = at.receive();
+    expect((await at.run('backup', 'database')).exitCode).toBe(0);
+    await cluster.sql(fill(1));
     await at.untilShipped();
+    const before = await at.run('status', '--json');
+    expect(JSON.parse(before.stdout)).toMatchObject({
+      components: [{ freshest: 'journal', journal: { receiver: 'here' } }],
+    });
+    expect(before.stdout).not.toContain('missing');
     (await first.child).kill('SIGTERM');
     await first.ended;
     await cluster.sql("SELECT pg_drop_replication_slot('lifeboat_database')");
     for (let round = 0; round < 3; round += 1) await cluster.sql(fill(20), 'SELECT pg_switch_wal()', 'CHECKPOINT');
     const receiver = at.receive('--no-new-base');
     await until(async () => (await at.status()).repositories[0]?.gaps.length === 1);
+    await cluster.sql(fill(1));
+    await at.untilShipped();
+    // What comes behind the gap is there, and counts for nothing.
+    const gap = await at.run('status', '--json');
+    expect(gap.exitCode).toBe(30);
+    expect(JSON.parse(gap.stdout)).toMatchObject({
+      components: [{ rpo: 'breached', journal: { missing: expect.stringMatching(/^changes of timeline 1 from /) } }],
+    });
     (await receiver.child).kill('SIGTERM');
     const ran = await receiver.ended;
     const reason = expect.stringContaining('no replication slot');
@@ -186,7 +201,7 @@ describeWithPostgres(18, 'lifeboat journal', () => {
     });
     expect((await at.run('journal', 'status')).exitCode).toBe(21);
     const next = at.receive();
-    await until(async () => !(await at.run('snapshots', '--json')).stdout.includes('"snapshots": []'));
+    await until(async () => (await at.run('snapshots')).stdout.split('new base').length > 1);
     (await next.child).kill('SIGTERM');
     expect(jsonLines(await next.ended).at(-1)).toMatchObject({ newBases: [{ repository: 'local', reason }] });
   });

@@ -13,7 +13,7 @@ for (const major of [14, 15, 16, 17, 18]) {
       await using cluster = await alikeCluster(major, "wal_keep_size = '1GB'");
       await cluster.start();
       const journal = memoryJournal();
-      await using receiving = startReceiving(cluster, { target: journal });
+      await using receiving = startReceiving(cluster, { target: journal, tuning: { statusIntervalMs: 100 } });
       await cluster.sql(
         makeFilled,
         fill(40),
@@ -27,6 +27,10 @@ for (const major of [14, 15, 16, 17, 18]) {
         const [slot] = await cluster.sql(query);
         return slot?.['is_told'] === true;
       });
+      // Also while nothing comes it is known that there is nothing.
+      const heardMs = receiving.events.newest?.complete?.timeMs ?? Infinity;
+      await until(() => (receiving.events.newest?.complete?.timeMs ?? 0) > heardMs);
+      expect(receiving.events.newest?.complete?.position).toEqual(receiving.events.newest?.receivedEnd);
       await receiving.stop();
       expect(receiving.events.warnings).toEqual([]);
       const segments = await expectSameBytes(journal.reader, cluster);

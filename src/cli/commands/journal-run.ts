@@ -3,6 +3,7 @@
 import { formatByteSize } from '../../base/byte-size.ts';
 import { asError } from '../../base/errors.ts';
 import type { Finding } from '../../model/finding.ts';
+import { SeenNotes } from '../../operations/journal/seen.ts';
 import { SpooledJournal, type JournalStatus } from '../../operations/journal/spooled-journal.ts';
 import type { JournalBranch, JournalEvents, JournalProgress, JournalPosition } from '../../sources/journal.ts';
 import { systemSleep } from '../../storage/interruption.ts';
@@ -55,7 +56,11 @@ export const journalRunCommand = defineCommand({
     const subject = await requireJournal(context, component);
     const journal = await openJournal(context, subject, takesOver);
     const bases = leavesBases || !mayMakeBases(subject) ? undefined : newBases(context, subject);
-    const events = tellingEvents(context, subject, { journal, bases });
+    const seen = new SeenNotes(subject.spoolFolder, {
+      random: context.random,
+      onFailed: (error) => context.progress.note(`warning: how far it is can't be noted for status: ${error.message}`),
+    });
+    const events = tellingEvents(context, subject, { journal, bases, seen });
     const stop = AbortSignal.any([context.signal, journal.signal]);
     try {
       await receive({ context, subject, journal, events, acceptsNewServer }, stop);
@@ -63,6 +68,7 @@ export const journalRunCommand = defineCommand({
     } finally {
       events.end();
       await bases?.[Symbol.asyncDispose]();
+      await seen[Symbol.asyncDispose]();
       await ship(journal);
       events.lastStatus = journal.status();
       await journal[Symbol.asyncDispose]();
@@ -144,11 +150,17 @@ interface TellingEvents extends JournalEvents {
   end(): void;
 }
 
+interface Told {
+  readonly journal: SpooledJournal;
+  readonly bases: NewBases | undefined;
+  readonly seen: SeenNotes;
+}
+
 /** Notes and warnings as they come, and a line that tells how far it is. */
 function tellingEvents(
   context: CommandContext,
   { component, source }: JournalSubject,
-  { journal, bases }: { readonly journal: SpooledJournal; readonly bases: NewBases | undefined },
+  { journal, bases, seen }: Told,
 ): TellingEvents {
   const { progress, clock } = context;
   let newest: JournalProgress | undefined;
@@ -193,6 +205,7 @@ function tellingEvents(
     },
     progress(told) {
       newest = told;
+      seen.note(told);
       bases?.streams();
     },
     end: () => clearInterval(timer),

@@ -5,6 +5,7 @@ import { isAppError } from '../../base/errors.ts';
 import type { JsonObject } from '../../base/json.ts';
 import type { Finding } from '../../model/finding.ts';
 import { lookAtSpool, type SpoolLook } from '../../operations/journal/spool-look.ts';
+import { readSeen, seenIn, type Seen } from '../../operations/journal/seen.ts';
 import { surveyJournal, type JournalSurvey, type SurveyedBranch } from '../../operations/journal/survey.ts';
 import type { RepositorySettings } from '../../model/repository-settings.ts';
 import type { JournalSource } from '../../sources/journal.ts';
@@ -29,7 +30,7 @@ export interface JournalRepositoryStatus {
   /** Of the oldest change, and of the newest. */
   readonly fromTime: string | undefined;
   readonly toTime: string | undefined;
-  /** By the server's clock: when the newest bytes that are safe there were sent. */
+  /** By the server's clock: up to then nothing happened that is not safe there, as far as is known here. */
   readonly receivedTime: string | undefined;
   readonly lagMs: number | undefined;
   /** What the spool of this machine has more. */
@@ -75,15 +76,16 @@ export const journalStatusCommand = defineCommand({
 
 async function statusOf(context: CommandContext, subject: JournalSubject): Promise<JournalComponentStatus> {
   const { component, source, spoolFolder, repositories } = subject;
-  const [spool, server, ...found] = await Promise.all([
+  const [spool, seen, server, ...found] = await Promise.all([
     lookAtSpool(spoolFolder),
+    readSeen(spoolFolder),
     askServer(source, context.signal),
     ...repositories.map((settings) => surveyOf(context, settings, subject)),
   ]);
   return {
     component,
     spool: spool && { folder: spoolFolder, usedBytes: spool.usedBytes, place: placeOf(source, spool) },
-    repositories: found.map((one) => repositoryStatus(one, { source, spool, nowMs: context.clock.now() })),
+    repositories: found.map((one) => repositoryStatus(one, { source, spool, seen, nowMs: context.clock.now() })),
     server,
   };
 }
@@ -132,6 +134,7 @@ function placeOf(source: JournalSource, { branches }: SpoolLook): string | undef
 interface StatusParts {
   readonly source: JournalSource;
   readonly spool: SpoolLook | undefined;
+  readonly seen: Seen | undefined;
   readonly nowMs: number;
 }
 
@@ -158,11 +161,11 @@ function beginningOf(oldest: SurveyedBranch | undefined, source: JournalSource) 
   return { from: source.describePlace(oldest, oldest.start), fromTime: isoOf(earliestMs) };
 }
 
-function endOf(newest: SurveyedBranch | undefined, { source, spool, nowMs }: StatusParts) {
+function endOf(newest: SurveyedBranch | undefined, { source, spool, seen, nowMs }: StatusParts) {
   const nothing = { lineage: undefined, to: undefined, toTime: undefined };
   if (newest === undefined) return { ...nothing, receivedTime: undefined, lagMs: undefined, lagBytes: undefined };
   const times = newest.newestFacts.map((facts) => source.timesOf(facts));
-  const receivedMs = times.find((one) => one.receivedMs !== undefined)?.receivedMs;
+  const receivedMs = laterTime(times.find((one) => one.receivedMs !== undefined)?.receivedMs, seenIn(seen, newest));
   return {
     lineage: newest.lineage,
     to: source.describePlace(newest, newest.end),
@@ -171,6 +174,11 @@ function endOf(newest: SurveyedBranch | undefined, { source, spool, nowMs }: Sta
     lagMs: receivedMs === undefined ? undefined : Math.max(0, nowMs - receivedMs),
     lagBytes: spool && lagBytes(newest, spool),
   };
+}
+
+/** An idle server writes nothing: that it was heard of then tells as much. */
+function laterTime(one: number | undefined, other: number | undefined): number | undefined {
+  return one === undefined || other === undefined ? (one ?? other) : Math.max(one, other);
 }
 
 function receiverOf(survey: JournalSurvey | undefined): JournalRepositoryStatus['receiver'] {

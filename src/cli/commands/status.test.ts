@@ -15,6 +15,8 @@ const good: StatusData = {
       tier: 'P0',
       snapshots: 14,
       newest: { id: 'a'.repeat(64), time: '2026-11-20T09:48:00Z', repository: 'local' },
+      journal: undefined,
+      freshest: 'snapshot',
       ageMs: 2.2 * hourMs,
       rpoMs: 24 * hourMs,
       rpo: 'met',
@@ -106,6 +108,40 @@ describe('status', () => {
       te-a-long-name
 
       repository offsite: unknown: no answer"
+    `);
+    for (const line of text.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
+  });
+
+  test('counts the journal where it leads further than the newest snapshot, and says where a gap ends it', () => {
+    const reach = {
+      repository: 'local',
+      branch: 'timeline 1',
+      position: '0/5000060',
+      untilMs: nowMs - 4000,
+      isSeen: true,
+      receiver: 'here' as const,
+      missing: undefined,
+    };
+    const missing = 'changes of timeline 1 from 0/5000000 to 0/7000000';
+    const cut = { ...reach, untilMs: nowMs - 3 * hourMs, isSeen: false, missing };
+    const components = [
+      { ...database, journal: reach, freshest: 'journal' as const, ageMs: 4000, rpoMs: 60_000 },
+      { ...database, name: 'other', journal: cut },
+    ];
+    const text = renderStatus({ ...good, components, repositories: [] }, style);
+    expect(text).toMatchInlineSnapshot(`
+      "shop
+
+      Component  Newest             RPO     Proven            Size  Snapshots
+      database   just now, journal  met 1m  passed 1d ago  1.4 GiB         14
+      other      2h 12m ago         met 1d  passed 1d ago  1.4 GiB         14
+      journal of database in local: to 0/5000060 on timeline 1, 4s ago; the server had
+      nothing more then
+      journal of other in local: to 0/5000060 on timeline 1, 3h ago; behind it changes
+      of timeline 1 from 0/5000000 to 0/7000000 are missing, so nothing later can be
+      recovered: take a full backup
+
+      "
     `);
     for (const line of text.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
   });

@@ -15,6 +15,14 @@ import { summaryNumber } from '../snapshot-summary.ts';
 import { loadVerifications } from '../verifications.ts';
 import { ageWords, bytes, wrap, type Paint, type Style } from '../style.ts';
 import { table } from '../table.ts';
+import {
+  journaledComponents,
+  journalReaches,
+  newestReach,
+  reachText,
+  type JournalReach,
+  type Journaled,
+} from '../journal-reach.ts';
 
 /** `none`: no RPO was promised. */
 export type RpoState = 'met' | 'breached' | 'unknown' | 'none';
@@ -24,6 +32,10 @@ export interface ComponentStatus {
   readonly tier: string | undefined;
   readonly snapshots: number;
   readonly newest: { readonly id: string; readonly time: string; readonly repository: string } | undefined;
+  /** How far the journal can be followed from a backup; absent where none is kept. */
+  readonly journal: JournalReach | undefined;
+  /** What the age is counted from: the newest of what can be recovered. */
+  readonly freshest: 'snapshot' | 'journal' | undefined;
   readonly ageMs: number | undefined;
   readonly rpoMs: number | undefined;
   readonly rpo: RpoState;
@@ -56,15 +68,16 @@ export interface StatusData {
 export const statusCommand = defineCommand({
   summary: 'Show what could be recovered now, and when that was proven',
   details:
-    'Per component the newest snapshot, its age against the RPO, and the newest proof. Exit code 30: an RPO is breached, 21: something is unknown because a repository could not be read.',
+    'Per component the age of the newest that can be recovered (a snapshot, or what the journal holds behind one without a gap) against the RPO, and the newest proof. Exit code 30: an RPO is breached, 21: something is unknown because a repository could not be read, or because a receiver runs elsewhere and nothing came lately.',
   examples: ['lifeboat status', 'lifeboat status database --json'],
   arguments: { names: listArgument('[component...]', 'components; all if absent') },
   options: {},
   async run(context, { names }): Promise<StatusData> {
     const configuration = await context.findConfiguration();
     const application = configuration?.application;
+    const journaled = application === undefined ? [] : await journaledComponents(context, application);
     const read = await Promise.all(
-      (await context.chosenRepositories()).map((settings) => readRepository(settings, context)),
+      (await context.chosenRepositories()).map((settings) => readRepository(settings, { context, journaled })),
     );
     const found = new Set(read.flatMap(({ snapshots }) => snapshots.map(({ component }) => component)));
     const known = application?.components ?? [];
@@ -106,11 +119,13 @@ interface ReadRepository {
   }[];
   readonly proofs: ReadonlyMap<string, Proof>;
   readonly verified: ReadonlyMap<string, readonly Verified[]>;
+  /** By component. */
+  readonly journals: ReadonlyMap<string, JournalReach>;
 }
 
 async function readRepository(
   settings: Parameters<CommandContext['openRepository']>[0],
-  context: CommandContext,
+  { context, journaled }: { readonly context: CommandContext; readonly journaled: readonly Journaled[] },
 ): Promise<ReadRepository> {
   const { name, location } = settings;
   try {
@@ -137,13 +152,14 @@ async function readRepository(
       snapshots,
       proofs: newestProofs(proofs),
       verified: verifiedTrees(records),
+      journals: await journalReaches(opened, { snapshots: all, journaled }, context.signal),
     };
   } catch (error) {
     context.signal.throwIfAborted();
     if (!isAppError(error)) throw error;
     const unknown = { snapshots: undefined, storedBytes: undefined, verifications: [], unreadableProofs: [] };
     const status = { name, location, ...unknown, problem: error.message };
-    return { status, snapshots: [], proofs: new Map(), verified: new Map() };
+    return { status, snapshots: [], proofs: new Map(), verified: new Map(), journals: new Map() };
   }
 }
 
@@ -160,8 +176,11 @@ function statusOf(
     .filter(({ component, snapshot }) => component === name && (host === undefined || snapshot.hostname === host))
     .toSorted((left, right) => timeOf(left.snapshot) - timeOf(right.snapshot));
   const newest = own.at(-1);
-  const ageMs = newest === undefined ? undefined : Math.max(0, nowMs - timeOf(newest.snapshot));
-  const isComplete = read.every(({ status }) => status.problem === undefined);
+  const journal = newestReach(read.flatMap(({ journals }) => journals.get(name) ?? []));
+  const { ageMs, freshest } = freshness(newest && timeOf(newest.snapshot), journal?.untilMs, nowMs);
+  // Silence is no breach as long as somebody receives of whom it is not known here what he has seen.
+  const mayBeNewer = journal !== undefined && journal.missing === undefined && journal.receiver === 'elsewhere';
+  const isComplete = read.every(({ status }) => status.problem === undefined) && !mayBeNewer;
   const proofs = own.flatMap(({ snapshot }) => read.flatMap((each) => each.proofs.get(snapshot.tree) ?? []));
   const verificationsOf = (tree: string): readonly Verified[] => read.flatMap((each) => each.verified.get(tree) ?? []);
   const verified = own.findLast(({ snapshot }) => verificationsOf(snapshot.tree).length > 0)?.snapshot;
@@ -171,6 +190,8 @@ function statusOf(
     tier,
     snapshots: own.length,
     newest: newest && { id: newest.snapshot.id, time: newest.snapshot.time, repository: newest.repository },
+    journal,
+    freshest,
     ageMs,
     rpoMs,
     rpo: rpoState({ ageMs, rpoMs, isComplete }),
@@ -182,6 +203,13 @@ function statusOf(
       verifications: verificationsOf(verified.tree),
     },
   };
+}
+
+function freshness(snapshotMs: number | undefined, journalMs: number | undefined, nowMs: number) {
+  const newestMs = Math.max(snapshotMs ?? -Infinity, journalMs ?? -Infinity);
+  if (newestMs === -Infinity) return { ageMs: undefined, freshest: undefined };
+  const freshest = journalMs === newestMs ? ('journal' as const) : ('snapshot' as const);
+  return { ageMs: Math.max(0, nowMs - newestMs), freshest };
 }
 
 const timeOf = ({ time }: StoredSnapshot): number => Temporal.Instant.from(time).epochMilliseconds;
@@ -218,15 +246,27 @@ export function renderStatus({ application, components, repositories }: StatusDa
   ];
   const rows = components.map((component) => [
     component.name,
-    component.newest === undefined ? 'none' : ageWords(component.newest.time, style),
+    newestWords(component, style),
     rpoWords(component, style),
     proofWords(component, style),
     bytes(component.sizeBytes),
     String(component.snapshots),
   ]);
-  parts.push(components.length === 0 ? 'no components, and no snapshots' : table(columns, rows, style));
+  const journals = components.flatMap((component) => journalLines(component, style));
+  const shown = components.length === 0 ? 'no components, and no snapshots' : table(columns, rows, style);
+  parts.push([shown, ...journals].join('\n'));
   parts.push(repositories.flatMap((repository) => repositoryLines(repository, style)).join('\n'));
   return parts.join('\n\n');
+}
+
+function newestWords({ newest, freshest, ageMs = 0 }: ComponentStatus, style: Style): string {
+  if (newest === undefined) return 'none';
+  const journalTime = new Date(style.nowMs - ageMs).toISOString();
+  return freshest === 'journal' ? `${ageWords(journalTime, style)}, journal` : ageWords(newest.time, style);
+}
+
+function journalLines({ name, journal }: ComponentStatus, style: Style): string[] {
+  return journal === undefined ? [] : wrap(reachText(name, journal, style), style.widthColumns);
 }
 
 function rpoWords({ rpo, rpoMs }: ComponentStatus, style: Style): string {

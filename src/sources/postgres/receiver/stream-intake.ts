@@ -107,18 +107,21 @@ export class StreamIntake {
     if (event.kind === 'data') {
       this.#isSyncDue = true;
       await this.#watched(() => intake.take(event.lsn, event.bytes, { serverEnd, serverTimeMs }));
-    } else if (event.replyRequested) {
-      await this.#answer(serverEnd);
+    } else {
+      intake.heard({ serverEnd, serverTimeMs });
+      if (event.replyRequested) await this.#answer(serverEnd);
     }
     const nowMs = clock.now();
     if (isWithin(progressPaceMs, this.#toldAtMs, nowMs)) return;
     this.#toldAtMs = nowMs;
     const { lineage, segmentBytes } = sink.branch;
+    const { complete } = intake;
     events.progress({
       lineage,
       serverEnd: positionOf(serverEnd, segmentBytes),
       receivedEnd: positionOf(intake.received, segmentBytes),
       serverTimeMs,
+      complete: complete && { position: positionOf(complete.lsn, segmentBytes), timeMs: complete.timeMs },
     });
   }
 

@@ -44,6 +44,12 @@ export interface ServerMoment {
   readonly serverTimeMs: number;
 }
 
+/** By the server's clock there was nothing then behind `lsn`; whoever catches up must not take the moment of sending for it. */
+export interface CompleteMoment {
+  readonly lsn: Lsn;
+  readonly timeMs: number;
+}
+
 /** The segment that ends at `lsn` is complete. */
 interface Seal {
   readonly lsn: Lsn;
@@ -62,8 +68,7 @@ export class WalIntake {
   readonly #seals: Seal[] = [];
   #received: Lsn;
   #appended: Lsn;
-  /** By the server's clock; whoever catches up must not take the moment of sending for it. */
-  #completeTimeMs: number | undefined;
+  #complete: CompleteMoment | undefined;
   #garbageBytes = 0;
   /** What was kept before is described already, and better. */
   readonly #knownTo: Lsn;
@@ -93,6 +98,17 @@ export class WalIntake {
     return this.#appended;
   }
 
+  /** The newest moment at which nothing was missing, as far as the server said so. */
+  get complete(): CompleteMoment | undefined {
+    return this.#complete;
+  }
+
+  /** What the server says of itself, also while nothing comes. */
+  heard({ serverEnd, serverTimeMs }: ServerMoment): void {
+    if (this.#options.isOrigin && serverEnd <= this.#received)
+      this.#complete = { lsn: this.#received, timeMs: serverTimeMs };
+  }
+
   /** Waits while too much is under way. Rejects with `WalDamage` if the bytes hold a record that is not sound. */
   async take(lsn: Lsn, bytes: Uint8Array, moment: ServerMoment | undefined): Promise<void> {
     if (lsn !== this.#received) {
@@ -112,8 +128,7 @@ export class WalIntake {
       const piece = bytes.subarray(at, at + Math.min(room, this.#segmentBytes - offset));
       this.#hold(piece);
       at += piece.length;
-      if (this.#options.isOrigin && moment !== undefined && moment.serverEnd <= this.#received)
-        this.#completeTimeMs = moment.serverTimeMs;
+      if (moment !== undefined) this.heard(moment);
       if (offset + piece.length === this.#segmentBytes) this.#endSegment();
       this.#schedule();
     }
@@ -238,7 +253,7 @@ export class WalIntake {
 
   #facts(): JsonObject {
     const facts = this.#collector === undefined ? this.#factsOfDamaged : this.#collector.facts();
-    const completeMs = this.#completeTimeMs;
+    const completeMs = this.#complete?.timeMs;
     const all = { ...facts, receivedTimeUs: completeMs === undefined ? undefined : Math.round(completeMs * 1000) };
     return JSON.parse(JSON.stringify(all)) as JsonObject; // Without what is undefined.
   }

@@ -1,5 +1,6 @@
 // All that a repository keeps for a recovery of one component: backups that can be a base, timelines, segments.
-import type { ReplayBase, ReplayPlace } from '../../replay.ts';
+import type { JournalPosition, JournalReader, JournalStretch } from '../../journal.ts';
+import type { ReplayBase, ReplayEndPlace, ReplayPlace } from '../../replay.ts';
 import { type Lsn, lsnOf, parseLsn } from '../wal/lsn.ts';
 import { baseFactsSchema } from './base-facts.ts';
 import { type Base, KeptSegments } from './reach.ts';
@@ -19,20 +20,52 @@ export interface ReplayMap {
 
 /** Backups of other methods, and journals of other servers, are left out. */
 export async function readReplayMap(place: ReplayPlace, signal: AbortSignal): Promise<ReplayMap> {
-  const physical = place.bases.filter(({ journal }) => journal !== undefined && readLineage(journal.lineage));
-  const systems = new Set(physical.map(({ journal }) => readLineage(journal?.lineage ?? '')?.systemIdentifier));
-  const timelines: KeptTimeline[] = [];
-  for (const branch of await place.journal.branches(signal)) {
-    if (!systems.has(readLineage(branch.lineage)?.systemIdentifier)) continue;
-    const one = keptTimeline(branch, await place.journal.segments(branch.lineage, signal));
-    if (one !== undefined) timelines.push(one);
-  }
+  const physical = physicalOf(place.bases);
+  const timelines = await readTimelines(place.journal, physical, signal);
   const bases: MapBase[] = [];
   for (const candidate of physical) {
     const base = await readBase(candidate, { timelines, signal });
     if (base !== undefined) bases.push(base);
   }
   return { bases: bases.toSorted(newerFirst), timelines, kept: new KeptSegments(timelines) };
+}
+
+/** As `readReplayMap`, without a look into backups: those of which no journal is kept are left out, and no times are known. */
+export async function readQuickMap({ bases, journal }: ReplayEndPlace, signal: AbortSignal): Promise<ReplayMap> {
+  const physical = physicalOf(bases);
+  const timelines = await readTimelines(journal, physical, signal);
+  const found = physical.flatMap(({ id, journal: { lineage, from, to } }): MapBase[] => {
+    const own = timelines.find((one) => one.lineage === lineage);
+    if (own === undefined) return [];
+    const lsn = (position: JournalPosition): Lsn => lsnOf(position, own.segmentBytes);
+    return [{ id, lineage, startLsn: lsn(from), consistentLsn: lsn(to), consistentTimeUs: undefined }];
+  });
+  return { bases: found, timelines, kept: new KeptSegments(timelines) };
+}
+
+type Physical<Candidate> = Candidate & { readonly journal: JournalStretch };
+
+function physicalOf<Candidate extends Pick<ReplayBase, 'journal'>>(bases: readonly Candidate[]): Physical<Candidate>[] {
+  return bases.filter(
+    (base): base is Physical<Candidate> =>
+      base.journal !== undefined && readLineage(base.journal.lineage) !== undefined,
+  );
+}
+
+/** Of the servers of these backups. */
+async function readTimelines(
+  journal: JournalReader,
+  bases: readonly Physical<Pick<ReplayBase, 'journal'>>[],
+  signal: AbortSignal,
+): Promise<KeptTimeline[]> {
+  const systems = new Set(bases.map((base) => readLineage(base.journal.lineage)?.systemIdentifier));
+  const timelines: KeptTimeline[] = [];
+  for (const branch of await journal.branches(signal)) {
+    if (!systems.has(readLineage(branch.lineage)?.systemIdentifier)) continue;
+    const one = keptTimeline(branch, await journal.segments(branch.lineage, signal));
+    if (one !== undefined) timelines.push(one);
+  }
+  return timelines;
 }
 
 /** Adds the timeline of a base of which no journal is kept. */

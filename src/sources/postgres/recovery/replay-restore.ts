@@ -20,6 +20,7 @@ import { reasonsFor } from './explain.ts';
 import { stopWords } from './locate-target.ts';
 import { planFolder, writeStep } from './replay-decision.ts';
 import { executeReplay } from './replay-execution.ts';
+import { replayEnd } from './replay-end.ts';
 import { readReplayMap, type ReplayMap } from './replay-map.ts';
 import { startFinding } from './start-server.ts';
 import { timelineName } from './timeline-tree.ts';
@@ -29,6 +30,7 @@ import { basesOf, runsOf, windowOf } from './windows.ts';
 export function replayRestore(options: PostgresOptions): ReplayRestore {
   return {
     windows,
+    end: replayEnd,
     async choose(place, request, signal) {
       const map = await readReplayMap(place, signal);
       const recovery = await chooseRecovery(map, request, { journal: place.journal, signal });
