@@ -19,8 +19,8 @@ async function readBackup(connection: ReplicationConnection, options: { isIncrem
   const manifest: Buffer[] = [];
   for await (const event of connection.baseBackup({ label: 'test', manifestChecksums: 'CRC32C', ...options })) {
     if (event.kind === 'archive') archives.push([]);
-    if (event.kind === 'data') archives.at(-1)?.push(event.bytes);
-    else if (event.kind === 'manifest-data') manifest.push(event.bytes);
+    if (event.kind === 'data') archives.at(-1)?.push(Buffer.from(event.bytes));
+    else if (event.kind === 'manifest-data') manifest.push(Buffer.from(event.bytes));
     else told.push(event);
   }
   return { told, archives: archives.map((parts) => namesIn(Buffer.concat(parts))), manifest: Buffer.concat(manifest) };

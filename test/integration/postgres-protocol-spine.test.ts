@@ -34,7 +34,7 @@ for (const major of [15, 18]) {
       for await (const event of connection.baseBackup({ label: "it's", manifestChecksums: 'SHA256' })) {
         if (kinds.at(-1) !== event.kind) kinds.push(event.kind);
         if (event.kind === 'data') bytes += event.bytes.length;
-        if (event.kind === 'manifest-data') manifest.push(event.bytes);
+        if (event.kind === 'manifest-data') manifest.push(Buffer.from(event.bytes));
         if (event.kind === 'start') startLsn = event.lsn;
         if (event.kind === 'end') endLsn = event.lsn;
       }

@@ -47,8 +47,8 @@ export async function takeBaseBackup(
     else if (event.kind === 'end') received.endLsn = event.lsn;
     else if (event.kind === 'archive') {
       received.archives.push({ tablespaceOid: event.tablespace?.oid, pieces: [] });
-    } else if (event.kind === 'data') received.archives.at(-1)?.pieces.push(event.bytes);
-    else if (event.kind === 'manifest-data') received.manifest.push(event.bytes);
+    } else if (event.kind === 'data') received.archives.at(-1)?.pieces.push(Buffer.from(event.bytes));
+    else if (event.kind === 'manifest-data') received.manifest.push(Buffer.from(event.bytes));
   }
   return { ...received, manifest: Buffer.concat(received.manifest) };
 }
@@ -59,7 +59,7 @@ export function readArchive({ tablespaceOid, pieces }: ReceivedArchive): Receive
   const files: { member: TarMember; content: Uint8Array[] }[] = [];
   for (const event of pieces.flatMap((piece) => [...reader.push(piece)])) {
     if (event.kind === 'member') files.push({ member: event.member, content: [] });
-    else if (event.kind === 'content') files.at(-1)?.content.push(event.bytes);
+    else if (event.kind === 'content') files.at(-1)?.content.push(Buffer.from(event.bytes));
   }
   reader.finish();
   const folder = tablespaceOid === undefined ? '' : `pg_tblspc/${tablespaceOid}/`;

@@ -5,6 +5,7 @@ import { promisify } from 'node:util';
 import { zstdDecompress } from 'node:zlib';
 import { forEachLimited } from '../../base/for-each-limited.ts';
 import { collectGarbage } from '../../base/collect-garbage.ts';
+import { freeMemory } from '../../base/free-memory.ts';
 import { open, type KeyTriple } from '../seal.ts';
 
 export const frameBytes = 1024 * 1024;
@@ -12,7 +13,6 @@ export const frameBytes = 1024 * 1024;
 export const pieceMaxBytes = 16 * frameBytes;
 /** Of libuv's four threads; others want some too, and each leaves memory behind that the system gets back late. */
 const framesAtOnce = 2;
-const freedMinBytes = 512 * 1024;
 /** What zlib asks for at least. */
 const chunkMinBytes = 64;
 
@@ -35,7 +35,7 @@ export async function openFrames(
     const plainBytes = Math.min(frameBytes, lengthBytes - at * frameBytes);
     const plain = await openFrame(keys, stored.subarray(from, to), plainBytes);
     content.set(plain, at * frameBytes);
-    free(plain);
+    freeMemory(plain);
   });
   if (frames.length > 1) collectGarbage();
   return content;
@@ -47,15 +47,7 @@ async function openFrame(keys: KeyTriple, frame: Uint8Array, plainBytes: number)
     maxOutputLength: plainBytes,
     chunkSize: Math.max(chunkMinBytes, plainBytes),
   });
-  free(packed);
+  freeMemory(packed);
   if (plain.length !== plainBytes) throw new Error(`a frame has ${plain.length} bytes instead of ${plainBytes}`);
   return plain;
-}
-
-/**
- * Gives memory back at once. Buffers of a megabyte pile up until they are collected. What is read by mistake afterwards is
- * empty, so it can't be taken for data. Small ones may share memory with others.
- */
-function free({ buffer }: Buffer): void {
-  if (buffer instanceof ArrayBuffer && buffer.byteLength >= freedMinBytes) buffer.transfer(0);
 }

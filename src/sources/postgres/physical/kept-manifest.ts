@@ -22,7 +22,7 @@ export class KeptManifest {
     };
     for await (const piece of content) {
       for (const file of reader.push(piece)) onFile(file);
-      waiting.push(piece);
+      waiting.push(Uint8Array.from(piece)); // What came stays only until more is asked for.
       waitingBytes += piece.length;
       this.sizeBytes += piece.length;
       if (waitingBytes >= blockBytes) keep();

@@ -12,7 +12,7 @@ export type BaseBackupEvent =
   /** The second: user tablespaces in the order of their archives, which come before that of the data directory. */
   | { readonly kind: 'tablespaces'; readonly tablespaces: readonly Tablespace[]; readonly baseSizeBytes?: number }
   | { readonly kind: 'archive'; readonly name: string; readonly tablespace?: Tablespace | undefined }
-  /** The next bytes of the archive: a view of what was received, any length; belongs to the reader. */
+  /** The next bytes of the archive: a view of what was received, any length, until the next event is asked for. */
   | { readonly kind: 'data'; readonly bytes: Buffer }
   | { readonly kind: 'archive-end' }
   | { readonly kind: 'manifest' }

@@ -52,9 +52,11 @@ async function* typedArchives(
 ): AsyncGenerator<BaseBackupEvent, void> {
   const decoder = new TypedArchiveDecoder(tablespaces);
   await copyBegins(session);
+  session.channel.arePassing = true;
   for (;;) {
     const frame = session.nextNow() ?? (await session.next());
     if (frame.kind === 'message') {
+      session.channel.arePassing = false;
       if (frame.type === 'E') throw await session.refused(frame.body);
       if (frame.type !== 'c') throw session.die(protocolError(`a message '${frame.type}' in a base backup`));
       yield* session.orDie(() => decoder.finish());
@@ -71,9 +73,11 @@ async function* plainArchives(
   while (!decoder.isComplete) {
     await copyBegins(session);
     yield session.orDie(() => decoder.begin());
+    session.channel.arePassing = true;
     for (;;) {
       const frame = session.nextNow() ?? (await session.next());
       if (frame.kind === 'message') {
+        session.channel.arePassing = false;
         if (frame.type === 'E') throw await session.refused(frame.body);
         if (frame.type !== 'c') throw session.die(protocolError(`a message '${frame.type}' in a base backup`));
         break;

@@ -1,6 +1,7 @@
 // The thin loop around the decoder: reads a socket ahead as far as a limit, waits where nothing is there, and says why no more
 // will come. What is behind the limit stays with the server: that is the back-pressure.
 import type { Socket } from 'node:net';
+import { freeMemory } from '../../../base/free-memory.ts';
 import { BackendDecoder, type Frame } from './backend-decoder.ts';
 
 /** Above the first, the socket is not read; below the second, it is again. */
@@ -21,6 +22,10 @@ export class MessageChannel {
   #wake: (() => void) | undefined;
   /** How long to wait for the next bytes; undefined: as long as the connection stands. */
   silenceMaxMs: number | undefined;
+  /** While set, whoever takes a frame is done with the one before: gigabytes pass by whose memory is given back at once. */
+  arePassing = false;
+  /** The decoder's chunk, if it came while frames were passing. */
+  #passing: Buffer | undefined;
 
   constructor(socket: Socket) {
     this.#socket = socket;
@@ -120,7 +125,10 @@ export class MessageChannel {
     }
     this.#bufferedBytes -= chunk.length;
     if (this.#bufferedBytes < bufferedLowBytes && this.#socket.isPaused()) this.#socket.resume();
+    const passed = this.#passing;
+    this.#passing = this.arePassing ? chunk : undefined;
     this.#decoder.push(chunk);
+    if (passed !== undefined) freeMemory(passed);
     return true;
   }
 

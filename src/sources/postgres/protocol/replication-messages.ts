@@ -11,7 +11,7 @@ export interface WalData {
   readonly kind: 'data';
   /** Place of the first byte of `bytes`; each begins where the one before ended. */
   readonly lsn: Lsn;
-  /** A view of what was received; belongs to the reader. Any length, without regard to pages, records or segments. */
+  /** A view of what was received, until the next message is asked for. Any length, without regard to pages, records or segments. */
   readonly bytes: Buffer;
   /** How far the server's WAL reached when it sent this. */
   readonly serverEnd: Lsn;
