@@ -44,7 +44,8 @@ export function pgbackrest(base: string, cluster: Cluster): PostgresContender {
       command(`--pg1-path=${target}`, ...(isDelta ? ['--delta'] : []), '--type=immediate', 'restore'),
     recover: (target) => {
       const fetch = `--config=${configuration} --stanza=main --pg1-path=${target}`;
-      const start = `${cluster.programs}/pg_ctl -D ${target} -w -t 600 -o '-p 54400 -c archive_mode=off' -l ${target}.log`;
+      // Without hot_standby the server answers when all WAL is replayed, not as soon as it is consistent.
+      const start = `${cluster.programs}/pg_ctl -D ${target} -w -t 600 -o '-p 54400 -c archive_mode=off -c hot_standby=off' -l ${target}.log`;
       return asAccount('sh', ['-c', `pgbackrest ${fetch} restore && ${start} start && ${start} -m fast stop`]);
     },
   };

@@ -103,19 +103,25 @@ function restoreSteps(base: string, cluster: Cluster, all: readonly PostgresCont
 async function walSteps(base: string, cluster: Cluster, all: readonly PostgresContender[]): Promise<void> {
   const receivers = all.map(({ receive }) => receive).filter((command) => command !== undefined);
   const running = receivers.map(({ program, args, environment }) =>
-    spawn(program, args, { env: { ...process.env, ...environment }, stdio: 'ignore' }),
+    spawn(program, args, { env: { ...process.env, ...environment }, stdio: ['ignore', 'ignore', 'inherit'] }),
   );
   const streaming = 'SELECT count(*) FROM pg_stat_replication';
   await until(() => receivers.length === 0 || sql(cluster, streaming).trim() === String(receivers.length));
   const startedMs = performance.now();
   const end = writeWal(cluster, walMebibytes);
   const writtenMs = performance.now();
-  const behind = `SELECT count(*) FROM pg_stat_replication WHERE flush_lsn < '${end}'`;
-  await until(() => sql(cluster, behind).trim() === '0');
+  const through = `SELECT count(*) FROM pg_stat_replication WHERE flush_lsn >= '${end}'`;
+  await until(() => {
+    const ended = running.find(({ exitCode }) => exitCode !== null);
+    if (ended !== undefined) throw new Error(`a receiver ended with ${ended.exitCode}: ${ended.spawnargs.join(' ')}`);
+    return sql(cluster, through).trim() === String(receivers.length);
+  });
   const receivedMs = performance.now();
+  const rate = (walMebibytes * 1.048576) / ((receivedMs - startedMs) / 1000);
   console.log(
-    `  WAL: ${walMebibytes} MiB written in ${seconds(writtenMs - startedMs)} s, received ${seconds(receivedMs - writtenMs)} s later`,
+    `  WAL: ${walMebibytes} MiB written in ${seconds(writtenMs - startedMs)} s, received ${seconds(receivedMs - writtenMs)} s later: ${rate.toFixed(0)} MB/s`,
   );
+  walIntake.push({ major: cluster.major, mebibytes: walMebibytes, megabytesPerSecond: rate });
   sql(cluster, 'SELECT pg_switch_wal()');
   for (const child of running) {
     child.kill('SIGINT');
@@ -129,6 +135,8 @@ async function walSteps(base: string, cluster: Cluster, all: readonly PostgresCo
 }
 
 const walMebibytes = 2048;
+/** On 15 pgBackRest archives the same WAL beside it. */
+const walIntake: { readonly major: number; readonly mebibytes: number; readonly megabytesPerSecond: number }[] = [];
 const seconds = (ms: number): string => (ms / 1000).toFixed(1);
 
 async function until(isSo: () => boolean): Promise<void> {
@@ -172,7 +180,7 @@ async function benchPeers(base: string, scale: number): Promise<void> {
   }
 }
 
-function benchIncrements(base: string, scale: number): void {
+async function benchIncrements(base: string, scale: number): Promise<void> {
   const entry = createRequire(import.meta.url).resolve(`postgres-18-${process.platform}-${process.arch}`);
   const programs = join(dirname(dirname(entry)), 'native', 'bin');
   const settings = ['summarize_wal = on'];
@@ -185,6 +193,7 @@ function benchIncrements(base: string, scale: number): void {
     sql(cluster, 'SELECT pg_switch_wal()');
     backupSteps(cluster, [own]);
     restoreSteps(base, cluster, [own]);
+    await walSteps(base, cluster, [own]);
   } finally {
     removeCluster(cluster);
   }
@@ -206,7 +215,7 @@ function report(): void {
     memoryGiB: Math.round(totalmem() / 2 ** 30),
     kernel: release(),
   };
-  const line = { date: new Date().toISOString(), bench: 'postgres', scale, machine, results };
+  const line = { date: new Date().toISOString(), bench: 'postgres', scale, machine, walIntake, results };
   appendFileSync(join(import.meta.dirname, '..', 'results.jsonl'), `${JSON.stringify(line)}\n`);
 }
 
@@ -219,7 +228,7 @@ const base = folderForPostgres(mkdtempSync(join(values.work ?? tmpdir(), 'lifebo
 spawnSync('chmod', ['755', base]);
 try {
   await benchPeers(base, scale);
-  benchIncrements(base, scale);
+  await benchIncrements(base, scale);
   report();
 } finally {
   rmSync(base, { recursive: true, force: true });
