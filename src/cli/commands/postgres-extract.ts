@@ -4,8 +4,8 @@ import type { Finding } from '../../model/finding.ts';
 import { defineCommand } from '../command.ts';
 import { requireConsent } from '../confirmation.ts';
 import { listOption, switchOption, textOption } from '../option.ts';
-import { instantOptions, instantRequest, openPast, pastArguments } from '../past.ts';
-import { reachedData, reachedWords, type ReachedData } from '../past-words.ts';
+import { instantOptions, openInstant, pastArguments } from '../past.ts';
+import { reachedWords, type ReachedData } from '../past-words.ts';
 import { noteWarnings, reportLines } from '../restore-report.ts';
 import { elapsedWords, findingLines, wrap } from '../style.ts';
 
@@ -46,18 +46,12 @@ export const postgresExtractCommand = defineCommand({
   isLong: true,
   async run(context, input): Promise<ExtractData> {
     const startMs = context.clock.now();
-    const request = instantRequest(input, context);
-    await using stack = new AsyncDisposableStack();
-    const reading = stack.use(new AsyncDisposableStack());
-    const past = reading.use(await openPast(context, input));
-    const place = stack.use(await past.makePlace());
-    const chosen = await past.choose(request);
-    const server = stack.use(await past.open(place, chosen, { isWritable: true }));
-    await reading.disposeAsync();
+    await using past = await openInstant(context, input, { isWritable: true });
+    const { source, server, reached } = past;
     const { signal } = context;
-    const decision = decidedBySource(await past.source.explore.extract(server, input, signal), signal);
+    const decision = decidedBySource(await source.explore.extract(server, input, signal), signal);
     const { target, replaces, steps, findings } = decision;
-    const data = { reached: reachedData(chosen, server), target, replaces, steps, findings };
+    const data = { reached, target, replaces, steps, findings };
     if (input.isDryRun) return { ...data, report: undefined, elapsedMs: context.clock.now() - startMs };
     noteWarnings(findings, context);
     const isPossible = findings.every(({ outcome }) => outcome !== 'failed');
