@@ -88,7 +88,10 @@ export type Content =
   | { readonly from: 'later'; readonly bytes: Promise<Uint8Array> }
   /** A file of this machine, read by the engine's own threads. Unchanged ones (size, mtime, ctime, inode) are not read. */
   | { readonly from: 'file'; readonly path: string }
-  /** Bytes from elsewhere, pulled with back-pressure. `open` is called at most once; a rejection fails the backup. */
+  /**
+   * Bytes from elsewhere, pulled with back-pressure: each piece may be used until the next one is asked for. `open` is called at most
+   * once; a rejection fails the backup.
+   */
   | { readonly from: 'stream'; open(signal: AbortSignal): AsyncIterable<Uint8Array> };
 
 /** A file of which only changed ranges come; all else is as in the parent snapshot's file of the same path. */
