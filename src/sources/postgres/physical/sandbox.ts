@@ -8,6 +8,7 @@ import type { RecoveryReader, Sandbox } from '../../source.ts';
 import { contentValue } from '../content-value.ts';
 import { type LocalServer, makeServerPlace, type ServerPlace, startInPlace } from '../local-server.ts';
 import type { PostgresOptions } from '../options.ts';
+import { sentinelOfCopy } from '../sentinel/read-sentinels.ts';
 import { describeServer, type ServerAddress } from '../server-address.ts';
 import { findServer } from '../server-programs.ts';
 import { giveAway } from '../server-process.ts';
@@ -51,6 +52,10 @@ export async function openPhysicalSandbox(
         });
       }
       return fingerprintCopy(copy().server.address, facts.fingerprint, readSignal);
+    },
+    async newestSentinel(readSignal) {
+      const writtenMs = await sentinelOfCopy(copy().server.address, readSignal);
+      return writtenMs === undefined ? undefined : { writtenMs, instantMs: facts.consistentTimeUs / 1000 };
     },
     valueOf: (check, checkSignal) => contentValue(copy().server.address, { check, names }, checkSignal),
     async [Symbol.asyncDispose]() {
