@@ -69,6 +69,33 @@ for (const major of [15, 18]) {
       await expectSameBytes(journal.reader, standby, 2);
     });
 
+    test.runIf(major === 15)(
+      'a new primary that removed where its timeline begins is told of, and a new base asked for',
+      async () => {
+        await using primary = await alikeCluster(major);
+        await primary.start();
+        await primary.sql(makeFilled);
+        await using standby = await primary.standby();
+        const journal = memoryJournal();
+        {
+          await using receiving = startReceiving(primary, { target: journal });
+          await untilKept(journal, primary);
+          await receiving.stop();
+          // Whoever begins has lost nothing.
+          expect(receiving.events.bases).toEqual([]);
+        }
+        await primary.stop('fast');
+        await standby.promote();
+        for (let round = 0; round < 3; round += 1) await standby.sql(fill(1), 'SELECT pg_switch_wal()', 'CHECKPOINT');
+        await using receiving = startReceiving(standby, { target: journal });
+        await until(() => receiving.events.bases.length > 0);
+        await untilKept(journal, standby, 2);
+        await receiving.stop();
+        expect(receiving.events.bases).toEqual([expect.stringContaining('the server had removed it')]);
+        expect(receiving.events.warnings).toMatchObject([{ aspect: 'journal gap', outcome: 'failed' }]);
+      },
+    );
+
     test('a server that was recovered to the past goes on in a lineage of its own, and the old one stays', async () => {
       await using server = await alikeCluster(major, keep);
       await server.start();
