@@ -12,7 +12,9 @@ import {
   currentLsn,
   expectSameBytes,
   fill,
+  filledCluster,
   makeFilled,
+  receiveOnce,
   startReceiving,
   untilKept,
 } from '../support/receiving.ts';
@@ -45,9 +47,7 @@ for (const major of [15, 18]) {
     });
 
     test('after a failover to another host the new timeline begins where the old one was left', async () => {
-      await using primary = await alikeCluster(major, keep);
-      await primary.start();
-      await primary.sql(makeFilled);
+      await using primary = await filledCluster(major, keep);
       await using standby = await primary.standby();
       const journal = memoryJournal();
       {
@@ -170,9 +170,7 @@ for (const major of [15, 18]) {
     });
 
     test('a server that was put back to an earlier state on its timeline is refused', async () => {
-      await using server = await alikeCluster(major, keep);
-      await server.start();
-      await server.sql(makeFilled);
+      await using server = await filledCluster(major, keep);
       await server.stop('fast');
       await using earlier = await server.copy();
       await server.start();
@@ -196,11 +194,7 @@ for (const major of [15, 18]) {
       await using other = await makeCluster(major);
       await Promise.all([server.start(), other.start()]);
       const journal = memoryJournal();
-      {
-        await using receiving = startReceiving(server, { target: journal });
-        await untilKept(journal, server);
-        await receiving.stop();
-      }
+      await receiveOnce(server, journal);
       await using refused = startReceiving(other, { target: journal });
       await expect(refused.ended).rejects.toMatchObject({
         code: 'JOURNAL_FORKED',
