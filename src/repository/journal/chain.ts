@@ -12,6 +12,8 @@ export interface StreamOptions {
   readonly lineage: string;
   readonly stretch: KeptStretch;
   readonly signal: AbortSignal;
+  /** The beginning of the stretch, as it was read and verified before: only what goes on from it is read. */
+  readonly known?: Uint8Array | undefined;
   /** Objects that are damaged or differ. */
   readonly onProblem: (problem: JournalProblem) => void;
   /** Whether objects of which no byte is needed are read whole all the same, as a verification does. */
@@ -26,8 +28,10 @@ const readAheadMaxBytes = 16 * 1024 * 1024;
  * stretch. Rejects with `OBJECT_MISSING` if something listed is gone, as parts are once their segment is sealed.
  */
 export async function* streamStretch(repository: Repository, options: StreamOptions): AsyncGenerator<Buffer> {
-  const { stretch, onProblem } = options;
+  const { stretch, known, onProblem } = options;
   const chain = new Chain(stretch);
+  if (known !== undefined && known.length > 0) chain.append(known);
+  const isNew = (data: DataName): boolean => endOfName(data) > stretch.from + (known?.length ?? 0);
   await using reader = new ReadAhead(repository, options);
   const rejected = new Set<DataName>();
   const used = new Set<DataName>();
@@ -49,7 +53,7 @@ export async function* streamStretch(repository: Repository, options: StreamOpti
     chain.append(fresh);
     yield fresh;
   }
-  const others = ranked.filter((data) => !used.has(data) && !rejected.has(data));
+  const others = ranked.filter((data) => isNew(data) && !used.has(data) && !rejected.has(data));
   await compareOthers(repository, { ...options, chain, others });
 }
 
