@@ -7,7 +7,8 @@ import type { WalStop } from '../wal/record-walker.ts';
 import { historyName } from '../wal/segment-name.ts';
 import type { ReadySlot } from './slot.ts';
 
-const baseHint = 'Take a full backup now: recovery to instants behind it needs a new base.';
+const baseHint =
+  'Recovery to instants behind it needs a full backup as a new base: journal run takes one, unless it was told not to.';
 
 export interface Gap {
   readonly from: JournalPosition;
