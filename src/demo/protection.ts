@@ -72,7 +72,12 @@ function figuresOf({ component, elapsedMs, result, error }: BackupOutcome): Back
 }
 
 export async function proveAll(context: CommandContext): Promise<StepResult<DemoReport['proofs']>> {
-  const { proofs } = await proveCommand.run(context, { component: undefined, from: undefined, workFolder: undefined });
+  const { proofs } = await proveCommand.run(context, {
+    component: undefined,
+    from: undefined,
+    workFolder: undefined,
+    leavesJournal: true,
+  });
   const result = proofs.map(({ component, outcome, message, rows, content, durationSeconds, sandbox }) => ({
     component,
     outcome,

@@ -35,10 +35,25 @@ export const proofSchema = z.object({
     }),
   ),
   checks: z.array(z.object({ check: z.string(), outcome: proofOutcomeSchema, value: z.string() })),
+  /** The same data once more, from an older backup through the journal; absent where there was no such way, or nobody asked. */
+  throughJournal: z
+    .object({
+      /** Snapshot from which the replay started. */
+      base: z.string(),
+      baseTime: z.string(),
+      /** Up to where, in the source's own notation. */
+      position: z.string(),
+      replayedBytes: z.number(),
+      durationSeconds: z.number(),
+      outcome: proofOutcomeSchema,
+      message: z.string(),
+    })
+    .optional(),
   program: z.string(),
 });
 
 export type Proof = z.infer<typeof proofSchema>;
+export type JournalProof = NonNullable<Proof['throughJournal']>;
 
 /** Differences kept in a proof; the message tells how many there were. */
 export const differencesMax = 200;

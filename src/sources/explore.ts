@@ -1,4 +1,6 @@
 // What a source offers whose past can be looked at: throw-away servers that stand at an instant, and what is done with them.
+import type { JsonObject } from '../base/json.ts';
+import type { Fingerprint } from '../model/fingerprint.ts';
 import type { OpenFeed, ReplayBase, ReplayChoice, ReplayInstant, ReplayPlace, ReplayableSource } from './replay.ts';
 import type { RecoveryReader, RestoreDecision } from './source.ts';
 
@@ -13,6 +15,13 @@ export function isExplorable(source: object): source is ExplorableSource {
 export interface Explore {
   /** The instant of a backup itself, without any of the journal behind it. */
   chooseBase(place: ReplayPlace, base: ReplayBase['id'], signal: AbortSignal): Promise<ReplayChoice>;
+  /**
+   * The same instant, to the change, reached from an older backup through the journal. Rejects with `RECOVERY_TARGET_UNREACHABLE`
+   * and the reason if none leads there.
+   */
+  chooseThrough(place: ReplayPlace, base: ReplayBase['id'], signal: AbortSignal): Promise<ReplayChoice>;
+  /** Of a writable server that stands at the instant of a backup, made as that backup's own was; `facts` are that backup's. */
+  fingerprint(server: PastServer, facts: JsonObject, signal: AbortSignal): Promise<Fingerprint>;
   /** A place for one server after the other. Nothing is there yet; closing it leaves nothing behind. */
   makePlace(wish: PastWish): Promise<PastPlace>;
   /** Decides how tables or a database get out of a writable server of the past into a server that lives on: beside what is there. */

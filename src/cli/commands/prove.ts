@@ -4,13 +4,19 @@ import { tmpdir } from 'node:os';
 import { count } from '../../base/count.ts';
 import type { Proof } from '../../model/proof.ts';
 import type { Component } from '../../model/component.ts';
+import { readJournals } from '../../operations/journal/reader.ts';
 import { prove } from '../../operations/prove/prove.ts';
+import { proveThrough, withThrough } from '../../operations/prove/prove-through.ts';
+import { feedFrom } from '../../operations/restore/feed.ts';
 import { componentOf } from '../../operations/restore/select-point.ts';
+import { isExplorable, type ExplorableSource } from '../../sources/explore.ts';
+import { systemSleep } from '../../storage/interruption.ts';
 import { defineCommand } from '../command.ts';
 import { chooseComponents } from '../component-choice.ts';
 import type { CommandContext } from '../context.ts';
-import { optionalArgument, textOption } from '../option.ts';
+import { optionalArgument, switchOption, textOption } from '../option.ts';
 import { saveProof } from '../proofs.ts';
+import type { PointParts } from '../../operations/restore/recovery-reader.ts';
 import { PointSearch, unreadLines, type UnreadRepository } from '../point-search.ts';
 import { componentLike, configuredComponent, openPoint, sharedLock } from '../recovery-point.ts';
 import { snapshotWords } from '../snapshot-argument.ts';
@@ -31,7 +37,7 @@ export interface ProveData {
 export const proveCommand = defineCommand({
   summary: 'Restore into a throw-away sandbox and compare, as proof that backups come back',
   details:
-    'Databases are restored into a temporary server of the matching version and compared by the fingerprint taken at backup time, files into a temporary folder and compared one by one. One row lost, changed or added fails the proof. The newest of all repositories is taken, or that of --repository; one that cannot be read is left out with a warning. Exit code 20: failed, 21: inconclusive, 3: a repository or a snapshot could not be read, or a proof could not be recorded.',
+    'Databases are restored into a temporary server of the matching version and compared by the fingerprint taken at backup time, files into a temporary folder and compared one by one. One row lost, changed or added fails the proof. Where a physical backup has an older one before it and a journal without a gap in between, the same rows must come back through the journal as well: that takes as long again. The newest of all repositories is taken, or that of --repository; one that cannot be read is left out with a warning. Exit code 20: failed, 21: inconclusive, 3: a repository or a snapshot could not be read, or a proof could not be recorded.',
   examples: ['lifeboat prove', 'lifeboat prove database', 'lifeboat prove --from 46c536f7 --repository /srv/repo'],
   arguments: { component: optionalArgument('[component]', 'component of lifeboat.yaml; all if absent') },
   options: {
@@ -40,6 +46,7 @@ export const proveCommand = defineCommand({
       '--work-folder <path>',
       "where files are restored to (default: the machine's temporary folder)",
     ),
+    leavesJournal: switchOption('--no-journal', 'prove the backup alone, not the way through the journal before it'),
   },
   isLong: true,
   async run(context, input): Promise<ProveData> {
@@ -79,6 +86,7 @@ async function proveOne(
     readonly component: string | undefined;
     readonly from: string | undefined;
     readonly workFolder: string | undefined;
+    readonly leavesJournal: boolean;
   },
   context: CommandContext,
 ): Promise<RecordedProof> {
@@ -92,11 +100,12 @@ async function proveOne(
     (await configuredComponent(point.snapshot, context)) ?? (await componentLike(point, signal));
   const name = componentOf(point.snapshot) ?? component.name;
   progress.update({ work: `prove ${name}`, detail: `restoring snapshot ${shortId(point.snapshot.id)} into a sandbox` });
-  const proof = await prove(
+  const source = await context.sourceOf(component);
+  const alone = await prove(
     {
       ...point,
       component: name,
-      source: await context.sourceOf(component),
+      source,
       checks: component.checks,
       clock,
       workFolder: wish.workFolder ?? tmpdir(),
@@ -104,7 +113,54 @@ async function proveOne(
     },
     signal,
   );
+  const proof =
+    alone.outcome === 'passed' && !wish.leavesJournal && isExplorable(source)
+      ? await alsoThroughJournal(alone, { point, name, source, search, context }, signal)
+      : alone;
   return { ...proof, unrecorded: await saveProof(repository, proof, signal) };
+}
+
+interface ThroughParts {
+  readonly point: PointParts;
+  readonly name: string;
+  readonly source: ExplorableSource;
+  readonly search: PointSearch;
+  readonly context: CommandContext;
+}
+
+async function alsoThroughJournal(
+  alone: Proof,
+  { point, name, source, search, context }: ThroughParts,
+  signal: AbortSignal,
+): Promise<Proof> {
+  const { clock, random, progress } = context;
+  const { indexed, pool, snapshot } = point;
+  const { repository } = indexed;
+  const read = (await search.all()).find(({ opened }) => opened.repository === repository);
+  const snapshots = (read?.snapshots ?? []).filter((one) => componentOf(one) === name);
+  let work = `prove ${name}`;
+  let bytesDone = 0;
+  const through = await proveThrough(
+    {
+      snapshot,
+      source,
+      repository: { name, indexed, pool, snapshots, journal: readJournals(repository) },
+      openFeed: feedFrom({ clock, random, sleep: systemSleep }),
+      clock,
+      onBase({ id }) {
+        progress.note(
+          `${name} came back; now the same through the journal, from base ${shortId(id)} (--no-journal leaves it out)`,
+        );
+        work = `prove ${name} through the journal`;
+      },
+      onBytes(more) {
+        bytesDone += more;
+        progress.update({ work, bytesDone });
+      },
+    },
+    signal,
+  );
+  return withThrough(alone, through);
 }
 
 const paints: Readonly<Record<Proof['outcome'], Paint>> = { passed: 'green', failed: 'red', inconclusive: 'yellow' };

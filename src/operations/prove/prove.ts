@@ -74,7 +74,7 @@ async function throwAwayPlace(
 }
 
 /** The data may be fine: we could not look at it here. */
-function isOurInability(error: unknown): boolean {
+export function isOurInability(error: unknown): boolean {
   return isAppError(
     error,
     'TOOL_MISSING',
@@ -89,7 +89,7 @@ function isOurInability(error: unknown): boolean {
   );
 }
 
-function judge(evidence: Evidence, restore: Source['restore']): { outcome: ProofOutcome; message: string } {
+export function judge(evidence: Evidence, restore: Source['restore']): { outcome: ProofOutcome; message: string } {
   const { differences, checks, content, incomparable, remark } = evidence;
   const first = differences[0];
   if (first !== undefined) {
@@ -146,10 +146,10 @@ async function proveService(
   return { ...base, ...countsOf(expected, { unitOf, nowMs }), differences };
 }
 
-const nothingCompared = { compared: 0, rows: 0, content: [], differences: [] } as const;
+export const nothingCompared = { compared: 0, rows: 0, content: [], differences: [] } as const;
 
 /** Counts what was compared only: keys that may have expired since the backup say nothing. */
-function countsOf(
+export function countsOf(
   { items }: Fingerprint,
   { unitOf, nowMs }: { readonly unitOf: ServiceRestore['unitOf']; readonly nowMs: number },
 ): Pick<Evidence, 'compared' | 'rows' | 'content' | 'remark'> {

@@ -22,9 +22,10 @@ import { askPast } from './past/ask.ts';
 import { pastCommits } from './past/commits.ts';
 import { comparePast } from './past/compare.ts';
 import { decideExtract } from './past/extract.ts';
+import { fingerprintPast } from './past/fingerprint-past.ts';
 import { makePastPlace } from './past/past-place.ts';
 import { decidePhysical } from './recovery/physical-restore.ts';
-import { chooseBase, replayRestore } from './recovery/replay-restore.ts';
+import { chooseBase, chooseThrough, replayRestore } from './recovery/replay-restore.ts';
 
 export function postgresSource(options: PostgresOptions): ExplorableSource {
   return {
@@ -58,6 +59,8 @@ export function postgresSource(options: PostgresOptions): ExplorableSource {
     replay: replayRestore(options),
     explore: {
       chooseBase: (place, base, signal) => chooseBase(options, { place, base }, signal),
+      chooseThrough: (place, base, signal) => chooseThrough(options, { place, base }, signal),
+      fingerprint: fingerprintPast,
       makePlace: (wish) => makePastPlace(options, wish),
       extract: (server, request, signal) => decideExtract(options, { server, request }, signal),
       compare: (servers, request, signal) => comparePast(options, { ...servers, request }, signal),

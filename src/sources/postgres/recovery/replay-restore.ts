@@ -23,7 +23,7 @@ import { executeReplay } from './replay-execution.ts';
 import { replayEnd } from './replay-end.ts';
 import { readReplayMap, type ReplayMap } from './replay-map.ts';
 import { startFinding } from './start-server.ts';
-import { timelineName } from './timeline-tree.ts';
+import { originOf, timelineName } from './timeline-tree.ts';
 import { WalLibrary } from './wal-library.ts';
 import { basesOf, runsOf, windowOf } from './windows.ts';
 
@@ -47,15 +47,40 @@ export async function chooseBase(
 ): Promise<ReplayChoice> {
   const map = await readReplayMap({ ...place, bases: place.bases.filter((one) => one.id === id) }, signal);
   const [base] = map.bases;
-  if (base === undefined) {
-    throw new AppError('SOURCE_UNSUPPORTED', 'this backup is not a physical one', {
-      hint: 'Choose one by the method physical, or restore this one with lifeboat restore.',
-    });
-  }
+  if (base === undefined) throw notPhysical();
   const target = { kind: 'lsn', lsn: formatLsn(base.consistentLsn), isInclusive: false } as const;
   const request: ReplayRequest = { target, timeline: { kind: 'current' } };
   const recovery = await chooseRecovery(map, request, { journal: place.journal, signal });
   return asChoice({ options, map, recovery, request, journal: place.journal });
+}
+
+/** The instant of a backup, to the record, from the newest older one. */
+export async function chooseThrough(
+  options: PostgresOptions,
+  { place, base: id }: { readonly place: ReplayPlace; readonly base: string },
+  signal: AbortSignal,
+): Promise<ReplayChoice> {
+  const all = await readReplayMap(place, signal);
+  const aim = all.bases.find((one) => one.id === id);
+  const goal = all.timelines.find(({ lineage }) => lineage === aim?.lineage);
+  if (aim === undefined || goal === undefined) throw notPhysical();
+  const map: ReplayMap = {
+    ...all,
+    timelines: all.timelines.filter(({ systemIdentifier }) => systemIdentifier === goal.systemIdentifier),
+    bases: all.bases.filter(({ consistentLsn }) => consistentLsn < aim.consistentLsn),
+  };
+  // What begins at that position came after the rows were looked at.
+  const target = { kind: 'lsn', lsn: formatLsn(aim.consistentLsn), isInclusive: false } as const;
+  const timeline = { kind: 'number', timeline: goal.timeline, origin: originOf(goal) } as const;
+  const request: ReplayRequest = { target, timeline };
+  const recovery = await chooseRecovery(map, request, { journal: place.journal, signal });
+  return asChoice({ options, map, recovery, request, journal: place.journal });
+}
+
+function notPhysical(): AppError {
+  return new AppError('SOURCE_UNSUPPORTED', 'this backup is not a physical one', {
+    hint: 'Choose one by the method physical, or restore this one with lifeboat restore.',
+  });
 }
 
 async function windows(place: ReplayPlace, signal: AbortSignal): Promise<ReplayWindow[]> {
