@@ -9,6 +9,7 @@ import type { ReplayRequest } from '../sources/replay.ts';
 import { systemSleep } from '../storage/interruption.ts';
 import type { CommandContext } from './context.ts';
 import { requiredArgument, textOption } from './option.ts';
+import { reachedData, type ReachedData } from './past-words.ts';
 import { noteUnread, PointSearch } from './point-search.ts';
 import { sharedLock } from './recovery-point.ts';
 import { noInstant, replayOptions, replayRequestOf, zoneNote } from './replay-request.ts';
@@ -31,13 +32,13 @@ export const instantOptions = {
   from: textOption('--from <snapshot>', `a backup itself, or the one to start from: ${snapshotWords}`),
 };
 
-export type InstantOptions = Pick<
+type InstantOptions = Pick<
   Parameters<typeof replayRequestOf>[0],
   'at' | 'lsn' | 'xid' | 'restorePoint' | 'isAtEnd' | 'isExclusive' | 'timeline'
 > & { readonly from: string | undefined };
 
 /** Undefined if a backup itself is meant. Says on the way what a time without a zone was taken for. */
-export function instantRequest(input: InstantOptions, { progress }: CommandContext): ReplayRequest | undefined {
+function instantRequest(input: InstantOptions, { progress }: CommandContext): ReplayRequest | undefined {
   const zone = Temporal.Now.timeZoneId();
   const whole = { ...noInstant, ...input };
   const request = replayRequestOf(whole, zone);
@@ -114,6 +115,36 @@ export async function openPast(
     await stack.disposeAsync();
     throw error;
   }
+}
+
+/** A throw-away server at the instant that the options of a command name. */
+export interface OpenedPast extends AsyncDisposable {
+  readonly source: ExplorableSource;
+  readonly server: PastServer;
+  readonly reached: ReachedData;
+}
+
+/** What is read of the repositories is read when the server stands there: from then on a prune need not wait. */
+export async function openInstant(
+  context: CommandContext,
+  input: InstantOptions & { readonly component: string },
+  wish?: { readonly isWritable?: boolean },
+): Promise<OpenedPast> {
+  const request = instantRequest(input, context);
+  await using stack = new AsyncDisposableStack();
+  const reading = stack.use(new AsyncDisposableStack());
+  const past = reading.use(await openPast(context, input));
+  const place = stack.use(await past.makePlace());
+  const chosen = await past.choose(request);
+  const server = stack.use(await past.open(place, chosen, wish));
+  await reading.disposeAsync();
+  const held = stack.move();
+  return {
+    source: past.source,
+    server,
+    reached: reachedData(chosen, server),
+    [Symbol.asyncDispose]: () => held.disposeAsync(),
+  };
 }
 
 interface Kept {

@@ -91,9 +91,9 @@ export interface ExtractRequest {
   readonly database: string | undefined;
   /** All of the database if empty. */
   readonly tables: readonly string[];
-  /** The schema for tables, the name for a whole database; a name with the time in it if absent. */
+  /** The schema for tables (or for those that make way), the name for a whole database; a name with the time in it if absent. */
   readonly as: string | undefined;
-  /** A whole database takes the place of the one of its name, which is kept under another. */
+  /** Tables, or a whole database, take the place of those of their names, which are kept. */
   readonly replaces: boolean;
 }
 

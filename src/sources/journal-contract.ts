@@ -181,7 +181,7 @@ function describeTaking(open: () => Promise<JournalPlace>): void {
     await using sink = await receiver.target.open(branchOf(1), never);
     await fill(sink, 1);
     await appendAll(sink, at(2, 0), segmentContent(2).subarray(0, 9));
-    await sink.gap(at(2, 9), at(6, 0), 'the server removed it', never);
+    await sink.gap({ from: at(2, 9), to: at(6, 0), reason: 'the server removed it' }, never);
     expect(sink.resumeAt()).toEqual(at(6, 0));
     await fill(sink, 6);
     await syncedTo(sink, at(7, 0));

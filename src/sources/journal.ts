@@ -16,6 +16,13 @@ export interface JournalStretch {
   readonly to: JournalPosition;
 }
 
+/** What a journal lacks, for ever, and why, for people. */
+export interface JournalGap {
+  readonly from: JournalPosition;
+  readonly to: JournalPosition;
+  readonly reason: string;
+}
+
 /** One unbroken line of changes: a server's timeline, say. A copy that goes its own way gets a lineage of its own. */
 export interface JournalBranch {
   /** Unique among all servers and branches: `postgresql/7394…/00000001`. At most 512 characters. */
@@ -62,8 +69,8 @@ export interface JournalSink extends AsyncDisposable {
    * the append that brings them there, bytes and what is known of them become durable together. At once if absent.
    */
   describe(segment: number, facts: JsonObject, sizeBytes?: number): void;
-  /** Bytes `from` … `to` can't be had any more. The next append may begin at `to`. */
-  gap(from: JournalPosition, to: JournalPosition, reason: string, signal: AbortSignal): Promise<void>;
+  /** These bytes can't be had any more. The next append may begin at the end of the gap. */
+  gap(gap: JournalGap, signal: AbortSignal): Promise<void>;
   /** Aborted once this receiver may not go on: another took over, or the spool's disk failed. */
   readonly signal: AbortSignal;
 }
@@ -139,6 +146,8 @@ export interface JournalTimes {
 
 /** A folder between the command that a server runs and the receiver, who may be another user and need not run. */
 export interface JournalHandover {
+  /** As `JournalSource.check`, of what this way needs. */
+  check(folder: string, signal: AbortSignal): AsyncIterable<Finding>;
   /** Takes a file that the server offers; resolves once it is durable in the folder. `known`: the same bytes came before. */
   accept(path: string, folder: string): Promise<'kept' | 'known'>;
   /** As `JournalSource.receive`, from the folder. */

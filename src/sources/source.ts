@@ -122,11 +122,18 @@ export interface TreeRestore {
   readonly kind: 'tree';
 }
 
+/** What a recovery point is, as far as it must be read to be known. */
+interface FolderPoint {
+  /** Whether it begins a stretch of a journal; undefined if its snapshot does not say. */
+  readonly hasJournal: boolean | undefined;
+  facts(): Promise<JsonObject>;
+}
+
 /** The recovery point is fed to a server. */
 export interface ServiceRestore {
   readonly kind: 'service';
   /** Whether a folder as target is the source's own affair: that of a stopped server. If not, the files go there as they are. */
-  takesFolders?(facts: JsonObject): boolean;
+  takesFolders?(point: FolderPoint): boolean | Promise<boolean>;
   /** What the rows of an item of its fingerprints are, by the item's name. */
   unitOf(name: string): ItemUnit;
   /** Decides: looks at the target, touches nothing. Problems that forbid the restore are failed findings, not errors. */

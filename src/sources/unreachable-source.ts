@@ -20,6 +20,13 @@ export function unreachableSource(source: Source, reason: AppError): Source {
         await Promise.reject(reason);
       },
       receive: () => Promise.reject(reason),
+      handover: journal.handover && {
+        ...journal.handover,
+        // oxlint-disable-next-line require-yield
+        async *check() {
+          await Promise.reject(reason);
+        },
+      },
     },
     restore:
       restore.kind === 'tree'

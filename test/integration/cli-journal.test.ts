@@ -227,6 +227,10 @@ describeWithPostgres(18, 'lifeboat journal', () => {
     const receiver = at.receive();
     await until(async () => (await at.status()).repositories[0]?.to !== undefined);
     await sleep(1500);
+    expect((await at.status()).server).toEqual([
+      { aspect: 'archiving', outcome: 'passed', message: expect.stringMatching(/^last handed over [0-9A-F]{24} at /) },
+      expect.objectContaining({ aspect: 'incoming folder', outcome: 'passed' }),
+    ]);
     (await receiver.child).kill('SIGTERM');
     expect((await receiver.ended).exitCode).toBe(0);
     const reader = readJournals(await reopen(at.folder));

@@ -47,6 +47,17 @@ describeWith(['pg_dump'], 'with pg_dump', () => {
         'CREATE TRIGGER boom BEFORE UPDATE ON shop.orders FOR EACH ROW EXECUTE FUNCTION shop.boom()',
         'ALTER TABLE shop.orders ENABLE ROW LEVEL SECURITY',
         'CREATE POLICY none ON shop.orders USING (false)',
+        'CREATE ROLE app',
+        'CREATE ROLE keeper',
+        "CREATE TABLE shop.stock (sku text, seen serial, customer int REFERENCES shop.customers, note text DEFAULT 'none')",
+        'ALTER TABLE shop.stock OWNER TO keeper',
+        'CREATE STATISTICS shop.stock_both ON sku, customer FROM shop.stock',
+        "INSERT INTO shop.stock (sku, customer) SELECT 'sku ' || n, 1 FROM generate_series(1, 50) n",
+        'CREATE TRIGGER boom AFTER DELETE ON shop.stock FOR EACH ROW EXECUTE FUNCTION shop.boom()',
+        'ALTER TABLE shop.stock DISABLE TRIGGER boom',
+        'GRANT SELECT ON shop.stock TO app WITH GRANT OPTION',
+        'GRANT UPDATE (note) ON shop.stock TO PUBLIC',
+        'GRANT USAGE ON SEQUENCE shop.stock_seen_seq TO app',
       );
       await scene.begin();
       await inShop(
@@ -55,7 +66,13 @@ describeWith(['pg_dump'], 'with pg_dump', () => {
         'CREATE EVENT TRIGGER no_ddl ON ddl_command_start EXECUTE FUNCTION shop.no_ddl()',
       );
       const before = await scene.position();
-      await inShop(scene, 'DROP EVENT TRIGGER no_ddl', 'DELETE FROM shop.lines', `DROP TABLE shop.${quoted}`);
+      await inShop(
+        scene,
+        'DROP EVENT TRIGGER no_ddl',
+        'DELETE FROM shop.lines',
+        'DELETE FROM shop.stock',
+        `DROP TABLE shop.${quoted}`,
+      );
       await inShop(scene, 'DELETE FROM shop.orders', 'DROP TABLE shop.events');
       await scene.end();
       const at = ['--lsn', before, '--exclusive'];
@@ -106,6 +123,34 @@ describeWith(['pg_dump'], 'with pg_dump', () => {
       const again = await scene.run(['postgres', 'extract', 'database', ...at, ...tables, '--as', 'res"cued']);
       expect(again.exitCode).not.toBe(0);
       expect(again.stderr).toMatch(/has a schema res"cued/);
+      // Tables, in the place of those that are there: with what is theirs, and only where nobody would go on to mean the old ones.
+      const dependent = ['postgres', 'extract', 'database', ...at, '--table', 'shop.orders', '--replace', '--dry-run'];
+      const refused = await scene.run(dependent);
+      expect(refused).toMatchObject({ exitCode: 1, stderr: '' });
+      expect(refused.stdout.replaceAll(/\s+/g, ' ')).toMatch(
+        /would still mean the old tables: .*lines_order_fkey on table shop.lines, policy none on table shop.orders, row level security on table shop.orders, .*view shop.newest/,
+      );
+      const facts = `
+        SELECT (SELECT count(*)::int FROM shop.stock) AS rows, relacl::text AS rights, relowner::regrole::text AS owner,
+               (SELECT attacl::text FROM pg_attribute WHERE attrelid = c.oid AND attname = 'note') AS column,
+               (SELECT relacl::text FROM pg_class WHERE oid = pg_get_serial_sequence('shop.stock', 'seen')::regclass) AS sequence,
+               (SELECT string_agg(tgname || tgenabled::text, ' ') FROM pg_trigger WHERE tgrelid = c.oid AND NOT tgisinternal) AS triggers,
+               (SELECT string_agg(pg_get_constraintdef(oid), ' ') FROM pg_constraint WHERE conrelid = c.oid) AS keys,
+               (SELECT string_agg(pg_get_statisticsobjdef(oid), ' ') FROM pg_statistic_ext WHERE stxrelid = c.oid) AS statistics
+          FROM pg_class c WHERE oid = 'shop.stock'::regclass`;
+      const [was] = await inShop(scene, facts);
+      expect(was).toMatchObject({ rows: 0, owner: 'keeper', triggers: 'boomD' });
+      const replacing = ['postgres', 'extract', 'database', ...at, '--table', 'stock', '--replace', '--as', 'old"ones'];
+      const replaced = await scene.succeed(...replacing, '--yes');
+      expect(replaced.stdout.replaceAll(/\s+/g, ' ')).toMatch(
+        /shop.stock: 50 rows kept: the earlier ones are in schema old"ones; remove them with DROP SCHEMA "old""ones" CASCADE/,
+      );
+      expect(await inShop(scene, facts)).toEqual([{ ...was, rows: 50 }]);
+      const [left] = await inShop(
+        scene,
+        `SELECT (SELECT count(*)::int FROM "old""ones".stock) AS kept, (SELECT count(*)::int FROM pg_namespace WHERE nspname LIKE 'lifeboat_new%') AS new`,
+      );
+      expect(left).toEqual({ kept: 0, new: 0 });
       // The whole database, in the place of the one that is there.
       const unasked = await scene.run(['postgres', 'extract', 'database', ...at, '--replace']);
       expect(unasked.stderr).toMatch(/was not confirmed/);

@@ -4,7 +4,10 @@ import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { BackupResult } from '../../src/operations/backup/backup.ts';
+import { connect } from '../../src/sources/postgres/connection.ts';
+import { checkFingerprint } from '../../src/sources/postgres/physical/check-fingerprint.ts';
 import { physicalFactsSchema } from '../../src/sources/postgres/physical/facts.ts';
+import { pauseReplay } from '../../src/sources/postgres/physical/paused-replay.ts';
 import { postgresSource } from '../../src/sources/postgres/postgres-source.ts';
 import { bankAddsUp, openBank, transferMoney } from '../support/bank.ts';
 import { freshSeed } from '../support/fresh-seed.ts';
@@ -17,7 +20,7 @@ import {
   startCopy,
 } from '../support/physical-backups.ts';
 import { describeWithPostgres, startPostgres } from '../support/postgres-server.ts';
-import { createRepository } from '../support/repository.ts';
+import { createRepository, noSignal } from '../support/repository.ts';
 import { startRestored } from '../support/restored-server.ts';
 import { describeWith } from '../support/tools.ts';
 
@@ -151,6 +154,20 @@ describeWith(['restic'], 'physical backups', () => {
         });
         const paused = 'SELECT pg_get_wal_replay_pause_state() AS state';
         expect(await standby.sql('postgres', paused)).toEqual([{ state: 'not paused' }]);
+        // Whoever dies while it is paused holds it no longer than a while.
+        const address = { ...server.address, port: standby.address.port };
+        const death = new AbortController();
+        const connections = [0, 1].map(() => connect(address, 'postgres', death.signal));
+        const [connection, holder] = await Promise.all(connections);
+        if (connection === undefined || holder === undefined) throw new Error('no connection');
+        expect(await pauseReplay(connection, holder, 2_000)).not.toHaveProperty('reason');
+        death.abort();
+        expect(await standby.sql('postgres', paused)).toEqual([{ state: 'paused' }]);
+        const found = await checkFingerprint(server.options({ port: standby.address.port }), noSignal);
+        expect(found).toMatchObject({ outcome: 'warning', hint: expect.stringContaining('pg_wal_replay_resume()') });
+        await expect
+          .poll(() => standby.sql('postgres', paused), { timeout: 20_000 })
+          .toEqual([{ state: 'not paused' }]);
         const target = restoreByRestic(repository, folder.path);
         await using copy = await startCopy(server, target);
         expect(await copy.sql('postgres', bankAddsUp)).toMatchObject([{ addsUp: true }]);

@@ -219,7 +219,7 @@ async function openBranch(world: World): Promise<void> {
   const isMissing = resumed !== undefined && comparePositions(resumed, oldest) < 0;
   if (isMissing) {
     world.counts.gaps += 1;
-    await sink.gap(resumed, oldest, 'the server forgot it', noSignal);
+    await sink.gap({ from: resumed, to: oldest, reason: 'the server forgot it' }, noSignal);
   }
   world.steps.push(
     `resumed at ${resumed && formatPosition(resumed)}, the server has it from ${formatPosition(oldest)}`,
@@ -354,7 +354,7 @@ async function skip(world: World): Promise<void> {
   if (sink === undefined || comparePositions(server.end, server.start) === 0) return;
   world.counts.gaps += 1;
   const to = { segment: server.end.segment + 1 + world.pick(3), offset: 0 };
-  await sink.gap(server.end, to, 'the server removed it', noSignal);
+  await sink.gap({ from: server.end, to, reason: 'the server removed it' }, noSignal);
   server.end = to;
   server.oldest = to;
   server.spooled = to;

@@ -174,8 +174,7 @@ function sinkOf(state: Kept, { holder, gaps, counts, options }: SinkParts): Jour
       adoptFacts(state);
     },
 
-    // eslint-disable-next-line max-params -- The contract's.
-    async gap(from, to, reason, signal) {
+    async gap({ from, to, reason }, signal) {
       check(signal);
       assert.deepEqual(from, state.end, 'a gap begins where the journal ends');
       assert.ok(to.offset === 0 && to.segment > from.segment, 'it ends where a later segment begins');

@@ -58,7 +58,7 @@ const serverWaitMaxMs = 10_000;
 export const journalStatusCommand = defineCommand({
   summary: 'Show how far the journals reach',
   details:
-    'Per component and repository: who receives, the stretch that is kept, how old the newest change there is, what still waits in the spool of this machine, gaps, and what the server says of its replication slot. Exit code 21: there is a gap, or something could not be looked at.',
+    'Per component and repository: who receives, the stretch that is kept, how old the newest change there is, what still waits in the spool of this machine, gaps, and what the server says of its replication slot, or of its archive_command where that hands the journal over. Exit code 21: there is a gap, or something could not be looked at.',
   examples: ['lifeboat journal status', 'lifeboat journal status database --json'],
   arguments: { names: listArgument('[component...]', 'components; all with a journal if absent') },
   options: {},
@@ -79,7 +79,7 @@ async function statusOf(context: CommandContext, subject: JournalSubject): Promi
   const [spool, seen, server, ...found] = await Promise.all([
     lookAtSpool(spoolFolder),
     readSeen(spoolFolder),
-    askServer(source, context.signal),
+    askServer(subject, context.signal),
     ...repositories.map((settings) => surveyOf(context, settings, subject)),
   ]);
   return {
@@ -113,9 +113,15 @@ async function surveyOf(
 }
 
 /** A server that is away is no reason to show nothing. */
-async function askServer(source: JournalSource, signal: AbortSignal): Promise<Finding[]> {
+async function askServer(
+  { source, settings, incomingFolder }: JournalSubject,
+  signal: AbortSignal,
+): Promise<Finding[]> {
+  const within = AbortSignal.any([signal, AbortSignal.timeout(serverWaitMaxMs)]);
+  const { handover } = source;
+  const isPushed = settings.from === 'push' && handover !== undefined;
   try {
-    return await Array.fromAsync(source.check(AbortSignal.any([signal, AbortSignal.timeout(serverWaitMaxMs)])));
+    return await Array.fromAsync(isPushed ? handover.check(incomingFolder, within) : source.check(within));
   } catch (error) {
     signal.throwIfAborted();
     const message = isAppError(error)

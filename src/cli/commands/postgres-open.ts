@@ -5,8 +5,8 @@ import type { PastServer } from '../../sources/explore.ts';
 import { defineCommand } from '../command.ts';
 import type { CommandContext } from '../context.ts';
 import { parsedOption, textOption } from '../option.ts';
-import { instantOptions, instantRequest, openPast, pastArguments } from '../past.ts';
-import { printable, psqlLine, reachedData, reachedWords, type ReachedData } from '../past-words.ts';
+import { instantOptions, openInstant, pastArguments } from '../past.ts';
+import { printable, psqlLine, reachedWords, type ReachedData } from '../past-words.ts';
 import { elapsedWords } from '../style.ts';
 import { toJson } from '../terminal.ts';
 
@@ -42,16 +42,8 @@ export const postgresOpenCommand = defineCommand({
   isLong: true,
   async run(context, input): Promise<OpenData> {
     const startMs = context.clock.now();
-    const request = instantRequest(input, context);
-    await using stack = new AsyncDisposableStack();
-    // What is read of the repositories is read when the server stands there: a prune need not wait for whoever looks around.
-    const reading = stack.use(new AsyncDisposableStack());
-    const past = reading.use(await openPast(context, input));
-    const place = stack.use(await past.makePlace());
-    const chosen = await past.choose(request);
-    const server = stack.use(await past.open(place, chosen));
-    await reading.disposeAsync();
-    const reached = reachedData(chosen, server);
+    await using opened = await openInstant(context, input);
+    const { server, reached } = opened;
     const openMs = context.clock.now();
     await tell(context, { server, reached, database: databaseOf(server, input.database), stayMs: input.stayMs });
     await stay(server, input.stayMs, context.signal);

@@ -4,14 +4,8 @@ import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import type { Random } from '../../base/random.ts';
 import type { JsonObject } from '../../base/json.ts';
-import type { JournalPosition } from '../../sources/journal.ts';
+import type { JournalGap, JournalPosition } from '../../sources/journal.ts';
 import { writeAtomically } from '../../storage/atomic-write.ts';
-
-export interface JournalGap {
-  readonly from: JournalPosition;
-  readonly to: JournalPosition;
-  readonly reason: string;
-}
 
 export interface BranchFile {
   readonly lineage: string;

@@ -1,6 +1,5 @@
 // Decides what of a spooled branch goes to a repository next. Pure: touches nothing.
-import type { JournalPosition } from '../../sources/journal.ts';
-import type { JournalGap } from './branch-file.ts';
+import type { JournalGap, JournalPosition } from '../../sources/journal.ts';
 import { comparePositions, laterOf, startOfSegment } from './positions.ts';
 import type { SpooledSegment } from './spool-branch.ts';
 

@@ -4,10 +4,9 @@ import { readBranches } from '../../repository/journal/branches.ts';
 import { readGap } from '../../repository/journal/read.ts';
 import type { Repository } from '../../repository/repository.ts';
 import { loadSnapshots } from '../../repository/snapshot.ts';
-import type { JournalPosition } from '../../sources/journal.ts';
+import type { JournalGap, JournalPosition } from '../../sources/journal.ts';
 import { componentOf } from '../restore/select-point.ts';
 import { findBases } from './bases.ts';
-import type { JournalGap } from './branch-file.ts';
 import { comparePositions } from './positions.ts';
 import { lookAtSpool } from './spool-look.ts';
 

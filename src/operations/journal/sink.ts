@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { AppError, isAppError } from '../../base/errors.ts';
 import type { JsonObject } from '../../base/json.ts';
-import type { JournalBranch, JournalPosition, JournalReader, JournalSink } from '../../sources/journal.ts';
+import type { JournalBranch, JournalGap, JournalPosition, JournalReader, JournalSink } from '../../sources/journal.ts';
 import { throwIfAborted } from '../../storage/interruption.ts';
 import { comparePositions, earlierOf, formatPosition } from './positions.ts';
 import type { Shipper } from './shipper.ts';
@@ -155,13 +155,13 @@ export class SpoolSink implements JournalSink {
     this.#parts.spooled.describe(segment, facts, sizeBytes);
   }
 
-  // eslint-disable-next-line max-params -- The contract's.
-  gap(from: JournalPosition, to: JournalPosition, reason: string, signal: AbortSignal): Promise<void> {
+  gap(gap: JournalGap, signal: AbortSignal): Promise<void> {
+    const { from, to } = gap;
     return this.#do(signal, async (within) => {
       const { spooled, shippers } = this.#parts;
       assert.deepEqual(from, spooled.end, 'a gap begins where the journal ends');
       assert.ok(to.offset === 0 && to.segment > from.segment, 'it ends where a later segment begins');
-      await spooled.gap({ from, to, reason }, within);
+      await spooled.gap(gap, within);
       for (const shipper of shippers) shipper.nudge();
     });
   }

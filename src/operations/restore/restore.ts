@@ -5,7 +5,7 @@ import { count } from '../../base/count.ts';
 import { AppError } from '../../base/errors.ts';
 import { interruptedWith, type Leftover } from '../../base/interrupted.ts';
 import type { Finding } from '../../model/finding.ts';
-import type { MovedPlace, RestoreDecision, Source } from '../../sources/source.ts';
+import type { MovedPlace, RestoreDecision, ServiceRestore, Source } from '../../sources/source.ts';
 import { recoveryReader, type PointParts } from './recovery-reader.ts';
 import { decideTreeRestore, placeWords, type TreeRestoreDecision, type TreeRestoreRequest } from './tree-decision.ts';
 import { executeTreeRestore, type TreeRestoreResult } from './tree-restore.ts';
@@ -60,7 +60,7 @@ export async function decideRestore(request: RestoreRequest, signal: AbortSignal
   if (source?.restore.kind === 'service') {
     const service = source.restore;
     if (to === undefined || !looksLikeFolder(to)) return decideService(request, { source: service, signal });
-    if (service.takesFolders?.(await recoveryReader(request).facts(signal)) === true)
+    if (await takesFolders(service, request, signal))
       return decideService({ ...request, to: resolve(to) }, { source: service, signal });
   }
   if (places.length > 0 || owner !== undefined) {
@@ -76,6 +76,13 @@ export async function decideRestore(request: RestoreRequest, signal: AbortSignal
     );
   }
   return decideTree(request, signal);
+}
+
+async function takesFolders(service: ServiceRestore, request: RestoreRequest, signal: AbortSignal): Promise<boolean> {
+  const { lifeboat } = request.snapshot;
+  const hasJournal = lifeboat && lifeboat.journal !== undefined;
+  const facts = () => recoveryReader(request).facts(signal);
+  return (await service.takesFolders?.({ hasJournal, facts })) ?? false;
 }
 
 async function decideTree(request: RestoreRequest, signal: AbortSignal): Promise<DecidedRestore> {

@@ -9,6 +9,7 @@ import { unitOf } from './fingerprint.ts';
 import { checkReplication } from './protocol/preflight.ts';
 import { receivePushed } from './receiver/archive-intake.ts';
 import { acceptFile } from './receiver/archive-push.ts';
+import { checkArchiving } from './receiver/check-archiving.ts';
 import { checkReceiver } from './receiver/check-receiver.ts';
 import { receive } from './receiver/receive.ts';
 import { describeWalPlace, walTimes } from './receiver/wal-words.ts';
@@ -51,6 +52,7 @@ export function postgresSource(options: PostgresOptions): ExplorableSource {
       describePlace: describeWalPlace,
       timesOf: walTimes,
       handover: {
+        check: (folder, signal) => checkArchiving(options, folder, signal),
         accept: acceptFile,
         receive: ({ folder, target, events }, signal) =>
           receivePushed({ folder, target, events, clock: options.clock }, signal),
@@ -70,7 +72,7 @@ export function postgresSource(options: PostgresOptions): ExplorableSource {
     restore: {
       kind: 'service',
       unitOf,
-      takesFolders: isPhysical,
+      takesFolders: async (point) => point.hasJournal ?? isPhysical(await point.facts()),
       decide: async (reader, request, signal) =>
         isPhysical(await reader.facts(signal))
           ? decidePhysical(options, { reader, request }, signal)

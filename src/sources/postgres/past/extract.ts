@@ -1,5 +1,5 @@
 // Takes single tables, or one database, out of a server of the past into a server that lives on: beside what is there, compared row by
-// row of their fingerprints. Only a whole database may take the place of another, which is then kept under another name.
+// row of their fingerprints. Those that are asked to take the place of what is there do so then, and that is kept.
 import pg from 'pg';
 import { formatByteSize } from '../../../base/byte-size.ts';
 import { count } from '../../../base/count.ts';
@@ -16,6 +16,7 @@ import { type DumpPrograms, dumpAcross, type Ends, programsFinding, programsFor 
 import { decideDatabase } from './extract-database.ts';
 import { copyRows, requireAlike } from './copy-rows.ts';
 import { pastDatabase } from './past-database.ts';
+import { replaceFindings, replaceTables, wasReplaced } from './replace-tables.ts';
 import { findTables, isolateTables, type PastTable, requireDistinct } from './past-tables.ts';
 
 export interface Extracting {
@@ -34,15 +35,6 @@ export async function decideExtract(
   const stamp = nameStamp(options.clock.now());
   const ends: Ends = { from, source, to: target.address, database: target.database, stamp };
   if (request.tables.length === 0) return decideDatabase(options, { ends, request }, signal);
-  if (request.replaces) {
-    throw new AppError(
-      'USAGE',
-      '--replace goes with a whole database: what refers to a table would still mean the old one',
-      {
-        hint: 'Leave it out: the tables come into a schema of their own, from which you copy the rows that you want.',
-      },
-    );
-  }
   return decideTables(options, { ends, request }, signal);
 }
 
@@ -52,7 +44,9 @@ async function decideTables(
   signal: AbortSignal,
 ): Promise<RestoreDecision> {
   const database = ends.database ?? ends.source;
-  const schema = request.as ?? `lifeboat_${ends.stamp}`;
+  const { replaces } = request;
+  const schema = replaces ? `lifeboat_new_${ends.stamp}` : (request.as ?? `lifeboat_${ends.stamp}`);
+  const kept = replaces ? (request.as ?? `before_${ends.stamp}`) : undefined;
   await using past = await connect(ends.from, ends.source, signal);
   const tables = await findTables(past, request.tables);
   requireDistinct(tables);
@@ -61,19 +55,27 @@ async function decideTables(
   const toMajor = await majorOf(live);
   const programs = await programsFor({ from: fromMajor, to: toMajor }, options, signal).catch(
     async (error: unknown) => {
-      if (!isAppError(error, 'TOOL_MISSING')) throw error;
+      if (!isAppError(error, 'TOOL_MISSING') || replaces) throw error;
       await requireAlike({ past, live }, tables, error);
       return error;
     },
   );
-  const findings = [await schemaFinding(past, live, schema), wayFinding(programs)];
+  const findings = [
+    await schemaFinding(past, live, kept ?? schema),
+    wayFinding(programs),
+    ...(replaces ? await replaceFindings(live, tables) : []),
+  ];
   const names = tables.map((one) => `${one.schema}.${one.name}`).join(', ');
   const size = formatByteSize(tables.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0));
   return {
-    target: `schema ${schema} in database ${database} on ${describeServer(ends.to)}`,
+    target: `${replaces ? names : `schema ${schema}`} in database ${database} on ${describeServer(ends.to)}`,
+    ...(replaces ? { replaces: `${names} in database ${database}` } : {}),
     steps: [
       `copy ${count(tables.length, 'table')} (${size}) with rows, indexes and own constraints into a new schema ${schema}: ${names}`,
       'compare the rows with those of that instant',
+      ...(kept === undefined
+        ? []
+        : [`move those that are there into a new schema ${kept}, and these into their place`]),
     ],
     findings,
     async execute(progress, executeSignal) {
@@ -86,12 +88,37 @@ async function decideTables(
         await removeCopy(work, AbortSignal.timeout(60_000));
         throw error;
       });
+      if (kept !== undefined) {
+        progress.step(2);
+        await replace(work, kept, executeSignal);
+      }
       return {
-        restored: tables.map((one, at) => `${schema}.${one.name}: ${rows[at] ?? 'partitioned'}`),
-        kept: `all that was in database ${database}; remove the copy with DROP SCHEMA ${pg.escapeIdentifier(schema)} CASCADE`,
+        restored: tables.map(
+          (one, at) => `${kept === undefined ? schema : one.schema}.${one.name}: ${rows[at] ?? 'partitioned'}`,
+        ),
+        kept:
+          kept === undefined
+            ? `all that was in database ${database}; remove the copy with ${dropSchema(schema)}`
+            : `the earlier ones are in schema ${kept}; remove them with ${dropSchema(kept)}`,
       };
     },
   };
+}
+
+const dropSchema = (schema: string): string => `DROP SCHEMA ${pg.escapeIdentifier(schema)} CASCADE`;
+
+async function replace(work: TablesWork, kept: string, signal: AbortSignal): Promise<void> {
+  const { ends, database, schema, tables } = work;
+  const replacing = { address: ends.to, database, tables, copied: schema, kept };
+  try {
+    await replaceTables(replacing, signal);
+  } catch (error) {
+    // The answer may be lost when it is done; and what made it fail may be the signal.
+    const late = AbortSignal.timeout(60_000);
+    if (await wasReplaced(replacing, late)) return;
+    await removeCopy(work, late);
+    throw error;
+  }
 }
 
 async function majorOf(connection: Connection): Promise<number> {
@@ -163,7 +190,7 @@ async function copyTables(work: TablesWork, onBytes: (count: number) => void, si
 
 async function removeCopy({ ends, database, schema }: TablesWork, signal: AbortSignal): Promise<void> {
   await using live = await connect(ends.to, database, signal);
-  await live.query(`DROP SCHEMA ${pg.escapeIdentifier(schema)} CASCADE`);
+  await live.query(dropSchema(schema));
 }
 
 /** Rows of each table for people; rejects where one is not as it was. */

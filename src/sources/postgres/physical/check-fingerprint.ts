@@ -35,11 +35,13 @@ interface Lacks {
   readonly unlockable: number;
   readonly first: string | null;
   readonly mayPause: boolean;
+  readonly isPaused: boolean;
 }
 
 async function lackIn(connection: Connection, server: ServerFacts): Promise<Finding | undefined> {
   const { database } = connection;
-  const { unreadable, unlockable, first, mayPause } = onlyRow(await connection.query<Lacks>(lacksQuery(server.major)));
+  const lacks = onlyRow(await connection.query<Lacks>(lacksQuery(server.major)));
+  const { unreadable, unlockable, first, mayPause, isPaused } = lacks;
   const role = pg.escapeIdentifier(server.user);
   const example = first === null ? '' : `, such as ${first}`;
   if (unreadable > 0) {
@@ -50,6 +52,11 @@ async function lackIn(connection: Connection, server: ServerFacts): Promise<Find
     const functions = 'pg_wal_replay_pause(), pg_wal_replay_resume()';
     const message = `${server.user} may not pause the replay of the standby`;
     const hint = `Run as a superuser in postgres and template1: GRANT EXECUTE ON FUNCTION ${functions} TO ${role};`;
+    return { aspect, outcome: 'warning', message, hint };
+  }
+  if (isPaused) {
+    const message = 'the replay of the standby is paused: a backup would hold no more than it had then';
+    const hint = 'Run as a superuser, unless somebody wants it so: SELECT pg_wal_replay_resume();';
     return { aspect, outcome: 'warning', message, hint };
   }
   if (server.isStandby || unlockable === 0) return undefined;
@@ -69,7 +76,8 @@ function lacksQuery(major: number): string {
     SELECT count(*) FILTER (WHERE NOT ${read})::int AS unreadable, count(*) FILTER (WHERE NOT ${lock})::int AS unlockable,
            min(format('%I.%I', n.nspname, c.relname)) FILTER (WHERE NOT (${read} AND ${lock})) AS first,
            pg_catalog.has_function_privilege('pg_catalog.pg_wal_replay_pause()', 'EXECUTE')
-             AND pg_catalog.has_function_privilege('pg_catalog.pg_wal_replay_resume()', 'EXECUTE') AS "mayPause"
+             AND pg_catalog.has_function_privilege('pg_catalog.pg_wal_replay_resume()', 'EXECUTE') AS "mayPause",
+           CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_get_wal_replay_pause_state() <> 'not paused' ELSE false END AS "isPaused"
       FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
      WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND NOT ${foreignSchema}`;
 }

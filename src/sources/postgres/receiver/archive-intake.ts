@@ -68,7 +68,8 @@ class ArchiveIntake {
   readonly #options: ArchiveIntakeOptions;
   #intake: WalIntake | undefined;
   #taken: TakenFile[] = [];
-  #hole: { readonly name: string; readonly sinceMs: number } | undefined;
+  /** What is missing before a file, and how long it was looked for: a clock may be set meanwhile. */
+  #hole: { readonly name: string; readonly waitedMs: number } | undefined;
   readonly #told = new Set<string>();
 
   constructor(incoming: IncomingFolder, branch: OpenBranch, options: ArchiveIntakeOptions) {
@@ -150,17 +151,18 @@ class ArchiveIntake {
 
   /** Whether the segment follows on what is kept; one that is waited for in vain was lost. */
   async #closeHole(file: WaitingFile, resume: JournalPosition | undefined, signal: AbortSignal): Promise<boolean> {
-    const { events, clock, holeWaitMs = holeWaitDefaultMs } = this.#options;
+    const { events, pollMs = pollDefaultMs, holeWaitMs = holeWaitDefaultMs } = this.#options;
     const { sink } = this.#branch;
     const { segmentBytes } = sink.branch;
     const start = lsnOf({ segment: file.segment, offset: 0 }, segmentBytes);
     const held = this.#intake?.received;
     if (resume === undefined || start <= lsnOf(resume, segmentBytes) || start === held) return true;
-    if (this.#hole?.name !== file.name) this.#hole = { name: file.name, sinceMs: clock.now() };
-    if (clock.now() - this.#hole.sinceMs < holeWaitMs) return false;
+    const waitedMs = this.#hole?.name === file.name ? this.#hole.waitedMs + pollMs : 0;
+    this.#hole = { name: file.name, waitedMs };
+    if (waitedMs < holeWaitMs) return false;
     const to = { segment: file.segment, offset: 0 };
     const { reason, finding } = holeInArchive(resume, to, segmentBytes);
-    await sink.gap(resume, to, reason, signal);
+    await sink.gap({ from: resume, to, reason }, signal);
     events.warn(finding);
     events.needsBase(reason);
     return true;

@@ -54,10 +54,10 @@ async function place(): Promise<Place> {
   };
 }
 
-function receiveFrom({ incoming }: Place, journal: MemoryJournal, holeWaitMs = 60_000) {
+function receiveFrom({ incoming }: Place, journal: MemoryJournal, { holeWaitMs = 60_000, clock = systemClock } = {}) {
   const events = recordEvents();
   const stop = new AbortController();
-  const options = { folder: incoming, target: journal, events, clock: systemClock, pollMs: 10, holeWaitMs };
+  const options = { folder: incoming, target: journal, events, clock, pollMs: 10, holeWaitMs };
   const ended = receivePushed(options, stop.signal);
   return {
     events,
@@ -174,7 +174,7 @@ test('a segment that never comes is a gap after a while, and the journal goes on
   await using at = await place();
   await at.push('00000003.history', history);
   const journal = memoryJournal();
-  await using receiving = receiveFrom(at, journal, 100);
+  await using receiving = receiveFrom(at, journal, { holeWaitMs: 100 });
   await at.pushSegment(0, zero);
   await sleep(30);
   await at.pushSegment(2, two);
@@ -182,6 +182,24 @@ test('a segment that never comes is a gap after a while, and the journal goes on
   await until(async () => (await sealed(journal)).includes(2));
   expect(journal.gaps).toMatchObject([{ from: { segment: first }, to: { segment: first + 2, offset: 0 } }]);
   expect(receiving.events.bases).toEqual(['the server did not hand it over']);
+});
+
+test('a clock that is set on meanwhile does not make a segment count as lost', async () => {
+  await using at = await place();
+  const journal = memoryJournal();
+  let nowMs = systemClock.now();
+  const clock = { now: () => (nowMs += 3_600_000) };
+  await using receiving = receiveFrom(at, journal, { clock });
+  await at.push('00000003.history', history);
+  await at.pushSegment(0, zero);
+  await sleep(50);
+  await at.pushSegment(2, two);
+  // A dozen looks, by this clock as many hours and more.
+  await sleep(200);
+  expect(journal.gaps).toEqual([]);
+  await at.pushSegment(1, one);
+  await until(async () => (await sealed(journal)).includes(1));
+  expect(receiving.events.bases).toEqual([]);
 });
 
 test('of the last segment of a timeline only what is WAL comes into the journal', async () => {

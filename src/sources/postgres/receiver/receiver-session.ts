@@ -205,7 +205,7 @@ class ReceiverSession {
     const to = { segment: Math.min(oldest, ends?.segment ?? oldest), offset: 0 };
     if (to.segment <= resume.segment) throw error;
     const { reason, finding } = gapMade({ from: resume, to, segmentBytes, slot: this.#slot, name: this.#parts.slot });
-    await this.#sink.gap(resume, to, reason, signal);
+    await this.#sink.gap({ from: resume, to, reason }, signal);
     events.warn(finding);
     events.needsBase(reason);
     return this.#goOn(timelineOfSegment(history, oldest, segmentBytes), oldest);
