@@ -7,6 +7,7 @@ import assert from 'node:assert/strict';
 import { chown, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { asError } from '../../base/errors.ts';
+import { freeMemory } from '../../base/free-memory.ts';
 import type { Random } from '../../base/random.ts';
 import type { JournalReader } from '../../sources/journal.ts';
 import { writeAtomically } from '../../storage/atomic-write.ts';
@@ -181,8 +182,9 @@ class FolderPrefetch implements Prefetcher {
     for (let attempt = 1; ; attempt += 1) {
       try {
         const content = given ?? (await find(name, signal));
-        const bytes = content && (await this.#read(content, signal));
-        await this.#put(name, bytes);
+        const parts = content && (await this.#read(content, signal));
+        await this.#put(name, parts);
+        if (content?.kind === 'segment') parts?.forEach(freeMemory);
         return;
       } catch (error) {
         if (signal.aborted) return;

@@ -27,6 +27,11 @@ const readAheadMaxBytes = 16 * 1024 * 1024;
  */
 export async function* streamStretch(repository: Repository, options: StreamOptions): AsyncGenerator<Buffer> {
   const { stretch, onProblem } = options;
+  const [only] = stretch.objects;
+  if (stretch.objects.length === 1 && only?.offset === stretch.from) {
+    yield* streamOnly(repository, only, options);
+    return;
+  }
   const chain = new Chain(stretch);
   await using reader = new ReadAhead(repository, options);
   const rejected = new Set<DataName>();
@@ -51,6 +56,25 @@ export async function* streamStretch(repository: Repository, options: StreamOpti
   }
   const others = ranked.filter((data) => !used.has(data) && !rejected.has(data));
   await compareOthers(repository, { ...options, chain, others });
+}
+
+/** Nothing goes before or after it: its own hash is the hash of all. */
+async function* streamOnly(
+  repository: Repository,
+  data: DataName,
+  { lineage, stretch, signal, onProblem }: StreamOptions,
+): AsyncGenerator<Buffer> {
+  try {
+    const { header, bytes } = await readData(repository, { lineage, data }, signal);
+    const problem =
+      new Chain(stretch).misplacement(header) ??
+      (header.through === header.sha256 ? undefined : 'its header contradicts itself');
+    if (problem === undefined) yield bytes;
+    else onProblem({ name: data.name, message: problem });
+  } catch (error) {
+    if (!isAppError(error, 'REPOSITORY_DAMAGED')) throw error;
+    onProblem({ name: data.name, message: messageOf(error.cause ?? error) });
+  }
 }
 
 /** What is preferred comes first; of one writer, what covers more. */
