@@ -8,6 +8,7 @@ import { isExplorable, type ExplorableSource, type PastPlace, type PastServer } 
 import type { ReplayRequest } from '../sources/replay.ts';
 import { systemSleep } from '../storage/interruption.ts';
 import type { CommandContext } from './context.ts';
+import type { Recovered } from './measured-rpo.ts';
 import { requiredArgument, textOption } from './option.ts';
 import { reachedData, type ReachedData } from './past-words.ts';
 import { noteUnread, PointSearch } from './point-search.ts';
@@ -122,6 +123,7 @@ export interface OpenedPast extends AsyncDisposable {
   readonly source: ExplorableSource;
   readonly server: PastServer;
   readonly reached: ReachedData;
+  readonly instant: Pick<Recovered, 'target' | 'reaches'>;
 }
 
 /** What is read of the repositories is read when the server stands there: from then on a prune need not wait. */
@@ -143,6 +145,7 @@ export async function openInstant(
     source: past.source,
     server,
     reached: reachedData(chosen, server),
+    instant: { target: request?.target, reaches: request === undefined ? server.reached : chosen.choice.reaches },
     [Symbol.asyncDispose]: () => held.disposeAsync(),
   };
 }

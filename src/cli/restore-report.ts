@@ -5,6 +5,7 @@ import type { DecidedRestore, RestoreReport } from '../operations/restore/restor
 import { componentOf } from '../operations/restore/select-point.ts';
 import type { ReplayInstant, ReplayWindow } from '../sources/replay.ts';
 import type { CommandContext } from './context.ts';
+import type { MeasuredRpo } from './measured-rpo.ts';
 import { unreadLines, type FoundPoint, type UnreadRepository } from './point-search.ts';
 import { bytes, findingLines, plainStyle, shortId, shortTime, wrap, type Style } from './style.ts';
 
@@ -20,6 +21,8 @@ export interface RestoreData {
   readonly unread: readonly UnreadRepository[];
   /** Of a recovery to an instant. */
   readonly recovery?: RecoveryPreview | undefined;
+  /** What was lost, where sentinels are written. */
+  readonly measured?: MeasuredRpo | undefined;
   /** Absent after a dry run. */
   readonly report: RestoreReport | undefined;
   readonly elapsedMs: number;
@@ -35,7 +38,7 @@ export interface RecoveryPreview {
 }
 
 /** What a restore would do. */
-export type RestorePreview = Omit<RestoreData, 'report' | 'elapsedMs'>;
+export type RestorePreview = Omit<RestoreData, 'report' | 'elapsedMs' | 'measured'>;
 
 export function dataOf(
   { snapshot, opened }: FoundPoint,

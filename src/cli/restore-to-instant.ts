@@ -12,6 +12,7 @@ import { isReplayable, type ReplayableSource, type ReplayRequest } from '../sour
 import { systemSleep } from '../storage/interruption.ts';
 import { requireConsent } from './confirmation.ts';
 import type { CommandContext } from './context.ts';
+import { measuredRpo } from './measured-rpo.ts';
 import type { PointSearch, ReadRepository } from './point-search.ts';
 import { componentLike, configuredComponent, noLock, sharedLock } from './recovery-point.ts';
 import { placesOf, zoneNote, type ReplayInput } from './replay-request.ts';
@@ -67,7 +68,13 @@ export async function restoreToInstant(context: CommandContext, restore: Instant
   const report = await decision.execute(({ step, bytes: bytesDone }) =>
     context.progress.update({ work: step, bytesDone, bytesTotal: undefined }),
   );
-  return { ...data, report, elapsedMs: context.clock.now() - startMs };
+  const measured = measuredRpo({
+    sentinelMs: report.sentinelMs,
+    target: request.target,
+    reaches: chosen.choice.reaches,
+    nowMs: startMs,
+  });
+  return { ...data, report, measured, elapsedMs: context.clock.now() - startMs };
 }
 
 function targetFolder({ to, include, exclude, base }: InstantInput): string {

@@ -26,6 +26,7 @@ export function postgresOptions(component: PostgresComponent, environment: Envir
     method: component.method,
     physical: component.physical ?? defaultPhysicalSettings,
     slot: component.journal?.slot ?? slotName(component.name),
+    sentinel: component.sentinel,
     programFolders: programFolders(environment),
     sandboxFolder: tmpdir(),
   };

@@ -6,6 +6,7 @@ import type { Finding } from './finding.ts';
 import { journalSettingsSchema } from './journal-settings.ts';
 import { policySchema, type Policy } from './policy.ts';
 import type { Schedule } from './schedule.ts';
+import { sentinelSettingsSchema } from './sentinel.ts';
 import {
   byteRateSchema,
   byteSizeSchema,
@@ -137,6 +138,7 @@ const postgresSchema = z
       ),
     physical: physicalSettingsSchema.optional(),
     journal: journalSettingsSchema.optional(),
+    sentinel: sentinelSettingsSchema.optional(),
     ...commonFields,
   })
   .refine(({ url, host }) => url === undefined || host === undefined, { path: ['url'], message: urlConflict });

@@ -49,6 +49,8 @@ export const proofSchema = z.object({
       message: z.string(),
     })
     .optional(),
+  /** By the newest sentinel in it: how much older than the backup's instant the newest datum that came back is. */
+  sentinel: z.object({ writtenAt: z.string(), instant: z.string(), measuredRpoSeconds: z.number() }).optional(),
   program: z.string(),
 });
 

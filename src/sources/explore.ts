@@ -22,6 +22,8 @@ export interface Explore {
   chooseThrough(place: ReplayPlace, base: ReplayBase['id'], signal: AbortSignal): Promise<ReplayChoice>;
   /** Of a writable server that stands at the instant of a backup, made as that backup's own was; `facts` are that backup's. */
   fingerprint(server: PastServer, facts: JsonObject, signal: AbortSignal): Promise<Fingerprint>;
+  /** When the newest sentinel that is there was written, milliseconds since 1970; undefined if there is none. */
+  newestSentinel(server: PastServer, signal: AbortSignal): Promise<number | undefined>;
   /** A place for one server after the other. Nothing is there yet; closing it leaves nothing behind. */
   makePlace(wish: PastWish): Promise<PastPlace>;
   /** Decides how tables or a database get out of a writable server of the past into a server that lives on: beside what is there. */

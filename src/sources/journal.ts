@@ -134,6 +134,13 @@ export interface JournalSource {
   timesOf(facts: JsonObject): JournalTimes;
   /** Present where a server hands over its journal file by file, by a command that it runs. */
   readonly handover?: JournalHandover | undefined;
+  /** Present where rows are to be written while changes are received, by which a recovery measures what it lost. */
+  readonly sentinels?: SentinelWriter | undefined;
+}
+
+export interface SentinelWriter {
+  /** Until aborted; what keeps it from writing is told, and tried again. */
+  write(events: Pick<JournalEvents, 'note' | 'warn'>, signal: AbortSignal): Promise<void>;
 }
 
 export interface JournalTimes {

@@ -232,14 +232,15 @@ async function contentOf(entry: Entry): Promise<Buffer | undefined> {
     if (entry.content === undefined) return undefined;
     if (entry.content.from === 'file') return readFile(fsPath(entry.content.path));
     if (entry.content.from !== 'stream') return Buffer.from(await entry.content.bytes);
-    return Buffer.concat(await Array.fromAsync(entry.content.open(never)));
+    // A piece is theirs who read it until they ask for the next.
+    return Buffer.concat(await Array.fromAsync(entry.content.open(never), (piece) => Buffer.from(piece)));
   }
   const parts: Uint8Array[] = [];
   let end = 0;
   for await (const range of entry.ranges(emptyParent, never)) {
     expect(range.offset, `${entry.path}: ranges over an empty parent follow each other`).toBe(end);
     end += range.bytes.length;
-    parts.push(range.bytes);
+    parts.push(Buffer.from(range.bytes));
   }
   expect(end, `${entry.path}: ranges over an empty parent cover the file`).toBe(entry.metadata.sizeBytes);
   return Buffer.concat(parts);

@@ -88,7 +88,10 @@ export type Content =
   | { readonly from: 'later'; readonly bytes: Promise<Uint8Array> }
   /** A file of this machine, read by the engine's own threads. Unchanged ones (size, mtime, ctime, inode) are not read. */
   | { readonly from: 'file'; readonly path: string }
-  /** Bytes from elsewhere, pulled with back-pressure. `open` is called at most once; a rejection fails the backup. */
+  /**
+   * Bytes from elsewhere, pulled with back-pressure: each piece may be used until the next one is asked for. `open` is called at most
+   * once; a rejection fails the backup.
+   */
   | { readonly from: 'stream'; open(signal: AbortSignal): AsyncIterable<Uint8Array> };
 
 /** A file of which only changed ranges come; all else is as in the parent snapshot's file of the same path. */
@@ -182,6 +185,8 @@ export interface RestoreOutcome {
   readonly restored: readonly string[];
   /** What was kept of the earlier state and how to remove it, for people; absent if nothing was. */
   readonly kept?: string | undefined;
+  /** When the newest sentinel that came back was written; absent if there is none. */
+  readonly sentinelMs?: number | undefined;
 }
 
 /** Reads one recovery point; every byte it yields was checked against its hash. */
@@ -221,6 +226,11 @@ export interface WrittenFolder {
   readonly problems: readonly EntryProblem[];
 }
 
+export interface FoundSentinel {
+  readonly writtenMs: number;
+  readonly instantMs: number;
+}
+
 /** A throw-away server for one proof. */
 export interface Sandbox extends AsyncDisposable {
   /** For people: `PostgreSQL 15.18 at 127.0.0.1:40123`. */
@@ -228,6 +238,8 @@ export interface Sandbox extends AsyncDisposable {
   restore(reader: RecoveryReader, signal: AbortSignal): Promise<void>;
   /** By the same method as at backup time. */
   fingerprint(signal: AbortSignal): Promise<Fingerprint>;
+  /** The newest sentinel that came back, and the instant at which the recovery point stands, by the server's clock. */
+  newestSentinel?(signal: AbortSignal): Promise<FoundSentinel | undefined>;
   /** The value a check asks for; rejects with `USAGE` if the check is not for this kind of source. */
   valueOf(check: ContentCheck, signal: AbortSignal): Promise<unknown>;
 }

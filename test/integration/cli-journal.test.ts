@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test, vi } from 'vitest';
 import { readJournals } from '../../src/operations/journal/reader.ts';
+import { halfOpenProxy } from '../support/half-open-proxy.ts';
 import { launcher, jsonLines, runLifeboat, type Ran } from '../support/lifeboat.ts';
 import { until } from '../support/journal-events.ts';
 import { alikeCluster, type Cluster } from '../support/postgres-cluster.ts';
@@ -14,7 +15,7 @@ import { branchOf, currentLsn, expectSameBytes, fill, makeFilled, range } from '
 import { createRepository, reopen } from '../support/repository.ts';
 import { describeWithS3, startS3Server } from '../support/s3-server.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
-import { parseLsn } from '../../src/sources/postgres/wal/lsn.ts';
+import { lsnOf, parseLsn } from '../../src/sources/postgres/wal/lsn.ts';
 
 const { signal } = new AbortController();
 
@@ -259,7 +260,10 @@ await describeWithS3('lifeboat journal in a bucket', () => {
   test('two repositories hold the same, and a copy of the server that went its own way is refused', async () => {
     await using s3 = await startS3Server();
     const bucket = await s3.makeBucket();
-    const { endpoint, credentials } = s3.client;
+    const { credentials } = s3.client;
+    const { hostname: host, port } = new URL(s3.client.endpoint);
+    await using way = await halfOpenProxy({ host, port: Number(port) });
+    const endpoint = `http://127.0.0.1:${way.port}`;
     const location = `s3://${bucket}/app?endpoint=${encodeURIComponent(endpoint)}&region=us-east-1`;
     const variables = {
       AWS_ACCESS_KEY_ID: credentials?.accessKeyId ?? '',
@@ -275,6 +279,17 @@ await describeWithS3('lifeboat journal in a bucket', () => {
     expect((await at.run('repository', 'init', '--repository', location)).exitCode).toBe(0);
     const receiver = at.receive();
     await server.sql(fill(20));
+    await at.untilShipped();
+    // The bucket is away for a while: the other repository and the spool go on, and it catches up by itself.
+    way.refuse();
+    await server.sql(fill(20));
+    const end = await currentLsn(server);
+    const local = readJournals(await reopen(at.folder));
+    await until(async () => {
+      const [branch] = await local.branches(signal);
+      return branch !== undefined && lsnOf(branch.end, branch.segmentBytes) >= end;
+    });
+    way.accept();
     await at.untilShipped();
     (await receiver.child).kill('SIGTERM');
     expect((await receiver.ended).exitCode).toBe(0);

@@ -1,6 +1,6 @@
 // The real program brings a database back to an instant, from a repository that holds its backup and its journal.
 import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { backup } from '../../src/operations/backup/backup.ts';
@@ -19,7 +19,9 @@ import { createRepository, noSignal, reopen, testPassword } from '../support/rep
 import { startRestored } from '../support/restored-server.ts';
 import { temporaryFolder, type TemporaryFolder } from '../support/temporary-folder.ts';
 import { findTool } from '../support/tools.ts';
+import { isRoot } from '../support/unprivileged.ts';
 
+const uidOf = (account: string): number => Number(execFileSync('id', ['-u', account], { encoding: 'utf8' }));
 const segmentBytes = 16 * 2 ** 20;
 
 describeWithPostgres(15, 'lifeboat restore to an instant', () => {
@@ -50,6 +52,13 @@ describeWithPostgres(15, 'lifeboat restore to an instant', () => {
       programVersion: 'test',
       signal: noSignal,
     });
+    // A second repository that was copied now and stays behind, the first one in its lifeboat.yaml.
+    cpSync(join(home.path, 'repository'), join(home.path, 'behind'), { recursive: true });
+    const repositories = { behind: { location: './behind' }, ahead: { location: './repository' } };
+    const { host, port, user } = cluster.address;
+    const database = { type: 'postgres', host, port, user, sslmode: 'disable', method: 'physical' };
+    const two = JSON.stringify({ application: 'shop', repositories, components: { database } });
+    writeFileSync(join(home.path, 'two.yaml'), two);
     await cluster.sql('INSERT INTO orders VALUES (2)');
     const [row] = await cluster.sql("SELECT to_char(clock_timestamp(), 'YYYY-MM-DD HH24:MI:SS.USOF') AS time");
     after = { time: String(row?.['time']), rows: 2 };
@@ -100,10 +109,24 @@ describeWithPostgres(15, 'lifeboat restore to an instant', () => {
     expect(await rowsIn(folder)).toBe(after.rows);
   });
 
-  test('now means all that was received', async () => {
+  test('now means all that was received, by the repository that leads furthest, for whom is named', async () => {
     const folder = join(home.path, 'copies', 'end');
-    expect(await run('restore', 'database', '--at', 'now', '--to', folder)).toMatchObject({ exitCode: 0 });
+    const owner = isRoot ? ['--owner', 'daemon'] : [];
+    const args = ['restore', 'database', '--at', 'now', '--to', folder, '--config', 'two.yaml', '--json', ...owner];
+    const ran = await runLifeboat(args, { folder: home.path });
+    expect(ran).toMatchObject({ exitCode: 0 });
+    expect(jsonLines(ran).at(-1)).toMatchObject({ repository: 'ahead' });
+    const owners = new Set(
+      [folder, join(folder, 'PG_VERSION'), join(folder, 'base')].map((path) => statSync(path).uid),
+    );
+    expect([...owners]).toEqual([isRoot ? uidOf('daemon') : process.getuid?.()]);
     expect(await rowsIn(folder)).toBe(4);
+    const behind = await runLifeboat([...args.slice(0, 6), '--dry-run', '-r', 'behind', ...args.slice(6)], {
+      folder: home.path,
+    });
+    expect(jsonLines(behind).at(-1)).toMatchObject({ repository: 'behind' });
+    const windows = await runLifeboat(['window', 'database', '--config', 'two.yaml'], { folder: home.path });
+    expect(windows.stdout).toMatch(/^behind: .*^ahead: /ms);
   });
 
   test.skipIf(findTool('restic') === undefined)(

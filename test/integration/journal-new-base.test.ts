@@ -3,6 +3,7 @@
 import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
+import type { MeasuredRpo } from '../../src/cli/measured-rpo.ts';
 import { until } from '../support/journal-events.ts';
 import { jsonLines, runLifeboat, type Ran } from '../support/lifeboat.ts';
 import { alikeCluster, type Cluster } from '../support/postgres-cluster.ts';
@@ -25,7 +26,16 @@ async function shopFolder(cluster: Cluster) {
   await createRepository(folder.path);
   const { host, port, user } = cluster.address;
   const journal = { interval: '1s' };
-  const database = { type: 'postgres', host, port, user, sslmode: 'disable', method: 'physical', journal };
+  const database = {
+    type: 'postgres',
+    host,
+    port,
+    user,
+    sslmode: 'disable',
+    method: 'physical',
+    journal,
+    sentinel: { interval: '1s' },
+  };
   const repositories = { local: { location: './repository' } };
   const text = JSON.stringify({ application: 'shop', repositories, components: { database } });
   await writeFile(join(folder.path, 'lifeboat.yaml'), text);
@@ -68,36 +78,29 @@ describeWithPostgres(15, 'a lost slot', () => {
       expect(ran.exitCode).toBe(0);
       return jsonLines(ran);
     }
-    const position = async (): Promise<string> => {
-      const [row] = await cluster.sql('SELECT pg_current_wal_flush_lsn()::text AS lsn');
-      return String(row?.['lsn']);
-    };
-    const isShipped = async (lsn: string): Promise<boolean> => {
-      const { stdout } = await run(
-        'restore',
-        'database',
-        '--lsn',
-        lsn,
-        '--exclusive',
-        '--to',
-        `${home}/x`,
-        '--dry-run',
+    const instant = async (): Promise<string> => {
+      const [row] = await cluster.sql(
+        "SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') AS time",
       );
+      return `${String(row?.['time'])}Z`;
+    };
+    const isShipped = async (time: string): Promise<boolean> => {
+      const { stdout } = await run('restore', 'database', '--at', time, '--to', `${home}/x`, '--dry-run');
       return stdout.includes('nothing was done');
     };
 
     expect((await run('backup', 'database')).exitCode).toBe(0);
     expect((await receive((output) => output.includes('receiving timeline'))).at(-1)).toMatchObject({ newBases: [] });
     await loseSlot(cluster);
-    let lsn = '';
+    let time = '';
     const lines = await receive(async (output) => {
       if (!/new base [0-9a-f]{8} in local/.test(output)) return false;
-      if (lsn === '') {
+      if (time === '') {
         await cluster.sql('INSERT INTO orders VALUES (1)');
-        lsn = await position();
+        time = await instant();
         await cluster.sql('INSERT INTO orders VALUES (2)');
       }
-      return isShipped(lsn);
+      return isShipped(time);
     });
     const { repositories } = JSON.parse((await run('snapshots', '--json')).stdout) as Listed;
     expect(lines.at(-1)).toMatchObject({
@@ -111,8 +114,11 @@ describeWithPostgres(15, 'a lost slot', () => {
     });
 
     const to = join(home, 'copy');
-    const restored = await run('restore', 'database', '--lsn', lsn, '--exclusive', '--to', to);
+    const restored = await run('restore', 'database', '--at', time, '--to', to, '--json');
     expect(restored).toMatchObject({ exitCode: 0 });
+    const { measured } = jsonLines(restored).at(-1) as unknown as { measured: MeasuredRpo };
+    expect(measured).toMatchObject({ against: 'the instant', instant: new Date(time).toISOString() });
+    expect(measured.measuredRpoSeconds).toBeLessThan(30);
     await using server = await startRestored(15, { dataFolder: to, workFolder: home });
     expect(await server.sql('postgres', 'SELECT id FROM orders WHERE id > 0')).toEqual([{ id: 1 }]);
   });

@@ -3,11 +3,14 @@ import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { seededRandom } from '../../src/base/random.ts';
 import type { RecoveryTarget } from '../../src/model/recovery-target.ts';
+import { connect } from '../../src/sources/postgres/connection.ts';
+import { postgresSource } from '../../src/sources/postgres/postgres-source.ts';
 import { until } from '../support/journal-events.ts';
 import { freshSeed } from '../support/fresh-seed.ts';
 import { describeWithPostgres } from '../support/postgres-server.ts';
 import type { Cluster } from '../support/postgres-cluster.ts';
 import { dataIn, idsCommittedBy, ledger, recoveryScene, writeLedger } from '../support/recovery-scene.ts';
+import { noSignal } from '../support/repository.ts';
 import { startRestored } from '../support/restored-server.ts';
 
 async function rowsIn(major: number, dataFolder: string, query: string): Promise<Record<string, unknown>[]> {
@@ -34,6 +37,17 @@ async function commit(cluster: Cluster): Promise<{ id: number; xid: number; lsn:
     lsn: String(more?.['lsn']),
     timeUs: Number(more?.['us']),
   };
+}
+
+/** Commits one row; tells its id, and where the record of its commit begins. */
+async function commitAt(cluster: Cluster): Promise<{ id: number; lsn: string }> {
+  await using connection = await connect(cluster.address, 'postgres', noSignal);
+  await connection.query('BEGIN');
+  const insert = "INSERT INTO ledger (note) VALUES ('at') RETURNING id::int";
+  const [row] = await connection.query<{ readonly id: number }>(insert);
+  const [more] = await connection.query<{ readonly lsn: string }>('SELECT pg_current_wal_insert_lsn()::text AS lsn');
+  await connection.query('COMMIT');
+  return { id: row?.id ?? 0, lsn: more?.lsn ?? '' };
 }
 
 for (const major of [14, 15, 16, 17, 18]) {
@@ -84,7 +98,7 @@ for (const major of [18]) {
         await cluster.sql('SELECT pg_switch_wal()');
         const three = await commit(cluster);
         await cluster.sql("SELECT pg_create_restore_point('half way')");
-        const last = await commit(cluster);
+        const last = await commitAt(cluster);
         await scene.received();
         const upTo = (id: number): number[] => Array.from({ length: id }, (_, at) => at + 1);
         const wishes: [RecoveryTarget, number][] = [
@@ -93,6 +107,8 @@ for (const major of [18]) {
           [{ kind: 'transaction', xid: three.xid, isInclusive: true }, three.id],
           [{ kind: 'transaction', xid: three.xid, isInclusive: false }, two.id],
           [{ kind: 'lsn', lsn: one.lsn, isInclusive: false }, one.id],
+          [{ kind: 'lsn', lsn: last.lsn, isInclusive: false }, three.id],
+          [{ kind: 'lsn', lsn: last.lsn, isInclusive: true }, last.id],
           [{ kind: 'restore-point', name: 'half way' }, three.id],
           [{ kind: 'end' }, last.id],
         ];
@@ -139,6 +155,31 @@ for (const major of [15, 18]) {
     });
   });
 }
+
+describeWithPostgres(15, 'WAL in segments of other sizes', () => {
+  test.each([1, 64])('such as of %i MiB are received and replayed to their end', async (walSegmentMegabytes) => {
+    await using scene = await recoveryScene({ major: 15, walSegmentMegabytes });
+    const { cluster } = scene;
+    await cluster.sql(ledger);
+    await scene.receiveFrom(cluster);
+    await scene.backUp();
+    await cluster.sql("INSERT INTO ledger (note) SELECT repeat('x', 2000) FROM generate_series(1, 1500)");
+    const { id } = await commit(cluster);
+    await scene.received();
+    const [branch] = await scene.journal.branches(noSignal);
+    expect(branch?.segmentBytes).toBe(walSegmentMegabytes * 2 ** 20);
+    const folder = dataIn(scene.folder, 'copy');
+    await scene.recover({ kind: 'end' }, folder);
+    expect((await idsIn(15, folder)).ids.at(-1)).toBe(id);
+    if (walSegmentMegabytes === 1) return;
+    // The default of min_wal_size is too little for these: the server of a proof must start, too.
+    const programFolders = (process.env['PATH'] ?? '').split(':');
+    const { restore } = postgresSource(cluster.source({ method: 'physical', programFolders }));
+    const [base] = (await scene.place()).bases;
+    if (restore.kind !== 'service') throw new Error('it restores by a server');
+    await using _ = await restore.sandbox(await scene.reader(base?.id ?? ''), noSignal);
+  });
+});
 
 describeWithPostgres(15, 'a recovered data directory', () => {
   test('is whole, stopped, and says nothing of a recovery or of the original', async () => {

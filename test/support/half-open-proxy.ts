@@ -11,12 +11,16 @@ export interface HalfOpenProxy extends AsyncDisposable {
   lighten(): void;
   /** Breaks all connections at once, with a reset. */
   cut(): void;
+  /** As `cut`, and lets nobody in any more, until `accept`. */
+  refuse(): void;
+  accept(): void;
 }
 
 export async function halfOpenProxy(target: { readonly host: string; readonly port: number }): Promise<HalfOpenProxy> {
   const sockets = new Set<Socket>();
   const dark = new Set<Socket>();
   let isDark = false;
+  let isRefusing = false;
   const watch = (socket: Socket): void => {
     sockets.add(socket);
     if (isDark) dark.add(socket);
@@ -36,7 +40,15 @@ export async function halfOpenProxy(target: { readonly host: string; readonly po
       if (!dark.has(from)) to.destroy();
     });
   };
+  const cut = (): void => {
+    for (const socket of sockets) socket.resetAndDestroy();
+  };
   const server = createServer({ allowHalfOpen: true }, (client) => {
+    if (isRefusing) {
+      client.on('error', () => undefined);
+      client.resetAndDestroy();
+      return;
+    }
     const upstream = connect({ ...target, allowHalfOpen: true });
     watch(client);
     watch(upstream);
@@ -56,9 +68,12 @@ export async function halfOpenProxy(target: { readonly host: string; readonly po
       }
     },
     lighten: () => void (isDark = false),
-    cut() {
-      for (const socket of sockets) socket.resetAndDestroy();
+    cut,
+    refuse() {
+      isRefusing = true;
+      cut();
     },
+    accept: () => void (isRefusing = false),
     async [Symbol.asyncDispose]() {
       for (const socket of sockets) socket.destroy();
       server.close();

@@ -47,9 +47,12 @@ export interface Cluster extends AsyncDisposable {
   messages(): string;
 }
 
+/** A major, or one whose WAL comes in other segments than of 16 MiB. */
+export type ClusterKind = number | { readonly major: number; readonly walSegmentMegabytes: number };
+
 /** Not started yet. */
-export async function makeCluster(major: number, ...settings: readonly string[]): Promise<Cluster> {
-  const place = await makePlace(major);
+export async function makeCluster(kind: ClusterKind, ...settings: readonly string[]): Promise<Cluster> {
+  const place = await makePlace(kind);
   return clusterOf(place, settings);
 }
 
@@ -77,7 +80,8 @@ async function makeFolder(account: ProgramPlace['account']): Promise<string> {
 }
 
 /** With a data directory in it. */
-async function makePlace(major: number): Promise<ProgramPlace> {
+async function makePlace(kind: ClusterKind): Promise<ProgramPlace> {
+  const { major, walSegmentMegabytes = 16 } = typeof kind === 'number' ? { major: kind } : kind;
   const programs = (await findServers((process.env['PATH'] ?? '').split(':'), never)).find(
     (one) => one.major === major,
   );
@@ -97,6 +101,7 @@ async function makePlace(major: number): Promise<ProgramPlace> {
     '--locale',
     'C',
     '--no-sync',
+    `--wal-segsize=${walSegmentMegabytes}`,
   ];
   const child = spawnServerProgram(place, 'initdb', flags);
   const messages = collectMessages(child);

@@ -21,11 +21,9 @@ import type { RecoveryReader, RestoreDecision, RestoreOutcome } from '../../src/
 import { systemSleep } from '../../src/storage/interruption.ts';
 import { recordEvents, until } from './journal-events.ts';
 import { memoryJournal, type MemoryJournal } from './memory-journal.ts';
-import { makeCluster, type Cluster } from './postgres-cluster.ts';
+import { makeCluster, type Cluster, type ClusterKind } from './postgres-cluster.ts';
 import { createRepository, noSignal } from './repository.ts';
 import { temporaryFolder } from './temporary-folder.ts';
-
-const walSegmentBytes = 16 * 2 ** 20;
 
 export interface RecoveryScene extends AsyncDisposable {
   /** Open to every account. */
@@ -57,12 +55,12 @@ export interface Choosing {
 
 export const silent = { step: (): void => undefined, bytes: (): void => undefined };
 
-export async function recoveryScene(major: number, ...settings: readonly string[]): Promise<RecoveryScene> {
+export async function recoveryScene(kind: ClusterKind, ...settings: readonly string[]): Promise<RecoveryScene> {
   const stack = new AsyncDisposableStack();
   const { path: folder } = stack.use(await temporaryFolder());
   chmodSync(folder, 0o755);
   const cluster = stack.use(
-    await makeCluster(major, 'track_commit_timestamp = on', "wal_keep_size = '1GB'", ...settings),
+    await makeCluster(kind, 'track_commit_timestamp = on', "wal_keep_size = '1GB'", ...settings),
   );
   await cluster.start();
   const repository: Repository = await createRepository(folder);
@@ -103,7 +101,7 @@ export async function recoveryScene(major: number, ...settings: readonly string[
       const timeline = Number.parseInt(String(row?.['timeline']), 16);
       await until(async () =>
         (await journal.branches(noSignal)).some(
-          (one) => one.about['timeline'] === timeline && lsnOf(one.end, walSegmentBytes) >= end,
+          (one) => one.about['timeline'] === timeline && lsnOf(one.end, one.segmentBytes) >= end,
         ),
       );
     },

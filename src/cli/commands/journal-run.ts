@@ -62,16 +62,21 @@ export const journalRunCommand = defineCommand({
     });
     const events = tellingEvents(context, subject, { journal, bases, seen });
     const stop = AbortSignal.any([context.signal, journal.signal]);
+    const beside = new AbortController();
+    const writing = subject.source.sentinels?.write(events, AbortSignal.any([stop, beside.signal]));
+    writing?.catch(() => undefined); // Waited for below.
     try {
       await receive({ context, subject, journal, events, acceptsNewServer }, stop);
       if (!context.signal.aborted) throw asError(journal.signal.reason);
     } finally {
       events.end();
+      beside.abort();
       await bases?.[Symbol.asyncDispose]();
       await seen[Symbol.asyncDispose]();
       await ship(journal);
       events.lastStatus = journal.status();
       await journal[Symbol.asyncDispose]();
+      await writing;
     }
     return dataOf(component, events, bases);
   },

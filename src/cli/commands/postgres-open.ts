@@ -1,10 +1,12 @@
 // `postgres open`: a throw-away server that stands at an instant of the past, to look around in.
 import { AppError } from '../../base/errors.ts';
 import { durationForm, formatDuration, parseDuration } from '../../base/duration.ts';
+import { measureWords } from '../../model/sentinel.ts';
 import type { PastServer } from '../../sources/explore.ts';
 import { defineCommand } from '../command.ts';
 import type { CommandContext } from '../context.ts';
 import { parsedOption, textOption } from '../option.ts';
+import { measuredRpo, type MeasuredRpo } from '../measured-rpo.ts';
 import { instantOptions, openInstant, pastArguments } from '../past.ts';
 import { printable, psqlLine, reachedWords, type ReachedData } from '../past-words.ts';
 import { elapsedWords } from '../style.ts';
@@ -12,6 +14,8 @@ import { toJson } from '../terminal.ts';
 
 export interface OpenData {
   readonly reached: ReachedData;
+  /** What is lost there, where sentinels are written. */
+  readonly measured: MeasuredRpo | undefined;
   readonly openMs: number;
   readonly elapsedMs: number;
 }
@@ -43,11 +47,19 @@ export const postgresOpenCommand = defineCommand({
   async run(context, input): Promise<OpenData> {
     const startMs = context.clock.now();
     await using opened = await openInstant(context, input);
-    const { server, reached } = opened;
+    const { server, reached, source, instant } = opened;
+    const sentinelMs = await source.explore.newestSentinel(server, context.signal);
+    const measured = measuredRpo({ ...instant, sentinelMs, nowMs: startMs });
     const openMs = context.clock.now();
-    await tell(context, { server, reached, database: databaseOf(server, input.database), stayMs: input.stayMs });
+    await tell(context, {
+      server,
+      reached,
+      measured,
+      database: databaseOf(server, input.database),
+      stayMs: input.stayMs,
+    });
     await stay(server, input.stayMs, context.signal);
-    return { reached, openMs: openMs - startMs, elapsedMs: context.clock.now() - startMs };
+    return { reached, measured, openMs: openMs - startMs, elapsedMs: context.clock.now() - startMs };
   },
   render: ({ elapsedMs }) => `closed after ${elapsedWords(elapsedMs)}; nothing of it is left`,
 });
@@ -64,24 +76,26 @@ function databaseOf({ databases }: PastServer, named: string | undefined): strin
 interface Told {
   readonly server: PastServer;
   readonly reached: ReachedData;
+  readonly measured: MeasuredRpo | undefined;
   readonly database: string;
   readonly stayMs: number | undefined;
 }
 
-async function tell(context: CommandContext, { server, reached, database, stayMs }: Told): Promise<void> {
+async function tell(context: CommandContext, { server, reached, measured, database, stayMs }: Told): Promise<void> {
   const door = await server.listen();
   const line = psqlLine(door, database);
   const { host, port, user, passwordFile } = door;
   if (context.settings.isJson) {
     const { databases, description } = server;
     const connection = { host, port, user, database, passwordFile, line };
-    const message = { message_type: 'server', description, reached, connection, databases, stayMs };
+    const message = { message_type: 'server', description, reached, measured, connection, databases, stayMs };
     context.stdout.write(`${toJson(message)}\n`);
     return;
   }
   const until = stayMs === undefined ? 'until Ctrl-C' : `for ${formatDuration(stayMs)}, or until Ctrl-C`;
   const lines = [
     `${server.description} stands at ${reachedWords(reached)}`,
+    ...(measured === undefined ? [] : [measureWords(measured, measured.against)]),
     `databases: ${server.databases.join(', ')}`,
     `it can be read ${until}:`,
     line,

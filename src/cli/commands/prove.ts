@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { count } from '../../base/count.ts';
 import type { Proof } from '../../model/proof.ts';
 import type { Component } from '../../model/component.ts';
+import { measureWords } from '../../model/sentinel.ts';
 import { readJournals } from '../../operations/journal/reader.ts';
 import { prove } from '../../operations/prove/prove.ts';
 import { proveThrough, withThrough } from '../../operations/prove/prove-through.ts';
@@ -175,6 +176,10 @@ function renderProof(proof: RecordedProof, style: Style): string {
   if (sandbox !== '')
     lines.push(
       ...wrap(`restored ${bytes(restoredBytes)} into ${sandbox}`, style.widthColumns - 2).map((line) => `  ${line}`),
+    );
+  if (proof.sentinel !== undefined)
+    lines.push(
+      ...wrap(measureWords(proof.sentinel, "the backup's instant"), style.widthColumns - 2).map((line) => `  ${line}`),
     );
   for (const { check, outcome: ofCheck, value } of checks) {
     lines.push(

@@ -27,6 +27,7 @@ import {
   type RestoreData,
 } from '../restore-report.ts';
 import { restoreToInstant } from '../restore-to-instant.ts';
+import { measuredLines } from '../measured-rpo.ts';
 import { elapsedWords, shortId } from '../style.ts';
 
 const options = {
@@ -87,9 +88,12 @@ export const restoreCommand = defineCommand({
     const { report, elapsedMs } = data;
     if (report === undefined) return [...decisionLines(data, style), 'nothing was done: --dry-run'].join('\n');
     const title = `restored snapshot ${shortId(data.snapshot.id)} to ${data.target} in ${elapsedWords(elapsedMs)}`;
-    return [...restoredLines(title, style), ...reportLines(report, style), ...unreadLines(data.unread, style)].join(
-      '\n',
-    );
+    return [
+      ...restoredLines(title, style),
+      ...reportLines(report, style),
+      ...measuredLines(data.measured, style),
+      ...unreadLines(data.unread, style),
+    ].join('\n');
   },
   exitCode({ report, findings, unread }) {
     if (report === undefined && findings.some(({ outcome }) => outcome === 'failed')) return 1;

@@ -5,6 +5,7 @@ import { isInRange, type ContentCheck } from '../../model/content-check.ts';
 import type { FingerprintDifference } from '../../model/fingerprint.ts';
 import type { ContentCount } from '../../model/proof-content.ts';
 import type { ProofOutcome } from '../../model/proof.ts';
+import type { SentinelMeasure } from '../../model/sentinel.ts';
 import type { Source } from '../../sources/source.ts';
 import type { PointParts } from '../restore/recovery-reader.ts';
 
@@ -34,6 +35,8 @@ export interface Evidence {
   readonly content: readonly ContentCount[];
   readonly differences: readonly (FingerprintDifference & { readonly detail?: string | undefined })[];
   readonly checks: readonly CheckResult[];
+  /** Absent if none came back. */
+  readonly sentinel?: SentinelMeasure | undefined;
   /** What was left out of the comparison though all is in order, as a fact. */
   readonly remark?: string | undefined;
   /** Absent if there was something to compare with. */

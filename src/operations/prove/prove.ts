@@ -5,6 +5,7 @@ import { isAppError, messageOf } from '../../base/errors.ts';
 import { compareFingerprints, hasExpired, type Fingerprint } from '../../model/fingerprint.ts';
 import { contentOf, contentWords, type ItemUnit } from '../../model/proof-content.ts';
 import { differencesMax, type Proof, type ProofOutcome } from '../../model/proof.ts';
+import { measureBy } from '../../model/sentinel.ts';
 import type { RecoveryReader, Sandbox, ServiceRestore, Source } from '../../sources/source.ts';
 import { recoveryReader } from '../restore/recovery-reader.ts';
 import { runCheck, type CheckResult, type Evidence, type ProveRequest } from './evidence.ts';
@@ -132,7 +133,13 @@ async function proveService(
   await sandbox.restore(counting.reader, signal);
   const checks: CheckResult[] = [];
   for (const check of request.checks) checks.push(await runCheck(check, () => sandbox.valueOf(check, signal)));
-  const base = { sandbox: sandbox.description, restoredBytes: counting.bytes(), checks };
+  const sentinel = await sandbox.newestSentinel?.(signal);
+  const base = {
+    sandbox: sandbox.description,
+    restoredBytes: counting.bytes(),
+    checks,
+    ...(sentinel && { sentinel: measureBy(sentinel.writtenMs, sentinel.instantMs) }),
+  };
   if (expected === undefined) {
     return { ...base, ...nothingCompared, incomparable: 'the snapshot holds no fingerprint to compare with' };
   }

@@ -47,6 +47,7 @@ export interface RestoreProgressEvent {
 export interface RestoreReport {
   readonly restored: readonly string[];
   readonly kept?: string | undefined;
+  readonly sentinelMs?: number | undefined;
   readonly bytes: number;
   readonly problems: readonly { readonly path: string; readonly message: string }[];
 }

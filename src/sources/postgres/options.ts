@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { AppError, messageOf } from '../../base/errors.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { PhysicalSettings } from '../../model/component.ts';
+import type { SentinelSettings } from '../../model/sentinel.ts';
 import type { ServerAddress, SslSetting } from './server-address.ts';
 
 export interface PostgresOptions {
@@ -31,6 +32,8 @@ export interface PostgresOptions {
   readonly physical: PhysicalSettings;
   /** Name of the replication slot that keeps the journal's changes at the server while nobody receives them. */
   readonly slot: string;
+  /** Rows by which recoveries measure what they lost; none are written if absent. */
+  readonly sentinel?: SentinelSettings | undefined;
   readonly clock: Clock;
 }
 

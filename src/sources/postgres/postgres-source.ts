@@ -1,6 +1,7 @@
 // PostgreSQL, either way: by its own dumps, any version, any place a connection reaches, restorable with stock pg_restore alone; or
 // as it lies on its disk, over the replication protocol, for recovery to any instant.
 import type { ExplorableSource } from '../explore.ts';
+import type { SentinelWriter } from '../journal.ts';
 import { openBackup } from './logical/backup-session.ts';
 import { checkPostgres } from './check.ts';
 import { decideMethod, methodFinding } from './method.ts';
@@ -26,7 +27,16 @@ import { decideExtract } from './past/extract.ts';
 import { fingerprintPast } from './past/fingerprint-past.ts';
 import { makePastPlace } from './past/past-place.ts';
 import { decidePhysical } from './recovery/physical-restore.ts';
+import { checkSentinel } from './sentinel/check-sentinel.ts';
+import { sentinelOfCopy } from './sentinel/read-sentinels.ts';
+import { writeSentinels } from './sentinel/write-sentinels.ts';
 import { chooseBase, chooseThrough, replayRestore } from './recovery/replay-restore.ts';
+
+function sentinelWriter(options: PostgresOptions): SentinelWriter | undefined {
+  const { sentinel: settings } = options;
+  if (settings === undefined) return undefined;
+  return { write: (events, signal) => writeSentinels(options, { settings, events }, signal) };
+}
 
 export function postgresSource(options: PostgresOptions): ExplorableSource {
   return {
@@ -37,6 +47,7 @@ export function postgresSource(options: PostgresOptions): ExplorableSource {
         yield* checkReplication(options, signal);
         yield await checkFingerprint(options, signal);
       } else yield* checkPostgres(options, signal);
+      if (options.sentinel !== undefined) yield await checkSentinel(options, options.sentinel, signal);
       yield methodFinding(choice);
     },
     async open(signal, request) {
@@ -51,6 +62,7 @@ export function postgresSource(options: PostgresOptions): ExplorableSource {
         receive({ source: options, target, events, tuning: { acceptsOtherSystem: acceptsNewServer } }, signal),
       describePlace: describeWalPlace,
       timesOf: walTimes,
+      sentinels: sentinelWriter(options),
       handover: {
         check: (folder, signal) => checkArchiving(options, folder, signal),
         accept: acceptFile,
@@ -63,6 +75,7 @@ export function postgresSource(options: PostgresOptions): ExplorableSource {
       chooseBase: (place, base, signal) => chooseBase(options, { place, base }, signal),
       chooseThrough: (place, base, signal) => chooseThrough(options, { place, base }, signal),
       fingerprint: fingerprintPast,
+      newestSentinel: ({ access }, signal) => sentinelOfCopy({ ...access, ssl: { mode: 'disable' } }, signal),
       makePlace: (wish) => makePastPlace(options, wish),
       extract: (server, request, signal) => decideExtract(options, { server, request }, signal),
       compare: (servers, request, signal) => comparePast(options, { ...servers, request }, signal),

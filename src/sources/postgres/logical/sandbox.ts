@@ -14,6 +14,7 @@ import { restoreProgram } from './programs.ts';
 import { readRecoveryPoint, type RecoveryPoint, type StoredDatabase } from './recovery-point.ts';
 import { feedDump, fingerprintRestored } from './restore-dump.ts';
 import { missingExtensions } from './restore-preflight.ts';
+import { newestSentinel } from '../sentinel/read-sentinels.ts';
 import { sqlStateOf } from '../server-errors.ts';
 import { readServerFacts, type ServerFacts } from '../server.ts';
 import { findServer } from '../server-programs.ts';
@@ -39,6 +40,12 @@ export async function openSandbox(
     restore: (again, restoreSignal) =>
       restoreAll({ server, point: { ...point, reader: again }, program: restore }, restoreSignal),
     fingerprint: (fingerprintSignal) => fingerprintAll(server, names, fingerprintSignal),
+    async newestSentinel(readSignal) {
+      const { snapshotTime } = await reader.facts(readSignal);
+      const writtenMs = await newestSentinel(server.address, names, readSignal);
+      if (writtenMs === undefined || typeof snapshotTime !== 'string') return undefined;
+      return { writtenMs, instantMs: Date.parse(snapshotTime) };
+    },
     valueOf: (check, checkSignal) => contentValue(server.address, { check, names }, checkSignal),
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   };

@@ -8,11 +8,13 @@ import type { RecoveryReader, Sandbox } from '../../source.ts';
 import { contentValue } from '../content-value.ts';
 import { type LocalServer, makeServerPlace, type ServerPlace, startInPlace } from '../local-server.ts';
 import type { PostgresOptions } from '../options.ts';
+import { sentinelOfCopy } from '../sentinel/read-sentinels.ts';
 import { describeServer, type ServerAddress } from '../server-address.ts';
 import { findServer } from '../server-programs.ts';
 import { giveAway } from '../server-process.ts';
 import { checkCopy, describeChecks, type CopyChecks } from './copy-checks.ts';
 import { dataFolder, tablespacesFolder } from './entries.ts';
+import { minWalSize } from '../wal/segment-name.ts';
 import { readPhysicalFacts, type PhysicalFacts } from './facts.ts';
 import { fingerprintCopy } from './physical-rows.ts';
 import { createSuperuser } from './throw-away-superuser.ts';
@@ -50,6 +52,10 @@ export async function openPhysicalSandbox(
         });
       }
       return fingerprintCopy(copy().server.address, facts.fingerprint, readSignal);
+    },
+    async newestSentinel(readSignal) {
+      const writtenMs = await sentinelOfCopy(copy().server.address, readSignal);
+      return writtenMs === undefined ? undefined : { writtenMs, instantMs: facts.consistentTimeUs / 1000 };
     },
     valueOf: (check, checkSignal) => contentValue(copy().server.address, { check, names }, checkSignal),
     async [Symbol.asyncDispose]() {
@@ -112,7 +118,7 @@ async function startCopy(
   if (place.account !== undefined) {
     for (const folder of [copy, configuration]) await giveAway(place.account, folder, signal);
   }
-  const settings = ownSettings(configuration, facts.serverMajor);
+  const settings = ownSettings(configuration, facts);
   const password = randomBytes(24).toString('base64url');
   await createSuperuser(place, { dataFolder: data, settings, user, password }, signal);
   const database = facts.fingerprint?.databases[0] ?? 'postgres';
@@ -147,7 +153,7 @@ async function writeConfiguration(parts: {
   for (const name of ['standby.signal', 'recovery.signal']) await rm(join(data, name), { force: true });
 }
 
-function ownSettings(configuration: string, major: number): string[] {
+function ownSettings(configuration: string, { serverMajor, walSegmentBytes }: PhysicalFacts): string[] {
   return [
     `config_file=${join(configuration, 'postgresql.conf')}`,
     `hba_file=${join(configuration, 'pg_hba.conf')}`,
@@ -160,7 +166,9 @@ function ownSettings(configuration: string, major: number): string[] {
     'session_preload_libraries=',
     'local_preload_libraries=',
     'autovacuum=off',
-    ...(major >= 17 ? ['event_triggers=off'] : []),
+    ...(serverMajor >= 17 ? ['event_triggers=off'] : []),
+    `min_wal_size=${minWalSize(walSegmentBytes)}`,
+    'max_wal_size=4GB',
     // Transactions prepared at the original are there again; they need as much room as any server gives them.
     'max_prepared_transactions=1000',
     'max_locks_per_transaction=256',

@@ -21,6 +21,8 @@ export interface RecoveringOptions {
   readonly aim: Omit<RecoveryAim, 'command'>;
   readonly feed: Feed;
   readonly onReplayed: (lsn: Lsn) => void;
+  /** Once it is promoted and before it is stopped; must not reject for what it finds. */
+  readonly look?: ((place: Waiting) => Promise<void>) | undefined;
   /** More settings, which win. */
   readonly settings?: readonly (readonly [string, string])[] | undefined;
 }
@@ -67,6 +69,7 @@ export async function runRecovery(
     }
     signal.throwIfAborted();
     feed.signal.throwIfAborted();
+    if (watch.isPromoted && !watch.hasEnded) await options.look?.({ socketFolder, port: socketPort });
     if (!watch.hasEnded) await stopServer(child);
     await watch.ended();
     signal.throwIfAborted();

@@ -2,6 +2,7 @@
 // primaries, libraries, sockets of the original) is overruled on its command line, so that nothing of it is left afterwards.
 import { formatLsn } from '../wal/lsn.ts';
 import type { ControlFile } from '../wal/control-file.ts';
+import { minWalSize } from '../wal/segment-name.ts';
 import type { Stop } from './locate-target.ts';
 
 /** Where a server keeps what `ALTER SYSTEM` set; it beats the configuration file. */
@@ -75,6 +76,7 @@ export function privateSettings(
     ['huge_pages', 'try'],
     ['shared_buffers', '256MB'],
     ['max_wal_size', '4GB'],
+    ['min_wal_size', minWalSize(control.segmentBytes)],
     ['checkpoint_timeout', '30min'],
     ['autovacuum', 'off'],
     // Once promoted, it must not subscribe to anything either.

@@ -14,6 +14,8 @@ import type { RecoveryReader, RestoreOutcome, RestoreProgress } from '../../sour
 import type { PostgresOptions } from '../options.ts';
 import { giveAway, reachablePrograms } from '../server-process.ts';
 import { formatLsn } from '../wal/lsn.ts';
+import { sentinelOfCopy } from '../sentinel/read-sentinels.ts';
+import type { BaseFacts } from './base-facts.ts';
 import type { Recovery } from './choose-recovery.ts';
 import { completeDataFolder, type DataFolder, endRestore, writeDataFolder, writeDurably } from './data-folder.ts';
 import { stopWords } from './locate-target.ts';
@@ -53,7 +55,7 @@ export async function executeReplay(
     const outcome = outcomeOf(execution, written, recovered);
     if (!wish.isStarted || recovered.control.state !== 'shut down') return outcome;
     progress.step(3);
-    return { restored: [...outcome.restored, await startServer(plan, signal)] };
+    return { ...outcome, restored: [...outcome.restored, await startServer(plan, signal)] };
   } catch (error) {
     throw withRest(error, plan.folder, signal);
   }
@@ -159,7 +161,11 @@ async function prepare(
   };
 }
 
-async function replay(execution: Execution, progress: RestoreProgress, signal: AbortSignal): Promise<Recovered> {
+interface Replayed extends Recovered {
+  readonly sentinelMs: number | undefined;
+}
+
+async function replay(execution: Execution, progress: RestoreProgress, signal: AbortSignal): Promise<Replayed> {
   const { options, wish, plan, recovery, map, journal } = execution;
   const { account } = plan.owner;
   const { programs } = plan;
@@ -172,12 +178,36 @@ async function replay(execution: Execution, progress: RestoreProgress, signal: A
   const files = replayFiles(recovery, map, journal).map((file) => counted(file, progress));
   await using feed = await wish.openFeed({ files, parentFolder: work.path, account }, signal);
   const aim = { timeline: recovery.goal.timeline, stop: recovery.stop, action: wish.action };
-  return await runRecovery(
-    { dataFolder: plan.folder, programFolder, account, work, aim, feed, onReplayed: () => undefined },
+  let sentinelMs: number | undefined;
+  const recovered = await runRecovery(
+    {
+      dataFolder: plan.folder,
+      programFolder,
+      account,
+      work,
+      aim,
+      feed,
+      settings: quietSettings(plan.facts),
+      onReplayed: () => undefined,
+      async look({ socketFolder, port }) {
+        const user = plan.facts.superuser ?? 'postgres';
+        sentinelMs = await sentinelOfCopy({ host: socketFolder, port, user, ssl: { mode: 'disable' } }, signal);
+      },
+    },
     ({ socketFolder, port }) =>
       inspected(execution, `psql -h ${socketFolder} -p ${port} -U ${plan.facts.superuser ?? 'postgres'} postgres`),
     signal,
   );
+  return { ...recovered, sentinelMs };
+}
+
+/** Nothing that the original runs when somebody connects may run when we look for sentinels. */
+function quietSettings({ serverMajor }: BaseFacts): (readonly [string, string])[] {
+  return [
+    ['session_preload_libraries', ''],
+    ['local_preload_libraries', ''],
+    ...(serverMajor >= 17 ? [['event_triggers', 'off'] as const] : []),
+  ];
 }
 
 /** Once: the server asks for some twice. */
@@ -205,8 +235,8 @@ function writtenWords({ folder, tablespaces }: FolderPlan, written: DataFolder):
   return `data directory ${folder}: ${count(written.files, 'file')} (${formatByteSize(written.bytes)}), ${formatByteSize(written.writtenBytes)} of them written${removed}${places}`;
 }
 
-function outcomeOf({ plan, recovery, wish }: Execution, written: DataFolder, recovered: Recovered): RestoreOutcome {
-  const { control, lastTransaction, replayedLsn } = recovered;
+function outcomeOf({ plan, recovery, wish }: Execution, written: DataFolder, recovered: Replayed): RestoreOutcome {
+  const { control, lastTransaction, replayedLsn, sentinelMs } = recovered;
   const at = replayedLsn === undefined ? stopWords(recovery.stop) : formatLsn(replayedLsn);
   const last =
     lastTransaction === undefined
@@ -216,7 +246,7 @@ function outcomeOf({ plan, recovery, wish }: Execution, written: DataFolder, rec
   const end = isPromoted
     ? `it is stopped, on timeline ${control.timeline}: start PostgreSQL ${plan.facts.serverMajor} on it as ${plan.owner.name}`
     : `it is stopped within the recovery, on timeline ${recovery.goal.timeline}: ${wish.action === 'pause' ? 'nobody promoted it' : 'as --action shutdown asks'}`;
-  return { restored: [writtenWords(plan, written), `recovered to ${at}; ${last}`, end] };
+  return { restored: [writtenWords(plan, written), `recovered to ${at}; ${last}`, end], sentinelMs };
 }
 
 function withRest(error: unknown, folder: string, signal: AbortSignal): unknown {

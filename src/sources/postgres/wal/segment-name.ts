@@ -49,3 +49,8 @@ export function parseWalFileName(name: string, segmentBytes: number): WalFileNam
 function hex8(value: number): string {
   return value.toString(16).toUpperCase().padStart(8, '0');
 }
+
+/** The least `min_wal_size` that a server with such segments starts with; its own is larger, where its settings are read. */
+export function minWalSize(segmentBytes: number): string {
+  return `${Math.max(80, (2 * segmentBytes) / 2 ** 20)}MB`;
+}
