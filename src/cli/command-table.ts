@@ -42,12 +42,14 @@ export const commandTable: readonly CommandEntry[] = [
   { name: 'retention', load: async () => (await import('./commands/retention.ts')).retentionCommand },
   {
     name: 'postgres',
-    summary: 'Look into the past of a PostgreSQL server',
+    summary: 'Look into the past of a PostgreSQL server, and keep a standby of it',
     commands: [
       { name: 'open', load: async () => (await import('./commands/postgres-open.ts')).postgresOpenCommand },
       { name: 'extract', load: async () => (await import('./commands/postgres-extract.ts')).postgresExtractCommand },
       { name: 'diff', load: async () => (await import('./commands/postgres-diff.ts')).postgresDiffCommand },
       { name: 'bisect', load: async () => (await import('./commands/postgres-bisect.ts')).postgresBisectCommand },
+      { name: 'standby', load: async () => (await import('./commands/postgres-standby.ts')).postgresStandbyCommand },
+      { name: 'promote', load: async () => (await import('./commands/postgres-promote.ts')).postgresPromoteCommand },
     ],
   },
   {

@@ -9,6 +9,7 @@ import { readJournals } from '../operations/journal/reader.ts';
 import { readSeen, seenIn, type Seen } from '../operations/journal/seen.ts';
 import { componentOf } from '../operations/restore/select-point.ts';
 import { lookAtLease, type SeenLease } from '../repository/journal/lease.ts';
+import type { Repository } from '../repository/repository.ts';
 import type { StoredSnapshot } from '../repository/snapshot.ts';
 import { isReplayable, type ReplayEnd, type ReplayRestore } from '../sources/replay.ts';
 import type { CommandContext, OpenedRepository } from './context.ts';
@@ -56,12 +57,7 @@ export async function journalReaches(
   const reaches = new Map<string, JournalReach>();
   for (const { component, family, replay, seen } of journaled) {
     const own = snapshots.filter((snapshot) => componentOf(snapshot) === component.name);
-    const bases = (await findBases(repository, own, { signal })).map(({ snapshot, ...journal }) => ({
-      id: snapshot.id,
-      journal,
-    }));
-    if (bases.length === 0) continue;
-    const end = await replay.end({ bases, journal: readJournals(repository) }, signal);
+    const end = await endOfJournal(repository, { snapshots: own, replay }, signal);
     if (end === undefined) continue;
     const { branch, position, missing } = end;
     const lease = await lookAtLease(repository, family, signal);
@@ -70,6 +66,18 @@ export async function journalReaches(
     reaches.set(component.name, { repository: settings.name, branch, position, missing, receiver, ...until });
   }
   return reaches;
+}
+
+/** How far the newest of these backups lead; undefined if none leads into a journal. */
+export async function endOfJournal(
+  repository: Repository,
+  { snapshots, replay }: { readonly snapshots: readonly StoredSnapshot[]; readonly replay: ReplayRestore },
+  signal: AbortSignal,
+): Promise<ReplayEnd | undefined> {
+  const found = await findBases(repository, snapshots, { signal });
+  const bases = found.map(({ snapshot, ...journal }) => ({ id: snapshot.id, journal }));
+  if (bases.length === 0) return undefined;
+  return replay.end({ bases, journal: readJournals(repository) }, signal);
 }
 
 function receiverOf(lease: SeenLease | undefined, seen: Seen | undefined): JournalReach['receiver'] {

@@ -6,9 +6,14 @@ import { AppError } from '../base/errors.ts';
 import type { RepositorySettings } from '../model/repository-settings.ts';
 import { BaseKeeper } from '../operations/journal/base-keeper.ts';
 import { gapBehindBases } from '../operations/journal/lost-bases.ts';
+import { componentOf } from '../operations/restore/select-point.ts';
+import type { Repository } from '../repository/repository.ts';
+import { loadSnapshots } from '../repository/snapshot.ts';
+import { isReplayable } from '../sources/replay.ts';
 import { systemSleep } from '../storage/interruption.ts';
 import { backUp } from './back-up.ts';
 import type { CommandContext } from './context.ts';
+import { endOfJournal } from './journal-reach.ts';
 import type { JournalSubject } from './journal-subject.ts';
 import { progressText, type ProgressSink } from './progress.ts';
 import { elapsedWords, shortId } from './style.ts';
@@ -26,7 +31,7 @@ export interface NewBases extends Pick<BaseKeeper, 'need' | 'streams' | 'needed'
 }
 
 export function newBases(context: CommandContext, subject: JournalSubject): NewBases {
-  const { component, family, spoolFolder, repositories } = subject;
+  const { component, repositories } = subject;
   const { progress, random, clock } = context;
   const taken: TakenBase[] = [];
   let working: string | undefined;
@@ -39,7 +44,7 @@ export function newBases(context: CommandContext, subject: JournalSubject): NewB
     places: repositories.map(({ name }) => name),
     async look(place, signal) {
       await using opened = await context.openRepository(settingsOf(place), 'read');
-      return await gapBehindBases(opened.repository, { family, component, spoolFolder }, signal);
+      return await lackOf(opened.repository, { context, subject }, signal);
     },
     async take(place, reason, signal) {
       progress.note(`a new base of ${component} is taken in ${place}: ${reason}`);
@@ -79,6 +84,22 @@ export function newBases(context: CommandContext, subject: JournalSubject): NewB
     streams: () => keeper.streams(),
     [Symbol.asyncDispose]: () => keeper[Symbol.asyncDispose](),
   };
+}
+
+/** A gap that was recorded, also where nothing came behind it yet; or a branch that does not begin where the one before it ends. */
+async function lackOf(
+  repository: Repository,
+  { context, subject }: { readonly context: CommandContext; readonly subject: JournalSubject },
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const { component, configured, family, spoolFolder } = subject;
+  const all = await loadSnapshots(repository, signal, () => undefined); // `verify` tells of damaged ones.
+  const snapshots = all.filter((snapshot) => componentOf(snapshot) === component);
+  const gap = await gapBehindBases(repository, { family, snapshots, spoolFolder }, signal);
+  const source = await context.sourceOf(configured);
+  if (gap !== undefined || !isReplayable(source)) return gap;
+  const end = await endOfJournal(repository, { snapshots, replay: source.replay }, signal);
+  return end?.missing === undefined ? undefined : `${end.missing} are missing`;
 }
 
 /** The line belongs to the receiver. */

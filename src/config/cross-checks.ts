@@ -2,7 +2,7 @@
 // together with all others.
 import type { Finding } from '../model/finding.ts';
 import type { Application } from '../model/application.ts';
-import { objectiveFindings } from '../model/component.ts';
+import { continuousProofFindings, objectiveFindings } from '../model/component.ts';
 import { nearestOf } from './nearest.ts';
 import { shortened } from './problems.ts';
 import { childOf, type DocumentPath } from './schema-walk.ts';
@@ -69,5 +69,6 @@ export function configurationWarnings(application: Application, policyNames: Rea
     message: 'no component uses it',
     hint: 'Use it or remove it.',
   }));
-  return [...unusedPolicies, ...application.components.flatMap(objectiveFindings)];
+  const { components } = application;
+  return [...unusedPolicies, ...components.flatMap(objectiveFindings), ...components.flatMap(continuousProofFindings)];
 }

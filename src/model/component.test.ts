@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { componentSchema, objectiveFindings, type Component } from './component.ts';
+import { componentSchema, continuousProofFindings, objectiveFindings, type Component } from './component.ts';
 import { completePolicy, policySchema } from './policy.ts';
 
 function component(policy: unknown, objectives: unknown = { rpo: '1h' }): Component {
@@ -50,6 +50,24 @@ describe('objectiveFindings', () => {
 
   test('asks nothing of a component without an RPO', () => {
     expect(objectiveFindings(component({}, { rto: '1h' }))).toEqual([]);
+  });
+});
+
+describe('continuousProofFindings', () => {
+  const proof = { continuous: true };
+  const policy = completePolicy(policySchema.parse({ proof }), ['local']);
+  test.each([
+    [{ type: 'postgres', journal: {} }, 0],
+    [{ type: 'postgres' }, 1],
+    [{ type: 'postgres', journal: {}, method: 'logical' }, 1],
+    [{ type: 'redis' }, 0],
+  ])('asks a standby of %j for a journal to follow', (settings, count) => {
+    expect(continuousProofFindings({ ...componentSchema.parse(settings), name: 'one', policy })).toHaveLength(count);
+  });
+
+  test('takes a schedule, a standby, or both, but not neither', () => {
+    expect(policySchema.safeParse({ proof: {} }).success).toBe(false);
+    expect(policySchema.parse({ proof }).proof).toEqual({ schedule: undefined, continuous: true });
   });
 });
 

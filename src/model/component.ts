@@ -205,6 +205,23 @@ export function objectiveFindings({ name, objectives, policy }: Component): Find
   ];
 }
 
+/** A standby follows a journal. A policy may be shared by components of other kinds, for which this says nothing. */
+export function continuousProofFindings(component: Component): Finding[] {
+  if (component.policy.proof?.continuous !== true || component.type !== 'postgres') return [];
+  if (component.journal !== undefined && component.method !== 'logical') return [];
+  return [
+    {
+      aspect: `proof of ${component.name}`,
+      outcome: 'warning',
+      message: 'a continuous proof follows the journal, and this component has none',
+      hint:
+        component.method === 'logical'
+          ? 'Give it the method physical and journal: {}, or prove it on a schedule.'
+          : 'Give it journal: {}, or prove it on a schedule.',
+    },
+  ];
+}
+
 /**
  * A pause that surely occurs: n runs a day leave one of at least a day / n. Undefined where that would need to know more
  * of a cron text than that it names one minute and one hour, so that it runs once a day or less.

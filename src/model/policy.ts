@@ -21,8 +21,22 @@ const verificationSchema = z
 export type Verification = z.output<typeof verificationSchema>;
 
 const proofSchema = z
-  .strictObject({ schedule: scheduleSchema.describe('when to prove') })
+  .strictObject({
+    schedule: scheduleSchema.optional().describe('when to prove'),
+    continuous: z
+      .boolean()
+      .default(false)
+      .describe(
+        'keep a standby of PostgreSQL components with a journal: it replays the journal from the repository all the time, is compared on its way, and can take over (`lifeboat postgres standby`)',
+      ),
+  })
+  .refine(({ schedule, continuous }) => schedule !== undefined || continuous, {
+    path: ['schedule'],
+    message: 'expected a schedule, or continuous: true',
+  })
   .describe('whether backups really come back: restored into a sandbox and compared');
+
+export type ProofPolicy = z.output<typeof proofSchema>;
 
 export const policySchema = z
   .strictObject({
@@ -58,7 +72,7 @@ export interface Policy {
   readonly schedules: readonly Schedule[];
   readonly targets: readonly { readonly repository: string; readonly retention: RetentionPolicy }[];
   readonly verification: Verification | undefined;
-  readonly proof: { readonly schedule: Schedule } | undefined;
+  readonly proof: ProofPolicy | undefined;
   readonly checks: readonly ContentCheck[];
 }
 

@@ -170,6 +170,17 @@ export interface JournalReader {
   facts(lineage: string, segment: number, signal: AbortSignal): Promise<JsonObject>;
   /** The bytes of a segment, checked; rejects with `NOT_FOUND` if it is not kept, `REPOSITORY_DAMAGED` if it can't be trusted. */
   read(lineage: string, segment: number, signal: AbortSignal): Promise<Buffer>;
+  /**
+   * As `read`, for whoever has its beginning from an earlier read: only what came since is fetched. Where something else is kept by
+   * now, that is what resolves, and it does not begin with `known`.
+   */
+  readOn(place: GrowingSegment, signal: AbortSignal): Promise<Buffer>;
+}
+
+export interface GrowingSegment {
+  readonly lineage: string;
+  readonly segment: number;
+  readonly known: Buffer;
 }
 
 export interface KeptSegment {

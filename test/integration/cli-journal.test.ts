@@ -11,7 +11,7 @@ import { launcher, jsonLines, runLifeboat, type Ran } from '../support/lifeboat.
 import { until } from '../support/journal-events.ts';
 import { alikeCluster, type Cluster } from '../support/postgres-cluster.ts';
 import { describeWithPostgres } from '../support/postgres-server.ts';
-import { branchOf, currentLsn, expectSameBytes, fill, makeFilled, range } from '../support/receiving.ts';
+import { branchOf, currentLsn, expectSameBytes, fill, filledCluster, makeFilled, range } from '../support/receiving.ts';
 import { createRepository, reopen } from '../support/repository.ts';
 import { describeWithS3, startS3Server } from '../support/s3-server.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
@@ -105,9 +105,7 @@ vi.setConfig({ testTimeout: 240_000 });
 
 describeWithPostgres(18, 'lifeboat journal', () => {
   test('receives, is killed and goes on without a hole, stops cleanly, and tells how far it is', async () => {
-    await using cluster = await alikeCluster(18, "wal_keep_size = '1GB'");
-    await cluster.start();
-    await cluster.sql(makeFilled);
+    await using cluster = await filledCluster(18, "wal_keep_size = '1GB'");
     await using at = await scene(cluster, { interval: '1s' });
     expect(await at.status()).toMatchObject({ repositories: [{ receiver: 'never', gaps: [] }] });
     for (let round = 0; round < 3; round += 1) {
@@ -164,9 +162,7 @@ describeWithPostgres(18, 'lifeboat journal', () => {
   });
 
   test('a gap is listed with its reason, ends with 21, and the next receiver takes the base that this one was told not to', async () => {
-    await using cluster = await alikeCluster(18);
-    await cluster.start();
-    await cluster.sql(makeFilled);
+    await using cluster = await filledCluster(18);
     await using at = await scene(cluster, { interval: '1s' });
     const first = at.receive();
     expect((await at.run('backup', 'database')).exitCode).toBe(0);
@@ -269,9 +265,7 @@ await describeWithS3('lifeboat journal in a bucket', () => {
       AWS_ACCESS_KEY_ID: credentials?.accessKeyId ?? '',
       AWS_SECRET_ACCESS_KEY: credentials?.secretAccessKey ?? '',
     };
-    await using server = await alikeCluster(15, "wal_keep_size = '1GB'");
-    await server.start();
-    await server.sql(makeFilled);
+    await using server = await filledCluster(15, "wal_keep_size = '1GB'");
     await server.stop('fast');
     await using clone = await server.copy();
     await server.start();

@@ -58,6 +58,7 @@ describeWith(['pg_dump'], 'with pg_dump', () => {
         'GRANT SELECT ON shop.stock TO app WITH GRANT OPTION',
         'GRANT UPDATE (note) ON shop.stock TO PUBLIC',
         'GRANT USAGE ON SEQUENCE shop.stock_seen_seq TO app',
+        'ALTER DEFAULT PRIVILEGES GRANT DELETE ON TABLES TO app',
       );
       await scene.begin();
       await inShop(

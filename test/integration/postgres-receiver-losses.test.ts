@@ -8,7 +8,17 @@ import { until } from '../support/journal-events.ts';
 import { memoryJournal } from '../support/memory-journal.ts';
 import { alikeCluster, type Cluster } from '../support/postgres-cluster.ts';
 import { describeWithPostgres } from '../support/postgres-server.ts';
-import { branchOf, expectSameBytes, fill, makeFilled, range, startReceiving, untilKept } from '../support/receiving.ts';
+import {
+  branchOf,
+  expectSameBytes,
+  fill,
+  filledCluster,
+  makeFilled,
+  range,
+  receiveOnce,
+  startReceiving,
+  untilKept,
+} from '../support/receiving.ts';
 
 const keep = "wal_keep_size = '1GB'";
 
@@ -29,9 +39,7 @@ for (const major of [15, 18]) {
   describeWithPostgres(major, `losses of the receiver of PostgreSQL ${major}`, () => {
     test('a receiver that dies at any moment is followed by one that leaves no hole', async () => {
       const random = seededRandom(freshSeed('receiver deaths'));
-      await using cluster = await alikeCluster(major, keep);
-      await cluster.start();
-      await cluster.sql(makeFilled);
+      await using cluster = await filledCluster(major, keep);
       const journal = memoryJournal();
       const writing = (async () => {
         for (let round = 0; round < 12; round += 1) await cluster.sql(fill(10));
@@ -50,9 +58,7 @@ for (const major of [15, 18]) {
     });
 
     test('a server that crashes, and a connection that breaks, are come back to', async () => {
-      await using cluster = await alikeCluster(major, keep);
-      await cluster.start();
-      await cluster.sql(makeFilled);
+      await using cluster = await filledCluster(major, keep);
       await using proxy = await halfOpenProxy(cluster.address);
       const journal = memoryJournal();
       await using receiving = startReceiving(cluster, { target: journal, address: { port: proxy.port } });
@@ -71,9 +77,7 @@ for (const major of [15, 18]) {
     });
 
     test('a connection on which nothing passes any more is given up for a new one', async () => {
-      await using cluster = await alikeCluster(major, keep, "wal_sender_timeout = '2s'");
-      await cluster.start();
-      await cluster.sql(makeFilled);
+      await using cluster = await filledCluster(major, keep, "wal_sender_timeout = '2s'");
       await using proxy = await halfOpenProxy(cluster.address);
       const journal = memoryJournal();
       const tuning = { silenceMaxMs: 1000, statusIntervalMs: 200 };
@@ -106,9 +110,7 @@ for (const major of [15, 18]) {
     });
 
     test('a server that is stopped waits neither for a journal that is full nor for a repository that is away', async () => {
-      await using cluster = await alikeCluster(major, keep, 'wal_sender_timeout = 0');
-      await cluster.start();
-      await cluster.sql(makeFilled);
+      await using cluster = await filledCluster(major, keep, 'wal_sender_timeout = 0');
       let release: () => void = () => undefined;
       let isFull = false;
       const full = new Promise<void>((resolve) => (release = resolve));
@@ -138,15 +140,9 @@ for (const major of [15, 18]) {
     });
 
     test('a slot that was dropped behind our back is made again, and what the server forgot is a gap with a reason', async () => {
-      await using cluster = await alikeCluster(major);
-      await cluster.start();
-      await cluster.sql(makeFilled);
+      await using cluster = await filledCluster(major);
       const journal = memoryJournal();
-      {
-        await using receiving = startReceiving(cluster, { target: journal });
-        await untilKept(journal, cluster);
-        await receiving.stop();
-      }
+      await receiveOnce(cluster, journal);
       const before = await branchOf(journal, 1);
       await cluster.sql("SELECT pg_drop_replication_slot('lifeboat_test')");
       await forget(cluster);
@@ -164,15 +160,9 @@ for (const major of [15, 18]) {
     });
 
     test('a slot that vanished without a loss leaves no gap', async () => {
-      await using cluster = await alikeCluster(major, keep);
-      await cluster.start();
-      await cluster.sql(makeFilled);
+      await using cluster = await filledCluster(major, keep);
       const journal = memoryJournal();
-      {
-        await using receiving = startReceiving(cluster, { target: journal });
-        await untilKept(journal, cluster);
-        await receiving.stop();
-      }
+      await receiveOnce(cluster, journal);
       await cluster.sql("SELECT pg_drop_replication_slot('lifeboat_test')", fill(40), 'CHECKPOINT');
       await using receiving = startReceiving(cluster, { target: journal });
       await untilKept(journal, cluster);
@@ -182,15 +172,9 @@ for (const major of [15, 18]) {
     });
 
     test('a slot that the server gave up is made again, with a gap and a call for a new base', async () => {
-      await using cluster = await alikeCluster(major, "max_slot_wal_keep_size = '32MB'", "max_wal_size = '64MB'");
-      await cluster.start();
-      await cluster.sql(makeFilled);
+      await using cluster = await filledCluster(major, "max_slot_wal_keep_size = '32MB'", "max_wal_size = '64MB'");
       const journal = memoryJournal();
-      {
-        await using receiving = startReceiving(cluster, { target: journal });
-        await untilKept(journal, cluster);
-        await receiving.stop();
-      }
+      await receiveOnce(cluster, journal);
       for (let round = 0; round < 4; round += 1) await forget(cluster);
       const [slot] = await cluster.sql('SELECT wal_status FROM pg_replication_slots');
       expect(slot?.['wal_status']).toBe('lost');
@@ -203,9 +187,7 @@ for (const major of [15, 18]) {
     });
 
     test('WAL that is altered on its way is asked for again, and only what is sound is kept', async () => {
-      await using cluster = await alikeCluster(major, keep);
-      await cluster.start();
-      await cluster.sql(makeFilled);
+      await using cluster = await filledCluster(major, keep);
       let flips = 1;
       const alter = (bytes: Buffer): void => {
         if (flips === 0 || bytes.length < 40_000) return;
@@ -235,9 +217,7 @@ for (const major of [15, 18]) {
     });
 
     test('a second receiver on the slot waits and says for whom', async () => {
-      await using cluster = await alikeCluster(major, keep);
-      await cluster.start();
-      await cluster.sql(makeFilled);
+      await using cluster = await filledCluster(major, keep);
       const [journal, other] = [memoryJournal(), memoryJournal()];
       await using first = startReceiving(cluster, { target: journal });
       await untilKept(journal, cluster);

@@ -12,7 +12,9 @@ import {
   currentLsn,
   expectSameBytes,
   fill,
+  filledCluster,
   makeFilled,
+  receiveOnce,
   startReceiving,
   untilKept,
 } from '../support/receiving.ts';
@@ -45,9 +47,7 @@ for (const major of [15, 18]) {
     });
 
     test('after a failover to another host the new timeline begins where the old one was left', async () => {
-      await using primary = await alikeCluster(major, keep);
-      await primary.start();
-      await primary.sql(makeFilled);
+      await using primary = await filledCluster(major, keep);
       await using standby = await primary.standby();
       const journal = memoryJournal();
       {
@@ -68,6 +68,33 @@ for (const major of [15, 18]) {
       expect(journal.gaps).toEqual([]);
       await expectSameBytes(journal.reader, standby, 2);
     });
+
+    test.runIf(major === 15)(
+      'a new primary that removed where its timeline begins is told of, and a new base asked for',
+      async () => {
+        await using primary = await alikeCluster(major);
+        await primary.start();
+        await primary.sql(makeFilled);
+        await using standby = await primary.standby();
+        const journal = memoryJournal();
+        {
+          await using receiving = startReceiving(primary, { target: journal });
+          await untilKept(journal, primary);
+          await receiving.stop();
+          // Whoever begins has lost nothing.
+          expect(receiving.events.bases).toEqual([]);
+        }
+        await primary.stop('fast');
+        await standby.promote();
+        for (let round = 0; round < 3; round += 1) await standby.sql(fill(1), 'SELECT pg_switch_wal()', 'CHECKPOINT');
+        await using receiving = startReceiving(standby, { target: journal });
+        await until(() => receiving.events.bases.length > 0);
+        await untilKept(journal, standby, 2);
+        await receiving.stop();
+        expect(receiving.events.bases).toEqual([expect.stringContaining('the server had removed it')]);
+        expect(receiving.events.warnings).toMatchObject([{ aspect: 'journal gap', outcome: 'failed' }]);
+      },
+    );
 
     test('a server that was recovered to the past goes on in a lineage of its own, and the old one stays', async () => {
       await using server = await alikeCluster(major, keep);
@@ -143,9 +170,7 @@ for (const major of [15, 18]) {
     });
 
     test('a server that was put back to an earlier state on its timeline is refused', async () => {
-      await using server = await alikeCluster(major, keep);
-      await server.start();
-      await server.sql(makeFilled);
+      await using server = await filledCluster(major, keep);
       await server.stop('fast');
       await using earlier = await server.copy();
       await server.start();
@@ -169,11 +194,7 @@ for (const major of [15, 18]) {
       await using other = await makeCluster(major);
       await Promise.all([server.start(), other.start()]);
       const journal = memoryJournal();
-      {
-        await using receiving = startReceiving(server, { target: journal });
-        await untilKept(journal, server);
-        await receiving.stop();
-      }
+      await receiveOnce(server, journal);
       await using refused = startReceiving(other, { target: journal });
       await expect(refused.ended).rejects.toMatchObject({
         code: 'JOURNAL_FORKED',

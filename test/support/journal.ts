@@ -47,3 +47,37 @@ export const list = (repository: Repository, branch = testBranch): Promise<Journ
 export async function readBytes(repository: Repository, segment: number, branch = testBranch): Promise<SegmentBytes> {
   return readSegment(repository, await list(repository, branch), { segment, signal: noSignal });
 }
+
+/** Sealed segments, a hole that is recorded as lost, sealed ones behind it, and parts of the open one, cut where they are told. */
+export async function journalWithGap(
+  repository: Repository,
+  { before, behind, parts, epoch = 1 }: GappedJournal,
+): Promise<JournalWriter> {
+  const journal = await openTestJournal(repository, epoch);
+  for (const segment of before) await sealWhole(journal, segment);
+  const [from, to] = [(before.at(-1) ?? 0) + 1, behind[0] ?? 0];
+  const gap = { from: { segment: from, offset: 0 }, to: { segment: to, offset: 0 }, reason: 'lost' };
+  await journal.recordGap(gap, noSignal);
+  for (const segment of behind) await sealWhole(journal, segment);
+  const open = (behind.at(-1) ?? 0) + 1;
+  for (const [at, end] of parts.entries()) await putPart(journal, open, [parts[at - 1] ?? 0, end]);
+  return journal;
+}
+
+interface GappedJournal {
+  readonly before: readonly number[];
+  readonly behind: readonly number[];
+  readonly parts: readonly number[];
+  readonly epoch?: number;
+}
+
+/** With facts that name the segment. */
+export function sealWhole(writer: JournalWriter, segment: number, content = segmentContent(segment)): Promise<unknown> {
+  return writer.sealSegment(sourceOf(segment, content, { facts: { sealed: segment } }), noSignal);
+}
+
+/** With facts that name its end. */
+export function putPart(writer: JournalWriter, segment: number, [from, to]: [number, number]): Promise<unknown> {
+  const bytes = segmentContent(segment).subarray(from, to);
+  return writer.putPart({ segment, offset: from, bytes, facts: { to } }, noSignal);
+}

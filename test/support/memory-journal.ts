@@ -266,6 +266,11 @@ function readerOf(kept: ReadonlyMap<string, Kept>): JournalReader {
       const { bytes, durableBytes } = find(lineage, segment);
       return Buffer.from(bytes.subarray(0, durableBytes));
     },
+    async readOn({ lineage, segment }, signal) {
+      signal.throwIfAborted();
+      const { bytes, durableBytes } = find(lineage, segment);
+      return Buffer.from(bytes.subarray(0, durableBytes));
+    },
   };
 }
 

@@ -8,7 +8,7 @@ import type { ServerAddress } from '../../src/sources/postgres/server-address.ts
 import { lsnOf, parseLsn, type Lsn } from '../../src/sources/postgres/wal/lsn.ts';
 import { segmentName } from '../../src/sources/postgres/wal/segment-name.ts';
 import { recordEvents, until, type RecordedEvents } from './journal-events.ts';
-import type { Cluster } from './postgres-cluster.ts';
+import { alikeCluster, type Cluster } from './postgres-cluster.ts';
 
 const never = new AbortController().signal;
 const segmentBytes = 16 * 2 ** 20;
@@ -44,6 +44,21 @@ export function startReceiving(cluster: Cluster, { target, tuning = {}, address 
       await ended.catch(() => undefined);
     },
   };
+}
+
+/** Started, with a table that `fill` writes into. */
+export async function filledCluster(major: number, ...settings: readonly string[]): Promise<Cluster> {
+  const cluster = await alikeCluster(major, ...settings);
+  await cluster.start();
+  await cluster.sql(makeFilled);
+  return cluster;
+}
+
+/** All that the server has now, by a receiver that is stopped then. */
+export async function receiveOnce(cluster: Cluster, journal: JournalTarget): Promise<void> {
+  await using receiving = startReceiving(cluster, { target: journal });
+  await untilKept(journal, cluster);
+  await receiving.stop();
 }
 
 export async function currentLsn(cluster: Cluster): Promise<Lsn> {

@@ -13,6 +13,9 @@ import { defineCommand } from '../command.ts';
 import type { CommandContext } from '../context.ts';
 import { gapOf, type JournalGap } from './journal-gaps.ts';
 import { journalSubjects, type JournalSubject } from '../journal-subject.ts';
+import { lookAtStandbys, type StandbyStatus } from '../standby-look.ts';
+import { standbyLines } from '../standby-words.ts';
+import { requireConfiguration } from '../component-choice.ts';
 import { listArgument } from '../option.ts';
 import { bytes, findingLines, shortTime, wrap, type Style } from '../style.ts';
 import { table } from '../table.ts';
@@ -51,6 +54,8 @@ export interface JournalComponentStatus {
 
 export interface JournalStatusData {
   readonly components: readonly JournalComponentStatus[];
+  /** That follow a journal on this machine, or should. */
+  readonly standbys: readonly StandbyStatus[];
 }
 
 const serverWaitMaxMs = 10_000;
@@ -65,7 +70,8 @@ export const journalStatusCommand = defineCommand({
   async run(context, { names }): Promise<JournalStatusData> {
     const components: JournalComponentStatus[] = [];
     for (const subject of await journalSubjects(context, names)) components.push(await statusOf(context, subject));
-    return { components };
+    const { application } = await requireConfiguration(context);
+    return { components, standbys: await lookAtStandbys(context, application, names) };
   },
   render: renderStatus,
   exitCode({ components }) {
@@ -206,9 +212,11 @@ function firstOf(all: readonly JsonObject[], read: (facts: JsonObject) => number
 const isoOf = (ms: number | undefined): string | undefined =>
   ms === undefined ? undefined : new Date(ms).toISOString();
 
-function renderStatus({ components }: JournalStatusData, style: Style): string {
+function renderStatus({ components, standbys }: JournalStatusData, style: Style): string {
   if (components.length === 0) return 'no component has a journal; write `journal: {}` for one in lifeboat.yaml';
-  return components.map((component) => renderComponent(component, style)).join('\n\n');
+  const followers = standbys.flatMap((standby) => standbyLines(standby, style));
+  const parts = components.map((component) => renderComponent(component, style));
+  return [...parts, ...(followers.length === 0 ? [] : [followers.join('\n')])].join('\n\n');
 }
 
 function renderComponent({ component, spool, repositories, server }: JournalComponentStatus, style: Style): string {

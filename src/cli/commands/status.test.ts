@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { StandbyRecord } from '../../operations/standby/standby-record.ts';
 import { plainStyle } from '../style.ts';
 import { nextSteps } from './start.ts';
 import { renderStatus, rpoState, statusCommand, type StatusData } from './status.ts';
@@ -25,6 +26,7 @@ const good: StatusData = {
       verified: undefined,
     },
   ],
+  standbys: [],
   repositories: [
     {
       name: 'local',
@@ -140,6 +142,48 @@ describe('status', () => {
       journal of other in local: to 0/5000060 on timeline 1, 3h ago; behind it changes
       of timeline 1 from 0/5000000 to 0/7000000 are missing, so nothing later can be
       recovered: take a full backup
+
+      "
+    `);
+    for (const line of text.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
+  });
+
+  test('tells of the standbys of this machine how far they are, and of those that are wanted that they are not there', () => {
+    const record: StandbyRecord = {
+      version: 1,
+      folder: '/srv/standby',
+      repository: 'local',
+      pid: 7,
+      writtenAtMs: nowMs - 1000,
+      phase: 'following',
+      replayed: { position: '0/5000060', timeUs: (nowMs - 3000) * 1000 },
+      lagBytes: 0,
+      ageMs: 2000,
+      proof: { outcome: 'passed', time: '2026-11-20T11:30:00Z', message: '12 items came back' },
+    };
+    const common = { isWanted: true, isRunning: true };
+    const standbys = [
+      { ...common, component: 'database', record },
+      {
+        ...common,
+        component: 'late',
+        record: { ...record, phase: 'waiting' as const, problem: 'no answer', lagBytes: 4096 },
+      },
+      { ...common, component: 'gone', isRunning: false, record: { ...record, writtenAtMs: nowMs - hourMs } },
+      { ...common, component: 'wanted', isRunning: false, record: undefined },
+    ];
+    const text = renderStatus({ ...good, components: [], standbys, repositories: [] }, style);
+    expect(text).toMatchInlineSnapshot(`
+      "shop
+
+      no components, and no snapshots
+      standby of database: following, at 0/5000060, has all of the journal, as of 3s
+      ago, compared: passed 30m ago
+      standby of late: waiting, at 0/5000060, 4 KiB behind the journal, as of 3s ago,
+      no answer, compared: passed 30m ago
+      standby of gone: stopped 1h ago, at 0/5000060, as of 1h ago, compared: passed
+      30m ago
+      standby of wanted: never ran here
 
       "
     `);

@@ -10,6 +10,8 @@ import { loadSnapshots, type StoredSnapshot } from '../../repository/snapshot.ts
 import { defineCommand } from '../command.ts';
 import type { CommandContext } from '../context.ts';
 import { listArgument } from '../option.ts';
+import { lookAtStandbys, type StandbyStatus } from '../standby-look.ts';
+import { standbyLines } from '../standby-words.ts';
 import { loadProofs } from '../proofs.ts';
 import { summaryNumber } from '../snapshot-summary.ts';
 import { loadVerifications } from '../verifications.ts';
@@ -62,6 +64,8 @@ export interface RepositoryStatus {
 export interface StatusData {
   readonly application: string | undefined;
   readonly components: readonly ComponentStatus[];
+  /** Kept by this machine, or asked for by a policy. */
+  readonly standbys: readonly StandbyStatus[];
   readonly repositories: readonly RepositoryStatus[];
 }
 
@@ -92,6 +96,7 @@ export const statusCommand = defineCommand({
       components: chosen.map((subject) =>
         statusOf(subject, { read, host: application?.name, nowMs: context.clock.now() }),
       ),
+      standbys: application === undefined ? [] : await lookAtStandbys(context, application, names),
       repositories: read.map(({ status }) => status),
     };
   },
@@ -233,7 +238,7 @@ const proofPaints: Readonly<Record<Proof['outcome'], Paint>> = {
   inconclusive: 'yellow',
 };
 
-export function renderStatus({ application, components, repositories }: StatusData, style: Style): string {
+export function renderStatus({ application, components, standbys, repositories }: StatusData, style: Style): string {
   const parts: string[] = [];
   if (application !== undefined) parts.push(style.paint('bold', application));
   const columns = [
@@ -253,8 +258,9 @@ export function renderStatus({ application, components, repositories }: StatusDa
     String(component.snapshots),
   ]);
   const journals = components.flatMap((component) => journalLines(component, style));
+  const followers = standbys.flatMap((standby) => standbyLines(standby, style));
   const shown = components.length === 0 ? 'no components, and no snapshots' : table(columns, rows, style);
-  parts.push([shown, ...journals].join('\n'));
+  parts.push([shown, ...journals, ...followers].join('\n'));
   parts.push(repositories.flatMap((repository) => repositoryLines(repository, style)).join('\n'));
   return parts.join('\n\n');
 }

@@ -1,112 +1,49 @@
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { seededRandom } from '../../base/random.ts';
 import { findNode } from '../../repository/walk.ts';
 import { loadIndex } from '../../repository/load-index.ts';
-import { readContent } from '../../repository/read-content.ts';
 import type { Repository } from '../../repository/repository.ts';
-import { WorkerPool } from '../../repository/worker-pool.ts';
-import type { Entry, PatchedEntry, Source } from '../../sources/source.ts';
+import type { Entry, PatchedEntry } from '../../sources/source.ts';
 import { noise } from '../../../test/support/random-tree.ts';
-import { createRepository, noSignal } from '../../../test/support/repository.ts';
-import { temporaryFolder, type TemporaryFolder } from '../../../test/support/temporary-folder.ts';
+import { noSignal } from '../../../test/support/repository.ts';
+import {
+  patchedFile,
+  savedFiles,
+  streamedFile,
+  type PatchedRange,
+  type SavedFiles,
+} from '../../../test/support/saved-files.ts';
 import { watchRepository } from '../../../test/support/watched-store.ts';
-import { syntheticMetadata } from '../../base/synthetic-metadata.ts';
-import { backup, type BackupResult } from './backup.ts';
-
-interface Range {
-  readonly offset: number;
-  readonly bytes: Uint8Array;
-}
+import type { BackupResult } from './backup.ts';
 
 describe('a file of which only changed ranges come', () => {
-  let folder: TemporaryFolder;
-  let repository: Repository;
-  let pool: WorkerPool;
+  let files: SavedFiles;
   const parentBytes = noise(seededRandom(5), 5_000_000);
-  let files = 0;
+  let hosts = 0;
 
   beforeAll(async () => {
-    folder = await temporaryFolder();
-    mkdirSync(join(folder.path, 'data'));
-    repository = await createRepository(folder.path);
-    pool = new WorkerPool(repository);
+    files = await savedFiles();
   });
-  afterAll(async () => {
-    await pool[Symbol.asyncDispose]();
-    await folder[Symbol.asyncDispose]();
-  });
+  afterAll(() => files[Symbol.asyncDispose]());
 
-  const metadata = (sizeBytes: number) => ({ ...syntheticMetadata('file', 0n), sizeBytes });
-
-  /** A backup of one entry; each test has a component of its own, so that each has its own parent. */
-  function save(entry: Entry, host: string, into: Repository = repository): Promise<BackupResult> {
-    const source: Source = {
-      kind: 'made',
-      restore: { kind: 'tree' },
-      // eslint-disable-next-line typescript/require-await -- The contract wants an async iterable.
-      async *check() {},
-      open: () =>
-        Promise.resolve({
-          paths: ['/file'],
-          problems: [],
-          // eslint-disable-next-line typescript/require-await -- As above.
-          async *entries() {
-            yield entry;
-          },
-          facts: () => Promise.resolve({}),
-          fingerprint: () => Promise.resolve(undefined),
-          [Symbol.asyncDispose]: () => Promise.resolve(),
-        }),
-    };
-    return backup(into, source, { host, component: 'file', programVersion: 'test', signal: noSignal, pool });
-  }
-
-  const whole = (bytes: Buffer): Entry => ({
-    kind: 'whole',
-    path: '/file',
-    metadata: metadata(bytes.length),
-    content: {
-      from: 'stream',
-      // eslint-disable-next-line typescript/require-await -- As above.
-      async *open() {
-        yield bytes;
-      },
-    },
-  });
+  /** Each test has a host of its own, so that each has its own parent. */
+  const save = (entry: Entry, host: string, into?: Repository): Promise<BackupResult> =>
+    files.save(() => [entry], host, into);
+  const whole = (bytes: Buffer): Entry => streamedFile('/file', bytes);
+  const patched = (sizeBytes: number, ranges: readonly PatchedRange[]): PatchedEntry =>
+    patchedFile('/file', { sizeBytes, ranges });
 
   async function parent(): Promise<string> {
-    files += 1;
-    const host = `host-${files}`;
+    hosts += 1;
+    const host = `host-${hosts}`;
     await save(whole(parentBytes), host);
     return host;
   }
 
-  function patched(sizeBytes: number, ranges: readonly Range[]): PatchedEntry {
-    return {
-      kind: 'patched',
-      path: '/file',
-      metadata: metadata(sizeBytes),
-      spans: ranges.map(({ offset, bytes }) => ({ offset, length: bytes.length })),
-      // eslint-disable-next-line typescript/require-await -- As above.
-      async *ranges() {
-        yield* ranges;
-      },
-    };
-  }
+  const contentOf = async (saved: BackupResult): Promise<Buffer> => Buffer.concat(await files.piecesOf(saved, '/file'));
 
-  async function contentOf({ snapshot }: BackupResult): Promise<Buffer> {
-    const indexed = { repository, index: await loadIndex(repository, noSignal) };
-    const node = await findNode(indexed, snapshot.tree, { path: '/file', signal: noSignal });
-    const parts = await Array.fromAsync(readContent(indexed, node?.content ?? [], { pool, signal: noSignal }));
-    const bytes = Buffer.concat(parts);
-    expect(node?.sizeBytes).toBe(bytes.length);
-    return bytes;
-  }
-
-  function model(sizeBytes: number, ranges: readonly Range[]): Buffer {
+  function model(sizeBytes: number, ranges: readonly PatchedRange[]): Buffer {
     const bytes = Buffer.alloc(sizeBytes);
     parentBytes.copy(bytes);
     for (const { offset, bytes: patch } of ranges) bytes.set(patch, offset);
@@ -126,7 +63,7 @@ describe('a file of which only changed ranges come', () => {
     })
     .map(({ cuts, sizeBytes, fill }) => {
       const within = cuts.filter((cut) => cut <= sizeBytes).toSorted((left, right) => left - right);
-      const ranges: Range[] = [];
+      const ranges: PatchedRange[] = [];
       for (let at = 0; at + 1 < within.length; at += 2) {
         const [offset = 0, end = 0] = within.slice(at, at + 2);
         ranges.push({ offset, bytes: new Uint8Array(end - offset).fill(fill + at) });
@@ -149,6 +86,7 @@ describe('a file of which only changed ranges come', () => {
   test('costs the reading and storing of touched chunks only', async () => {
     const host = 'host-touched';
     const { snapshot } = await save(whole(parentBytes), host);
+    const { repository } = files;
     const indexed = { repository, index: await loadIndex(repository, noSignal) };
     const node = await findNode(indexed, snapshot.tree, { path: '/file', signal: noSignal });
     const lengths = (node?.content ?? []).map((id) => indexed.index.find('data', id)?.lengthBytes ?? 0);
@@ -164,7 +102,7 @@ describe('a file of which only changed ranges come', () => {
 
   test('without ranges reads and stores nothing of it', async () => {
     const host = await parent();
-    const watched = watchRepository(repository);
+    const watched = watchRepository(files.repository);
     await save(patched(parentBytes.length, []), host, watched);
     expect(watched.store.packBytesRead).toBeLessThan(4096);
     expect(watched.store.packBytesWritten).toBe(0);
@@ -213,9 +151,9 @@ describe('a file of which only changed ranges come', () => {
   );
 
   test('without a parent must be covered by its ranges', async () => {
-    files += 1;
+    hosts += 1;
     const bytes = noise(seededRandom(9), 9_000_000);
-    const saved = await save(patched(bytes.length, [{ offset: 0, bytes }]), `host-${files}`);
+    const saved = await save(patched(bytes.length, [{ offset: 0, bytes }]), `host-${hosts}`);
     expect((await contentOf(saved)).equals(bytes)).toBe(true);
   });
 });

@@ -3,16 +3,16 @@ import { listJournal } from '../../repository/journal/listing.ts';
 import { readBranches } from '../../repository/journal/branches.ts';
 import { readGap } from '../../repository/journal/read.ts';
 import type { Repository } from '../../repository/repository.ts';
-import { loadSnapshots } from '../../repository/snapshot.ts';
+import type { StoredSnapshot } from '../../repository/snapshot.ts';
 import type { JournalGap, JournalPosition } from '../../sources/journal.ts';
-import { componentOf } from '../restore/select-point.ts';
 import { findBases } from './bases.ts';
 import { comparePositions } from './positions.ts';
 import { lookAtSpool } from './spool-look.ts';
 
 export interface LostBasesRequest {
   readonly family: string;
-  readonly component: string;
+  /** Of the component. */
+  readonly snapshots: readonly StoredSnapshot[];
   /** Gaps may not have been shipped yet. */
   readonly spoolFolder: string;
 }
@@ -20,7 +20,7 @@ export interface LostBasesRequest {
 /** The reason of the newest gap if no backup was completed behind it; undefined if there is none, or no gap. */
 export async function gapBehindBases(
   repository: Repository,
-  { family, component, spoolFolder }: LostBasesRequest,
+  { family, snapshots, spoolFolder }: LostBasesRequest,
   signal: AbortSignal,
 ): Promise<string | undefined> {
   const { branches } = await readBranches(repository, signal);
@@ -29,9 +29,6 @@ export async function gapBehindBases(
   if (newest === undefined) return undefined;
   const gap = await newestGap(repository, { newest, spoolFolder }, signal);
   if (gap === undefined) return undefined;
-  const snapshots = (await loadSnapshots(repository, signal, () => undefined)).filter(
-    (snapshot) => componentOf(snapshot) === component,
-  );
   const bases = await findBases(repository, snapshots, { signal });
   const isBehind = bases.some(({ lineage, to }) => lineage === newest.lineage && comparePositions(gap.to, to) <= 0);
   return isBehind ? undefined : gap.reason;

@@ -1,6 +1,6 @@
 // Reads the journals of one repository: the side that restores. Listings are kept for a while and facts for as long as they can't
 // change, since whoever looks for a recovery point asks for many.
-import { AppError } from '../../base/errors.ts';
+import { AppError, isAppError } from '../../base/errors.ts';
 import type { JsonObject } from '../../base/json.ts';
 import { readBranches, type StoredBranch } from '../../repository/journal/branches.ts';
 import {
@@ -10,7 +10,7 @@ import {
   type JournalListing,
   type KeptStretch,
 } from '../../repository/journal/listing.ts';
-import { readFacts, readSegment } from '../../repository/journal/read.ts';
+import { readFacts, readSegment, type SegmentRequest } from '../../repository/journal/read.ts';
 import type { Repository } from '../../repository/repository.ts';
 import type { JournalReader, KeptBranch, KeptSegment } from '../../sources/journal.ts';
 
@@ -54,10 +54,8 @@ export function readJournals(repository: Repository, { family }: ReaderOptions =
         if (family !== undefined && families.length > 0 && !families.includes(family)) continue;
         known.set(lineage, { lineage, segmentBytes, about });
         const listing = await list(lineage, signal);
-        const start = startOf(listing);
-        const last = listing.stretches.at(-1);
-        if (start === undefined || last === undefined) continue;
-        kept.push({ lineage, segmentBytes, about, start, end: endOfStretch(last) });
+        const extent = extentOf(listing);
+        if (extent !== undefined) kept.push({ lineage, segmentBytes, about, ...extent });
       }
       return kept;
     },
@@ -81,11 +79,47 @@ export function readJournals(repository: Repository, { family }: ReaderOptions =
 
     async read(lineage, segment, signal) {
       const listing = await listingWith(lineage, segment, signal);
-      if (!listing.stretches.some((stretch) => stretch.segment === segment && beginsAtStart(stretch)))
-        throw notKept(repository, `segment ${segment} of ${lineage}`);
+      if (stretchOf(listing, segment) === undefined) throw notKept(repository, `segment ${segment} of ${lineage}`);
       return (await readSegment(repository, listing, { segment, signal })).bytes;
     },
+
+    async readOn(place, signal) {
+      // The listing at hand will do: who follows a journal has just asked for it.
+      const before = listings.get(place.lineage);
+      const listing = before && stretchOf(before, place.segment) ? before : await list(place.lineage, signal);
+      return readMore(repository, listing, { ...place, signal });
+    },
   };
+}
+
+/** Undefined if nothing is kept. */
+function extentOf(listing: JournalListing): Pick<KeptBranch, 'start' | 'end'> | undefined {
+  const start = startOf(listing);
+  const last = listing.stretches.at(-1);
+  return start && last && { start, end: endOfStretch(last) };
+}
+
+function stretchOf({ stretches }: JournalListing, segment: number): KeptStretch | undefined {
+  return stretches.find((one) => one.segment === segment && beginsAtStart(one));
+}
+
+/** The whole of it where what is kept does not go on from what is known. */
+async function readMore(
+  repository: Repository,
+  listing: JournalListing,
+  request: SegmentRequest & { readonly known: Buffer },
+): Promise<Buffer> {
+  const { segment, known } = request;
+  const stretch = stretchOf(listing, segment);
+  if (stretch === undefined) throw notKept(repository, `segment ${segment} of ${listing.lineage}`);
+  if (stretch.to <= known.length) return known;
+  try {
+    const { bytes, isComplete } = await readSegment(repository, listing, request);
+    if (isComplete) return bytes;
+  } catch (error) {
+    if (!isAppError(error, 'REPOSITORY_DAMAGED')) throw error;
+  }
+  return (await readSegment(repository, listing, { ...request, known: undefined })).bytes;
 }
 
 const beginsAtStart = ({ from }: KeptStretch): boolean => from === 0;

@@ -5,6 +5,7 @@ import { chmod, mkdir, readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { Clock } from '../../base/clock.ts';
+import { lockFolder } from '../../base/folder-lock.ts';
 import { AppError, errnoOf } from '../../base/errors.ts';
 import { formatByteSize } from '../../base/byte-size.ts';
 import type { Random } from '../../base/random.ts';
@@ -13,7 +14,6 @@ import { syncFolder, writeAtomically } from '../../storage/atomic-write.ts';
 import type { Sleep } from '../../storage/interruption.ts';
 import { branchFileName, SpoolBranch } from './spool-branch.ts';
 import { isDiskFull, spoolError } from './spool-errors.ts';
-import { lockSpool } from './spool-lock.ts';
 import { SpoolRoom, type SpoolRoomOptions } from './spool-room.ts';
 
 export interface SpoolOptions {
@@ -58,7 +58,11 @@ export class Spool implements AsyncDisposable {
     try {
       await mkdir(folder, { recursive: true, mode: 0o700 });
       await chmod(folder, 0o700);
-      const lock = await lockSpool(folder, options.clock.now());
+      const lock = await lockFolder(folder, {
+        what: 'the spool',
+        hint: 'Stop that receiver, or give this one a spool of its own.',
+        sinceMs: options.clock.now(),
+      });
       try {
         const spool = new Spool(options, { ...(await identify(options)), lock });
         await spool.#readBranches();

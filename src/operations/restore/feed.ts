@@ -1,6 +1,6 @@
 // Feeds a recovering server from a repository: files are fetched ahead into a folder, from which a small script hands them out.
 // What can't be fetched is tried again for a while; then the replay is given up, since a server takes a "no" for the end.
-import { chown, mkdir, stat, writeFile } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../../base/clock.ts';
 import { AppError, errnoOf, errorKinds, isAppError } from '../../base/errors.ts';
@@ -8,8 +8,8 @@ import type { Random } from '../../base/random.ts';
 import type { JournalReader } from '../../sources/journal.ts';
 import type { Feed, FeedRequest, OpenFeed } from '../../sources/replay.ts';
 import type { Sleep } from '../../storage/interruption.ts';
-import { prefetchShim, shimFile } from '../journal/prefetch-shim.ts';
 import { startPrefetcher } from '../journal/prefetch.ts';
+import { makeFeedFolder } from './feed-folder.ts';
 
 export interface FeedParts {
   readonly clock: Clock;
@@ -28,14 +28,8 @@ export function feedFrom(parts: FeedParts): OpenFeed {
 }
 
 async function openFeed({ files, parentFolder, account }: FeedRequest, parts: FeedParts): Promise<Feed> {
-  const folder = join(parentFolder, 'feed');
-  await mkdir(folder, { mode: 0o700 });
-  const script = join(folder, shimFile);
-  await writeFile(script, prefetchShim({ silenceMaxSeconds: parts.silenceMaxSeconds }), { mode: 0o700 });
-  if (account !== undefined) {
-    await chown(script, account.uid, account.gid);
-    await chown(folder, account.uid, account.gid);
-  }
+  const { silenceMaxSeconds } = parts;
+  const { folder, command } = await makeFeedFolder({ parentFolder, account }, { silenceMaxSeconds });
   const byName = new Map(files.map((file) => [file.name, file]));
   const broken = new AbortController();
   const failingSinceMs = new Map<string, number>();
@@ -67,16 +61,17 @@ async function openFeed({ files, parentFolder, account }: FeedRequest, parts: Fe
     sleep: parts.sleep,
   });
   return {
-    command: `/bin/sh ${quoted(script)} '%f' '%p'`,
+    command,
     signal: AbortSignal.any([broken.signal, prefetcher.signal]),
     [Symbol.asyncDispose]: () => prefetcher[Symbol.asyncDispose](),
   };
 }
 
-const noListing: Pick<JournalReader, 'branches' | 'segments' | 'facts'> = {
+const noListing: Omit<JournalReader, 'read'> = {
   branches: () => Promise.resolve([]),
   segments: () => Promise.resolve([]),
   facts: () => Promise.resolve({}),
+  readOn: ({ known }) => Promise.resolve(known),
 };
 
 async function readNamed(
@@ -105,9 +100,4 @@ function notGiven(name: string, error: Error): AppError {
     hint: isAppError(error) ? error.hint : 'Look at the repository.',
     cause: error,
   });
-}
-
-/** For sh; `%` is the server's own sign. */
-function quoted(path: string): string {
-  return `'${path.replaceAll("'", String.raw`'\''`).replaceAll('%', '%%')}'`;
 }

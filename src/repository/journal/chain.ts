@@ -12,6 +12,8 @@ export interface StreamOptions {
   readonly lineage: string;
   readonly stretch: KeptStretch;
   readonly signal: AbortSignal;
+  /** The beginning of the stretch, as it was read and verified before: only what goes on from it is read. */
+  readonly known?: Uint8Array | undefined;
   /** Objects that are damaged or differ. */
   readonly onProblem: (problem: JournalProblem) => void;
   /** Whether objects of which no byte is needed are read whole all the same, as a verification does. */
@@ -20,19 +22,22 @@ export interface StreamOptions {
 
 /** Under way at once: as many as the store likes, but not more bytes than this. */
 const readAheadMaxBytes = 16 * 1024 * 1024;
+const noBytes = new Uint8Array(0);
 
 /**
  * Verified pieces in order, of at most 16 MiB. Ends where nothing goes on; the caller sees whether that is the end of the
  * stretch. Rejects with `OBJECT_MISSING` if something listed is gone, as parts are once their segment is sealed.
  */
 export async function* streamStretch(repository: Repository, options: StreamOptions): AsyncGenerator<Buffer> {
-  const { stretch, onProblem } = options;
+  const { stretch, known = noBytes, onProblem } = options;
   const [only] = stretch.objects;
-  if (stretch.objects.length === 1 && only?.offset === stretch.from) {
+  if (stretch.objects.length === 1 && only?.offset === stretch.from && known.length === 0) {
     yield* streamOnly(repository, only, options);
     return;
   }
   const chain = new Chain(stretch);
+  if (known.length > 0) chain.append(known);
+  const isNew = (data: DataName): boolean => endOfName(data) > stretch.from + known.length;
   await using reader = new ReadAhead(repository, options);
   const rejected = new Set<DataName>();
   const used = new Set<DataName>();
@@ -54,7 +59,7 @@ export async function* streamStretch(repository: Repository, options: StreamOpti
     chain.append(fresh);
     yield fresh;
   }
-  const others = ranked.filter((data) => !used.has(data) && !rejected.has(data));
+  const others = ranked.filter((data) => isNew(data) && !used.has(data) && !rejected.has(data));
   await compareOthers(repository, { ...options, chain, others });
 }
 

@@ -1,8 +1,11 @@
 import { beforeEach, expect, test } from 'vitest';
 import {
+  journalWithGap,
   list,
   openTestJournal,
+  putPart,
   readBytes,
+  sealWhole,
   segmentContent,
   sourceOf,
   testBranch,
@@ -20,19 +23,10 @@ let source: SampleRepository;
 let target: SampleRepository;
 let journal: JournalWriter;
 const copy = (to = target.repository) => copyJournals(source.repository, to, { signal: noSignal });
-const seal = (writer: JournalWriter, segment: number, content = segmentContent(segment)) =>
-  writer.sealSegment(sourceOf(segment, content, { facts: { sealed: segment } }), noSignal);
-const put = (writer: JournalWriter, segment: number, [from, to]: [number, number]) =>
-  writer.putPart({ segment, offset: from, bytes: segmentContent(segment).subarray(from, to), facts: { to } }, noSignal);
 
 beforeEach(async () => {
   [source, target] = [await sampleRepository(), await sampleRepository()];
-  journal = await openTestJournal(source.repository, 3);
-  for (const segment of [1, 2]) await seal(journal, segment);
-  await journal.recordGap({ from: { segment: 3, offset: 0 }, to: { segment: 5, offset: 0 }, reason: 'lost' }, noSignal);
-  await seal(journal, 5);
-  await put(journal, 6, [0, 100]);
-  await put(journal, 6, [100, 250]);
+  journal = await journalWithGap(source.repository, { before: [1, 2], behind: [5], parts: [100, 250], epoch: 3 });
 });
 
 async function expectCopied(): Promise<void> {
@@ -79,10 +73,10 @@ test('what the target does not need is not brought, and neither is the gap befor
 test('the next copy brings only what is new', async () => {
   await copy();
   expect(await copy()).toEqual({ segments: 0, bytes: 0, problems: [] });
-  await put(journal, 6, [250, 400]);
+  await putPart(journal, 6, [250, 400]);
   expect(await copy()).toMatchObject({ segments: 1, bytes: 400 });
-  await seal(journal, 6);
-  await put(journal, 7, [0, 9]);
+  await sealWhole(journal, 6);
+  await putPart(journal, 7, [0, 9]);
   expect(await copy()).toMatchObject({ segments: 2, bytes: 1009 });
   await expectCopied();
   expect((await namesIn(target.store, 'journals/')).filter((name) => name.includes('/parts/'))).toHaveLength(1);
@@ -116,7 +110,7 @@ test('what is damaged in the source is told by name and left out', async () => {
 
 test('the journal of a server that went its own way is refused before a byte of it is stored', async () => {
   const direct = await openTestJournal(target.repository, 1);
-  await seal(direct, 1, segmentContent(99));
+  await sealWhole(direct, 1, segmentContent(99));
   const before = await namesIn(target.store, 'journals/');
   await expect(copy()).rejects.toMatchObject({ code: 'JOURNAL_FORKED' });
   expect(await namesIn(target.store, 'journals/')).toEqual(before);
@@ -129,11 +123,11 @@ test('the journal of a server that went its own way is refused before a byte of 
 
 test('whoever receives into the target himself goes on beside copies', async () => {
   const direct = await openTestJournal(target.repository, 1);
-  await put(direct, 6, [0, 60]);
+  await putPart(direct, 6, [0, 60]);
   await copy();
-  await put(direct, 6, [60, 300]);
+  await putPart(direct, 6, [60, 300]);
   expect((await readBytes(target.repository, 6)).bytes).toEqual(segmentContent(6).subarray(0, 300));
-  await seal(direct, 6);
+  await sealWhole(direct, 6);
   expect(await readBytes(target.repository, 6)).toMatchObject({ bytes: segmentContent(6), problems: [] });
 });
 

@@ -14,6 +14,8 @@ export interface SegmentRequest {
   readonly segment: number;
   /** Where the stretch begins, if a gap divides the segment; the first one if absent. */
   readonly from?: number | undefined;
+  /** The beginning of the stretch, as it was read before: it is not read again. */
+  readonly known?: Buffer | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -41,11 +43,12 @@ export async function readSegment(
 ): Promise<SegmentBytes> {
   return withFreshListing(repository, { listing, request }, async (stretch) => {
     const problems: JournalProblem[] = [];
-    const pieces: Buffer[] = [];
-    let bytes = 0;
+    const { known = Buffer.alloc(0), signal } = request;
+    const pieces: Buffer[] = known.length === 0 ? [] : [known];
+    let bytes = known.length;
     const { lineage } = listing;
     const onProblem = (problem: JournalProblem): unknown => problems.push(problem);
-    for await (const piece of streamStretch(repository, { lineage, stretch, signal: request.signal, onProblem })) {
+    for await (const piece of streamStretch(repository, { lineage, stretch, known, signal, onProblem })) {
       pieces.push(piece);
       bytes += piece.length;
     }

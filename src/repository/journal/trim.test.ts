@@ -1,12 +1,5 @@
 import { beforeEach, expect, test } from 'vitest';
-import {
-  list,
-  openTestJournal,
-  readBytes,
-  segmentContent,
-  sourceOf,
-  testBranch,
-} from '../../../test/support/journal.ts';
+import { journalWithGap, list, readBytes, segmentContent, testBranch } from '../../../test/support/journal.ts';
 import { noSignal } from '../../../test/support/repository.ts';
 import { namesIn, sampleRepository, type SampleRepository } from '../../../test/support/sample-repository.ts';
 import { faultyStore } from '../../storage/faulty.ts';
@@ -22,12 +15,7 @@ const floorAt = (segment: number, offset = 0) => new Map([[lineage, { segment, o
 
 beforeEach(async () => {
   sample = await sampleRepository();
-  const journal = await openTestJournal(sample.repository, 1);
-  for (const segment of [1, 2, 3]) await journal.sealSegment(sourceOf(segment, segmentContent(segment)), noSignal);
-  await journal.recordGap({ from: { segment: 4, offset: 0 }, to: { segment: 6, offset: 0 }, reason: 'lost' }, noSignal);
-  for (const segment of [6, 7]) await journal.sealSegment(sourceOf(segment, segmentContent(segment)), noSignal);
-  const part = { segment: 8, offset: 0, bytes: segmentContent(8).subarray(0, 9), facts: {} };
-  await journal.putPart(part, noSignal);
+  await journalWithGap(sample.repository, { before: [1, 2, 3], behind: [6, 7], parts: [9] });
 });
 
 async function trim(floors: Parameters<typeof decideJournalTrim>[1], repository: Repository = sample.repository) {

@@ -338,6 +338,25 @@ test('a reader with an old listing finds the segment that took the place of the 
   expect(read.bytes).toEqual(segmentContent(7));
 });
 
+test('a reader who knows the beginning fetches what goes on from it, and gets it no more if it is another', async () => {
+  const journal = await openTestJournal(sample.repository, 1);
+  await putParts(journal, { segment: 7 }, [0, 100, 200, 300]);
+  const listing = await list(sample.repository);
+  const first = listing.stretches[0]?.objects.find(({ offset }) => offset === 0);
+  await sample.store.remove(first?.name ?? '');
+  const known = segmentContent(7).subarray(0, 200);
+  const read = (beginning: Buffer) =>
+    readSegment(sample.repository, listing, { segment: 7, known: beginning, signal: noSignal });
+  expect(await read(known)).toMatchObject({
+    isComplete: true,
+    bytes: segmentContent(7).subarray(0, 300),
+    problems: [],
+  });
+  const other = Buffer.from(known);
+  other[150] = 1 + (other[150] ?? 0);
+  expect(await read(other)).toMatchObject({ isComplete: false });
+});
+
 test('neither names nor bytes tell a stranger which server it is or what it does', async () => {
   const journal = await openTestJournal(sample.repository, 1);
   await journal.putPart(

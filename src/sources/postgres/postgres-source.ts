@@ -2,6 +2,7 @@
 // as it lies on its disk, over the replication protocol, for recovery to any instant.
 import type { ExplorableSource } from '../explore.ts';
 import type { SentinelWriter } from '../journal.ts';
+import type { StandbySource } from '../standby.ts';
 import { openBackup } from './logical/backup-session.ts';
 import { checkPostgres } from './check.ts';
 import { decideMethod, methodFinding } from './method.ts';
@@ -31,6 +32,7 @@ import { checkSentinel } from './sentinel/check-sentinel.ts';
 import { sentinelOfCopy } from './sentinel/read-sentinels.ts';
 import { writeSentinels } from './sentinel/write-sentinels.ts';
 import { chooseBase, chooseThrough, replayRestore } from './recovery/replay-restore.ts';
+import { keepStandby } from './standby/keep-standby.ts';
 
 function sentinelWriter(options: PostgresOptions): SentinelWriter | undefined {
   const { sentinel: settings } = options;
@@ -38,7 +40,7 @@ function sentinelWriter(options: PostgresOptions): SentinelWriter | undefined {
   return { write: (events, signal) => writeSentinels(options, { settings, events }, signal) };
 }
 
-export function postgresSource(options: PostgresOptions): ExplorableSource {
+export function postgresSource(options: PostgresOptions): ExplorableSource & StandbySource {
   return {
     kind: 'postgres',
     async *check(signal) {
@@ -71,6 +73,7 @@ export function postgresSource(options: PostgresOptions): ExplorableSource {
       },
     },
     replay: replayRestore(options),
+    standby: { keep: (request, signal) => keepStandby(options, request, signal) },
     explore: {
       chooseBase: (place, base, signal) => chooseBase(options, { place, base }, signal),
       chooseThrough: (place, base, signal) => chooseThrough(options, { place, base }, signal),

@@ -81,6 +81,8 @@ export async function replaceTables(
     await live.query(`ALTER TABLE ${moved} SET SCHEMA ${quote(schema)}`);
   }
   await live.query(`DROP SCHEMA ${quote(copied)}`);
+  const fresh = (await oldTables(live, tables)).filter(({ text }) => old.some((one) => one.text === text));
+  again.unshift(...(await statements(live, revocationsQuery, [fresh.map(({ oid }) => oid)])));
   for (const statement of again) await live.query(statement);
   for (const statement of statistics.filter((one) => one.startsWith('CREATE'))) await live.query(statement);
   await live.query('COMMIT');
@@ -177,15 +179,25 @@ const belongingsQuery = `
       FROM triggers WHERE tgenabled <> 'O') s
    ORDER BY step`;
 
-/** Rights on tables, their columns and their sequences, for all but the owner. */
-const rightsQuery = `
-  WITH old AS (
-    SELECT c.oid, c.oid::regclass::text AS name, c.relowner, c.relacl, 'TABLE' AS kind FROM pg_catalog.pg_class c WHERE c.oid = ANY ($1::oid[])
+/** The tables and their sequences. */
+const acls = `
+  SELECT c.oid, c.oid::regclass::text AS name, c.relowner, c.relacl, 'TABLE' AS kind FROM pg_catalog.pg_class c WHERE c.oid = ANY ($1::oid[])
     UNION ALL
     SELECT s.oid, s.oid::regclass::text, s.relowner, s.relacl, 'SEQUENCE'
       FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_class s ON s.oid = d.objid
      WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.refclassid = 'pg_catalog.pg_class'::regclass
-       AND d.refobjid = ANY ($1::oid[]) AND d.deptype IN ('a', 'i') AND s.relkind = 'S'),
+       AND d.refobjid = ANY ($1::oid[]) AND d.deptype IN ('a', 'i') AND s.relkind = 'S'`;
+
+/** What default privileges gave to new ones is not what the old ones had. */
+const revocationsQuery = `
+  WITH new AS (${acls})
+  SELECT DISTINCT format('REVOKE ALL ON %s %s FROM %s', kind, name,
+                         CASE grantee WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(grantee)) END) AS statement
+    FROM new, pg_catalog.aclexplode(relacl) a WHERE grantee <> relowner`;
+
+/** Rights on tables, their columns and their sequences, for all but the owner. */
+const rightsQuery = `
+  WITH old AS (${acls}),
   rights AS (
     SELECT name, kind, relowner, a.*, NULL::name AS attname FROM old, pg_catalog.aclexplode(relacl) a
     UNION ALL

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isAppError, messageOf } from '../../../base/errors.ts';
 import type { Fingerprint, FingerprintItem } from '../../../model/fingerprint.ts';
 import { onlyRow, type Connection } from '../connection.ts';
+import { markPrefix, markText } from '../instant-mark.ts';
 import { type Position, type PositionRow, positionOfRow, serverTimeUs } from './position.ts';
 import type { ServerAddress } from '../server-address.ts';
 import { connectForMaintenance, readServerFacts } from '../server.ts';
@@ -108,9 +109,11 @@ async function tryLocking({ maintenance, views }: Locking): Promise<Position | (
     `SELECT p.lsn::text AS lsn, ${serverTimeUs} AS "timeUs" FROM (SELECT pg_catalog.pg_current_wal_insert_lsn() AS lsn OFFSET 0) AS p`,
   );
   await Promise.all(views.map((view) => view.letWritersGo()));
+  const position = positionOfRow(onlyRow(found));
   // A transaction of our own that is flushed takes along what others wrote before and did not flush.
   await maintenance.query(
-    "BEGIN; SET LOCAL synchronous_commit = local; SELECT pg_catalog.pg_logical_emit_message(true, 'lifeboat', ''); COMMIT",
+    `BEGIN; SET LOCAL synchronous_commit = local;
+     SELECT pg_catalog.pg_logical_emit_message(true, '${markPrefix}', '${markText(position.lsn)}'); COMMIT`,
   );
-  return positionOfRow(onlyRow(found));
+  return position;
 }

@@ -3,7 +3,7 @@
 import type { AppError } from '../../../base/errors.ts';
 import { isAppError } from '../../../base/errors.ts';
 import type { JournalPosition, JournalSink } from '../../journal.ts';
-import { historyOf, lineageOf, timelineBranch, type TimelineFacts } from '../lineage.ts';
+import { historyOf, lineageOf, readTimelineBranch, timelineBranch, type TimelineFacts } from '../lineage.ts';
 import type { ReplicationConnection } from '../protocol/replication-connection.ts';
 import { replicationFailure } from '../protocol/replication-error.ts';
 import { formatLsn, lsnOf, positionOf, type Lsn } from '../wal/lsn.ts';
@@ -199,6 +199,7 @@ class ReceiverSession {
     const history = historyOf(this.#server);
     if (resume === undefined) {
       if (oldest <= this.#firstSegment) throw error;
+      await this.#tellLostBeginning(oldest);
       return this.#goOn(timelineOfSegment(history, oldest, segmentBytes), oldest);
     }
     const ends = switchPosition(history, this.#timeline.timeline, segmentBytes);
@@ -209,6 +210,24 @@ class ReceiverSession {
     events.warn(finding);
     events.needsBase(reason);
     return this.#goOn(timelineOfSegment(history, oldest, segmentBytes), oldest);
+  }
+
+  /** Of a timeline that goes on where another one was left, which is no gap within either. */
+  async #tellLostBeginning(oldest: number): Promise<void> {
+    const { branch, events, signal } = this.#parts;
+    const { systemIdentifier, segmentBytes } = this.#server;
+    const kept = await branch.kept(signal);
+    // Whoever begins to receive has lost nothing yet.
+    if (!kept.some((one) => readTimelineBranch(one)?.systemIdentifier === systemIdentifier)) return;
+    const { reason, finding } = gapMade({
+      from: { segment: this.#firstSegment, offset: 0 },
+      to: { segment: oldest, offset: 0 },
+      segmentBytes,
+      slot: this.#slot,
+      name: this.#parts.slot,
+    });
+    events.warn(finding);
+    events.needsBase(reason);
   }
 
   async #goOn(timeline: number, firstSegment: number): Promise<void> {

@@ -45,7 +45,7 @@ export async function executeReplay(
   const { plan, wish } = execution;
   try {
     progress.step(0);
-    const written = await writeData(execution, { progress, signal, signalFile: true });
+    const written = await writeData(execution, { progress, signal, signalFile: 'recovery.signal' });
     if (wish.isOnlyPrepared) return await prepare(execution, { written, progress, signal });
     progress.step(1);
     const recovered = await replay(execution, progress, signal);
@@ -69,7 +69,7 @@ export async function executePlainFolder(
 ): Promise<RestoreOutcome> {
   try {
     progress.step(0);
-    const written = await writeData({ plan, reader }, { progress, signal, signalFile: false });
+    const written = await writeData({ plan, reader }, { progress, signal, signalFile: undefined });
     await endRestore(plan.folder);
     return {
       restored: [writtenWords(plan, written), `start PostgreSQL ${plan.facts.serverMajor} on it as ${plan.owner.name}`],
@@ -80,12 +80,14 @@ export async function executePlainFolder(
 }
 
 interface Writing {
-  readonly progress: RestoreProgress;
+  readonly progress: Pick<RestoreProgress, 'bytes'>;
   readonly signal: AbortSignal;
-  readonly signalFile: boolean;
+  /** What a server that is started on it shall do. */
+  readonly signalFile: 'recovery.signal' | 'standby.signal' | undefined;
 }
 
-async function writeData(
+/** All of a data directory; `endRestore` says that it is one. */
+export async function writeData(
   { plan, reader }: Pick<Execution, 'plan' | 'reader'>,
   { progress, signal, signalFile }: Writing,
 ): Promise<DataFolder> {
@@ -108,7 +110,7 @@ async function writeData(
     signal,
   );
   await changeSettings(folder, withoutRecoverySettings);
-  if (signalFile) await writeDurably(join(folder, 'recovery.signal'), new Uint8Array());
+  if (signalFile !== undefined) await writeDurably(join(folder, signalFile), new Uint8Array());
   const { account } = owner;
   if (account !== undefined) {
     await giveAway(account, folder, signal);

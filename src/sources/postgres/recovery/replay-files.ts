@@ -43,7 +43,8 @@ export function segmentFile(segment: ReplaySegment, goal: KeptTimeline, journal:
   };
 }
 
-function checkSegment(bytes: Buffer, { segment, timeline }: ReplaySegment, goal: KeptTimeline): void {
+/** Rejects what is not that segment of that system. */
+export function checkSegment(bytes: Buffer, { segment, timeline }: ReplaySegment, goal: KeptTimeline): void {
   const magic = bytes.length < longHeaderBytes ? 0 : readSegmentHeader(bytes).magic;
   const major = goal.major ?? majorOfMagic(magic);
   const name = segmentName(timeline, segment, goal.segmentBytes);
@@ -61,7 +62,7 @@ function checkSegment(bytes: Buffer, { segment, timeline }: ReplaySegment, goal:
 }
 
 /** By name. A number of which nothing is kept but its children is taken all the same. */
-function historyFiles(goal: KeptTimeline, timelines: readonly KeptTimeline[]): Map<string, Buffer> {
+export function historyFiles(goal: KeptTimeline, timelines: readonly KeptTimeline[]): Map<string, Buffer> {
   const files = new Map<string, Buffer>();
   const own = timelines.filter(({ systemIdentifier }) => systemIdentifier === goal.systemIdentifier);
   const newest = own.reduce((most, { timeline }) => Math.max(most, timeline), goal.timeline);

@@ -33,7 +33,9 @@ export type RecordMeaning =
       readonly timeUs: number;
     }
   /** Replay makes it at this very place of the machine, whoever uses it there. A long path is cut. */
-  | { readonly kind: 'tablespace'; readonly oid: number; readonly location: string };
+  | { readonly kind: 'tablespace'; readonly oid: number; readonly location: string }
+  /** Of `pg_logical_emit_message`, where it is short: changes nothing. */
+  | { readonly kind: 'message'; readonly prefix: string; readonly text: string };
 
 export const recordHeaderBytes = 24;
 /** Enough of any record to read its meaning: the longest is a checkpoint, 88 bytes behind headers. */
@@ -57,6 +59,7 @@ export function readRecordMeaning(view: DataView, from: number, to: number): Rec
   const info = view.getUint8(from + 16);
   if (manager === 1) return readTransactionEnd({ view, from, to }, info & 0x70);
   if (manager === 5 && (info & 0xf0) === 0) return readTablespace({ view, from, to });
+  if (manager === 21 && (info & 0xf0) === 0) return readMessage({ view, from, to });
   if (manager !== 0) return undefined;
   const kind = info & 0xf0;
   if (kind === xlog.switch) return { kind: 'switch' };
@@ -119,6 +122,24 @@ function readTablespace(head: RecordHead): RecordMeaning | undefined {
   const end = path.indexOf(0);
   const location = nameFromBytes(end === -1 ? path : path.subarray(0, end));
   return { kind: 'tablespace', oid: view.getUint32(at, true), location };
+}
+
+/** Behind the database, a flag, and the lengths of both parts; that of the prefix counts a closing zero. */
+const messageHeadBytes = 24;
+
+function readMessage(head: RecordHead): RecordMeaning | undefined {
+  const at = mainData(head, messageHeadBytes);
+  if (at === undefined) return undefined;
+  const { view, to } = head;
+  const [prefixBytes, textBytes] = [view.getUint32(at + 8, true), view.getUint32(at + 16, true)];
+  const start = at + messageHeadBytes;
+  if (prefixBytes === 0 || start + prefixBytes + textBytes > to) return undefined;
+  const bytes = Buffer.from(view.buffer, view.byteOffset + start, prefixBytes + textBytes);
+  return {
+    kind: 'message',
+    prefix: bytes.toString('utf8', 0, prefixBytes - 1),
+    text: bytes.toString('utf8', prefixBytes),
+  };
 }
 
 /** Where the main data begins, if at least `sizeBytes` of it are there. These kinds of records refer to no blocks. */

@@ -124,6 +124,7 @@ function note(counts: Counts, event: WalEvent): void {
       return;
     }
     case 'checkpoint':
+    case 'message':
       return;
     default:
       event satisfies never;

@@ -1,0 +1,104 @@
+// A repository as a standby sees it, for weeks: which backups there are now, and what is in one. It is locked only while something of a
+// backup is read, so that no prune has to wait for a standby.
+import { isAppError } from '../../base/errors.ts';
+import type { JsonObject } from '../../base/json.ts';
+import type { SnapshotId } from '../../repository/ids.ts';
+import { journalStretchSchema } from '../../repository/journal/place.ts';
+import { loadIndex } from '../../repository/load-index.ts';
+import { listIds, type Repository } from '../../repository/repository.ts';
+import { loadSnapshot, type StoredSnapshot } from '../../repository/snapshot.ts';
+import { WorkerPool } from '../../repository/worker-pool.ts';
+import { parseTime } from '../../repository/go-text.ts';
+import type { ReplayBase } from '../../sources/replay.ts';
+import type { StandbyRepository } from '../../sources/standby.ts';
+import { readJournals } from '../journal/reader.ts';
+import { type PointParts, recoveryReader } from '../restore/recovery-reader.ts';
+import { componentOf } from '../restore/select-point.ts';
+
+export interface StandbyRepositoryParts {
+  readonly repository: Repository;
+  readonly component: string;
+  /** Of the application; snapshots of others are left out. */
+  readonly host: string | undefined;
+  /** Keeps prunes away. */
+  lock(): Promise<AsyncDisposable & { readonly signal: AbortSignal }>;
+}
+
+export interface LookedAtRepository extends StandbyRepository {
+  /** A backup by its id, which is that of its root tree. */
+  readingPoint<T>(
+    base: ReplayBase['id'],
+    work: (point: PointParts, signal: AbortSignal) => Promise<T>,
+    signal: AbortSignal,
+  ): Promise<T>;
+  /** Undefined if it is kept no more. */
+  snapshotOf(base: ReplayBase['id']): StoredSnapshot | undefined;
+}
+
+export function standbyRepository(parts: StandbyRepositoryParts): LookedAtRepository {
+  const { repository } = parts;
+  const loaded = new Map<SnapshotId, StoredSnapshot>();
+  const facts = new Map<string, JsonObject>();
+
+  async function snapshots(signal: AbortSignal): Promise<StoredSnapshot[]> {
+    const ids = await listIds(repository, 'snapshots', signal);
+    for (const id of loaded.keys()) if (!ids.includes(id)) loaded.delete(id);
+    for (const id of ids) if (!loaded.has(id)) loaded.set(id, await loadSnapshot(repository, id, signal));
+    return [...loaded.values()]
+      .filter((one) => componentOf(one) === parts.component && (parts.host ?? one.hostname) === one.hostname)
+      .filter(({ lifeboat }) => lifeboat === undefined || lifeboat.journal !== undefined)
+      .toSorted((left, right) => (parseTime(left.time) < parseTime(right.time) ? -1 : 1));
+  }
+
+  async function reading<T>(
+    work: (open: Omit<PointParts, 'snapshot'>, signal: AbortSignal) => Promise<T>,
+    signal: AbortSignal,
+  ): Promise<T> {
+    await using lock = await parts.lock();
+    const until = AbortSignal.any([signal, lock.signal]);
+    const indexed = { repository, index: await loadIndex(repository, until) };
+    await using pool = new WorkerPool(repository);
+    return await work({ indexed, pool }, until);
+  }
+
+  async function learnFacts(unknown: readonly StoredSnapshot[], signal: AbortSignal): Promise<void> {
+    await reading(async (open, until) => {
+      for (const snapshot of unknown) {
+        try {
+          facts.set(snapshot.tree, await recoveryReader({ ...open, snapshot }).facts(until));
+        } catch (error) {
+          if (!isAppError(error, 'REPOSITORY_DAMAGED')) throw error;
+          facts.set(snapshot.tree, {}); // Nothing can begin with it.
+        }
+      }
+    }, signal);
+  }
+
+  const snapshotOf = (base: string): StoredSnapshot | undefined =>
+    [...loaded.values()].findLast(({ tree }) => tree === base);
+
+  const result: LookedAtRepository = {
+    snapshotOf,
+    journal: readJournals(repository),
+    async bases(signal) {
+      const all = await snapshots(signal);
+      const unknown = all.filter(({ tree }) => !facts.has(tree));
+      if (unknown.length > 0) await learnFacts(unknown, signal);
+      const byTree = new Map(all.map((snapshot) => [snapshot.tree, snapshot]));
+      return [...byTree.values()].map(({ tree, lifeboat }) => {
+        const known = facts.get(tree) ?? {};
+        // Where restic rewrote the snapshot the facts inside still say it.
+        const journal = lifeboat?.journal ?? journalStretchSchema.safeParse(known['journal']).data;
+        return { id: tree, journal, facts: () => Promise.resolve(known) };
+      });
+    },
+    async readingPoint(base, work, signal) {
+      const snapshot = (await snapshots(signal)).findLast(({ tree }) => tree === base);
+      if (snapshot === undefined) throw new Error(`no backup has the tree ${base}`);
+      return reading((open, until) => work({ ...open, snapshot }, until), signal);
+    },
+    reading: (base, work, signal) =>
+      result.readingPoint(base, (point, until) => work(recoveryReader(point), until), signal),
+  };
+  return result;
+}

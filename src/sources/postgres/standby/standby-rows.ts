@@ -1,0 +1,106 @@
+// Compares the rows of a standby with fingerprints of backups: of the one that it came from, where that is consistent; and of later
+// ones, with the rows that it had at their marks.
+import type { ReplayBase } from '../../replay.ts';
+import type { StandbyClaim, StandbyRequest, StandbyStand } from '../../standby.ts';
+import { connectForMaintenance, readServerFacts } from '../server.ts';
+import { contentValue } from '../content-value.ts';
+import { isPhysical, readPhysicalFacts } from '../physical/facts.ts';
+import { fingerprintCopy } from '../physical/physical-rows.ts';
+import type { MapBase } from '../recovery/replay-map.ts';
+import type { ServerAddress } from '../server-address.ts';
+import { formatLsn, type Lsn, parseLsn } from '../wal/lsn.ts';
+import type { StandbyState } from './standby-state.ts';
+import { dropTaken, keepTaken, readTaken, type TakenFingerprint } from './taken-fingerprints.ts';
+
+export interface StandbyRows {
+  readonly request: StandbyRequest;
+  readonly state: StandbyState;
+  /** `PostgreSQL 15.18`. */
+  readonly description: string;
+}
+
+/** While the server stands where its backup is consistent. */
+export async function compareAtBase(
+  { request, state, description }: StandbyRows,
+  address: ServerAddress,
+  signal: AbortSignal,
+): Promise<void> {
+  const { extent, base, baseBytes, consistentLsn } = state;
+  if (extent === null) return;
+  const stand: StandbyStand = {
+    description: `a standby, ${description}`,
+    position: consistentLsn,
+    restoredBytes: baseBytes,
+    replayedBytes: 0,
+    fingerprint: (until) => fingerprintCopy(address, extent, until),
+    answer: (check, until) => contentValue(address, { check, names: extent.databases }, until),
+  };
+  await request.prove({ origin: base, compared: base, stand }, signal);
+}
+
+/** While the server stands at a mark. Which items nobody can be sure of is known with the backup. */
+export async function takeRows(
+  { request, state, description }: StandbyRows,
+  { address, lsn, lineage }: { readonly address: ServerAddress; readonly lsn: Lsn; readonly lineage: string },
+  signal: AbortSignal,
+): Promise<void> {
+  const databases = await databasesOf(address, signal);
+  const fingerprint = await fingerprintCopy(address, { databases, leftOut: [] }, signal);
+  const journalBytes = Number(lsn - (parseLsn(state.consistentLsn) ?? 0n));
+  await keepTaken(request.folder, { lsn: formatLsn(lsn), lineage, description, fingerprint, journalBytes });
+}
+
+async function databasesOf(address: ServerAddress, signal: AbortSignal): Promise<string[]> {
+  await using connection = await connectForMaintenance(address, [], signal);
+  const { databases } = await readServerFacts(connection);
+  return databases.filter((one) => !one.isTemplate && one.allowsConnections).map(({ name }) => name);
+}
+
+export interface KnownBackups {
+  readonly bases: readonly MapBase[];
+  readonly candidates: readonly ReplayBase[];
+}
+
+/** What was remembered at marks whose backups are stored by now. */
+export async function compareTaken(
+  { request, state }: Pick<StandbyRows, 'request' | 'state'>,
+  { bases, candidates }: KnownBackups,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const taken of await readTaken(request.folder)) {
+    const base = bases.find(({ consistentLsn, lineage }) => {
+      return formatLsn(consistentLsn) === taken.lsn && lineage === taken.lineage;
+    });
+    const candidate = candidates.find(({ id }) => id === base?.id);
+    if (candidate === undefined) continue;
+    const facts = await candidate.facts(signal);
+    const extent = isPhysical(facts) ? readPhysicalFacts(facts).fingerprint : null;
+    if (extent !== null) {
+      await request.prove(claimOf({ state, taken, compared: candidate.id, leftOut: extent.leftOut }), signal);
+    }
+    await dropTaken(request.folder, taken.lsn);
+  }
+}
+
+interface Claiming {
+  readonly state: StandbyState;
+  readonly taken: TakenFingerprint;
+  readonly compared: string;
+  readonly leftOut: readonly string[];
+}
+
+function claimOf({ state, taken, compared, leftOut }: Claiming): StandbyClaim {
+  const { description, lsn, journalBytes, fingerprint } = taken;
+  const items = fingerprint.items.filter(({ name }) => !leftOut.includes(name));
+  return {
+    origin: state.base,
+    compared,
+    stand: {
+      description: `a standby, ${description}`,
+      position: lsn,
+      restoredBytes: state.baseBytes,
+      replayedBytes: journalBytes,
+      fingerprint: () => Promise.resolve({ ...fingerprint, items }),
+    },
+  };
+}

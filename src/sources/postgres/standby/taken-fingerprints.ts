@@ -1,0 +1,53 @@
+// Rows of a standby as they were at marks in the journal, kept until the backup that a mark belongs to is stored and can be compared.
+import { readdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { type Fingerprint, fingerprintSchema } from '../../../model/fingerprint.ts';
+import { writeDurably } from '../recovery/data-folder.ts';
+import { parseLsn } from '../wal/lsn.ts';
+
+const takenSchema = z.object({
+  lsn: z.string().refine((text) => parseLsn(text) !== undefined, 'is no LSN'),
+  lineage: z.string(),
+  description: z.string(),
+  /** Replayed since the backup that the standby came from. */
+  journalBytes: z.number(),
+  fingerprint: fingerprintSchema,
+});
+
+export interface TakenFingerprint extends Omit<z.infer<typeof takenSchema>, 'fingerprint'> {
+  readonly fingerprint: Fingerprint;
+}
+
+/** A backup that failed never comes. */
+const takenMax = 4;
+const form = /^fingerprint-[0-9A-F]{16}\.json$/;
+
+const fileOf = (folder: string, lsn: string): string =>
+  join(folder, `fingerprint-${(parseLsn(lsn) ?? 0n).toString(16).toUpperCase().padStart(16, '0')}.json`);
+
+export async function keepTaken(folder: string, taken: TakenFingerprint): Promise<void> {
+  await writeDurably(fileOf(folder, taken.lsn), Buffer.from(JSON.stringify(taken)));
+  const names = await takenNames(folder);
+  for (const name of names.slice(0, -takenMax)) await rm(join(folder, name), { force: true });
+}
+
+/** Oldest first. What can't be read is none. */
+export async function readTaken(folder: string): Promise<TakenFingerprint[]> {
+  const taken: TakenFingerprint[] = [];
+  for (const name of await takenNames(folder)) {
+    const text = await readFile(join(folder, name), 'utf8');
+    const parsed = takenSchema.safeParse(JSON.parse(text)).data;
+    if (parsed !== undefined) taken.push(parsed);
+  }
+  return taken;
+}
+
+export async function dropTaken(folder: string, lsn?: string): Promise<void> {
+  if (lsn !== undefined) return rm(fileOf(folder, lsn), { force: true });
+  for (const name of await takenNames(folder)) await rm(join(folder, name), { force: true });
+}
+
+async function takenNames(folder: string): Promise<string[]> {
+  return (await readdir(folder)).filter((name) => form.test(name)).toSorted();
+}
