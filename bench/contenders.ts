@@ -2,6 +2,7 @@
 // and borg, "auto" for restic, which has no level 1 in 0.14.
 import { spawnSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Command } from './measure.ts';
 
@@ -17,6 +18,7 @@ export interface Contender {
 }
 
 const password = 'benchmark';
+const compileCache = join(tmpdir(), 'lifeboat-bench-compile-cache');
 
 function versionOf(program: string, args: readonly string[]): string | undefined {
   const { stdout, status } = spawnSync(program, args, { encoding: 'utf8' });
@@ -29,7 +31,8 @@ function lifeboat(): Contender {
   const command = (...args: string[]): Command => ({
     program,
     args: ['--max-semi-space-size=4', main, ...args, '--quiet'],
-    environment: { LIFEBOAT_PASSWORD: password },
+    // As the installed program does.
+    environment: { LIFEBOAT_PASSWORD: password, NODE_COMPILE_CACHE: compileCache },
   });
   return {
     name: 'lifeboat',

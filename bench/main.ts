@@ -1,7 +1,7 @@
 // `npm run bench [-- --tree database] [--work /folder]`: the same trees through Lifeboat and its peers, one step of each
 // after the other, so that the machine's mood meets all alike. Prints ratios and appends them to bench/results.jsonl.
 import { spawnSync } from 'node:child_process';
-import { appendFileSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { appendFileSync, chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { cpus, release, tmpdir, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -109,9 +109,14 @@ spawnSync('npm', ['run', 'build'], { cwd: resolve(import.meta.dirname, '..'), st
 const all = contenders();
 console.log(all.map(({ name, version }) => `${name}: ${version}`).join('\n'));
 for (const kind of trees.filter(({ name }) => values.tree === undefined || values.tree.includes(name))) {
+  if (kind.missing !== undefined) {
+    console.log(`\n${kind.name}: left out, needs ${kind.missing}`);
+    continue;
+  }
   const base = values.work ?? tmpdir();
   mkdirSync(base, { recursive: true });
   const work = mkdtempSync(join(base, 'lifeboat-bench-'));
+  chmodSync(work, 0o755); // PostgreSQL makes one of the trees under its own account.
   try {
     benchTree(kind, work, all);
   } finally {

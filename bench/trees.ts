@@ -1,8 +1,19 @@
 // The folders that benchmarks back up: repeatable from a seed, so that runs of different days measure the same work.
 import { createCipheriv } from 'node:crypto';
-import { closeSync, mkdirSync, openSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { seededRandom, type Random } from '../src/base/random.ts';
+import { createCluster, fill, folderForPostgres, stopCluster } from './postgres/cluster.ts';
 
 const pageBytes = 8192;
 const segmentBytes = 64 * 1024 * 1024;
@@ -12,6 +23,8 @@ export interface TreeKind {
   /** For people. */
   readonly what: string;
   make(folder: string): void;
+  /** What it needs and this machine lacks. */
+  readonly missing?: string | undefined;
 }
 
 function noise(key: number, sizeBytes: number): Buffer {
@@ -85,6 +98,27 @@ const database: TreeKind = {
   },
 };
 
+const clusterPrograms = '/usr/lib/postgresql/15/bin';
+
+/** What the tree above imitates; compresses five times as well. */
+const cluster: TreeKind = {
+  name: 'cluster',
+  what: 'the data directory of PostgreSQL 15 with pgbench at scale 120, 2 GB',
+  missing: existsSync(join(clusterPrograms, 'initdb')) ? undefined : "Debian's package postgresql-15",
+  make(folder) {
+    const base = folderForPostgres(folder);
+    const made = createCluster(base, {
+      programs: clusterPrograms,
+      major: 15,
+      port: 54_316,
+      settings: ['max_wal_size = 256MB'],
+    });
+    fill(made, 120);
+    stopCluster(made);
+    rmSync(made.socketFolder, { recursive: true, force: true });
+  },
+};
+
 const smallFiles: TreeKind = {
   name: 'small-files',
   what: '100 000 files of 0.5 to 8 KB in 1 000 folders',
@@ -112,7 +146,7 @@ const incompressible: TreeKind = {
   },
 };
 
-export const trees: readonly TreeKind[] = [database, smallFiles, incompressible];
+export const trees: readonly TreeKind[] = [database, cluster, smallFiles, incompressible];
 
 /** Rewrites one page in a hundred, all over the large files; for small files, one file in a hundred. */
 export function changeOnePercent(kind: TreeKind, folder: string): void {
@@ -123,14 +157,10 @@ export function changeOnePercent(kind: TreeKind, folder: string): void {
     }
     return;
   }
-  const paths =
-    kind.name === 'database'
-      ? Array.from({ length: 28 }, (_, number) => join(folder, 'base', '16384', String(20_000 + number)))
-      : Array.from({ length: 200 }, (_, number) => join(folder, `photo-${number}.jpg`));
   const page = Buffer.alloc(pageBytes);
-  for (const path of paths) {
+  for (const path of largeFiles(folder)) {
     const file = openSync(path, 'r+');
-    const pages = kind.name === 'database' ? segmentBytes / pageBytes : 480;
+    const pages = Math.floor(statSync(path).size / pageBytes);
     // Changes cluster, as those of a real application do: runs of up to 64 pages.
     for (let changed = 0; changed < pages / 100;) {
       const run = 1 + Math.floor(random() * 64);
@@ -143,4 +173,11 @@ export function changeOnePercent(kind: TreeKind, folder: string): void {
     }
     closeSync(file);
   }
+}
+
+/** All but WAL, from 4 MB on, in an order that is the same everywhere. */
+function largeFiles(folder: string): string[] {
+  const entries = readdirSync(folder, { withFileTypes: true, recursive: true });
+  const paths = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  return paths.filter((path) => !path.includes('pg_wal') && statSync(path).size >= 4_000_000).toSorted();
 }

@@ -98,7 +98,8 @@ components:
   writeFileSync(configuration, text);
   chmodSync(configuration, 0o644);
   const main = resolve(import.meta.dirname, '..', '..', 'dist', 'main.js');
-  const environment = { LIFEBOAT_PASSWORD: password, HOME: folder };
+  // Compiled once, as the installed program is.
+  const environment = { LIFEBOAT_PASSWORD: password, HOME: folder, NODE_COMPILE_CACHE: join(folder, 'compile-cache') };
   const command = (...args: string[]): Command =>
     asAccount(
       process.execPath,

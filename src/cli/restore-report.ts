@@ -95,15 +95,22 @@ function recoveryLines({ window, reasons, replayBytes }: RecoveryPreview, style:
   ];
 }
 
-/** Both ends of a window, rounded into it: what is shown can be given to `--at`. */
+/** Both ends of a window, rounded into it: what is shown can be given to `--at`. One of less than a second is not rounded. */
 export function windowText({ from, to }: Pick<ReplayWindow, 'from' | 'to'>, style: Style): string {
-  return `${instantText(from, Math.ceil, style)} to ${instantText(to, Math.floor, style)}`;
+  const [first, last] = [Math.ceil((from.timeUs ?? 0) / secondUs), Math.floor((to.timeUs ?? Infinity) / secondUs)];
+  if (first > last) return `${instantText(from, style)} to ${instantText(to, style)}`;
+  const rounded = (instant: ReplayInstant, seconds: number): ReplayInstant =>
+    instant.timeUs === undefined ? instant : { ...instant, timeUs: seconds * secondUs };
+  return `${instantText(rounded(from, first), style)} to ${instantText(rounded(to, last), style)}`;
 }
 
-function instantText({ position, timeUs }: ReplayInstant, round: (seconds: number) => number, style: Style): string {
+const secondUs = 1_000_000;
+
+function instantText({ position, timeUs }: ReplayInstant, style: Style): string {
   if (timeUs === undefined) return position;
-  const instant = Temporal.Instant.fromEpochMilliseconds(round(timeUs / 1_000_000) * 1000);
-  const text = instant.toZonedDateTimeISO(style.timeZone).toString({ smallestUnit: 'second', timeZoneName: 'never' });
+  const instant = Temporal.Instant.fromEpochNanoseconds(BigInt(timeUs) * 1000n);
+  const smallestUnit = timeUs % secondUs === 0 ? 'second' : 'microsecond';
+  const text = instant.toZonedDateTimeISO(style.timeZone).toString({ smallestUnit, timeZoneName: 'never' });
   return `${text.replace('T', ' ')} (${position})`;
 }
 

@@ -123,7 +123,7 @@ export type ReplayAction = 'promote' | 'pause' | 'shutdown';
 export interface ReplayFile {
   readonly name: string;
   readonly sizeBytes: number;
-  /** Exactly `sizeBytes`; may be called again. */
+  /** Exactly `sizeBytes`, which are the caller's own; may be called again. */
   read(signal: AbortSignal): Promise<Uint8Array>;
 }
 

@@ -6,7 +6,7 @@ import { backupCommand, type BackupData } from './backup.ts';
 import { proveCommand } from './prove.ts';
 import type { JournalTrimSummary } from '../journal-trim.ts';
 import { renderPrune, type PruneSummary } from './repository-prune.ts';
-import type { RestoreData } from '../restore-report.ts';
+import { windowText, type RestoreData } from '../restore-report.ts';
 import { restoreCommand } from './restore.ts';
 import { renderRetention, type RetentionData } from './retention.ts';
 import { snapshotsCommand } from './snapshots.ts';
@@ -150,6 +150,18 @@ const proof: Proof = {
   checks: [{ check: 'select count(*) from users', outcome: 'passed', value: '41' }],
   program: 'lifeboat 0.1.0',
 };
+
+test('a window is rounded into itself, so that both ends can be asked for, unless nothing would be left of it', () => {
+  const at = (seconds: number): number => Date.parse('2026-11-20T12:00:00Z') * 1000 + seconds * 1_000_000;
+  const from = { position: '0/1', timeUs: at(0.5) };
+  expect(windowText({ from, to: { position: '0/2', timeUs: at(61.9) } }, style)).toBe(
+    '2026-11-20 12:00:01+00:00 (0/1) to 2026-11-20 12:01:01+00:00 (0/2)',
+  );
+  expect(windowText({ from, to: { position: '0/2', timeUs: at(0.75) } }, style)).toBe(
+    '2026-11-20 12:00:00.500000+00:00 (0/1) to 2026-11-20 12:00:00.750000+00:00 (0/2)',
+  );
+  expect(windowText({ from, to: { position: '0/2' } }, style)).toBe('2026-11-20 12:00:01+00:00 (0/1) to 0/2');
+});
 
 test('a proof names each difference, and decides the exit code', () => {
   expect(proveCommand.render({ proofs: [proof], unread: [] }, style)).toMatchInlineSnapshot(`

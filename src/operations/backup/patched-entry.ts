@@ -97,6 +97,8 @@ function parentReader(
   { indexed, signal }: Pick<PatchedFilesParts, 'indexed' | 'signal'>,
 ): ParentReader {
   const sizeBytes = chunks.at(-1)?.toBytes ?? 0;
+  // Whoever reads a page here and a page there mostly reads on in the same chunk.
+  let last: { readonly id: BlobId; readonly content: Buffer } | undefined;
   return {
     sizeBytes,
     async read(offset, length) {
@@ -105,7 +107,8 @@ function parentReader(
       for (let at = chunkAt(chunks, offset); at < chunks.length; at += 1) {
         const { id, fromBytes, toBytes } = chunks[at] as PlacedChunk<BlobId>;
         if (fromBytes >= end) break;
-        const content = await readBlob(indexed, { type: 'data', id }, signal);
+        const content = last?.id === id ? last.content : await readBlob(indexed, { type: 'data', id }, signal);
+        last = { id, content };
         parts.push(content.subarray(Math.max(0, offset - fromBytes), Math.min(toBytes, end) - fromBytes));
       }
       return Buffer.concat(parts);

@@ -6,7 +6,9 @@
 import assert from 'node:assert/strict';
 import { chown, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { returnLargeMemory } from '../../base/large-memory.ts';
 import { asError } from '../../base/errors.ts';
+import { freeMemory } from '../../base/free-memory.ts';
 import type { Random } from '../../base/random.ts';
 import type { JournalReader } from '../../sources/journal.ts';
 import { writeAtomically } from '../../storage/atomic-write.ts';
@@ -49,13 +51,15 @@ export interface Prefetcher extends AsyncDisposable {
 export const heartbeatFile = 'heartbeat';
 const aheadDefault = 32;
 const aheadDefaultBytes = 512 * 1024 * 1024;
-const readsAtOnce = 4;
+/** Each holds a segment, sealed and opened. */
+const readsAtOnce = 2;
 const lookEveryMs = 50;
 const beatEveryMs = 500;
 const retryFirstMs = 200;
 const retryMaxMs = 10_000;
 
 export async function startPrefetcher(options: PrefetchOptions): Promise<Prefetcher> {
+  returnLargeMemory();
   const prefetch = new FolderPrefetch(options);
   await prefetch.beat();
   return prefetch;
@@ -181,8 +185,9 @@ class FolderPrefetch implements Prefetcher {
     for (let attempt = 1; ; attempt += 1) {
       try {
         const content = given ?? (await find(name, signal));
-        const bytes = content && (await this.#read(content, signal));
-        await this.#put(name, bytes);
+        const parts = content && (await this.#read(content, signal));
+        await this.#put(name, parts);
+        if (content?.kind === 'segment') parts?.forEach(freeMemory);
         return;
       } catch (error) {
         if (signal.aborted) return;

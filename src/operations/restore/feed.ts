@@ -45,7 +45,10 @@ async function openFeed({ files, parentFolder, account }: FeedRequest, parts: Fe
     // The names are all that it knows of them: what is in them, and whether it is right, is the source's affair.
     reader: {
       ...noListing,
-      read: async (name, _segment, signal) => Buffer.from(await readNamed(byName, name, signal)),
+      async read(name, _segment, within) {
+        const { buffer, byteOffset, length } = await readNamed(byName, name, within);
+        return Buffer.from(buffer, byteOffset, length);
+      },
     },
     plan: files.map(({ name, sizeBytes }) => ({
       name,

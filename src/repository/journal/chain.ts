@@ -22,16 +22,22 @@ export interface StreamOptions {
 
 /** Under way at once: as many as the store likes, but not more bytes than this. */
 const readAheadMaxBytes = 16 * 1024 * 1024;
+const noBytes = new Uint8Array(0);
 
 /**
  * Verified pieces in order, of at most 16 MiB. Ends where nothing goes on; the caller sees whether that is the end of the
  * stretch. Rejects with `OBJECT_MISSING` if something listed is gone, as parts are once their segment is sealed.
  */
 export async function* streamStretch(repository: Repository, options: StreamOptions): AsyncGenerator<Buffer> {
-  const { stretch, known, onProblem } = options;
+  const { stretch, known = noBytes, onProblem } = options;
+  const [only] = stretch.objects;
+  if (stretch.objects.length === 1 && only?.offset === stretch.from && known.length === 0) {
+    yield* streamOnly(repository, only, options);
+    return;
+  }
   const chain = new Chain(stretch);
-  if (known !== undefined && known.length > 0) chain.append(known);
-  const isNew = (data: DataName): boolean => endOfName(data) > stretch.from + (known?.length ?? 0);
+  if (known.length > 0) chain.append(known);
+  const isNew = (data: DataName): boolean => endOfName(data) > stretch.from + known.length;
   await using reader = new ReadAhead(repository, options);
   const rejected = new Set<DataName>();
   const used = new Set<DataName>();
@@ -55,6 +61,25 @@ export async function* streamStretch(repository: Repository, options: StreamOpti
   }
   const others = ranked.filter((data) => isNew(data) && !used.has(data) && !rejected.has(data));
   await compareOthers(repository, { ...options, chain, others });
+}
+
+/** Nothing goes before or after it: its own hash is the hash of all. */
+async function* streamOnly(
+  repository: Repository,
+  data: DataName,
+  { lineage, stretch, signal, onProblem }: StreamOptions,
+): AsyncGenerator<Buffer> {
+  try {
+    const { header, bytes } = await readData(repository, { lineage, data }, signal);
+    const problem =
+      new Chain(stretch).misplacement(header) ??
+      (header.through === header.sha256 ? undefined : 'its header contradicts itself');
+    if (problem === undefined) yield bytes;
+    else onProblem({ name: data.name, message: problem });
+  } catch (error) {
+    if (!isAppError(error, 'REPOSITORY_DAMAGED')) throw error;
+    onProblem({ name: data.name, message: messageOf(error.cause ?? error) });
+  }
 }
 
 /** What is preferred comes first; of one writer, what covers more. */

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { createHash, hash, type Hash } from 'node:crypto';
 import { z } from 'zod';
 import { isAppError } from '../../base/errors.ts';
+import { freeMemory } from '../../base/free-memory.ts';
 import type { JsonObject } from '../../base/json.ts';
 import { damaged, type Repository } from '../repository.ts';
 import { fillArea, type Slab } from '../slab-pool.ts';
@@ -128,6 +129,7 @@ export async function readData(
     const { frames, lengthBytes } = header;
     const keys = payloadKeys(repository.keys, data.kind);
     const bytes = await openFrames(keys, stored.subarray(opened.headerBytes), { frames, lengthBytes, signal });
+    freeMemory(stored);
     if (hash('sha256', bytes, 'hex') !== header.sha256) throw new Error('its bytes do not fit the hash in its header');
     return { header, bytes };
   } catch (error) {

@@ -1,22 +1,16 @@
 // The bytes of a journal object: cut into frames of 1 MiB, each compressed and sealed by itself, so that memory stays small
-// whatever the size of a segment. Here they are opened, by zlib on threads of its own; seal-frames.ts makes them.
+// whatever the size of a segment. Here they are opened; seal-frames.ts makes them.
 import assert from 'node:assert/strict';
-import { promisify } from 'node:util';
-import { zstdDecompress } from 'node:zlib';
-import { forEachLimited } from '../../base/for-each-limited.ts';
-import { collectGarbage } from '../../base/collect-garbage.ts';
-import { freeMemory } from '../../base/free-memory.ts';
-import { open, type KeyTriple } from '../seal.ts';
+import { setImmediate as othersRan } from 'node:timers/promises';
+import { frameMaxBytes, zstd } from '../../base/zstd.ts';
+import { openInto, sealOverheadBytes, SealBroken, type KeyTriple } from '../seal.ts';
 
 export const frameBytes = 1024 * 1024;
 /** Larger segments become several objects: a store takes an object in one piece of memory. */
 export const pieceMaxBytes = 16 * frameBytes;
-/** Of libuv's four threads; others want some too, and each leaves memory behind that the system gets back late. */
-const framesAtOnce = 2;
-/** What zlib asks for at least. */
-const chunkMinBytes = 64;
 
-const decompress = promisify(zstdDecompress);
+/** What one frame is decrypted into; made once a thread. */
+let packedMade: Buffer | undefined;
 
 /** Opens frames that lie one after another. Throws whatever seal and zstd say of damage. */
 export async function openFrames(
@@ -27,27 +21,24 @@ export async function openFrames(
   const { frames, lengthBytes, signal } = expected;
   assert.equal(frames.length, Math.ceil(lengthBytes / frameBytes));
   const content = Buffer.allocUnsafeSlow(lengthBytes);
-  const places: { readonly from: number; readonly to: number }[] = [];
-  let next = 0;
-  for (const length of frames) places.push({ from: next, to: (next += length) });
-  await forEachLimited(places.entries(), framesAtOnce, async ([at, { from, to }]) => {
+  let from = 0;
+  for (const [number, length] of frames.entries()) {
+    if (number > 0) await othersRan();
     signal.throwIfAborted();
-    const plainBytes = Math.min(frameBytes, lengthBytes - at * frameBytes);
-    const plain = await openFrame(keys, stored.subarray(from, to), plainBytes);
-    content.set(plain, at * frameBytes);
-    freeMemory(plain);
-  });
-  if (frames.length > 1) collectGarbage();
+    const at = number * frameBytes;
+    openFrame(keys, stored.subarray(from, from + length), content.subarray(at, at + frameBytes));
+    from += length;
+  }
   return content;
 }
 
-async function openFrame(keys: KeyTriple, frame: Uint8Array, plainBytes: number): Promise<Buffer> {
-  const packed = open(keys, frame);
-  const plain = await decompress(packed, {
-    maxOutputLength: plainBytes,
-    chunkSize: Math.max(chunkMinBytes, plainBytes),
-  });
-  freeMemory(packed);
-  if (plain.length !== plainBytes) throw new Error(`a frame has ${plain.length} bytes instead of ${plainBytes}`);
-  return plain;
+/** Fills all of `plain`. */
+function openFrame(keys: KeyTriple, frame: Uint8Array, plain: Uint8Array): void {
+  packedMade ??= Buffer.allocUnsafeSlow(frameMaxBytes(frameBytes));
+  const packedBytes = Math.max(0, frame.length - sealOverheadBytes);
+  if (packedBytes > packedMade.length) throw new SealBroken(`${frame.length} bytes are more than a frame can have`);
+  const packed = packedMade.subarray(0, packedBytes);
+  openInto(keys, frame, packed);
+  const plainBytes = zstd().decompress(packed, plain);
+  if (plainBytes !== plain.length) throw new Error(`a frame has ${plainBytes} bytes instead of ${plain.length}`);
 }

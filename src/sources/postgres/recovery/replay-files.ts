@@ -1,6 +1,7 @@
 // What a recovering server may be given: the segments on its way, and the histories of all timelines that ever were, so that it
 // numbers its own so as nobody has before.
 import { AppError } from '../../../base/errors.ts';
+import { freeMemory } from '../../../base/free-memory.ts';
 import type { JournalReader } from '../../journal.ts';
 import type { ReplayFile } from '../../replay.ts';
 import { ancestorHistory } from '../lineage.ts';
@@ -17,7 +18,7 @@ export function replayFiles(recovery: Recovery, map: ReplayMap, journal: Journal
   const histories = [...historyFiles(recovery.goal, map.timelines)].map(([name, bytes]) => ({
     name,
     sizeBytes: bytes.length,
-    read: () => Promise.resolve(bytes),
+    read: () => Promise.resolve(Buffer.from(bytes)),
   }));
   const { goal, stop, reach } = recovery;
   // Where the backup itself is the target nothing may follow it.
@@ -36,6 +37,7 @@ export function segmentFile(segment: ReplaySegment, goal: KeptTimeline, journal:
       if (bytes.length === segmentBytes) return bytes;
       const padded = Buffer.alloc(segmentBytes); // The server takes files of the right size only, and zeros for their end.
       padded.set(bytes);
+      freeMemory(bytes);
       return padded;
     },
   };

@@ -1,6 +1,7 @@
 // What lies in kept segments: by the facts beside them where those tell it, by walking through the bytes where they do not.
 import { z } from 'zod';
 import type { JournalReader } from '../../journal.ts';
+import { freeMemory } from '../../../base/free-memory.ts';
 import { type Lsn, lsnOf, parseLsn } from '../wal/lsn.ts';
 import { majorOfMagic, longHeaderBytes, readSegmentHeader } from '../wal/page-header.ts';
 import type { WalEvent } from '../wal/record-event.ts';
@@ -50,6 +51,7 @@ export class WalLibrary {
     const bytes = await this.#reader.read(segment.lineage, segment.segment, signal);
     const collector = new SegmentFactsCollector(this.#walkerOptions(segment, bytes));
     collector.push(bytes);
+    freeMemory(bytes);
     const walked = collector.facts();
     // What was noted of an open segment may be ahead of the bytes of it that arrived here.
     const isAll = parsed !== undefined && parsed.recordsEnd === walked.recordsEnd;
@@ -79,6 +81,7 @@ export class WalLibrary {
         },
       );
       walker.push(bytes);
+      freeMemory(bytes);
       if (isEnough || walker.stop !== undefined) break;
     }
     return { recordsEnd: walker?.recordsEnd, lastRecord: walker?.lastRecord, stop: walker?.stop };

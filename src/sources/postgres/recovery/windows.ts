@@ -57,7 +57,8 @@ export async function windowOf(
   return {
     branch: `timeline ${timelineName(goal, map.timelines)}`,
     from: instant(start, first?.consistentTimeUs),
-    to: instant(end, lastUs),
+    // The last commit may lie before the clock at which the first backup was consistent.
+    to: instant(end, lastUs === undefined ? undefined : Math.max(lastUs, first?.consistentTimeUs ?? lastUs)),
     baseCount: bases.length,
     ...(reach.hole === undefined ? {} : { missing: holeWords(reach.hole) }),
   };
