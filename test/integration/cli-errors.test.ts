@@ -39,7 +39,12 @@ const failures: readonly {
   { title: 'too many arguments', args: ['status', 'a', '--last', '1'], code: 'USAGE', exitCode: 2 },
   { title: 'a choice that is none', args: ['backup', '--chunker', 'knife', ...repository], code: 'USAGE', exitCode: 2 },
   { title: 'no repository named', args: ['snapshots'], code: 'CONFIG_MISSING', exitCode: 2 },
-  { title: 'an address with a password', args: ['snapshots', '-r', 's3://a:b@c/d'], code: 'USAGE', exitCode: 2 },
+  {
+    title: 'an address with a password',
+    args: ['snapshots', '-r', 's3://a:b@c/d'],
+    code: 'SECRET_IN_ARGUMENT',
+    exitCode: 2,
+  },
   { title: 'a time that is none', args: ['ls', 'before:soon', ...repository], code: 'USAGE', exitCode: 2 },
   { title: 'a snapshot that is not there', args: ['ls', 'abcdef01', ...repository], code: 'NOT_FOUND', exitCode: 4 },
   { title: 'a missing repository', args: ['snapshots', '-r', './none'], code: 'REPOSITORY_MISSING', exitCode: 10 },

@@ -37,7 +37,7 @@ export async function recordBackup(
     if (content?.from !== 'stream') continue;
     const chunks: Uint8Array[] = [];
     for await (const chunk of content.open(signal)) {
-      chunks.push(chunk);
+      chunks.push(Buffer.from(chunk)); // It is ours until the next one only.
       await onChunk?.(entry.path, chunk);
     }
     files.set(entry.path, Buffer.concat(chunks));

@@ -19,7 +19,10 @@ export async function record(source: Source, signal: AbortSignal): Promise<Recor
   for await (const entry of session.entries(signal)) {
     metadata.set(entry.path, entry.metadata);
     if (entry.kind !== 'whole' || entry.content?.from !== 'stream') continue;
-    files.set(entry.path, Buffer.concat(await Array.fromAsync(entry.content.open(signal))));
+    files.set(
+      entry.path,
+      Buffer.concat(await Array.fromAsync(entry.content.open(signal), (piece) => Buffer.from(piece))),
+    );
   }
   const facts = await session.facts(signal);
   const fingerprint = await session.fingerprint(signal);
