@@ -41,11 +41,13 @@ interface Promoted {
   readonly options: PostgresOptions;
   readonly request: StandbyRequest;
   readonly reached?: ReplayInstant | undefined;
+  /** Whether it is known that the journal holds no more. */
+  readonly isJournalKnown?: boolean | undefined;
 }
 
 /** Starts the server of a standby that was promoted, or tells of the one that runs. */
 export async function startPromoted(
-  { options, request, reached }: Promoted,
+  { options, request, reached, isJournalKnown = true }: Promoted,
   signal: AbortSignal,
 ): Promise<StandbyEnd & { kind: 'promoted' }> {
   const { folder } = request;
@@ -64,6 +66,7 @@ export async function startPromoted(
     dataFolder: join(folder, 'data'),
     settingsFolder: place,
     notes: [
+      ...(isJournalKnown ? [] : ['the repository did not answer: the journal may hold more than what it has']),
       `it listens on 127.0.0.1:${server.port}, for the roles of the original with their passwords`,
       'its settings are few and ours; what ALTER SYSTEM had set is in original-settings.conf beside them',
       'keep the original from starting again, and back this one up now',
