@@ -104,6 +104,15 @@ describeWithPostgres(15, 'a standby in bad weather', () => {
     weather.isAway = false;
     await until(async () => (await standby.rows()) === 2);
 
+    // The primary is given more connections than the standby was started for.
+    await cluster.configure('max_connections = 150');
+    await cluster.stop('fast');
+    await cluster.start();
+    await cluster.sql("INSERT INTO ledger (note) VALUES ('two and a half')");
+    await until(async () => (await standby.rows().catch(() => undefined)) === 3);
+    expect(standby.notes.join()).toContain('insufficient parameter settings');
+    await cluster.sql("DELETE FROM ledger WHERE note = 'two and a half'");
+
     // A failover on the way that it took: it goes on without being written anew.
     const replica = await cluster.standby();
     await scene.receiveFrom(undefined);

@@ -103,8 +103,8 @@ async function snapshotsIn(scene: PastScene): Promise<string[]> {
   return (await loadSnapshots(await reopen(scene.folder), noSignal)).map(({ id }) => id);
 }
 
-/** A backup whose fingerprint has one row more than was there. */
-async function backUpTampered(scene: PastScene): Promise<void> {
+/** As the program does it. Where it is tampered with, its fingerprint has one row more than was there. */
+async function backUp(scene: PastScene, isTampered: boolean): Promise<void> {
   const source = postgresSource(scene.cluster.source({ method: 'physical' }));
   const tampered: Source = {
     ...source,
@@ -121,7 +121,7 @@ async function backUpTampered(scene: PastScene): Promise<void> {
   };
   const repository = await reopen(scene.folder);
   const options = { component: 'database', host: 'shop', programVersion: 'test', signal: noSignal };
-  await backup(repository, tampered, options);
+  await backup(repository, isTampered ? tampered : source, options);
 }
 
 function withOneMore(fingerprint: Fingerprint | undefined): Fingerprint | undefined {
@@ -150,9 +150,9 @@ describeWithPostgres(15, 'a standby', () => {
 
     // Backups that come later are compared at their very instants, while rows are written.
     const writing = writeOrders(cluster);
-    await backUpTampered(scene);
+    await backUp(scene, true);
     await until(async () => (await proofsIn(scene)).length === 2);
-    await scene.succeed('backup', 'database');
+    await backUp(scene, false);
     await until(async () => (await proofsIn(scene)).length === 3);
     await writing[Symbol.asyncDispose]();
     const [, second = '', third = ''] = await snapshotsIn(scene);

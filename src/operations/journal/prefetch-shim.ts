@@ -4,8 +4,11 @@
 
 export const shimFile = 'fetch.sh';
 
-/** Called as `fetch.sh <name> <target>`. Exit status: 0 it is at the target, 1 there is certainly none, 200 anything else. */
-export function prefetchShim({ silenceMaxSeconds = 30, waitMaxSeconds = 3600 } = {}): string {
+/**
+ * Called as `fetch.sh <name> <target>`. Exit status: 0 it is at the target, 1 there is certainly none, 200 anything else. One that
+ * is `isUnhurried` looks less often after a second: for whoever waits most of the time.
+ */
+export function prefetchShim({ silenceMaxSeconds = 30, waitMaxSeconds = 3600, isUnhurried = false } = {}): string {
   return `#!/bin/sh
 # Copies a file that lifeboat has fetched. Ends with 0 if it is there, with 1 if there certainly is none, else with 200.
 answer=none
@@ -33,6 +36,8 @@ esac
 beat=none
 silent=0
 waited=0
+pause=0.1
+tenths=1
 while true; do
   if [ -e "$folder/$name.ready" ]; then
     cp "$folder/$name" "$target" || fail "could not copy $name to $target"
@@ -46,15 +51,15 @@ while true; do
   [ -e "$folder/$name.wanted" ] || touch "$folder/$name.wanted" || fail "could not ask for $name"
   now=$(cat "$folder/heartbeat" 2>/dev/null)
   if [ "$now" = "$beat" ] || [ -z "$now" ]; then
-    silent=$((silent + 1))
+    silent=$((silent + tenths))
   else
     beat=$now
     silent=0
   fi
   [ "$silent" -lt ${silenceMaxSeconds * 10} ] || fail "nobody fetches $name: the restore was stopped"
-  waited=$((waited + 1))
+  waited=$((waited + tenths))
   [ "$waited" -lt ${waitMaxSeconds * 10} ] || fail "$name did not come in time"
-  sleep 0.1 || sleep 1 || fail 'could not wait'
+${isUnhurried ? '  [ "$waited" -lt 10 ] || { pause=0.5; tenths=5; }\n' : ''}  sleep "$pause" || sleep 1 || fail 'could not wait'
 done
 `;
 }

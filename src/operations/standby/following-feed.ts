@@ -23,7 +23,7 @@ export function followingFeedFrom(parts: FollowingParts): OpenFollowingFeed {
 }
 
 async function openFeed(request: FollowingRequest, { random, sleep, onFailure }: FollowingParts): Promise<Feed> {
-  const { folder, command } = await makeFeedFolder(request, { waitMaxSeconds });
+  const { folder, command } = await makeFeedFolder(request, { waitMaxSeconds, isUnhurried: true });
   const prefetcher = await startPrefetcher({
     folder,
     reader: nothingPlanned,

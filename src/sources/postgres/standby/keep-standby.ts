@@ -2,7 +2,7 @@
 import { chown } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { AppError, errorKinds, isAppError } from '../../../base/errors.ts';
+import { AppError, errorKinds, isAppError, messageOf } from '../../../base/errors.ts';
 import { makeThrowAwayFolder } from '../../../base/throw-away-folder.ts';
 import type { ReplayInstant } from '../../replay.ts';
 import type { StandbyEnd, StandbyPhase, StandbyRequest } from '../../standby.ts';
@@ -48,7 +48,7 @@ export async function keepStandby(
   while (!signal.aborted) {
     const step = await takeStep(keeping, { whyAnew, patience }, signal);
     whyAnew = step.kind === 'anew' ? step.reason : undefined;
-    if (step.kind === 'took over') return startPromoted({ ...keeping, reached: step.reached }, signal);
+    if (step.kind === 'took over') return startPromoted({ ...keeping, ...step }, signal);
     if (step.kind === 'again') whyAnew = patience.afterRun(step);
     if (step.kind === 'again' || step.kind === 'failed') await patience.pause(signal);
   }
@@ -57,7 +57,7 @@ export async function keepStandby(
 
 type Step =
   | Exclude<RunEnd, { kind: 'promote' }>
-  | { readonly kind: 'took over'; readonly reached?: ReplayInstant | undefined }
+  | { readonly kind: 'took over'; readonly reached?: ReplayInstant; readonly isJournalKnown?: boolean }
   /** For a reason that goes by. */
   | { readonly kind: 'failed' };
 
@@ -227,14 +227,22 @@ async function runOnce({ options, request }: Keeping, ready: Ready, signal: Abor
     const until = AbortSignal.any([signal, feed.signal]);
     const end = await run.follow(server, until);
     if (end.kind !== 'promote') {
-      if (end.kind === 'stopped' && !signal.aborted) feed.signal.throwIfAborted();
+      if (end.kind === 'stopped' && !signal.aborted) throw feedEnded(feed.signal.reason);
       return end;
     }
     await takeOver({ request, copy, server, run }, signal);
-    return { kind: 'took over', reached: run.reached() };
+    return { kind: 'took over', reached: run.reached(), isJournalKnown: end.isJournalKnown };
   } finally {
     await feed[Symbol.asyncDispose]();
   }
+}
+
+/** Its folder is on a disk that is full, say: the next run may have more luck. */
+function feedEnded(reason: unknown): AppError {
+  return new AppError('RESTORE_FAILED', `the server could not be handed its files: ${messageOf(reason)}`, {
+    hint: 'Look at the disk of the temporary folder.',
+    cause: reason,
+  });
 }
 
 function tell({ events }: StandbyRequest, phase: StandbyPhase, problem: string | undefined): void {

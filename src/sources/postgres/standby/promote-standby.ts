@@ -12,7 +12,7 @@ import { notReached, controlOf } from '../recovery/recovering-server.ts';
 import { ownSettingsFile } from '../recovery/recovery-settings.ts';
 import { collectMessages, freePort, isOpenToAll, spawnServerProgram } from '../server-process.ts';
 import type { ControlFile } from '../wal/control-file.ts';
-import { findStandby, openStandby, type StandbyCopy } from './standby-copy.ts';
+import { emergencyFolderOf, findStandby, openStandby, type StandbyCopy } from './standby-copy.ts';
 import type { StandbyRun } from './standby-run.ts';
 import type { StandbyServer } from './standby-server.ts';
 import { writeStandbyState } from './standby-state.ts';
@@ -41,17 +41,19 @@ interface Promoted {
   readonly options: PostgresOptions;
   readonly request: StandbyRequest;
   readonly reached?: ReplayInstant | undefined;
+  /** Whether it is known that the journal holds no more. */
+  readonly isJournalKnown?: boolean | undefined;
 }
 
 /** Starts the server of a standby that was promoted, or tells of the one that runs. */
 export async function startPromoted(
-  { options, request, reached }: Promoted,
+  { options, request, reached, isJournalKnown = true }: Promoted,
   signal: AbortSignal,
 ): Promise<StandbyEnd & { kind: 'promoted' }> {
   const { folder } = request;
   const found = await findStandby(folder);
   if (found === undefined) throw new Error('what was promoted is there');
-  const place = join(folder, 'emergency');
+  const place = emergencyFolderOf(folder);
   const running = await runningIn(place);
   const server =
     running ??
@@ -64,6 +66,7 @@ export async function startPromoted(
     dataFolder: join(folder, 'data'),
     settingsFolder: place,
     notes: [
+      ...(isJournalKnown ? [] : ['the repository did not answer: the journal may hold more than what it has']),
       `it listens on 127.0.0.1:${server.port}, for the roles of the original with their passwords`,
       'its settings are few and ours; what ALTER SYSTEM had set is in original-settings.conf beside them',
       'keep the original from starting again, and back this one up now',
@@ -77,11 +80,12 @@ interface Running {
 }
 
 const waitMaxSeconds = 600;
+const connectionFile = 'connection.json';
 /** The name of a socket in it may not have more than 107 characters. */
 const socketFolderMax = 85;
 
 async function startEmergency(copy: StandbyCopy, control: ControlFile, place: string): Promise<Running> {
-  const { account, programs, dataFolder, superuser } = copy;
+  const { account, programs } = copy;
   if (account !== undefined && !(await isOpenToAll(programs.folder))) {
     throw new AppError(
       'SOURCE_UNREACHABLE',
@@ -91,20 +95,8 @@ async function startEmergency(copy: StandbyCopy, control: ControlFile, place: st
       },
     );
   }
-  await mkdir(place, { recursive: true, mode: 0o700 });
-  const port = await freePort();
-  const socket = await makeSocketPlace(place, account);
-  await keepOriginalSettings(dataFolder, place, account);
-  const files: Record<string, string> = {
-    'postgresql.conf': settingsText(control, { dataFolder, socket, port }),
-    'pg_hba.conf': accessText(superuser),
-    'pg_ident.conf': '',
-  };
-  for (const [name, text] of Object.entries(files)) await writeFile(join(place, name), text, { mode: 0o600 });
-  await writeFile(join(place, 'connection.json'), JSON.stringify({ port, connection: line(socket, port, superuser) }));
-  if (account !== undefined) {
-    for (const name of ['', ...Object.keys(files)]) await chown(join(place, name), account.uid, account.gid);
-  }
+  // What somebody changed since the first time stays as it is.
+  const running = (await writtenBefore(place)) ?? (await writeEmergency(copy, control, place));
   const log = join(place, 'server.log');
   const child = spawnServerProgram({ programFolder: programs.folder, folder: place, account }, 'pg_ctl', [
     '-D',
@@ -118,7 +110,7 @@ async function startEmergency(copy: StandbyCopy, control: ControlFile, place: st
   ]);
   const messages = collectMessages(child);
   const [code] = (await once(child, 'exit')) as [number | null];
-  if (code === 0) return { port, connection: line(socket, port, superuser) };
+  if (code === 0) return running;
   const said = (await readIfThere(log))?.split('\n').findLast((one) => /(?:FATAL|PANIC): {2}/.test(one));
   throw new AppError(
     'SOURCE_UNREACHABLE',
@@ -127,6 +119,32 @@ async function startEmergency(copy: StandbyCopy, control: ControlFile, place: st
       hint: `Read ${log}, mend what it names, and promote again.`,
     },
   );
+}
+
+async function writtenBefore(place: string): Promise<Running | undefined> {
+  const text = await readIfThere(join(place, connectionFile));
+  return text === undefined ? undefined : (JSON.parse(text) as Running);
+}
+
+async function writeEmergency(copy: StandbyCopy, control: ControlFile, place: string): Promise<Running> {
+  const { account, dataFolder, superuser } = copy;
+  await mkdir(place, { recursive: true, mode: 0o700 });
+  const port = await freePort();
+  const socket = await makeSocketPlace(place, account);
+  await keepOriginalSettings(dataFolder, place, account);
+  const files: Record<string, string> = {
+    'postgresql.conf': settingsText(control, { dataFolder, socket, port }),
+    'pg_hba.conf': accessText(superuser),
+    'pg_ident.conf': '',
+  };
+  for (const [name, text] of Object.entries(files)) await writeFile(join(place, name), text, { mode: 0o600 });
+  if (account !== undefined) {
+    for (const name of ['', ...Object.keys(files)]) await chown(join(place, name), account.uid, account.gid);
+  }
+  const running = { port, connection: line(socket, port, superuser) };
+  // Last: it says that all is there.
+  await writeDurably(join(place, connectionFile), Buffer.from(JSON.stringify(running)));
+  return running;
 }
 
 /** Closed to all but the server's account. Where the path is too long it lies in the machine's temporary folder. */
@@ -198,13 +216,11 @@ function accessText(superuser: string): string {
 
 async function runningIn(place: string): Promise<Running | undefined> {
   const pid = Number((await readIfThere(join(place, '..', 'data', 'postmaster.pid')))?.split('\n')[0]);
-  const known = await readIfThere(join(place, 'connection.json'));
-  if (!Number.isInteger(pid) || known === undefined) return undefined;
+  if (!Number.isInteger(pid)) return undefined;
   try {
     process.kill(pid, 0);
-    return JSON.parse(known) as Running;
   } catch (error) {
     if (errnoOf(error) !== 'EPERM') return undefined;
-    return JSON.parse(known) as Running;
   }
+  return writtenBefore(place);
 }

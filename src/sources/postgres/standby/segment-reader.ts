@@ -3,8 +3,9 @@ import type { JournalReader } from '../../journal.ts';
 import { ownerOf, type ReplaySegment } from '../recovery/reach.ts';
 import type { JournalView } from './journal-view.ts';
 
-/** Whole segments that are read before they are asked for. */
+/** Whole segments that are read before they are asked for, as far as they are of the usual size. */
 const aheadMax = 2;
+const aheadMaxBytes = 64 * 1024 * 1024;
 
 export class SegmentReader {
   readonly #journal: JournalReader;
@@ -40,7 +41,8 @@ export class SegmentReader {
 
   #readAhead(behind: number, { goal, kept }: JournalView, signal: AbortSignal): void {
     const wanted = new Set<string>();
-    for (let segment = behind + 1; segment <= behind + aheadMax; segment += 1) {
+    const last = behind + Math.min(aheadMax, Math.floor(aheadMaxBytes / goal.segmentBytes));
+    for (let segment = behind + 1; segment <= last; segment += 1) {
       const { lineage } = ownerOf(goal.path, segment, goal.segmentBytes);
       const found = kept.get(lineage, segment);
       if (found?.isSealed !== true) break;

@@ -34,6 +34,8 @@ export interface KeptStandby {
 }
 
 export const dataFolderOf = (folder: string): string => join(folder, 'data');
+/** Settings and log of one that has taken over. */
+export const emergencyFolderOf = (folder: string): string => join(folder, 'emergency');
 
 /** What lies in the folder; undefined if it is nothing that can be gone on with. */
 export async function findStandby(folder: string): Promise<KeptStandby | undefined> {
@@ -91,6 +93,7 @@ export async function writeStandby(
   const wish = { to: dataFolder, places: [], owner, newTablespaces: [], needsServer: true };
   const plan = await planFolder({ options, reader }, wish, signal);
   await refuseForeign({ dataFolder, wasOurs, plan });
+  await rm(emergencyFolderOf(folder), { recursive: true, force: true }); // Of one whose data are gone.
   for (const finding of plan.findings) if (finding.outcome === 'warning') events.warn(finding);
   let baseBytes = 0;
   const progress = {

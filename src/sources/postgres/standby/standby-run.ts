@@ -1,7 +1,7 @@
 // One server of a standby from its start to its end: it is fed, asked how far it is, held where its rows are compared, and watched.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../../../base/clock.ts';
-import { AppError, asError, isAppError, messageOf } from '../../../base/errors.ts';
+import { AppError, asError, errorKinds, isAppError, messageOf } from '../../../base/errors.ts';
 import type { ReplayInstant } from '../../replay.ts';
 import type { StandbyFigures, StandbyPhase, StandbyRequest } from '../../standby.ts';
 import { markedLsn } from '../instant-mark.ts';
@@ -272,7 +272,10 @@ export class StandbyRun {
 
   /** Whether what comes next is not kept although more is: nothing but a newer backup leads on. */
   #seeLoss(): void {
-    const { reach, given, problem, limit } = this.supply;
+    const { reach, given, limit, failure } = this.supply;
+    // A segment that is damaged stays so.
+    const isDamaged = isAppError(failure) && errorKinds[failure.code].retry === 'never';
+    const problem = this.supply.problem ?? (isDamaged ? failure.message : undefined);
     const isLost =
       problem !== undefined || (limit === undefined && reach.hole !== undefined && reach.hole.from <= given);
     this.#lostLooks = isLost ? this.#lostLooks + 1 : 0;
@@ -346,7 +349,7 @@ export class StandbyRun {
 
   #problem(): string | undefined {
     const { stop, loss, look } = this.#problems;
-    return stop ?? loss ?? look;
+    return stop ?? loss ?? look ?? this.supply.failure?.message;
   }
 
   #phase(): StandbyPhase {

@@ -7,6 +7,7 @@ test('the nearest comes first, and each is passed once', () => {
   const near = { kind: 'tablespace', lsn: 0x4000000n, oid: 1, location: '/srv/fast' } as const;
   stops.add(far);
   stops.add(near);
+  stops.add({ ...near });
   expect(stops.next).toBe(near);
   stops.pass(near);
   expect(stops.next).toBe(far);

@@ -17,7 +17,9 @@ export class StandbyStops {
     return this.#stops[0];
   }
 
+  /** One is enough of each kind at a place. */
   add(stop: StandbyStop): void {
+    if (this.#stops.some(({ kind, lsn }) => kind === stop.kind && lsn === stop.lsn)) return;
     this.#stops = [...this.#stops, stop].toSorted((left, right) => (left.lsn < right.lsn ? -1 : 1));
   }
 

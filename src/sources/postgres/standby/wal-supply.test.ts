@@ -30,11 +30,15 @@ async function scene() {
   if (first === undefined) throw new Error('there is a first timeline');
   const base = made.backUp(first);
   let kept = await made.place();
+  const weather = { isAway: false };
   const journal: JournalReader = {
     branches: (signal) => kept.journal.branches(signal),
     segments: (lineage, signal) => kept.journal.segments(lineage, signal),
     facts: (lineage, segment, signal) => kept.journal.facts(lineage, segment, signal),
-    read: (lineage, segment, signal) => kept.journal.read(lineage, segment, signal),
+    read: async (lineage, segment, signal) => {
+      if (weather.isAway) throw new Error('away');
+      return kept.journal.read(lineage, segment, signal);
+    },
     readOn: (place, signal) => kept.journal.readOn(place, signal),
   };
   const look = async () => {
@@ -56,7 +60,7 @@ async function scene() {
   const nameAt = (timeline: MadeTimeline, lsn: Lsn): string =>
     segmentName(timeline.number, positionOf(lsn, segmentBytes).segment, segmentBytes);
   const find = async (name: string) => supply.find(name, never);
-  return { made, first, base, supply, marks, look, nameAt, find };
+  return { made, first, base, supply, marks, look, nameAt, find, weather };
 }
 
 /** Up to there it is the server's, behind it are zeros. */
@@ -130,6 +134,18 @@ test('follows a promotion by the histories it gives, and names no segment of the
   expect(await find(historyName(3))).toBe(undefined);
   expect(await find(nameAt(first, second.switchLsn))).toBe(undefined);
   expectUpTo(await find(nameAt(second, second.switchLsn)), second, second.wal.end);
+});
+
+test('says of what could not be had why, until it comes', async () => {
+  const { made, first, supply, look, nameAt, find, weather } = await scene();
+  made.commit(first);
+  supply.see(await look());
+  weather.isAway = true;
+  await expect(find(nameAt(first, supply.given))).rejects.toThrow('away');
+  expect(supply.failure?.message).toBe('away');
+  weather.isAway = false;
+  expectUpTo(await find(nameAt(first, supply.given)), first, first.wal.end);
+  expect(supply.failure).toBe(undefined);
 });
 
 test('tells where what it needs is missing though more is kept', async () => {

@@ -3,6 +3,7 @@
 // where it was. "Not there" ends no recovery of a standby, but it must be true of histories, which decide where it goes.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { JournalReader } from '../../journal.ts';
+import { asError } from '../../../base/errors.ts';
 import { ownerOf, type Reach, reachFrom } from '../recovery/reach.ts';
 import { checkSegment, historyFiles } from '../recovery/replay-files.ts';
 import { type Lsn, lsnOf, positionOf } from '../wal/lsn.ts';
@@ -33,6 +34,7 @@ export class WalSupply {
   #given: Lsn;
   #limit: Lsn | undefined;
   #problem: string | undefined;
+  #failure: Error | undefined;
   #waits = true;
   #changed = Promise.withResolvers<undefined>();
 
@@ -62,6 +64,11 @@ export class WalSupply {
   /** Why what comes next can't be given. */
   get problem(): string | undefined {
     return this.#problem;
+  }
+
+  /** Why what the server waits for could not be had, the last time it was tried. */
+  get failure(): Error | undefined {
+    return this.#failure;
   }
 
   /** From here on without a hole. */
@@ -97,7 +104,19 @@ export class WalSupply {
     this.#wake();
   }
 
+  /** Rejects where it can't be known; the one who asks tries again. */
   async find(name: string, signal: AbortSignal): Promise<Uint8Array | undefined> {
+    try {
+      const bytes = await this.#find(name, signal);
+      this.#failure = undefined;
+      return bytes;
+    } catch (error) {
+      if (!signal.aborted) this.#failure = asError(error);
+      throw error;
+    }
+  }
+
+  async #find(name: string, signal: AbortSignal): Promise<Uint8Array | undefined> {
     const { segmentBytes } = this.#view.goal;
     const file = parseWalFileName(name, segmentBytes);
     if (file?.kind === 'history') return this.#histories.get(name);
