@@ -214,7 +214,9 @@ export class StandbyRun {
       case 'tablespace': {
         const [finding] = await newTablespaceFindings([stop]);
         if (finding?.outcome === 'failed')
-          throw new AppError('TARGET_UNSAFE', finding.message, { hint: finding.hint ?? 'Take a new backup.' });
+          throw new AppError('TARGET_UNSAFE', `tablespace ${stop.oid}: ${finding.message}`, {
+            hint: finding.hint ?? 'Take a new backup.',
+          });
         if (finding !== undefined) request.events.warn(finding);
         return undefined;
       }
