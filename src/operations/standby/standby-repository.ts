@@ -1,6 +1,6 @@
 // A repository as a standby sees it, for weeks: which backups there are now, and what is in one. It is locked only while something of a
 // backup is read, so that no prune has to wait for a standby.
-import { isAppError } from '../../base/errors.ts';
+import { AppError, isAppError } from '../../base/errors.ts';
 import type { JsonObject } from '../../base/json.ts';
 import type { SnapshotId } from '../../repository/ids.ts';
 import { journalStretchSchema } from '../../repository/journal/place.ts';
@@ -41,8 +41,8 @@ export function standbyRepository(parts: StandbyRepositoryParts): LookedAtReposi
   const facts = new Map<string, JsonObject>();
 
   async function snapshots(signal: AbortSignal): Promise<StoredSnapshot[]> {
-    const ids = await listIds(repository, 'snapshots', signal);
-    for (const id of loaded.keys()) if (!ids.includes(id)) loaded.delete(id);
+    const ids = new Set(await listIds(repository, 'snapshots', signal));
+    for (const id of loaded.keys()) if (!ids.has(id)) loaded.delete(id);
     for (const id of ids) if (!loaded.has(id)) loaded.set(id, await loadSnapshot(repository, id, signal));
     return [...loaded.values()]
       .filter((one) => componentOf(one) === parts.component && (parts.host ?? one.hostname) === one.hostname)
@@ -82,6 +82,8 @@ export function standbyRepository(parts: StandbyRepositoryParts): LookedAtReposi
     journal: readJournals(repository),
     async bases(signal) {
       const all = await snapshots(signal);
+      const trees = new Set<string>(all.map(({ tree }) => tree));
+      for (const tree of facts.keys()) if (!trees.has(tree)) facts.delete(tree);
       const unknown = all.filter(({ tree }) => !facts.has(tree));
       if (unknown.length > 0) await learnFacts(unknown, signal);
       const byTree = new Map(all.map((snapshot) => [snapshot.tree, snapshot]));
@@ -94,11 +96,18 @@ export function standbyRepository(parts: StandbyRepositoryParts): LookedAtReposi
     },
     async readingPoint(base, work, signal) {
       const snapshot = (await snapshots(signal)).findLast(({ tree }) => tree === base);
-      if (snapshot === undefined) throw new Error(`no backup has the tree ${base}`);
+      if (snapshot === undefined) throw gone(base);
       return reading((open, until) => work({ ...open, snapshot }, until), signal);
     },
     reading: (base, work, signal) =>
       result.readingPoint(base, (point, until) => work(recoveryReader(point), until), signal),
   };
   return result;
+}
+
+/** Somebody removed it while we were about to read it. */
+function gone(tree: string): AppError {
+  return new AppError('RESTORE_FAILED', `the backup with the tree ${tree.slice(0, 8)} is not kept any more`, {
+    hint: 'Another one is looked for.',
+  });
 }
