@@ -18,6 +18,8 @@ interface TellerOptions {
 type ToldProof = Pick<Proof, 'outcome' | 'time' | 'message'>;
 
 const tellEveryMs = 1_000;
+/** While nothing happens, as where a repository is waited for: whoever reads the record takes silence for an end. */
+const aliveEveryMs = 5_000;
 const proofsKeptMax = 100;
 /** One repository that is away is one trouble. */
 const troubleEveryMs = 60_000;
@@ -25,7 +27,9 @@ const troubleEveryMs = 60_000;
 export class StandbyTeller implements StandbyEvents {
   readonly #context: CommandContext;
   readonly #options: TellerOptions;
+  readonly #alive: NodeJS.Timeout;
   #newest: StandbyFigures | undefined;
+  #newestMs = 0;
   #proofs: readonly ToldProof[] = [];
   #toldMs = -Infinity;
   #troubleMs = -Infinity;
@@ -33,9 +37,10 @@ export class StandbyTeller implements StandbyEvents {
   #failure: string | undefined;
   #writing: Promise<void> = Promise.resolve();
 
-  constructor(context: CommandContext, options: TellerOptions) {
+  constructor(context: CommandContext, options: TellerOptions & { readonly aliveMs?: number }) {
     this.#context = context;
     this.#options = options;
+    this.#alive = setInterval(() => this.#record(true), options.aliveMs ?? aliveEveryMs).unref();
   }
 
   get newest(): StandbyFigures | undefined {
@@ -75,6 +80,7 @@ export class StandbyTeller implements StandbyEvents {
   figures(figures: StandbyFigures): void {
     const isOther = figures.phase !== this.#newest?.phase || figures.problem !== this.#newest.problem;
     this.#newest = figures;
+    this.#newestMs = this.#context.clock.now();
     const { component } = this.#options;
     this.#context.progress.update({ work: `standby of ${component}`, detail: figuresWords(figures) });
     const isTold = this.#record(isOther);
@@ -96,6 +102,7 @@ export class StandbyTeller implements StandbyEvents {
   }
 
   async end(end: StandbyEnd | undefined): Promise<void> {
+    clearInterval(this.#alive);
     this.#context.progress.clear();
     const last =
       end?.kind === 'promoted'
@@ -117,13 +124,17 @@ export class StandbyTeller implements StandbyEvents {
   #current(): StandbyRecord {
     const { folder, repository } = this.#options;
     const proof = this.#proofs.at(-1);
+    const writtenAtMs = this.#context.clock.now();
+    const ageMs = this.#newest?.ageMs;
     return {
       version: 1,
       folder,
       repository,
       pid: process.pid,
-      writtenAtMs: this.#context.clock.now(),
+      writtenAtMs,
       ...this.#newest,
+      // What it shows grows older meanwhile.
+      ageMs: ageMs === undefined ? undefined : ageMs + Math.max(0, writtenAtMs - this.#newestMs),
       phase: this.#newest?.phase ?? 'starting',
       ...(proof !== undefined && { proof }),
     };

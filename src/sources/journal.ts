@@ -163,6 +163,7 @@ export interface JournalHandover {
 
 /** Reads what is kept of journals in one repository. */
 export interface JournalReader {
+  /** Oldest first. */
   branches(signal: AbortSignal): Promise<readonly KeptBranch[]>;
   /** All segments of a branch in order, the open one last; holes show as missing numbers. */
   segments(lineage: string, signal: AbortSignal): Promise<readonly KeptSegment[]>;

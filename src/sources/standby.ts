@@ -66,6 +66,7 @@ export interface StandbyStand {
   /** Bytes of the backup that it took to get there, and of the journal. */
   readonly restoredBytes: number;
   readonly replayedBytes: number;
+  /** Rejects with `SOURCE_UNREACHABLE` if the server is gone. */
   fingerprint(signal: AbortSignal): Promise<Fingerprint>;
   /** The value a check asks for; absent where it stands there no more. */
   readonly answer?: ((check: ContentCheck, signal: AbortSignal) => Promise<unknown>) | undefined;

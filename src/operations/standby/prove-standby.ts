@@ -2,7 +2,7 @@
 // standby are compared with it. The proof is of what was restored: the backup that the standby came from.
 import type { Clock } from '../../base/clock.ts';
 import { formatByteSize } from '../../base/byte-size.ts';
-import { AppError } from '../../base/errors.ts';
+import { AppError, isAppError } from '../../base/errors.ts';
 import type { ContentCheck } from '../../model/content-check.ts';
 import type { Proof } from '../../model/proof.ts';
 import type { StoredSnapshot } from '../../repository/snapshot.ts';
@@ -24,18 +24,24 @@ export interface StandbyProofRequest {
   readonly stand: StandbyStand;
 }
 
-/** Rejects if the fingerprint can't be read: that says nothing of the data. Undefined if there is none. */
+/**
+ * Rejects if the fingerprint can't be read, or the server is gone before its rows are: that says nothing of the data. Undefined if
+ * there is none.
+ */
 export async function proveStandby(request: StandbyProofRequest, signal: AbortSignal): Promise<Proof | undefined> {
   const { source, compared, stand, origin, checks, component, clock, program } = request;
   if ((await recoveryReader(compared).fingerprint(signal)) === undefined) return undefined;
   const { restore } = source;
   if (restore.kind !== 'service') throw new Error('a standby is a server');
-  const standing: Source = { ...source, restore: { ...restore, sandbox: () => Promise.resolve(sandboxOf(stand)) } };
+  let gone: AppError | undefined;
+  const place = sandboxOf(stand, (error) => (gone = error));
+  const standing: Source = { ...source, restore: { ...restore, sandbox: () => Promise.resolve(place) } };
   const asked = stand.answer === undefined ? [] : checks;
   const proof = await prove(
     { ...compared, component, source: standing, checks: asked, clock, workFolder: '', program },
     signal,
   );
+  if (gone !== undefined) throw gone;
   const bytes = stand.restoredBytes + stand.replayedBytes;
   return {
     ...proof,
@@ -70,12 +76,19 @@ function throughJournal(
 }
 
 /** It was restored long ago. */
-function sandboxOf(stand: StandbyStand): Sandbox {
+function sandboxOf(stand: StandbyStand, onGone: (error: AppError) => void): Sandbox {
   const { description, answer } = stand;
   return {
     description,
     restore: () => Promise.resolve(),
-    fingerprint: (signal) => stand.fingerprint(signal),
+    async fingerprint(signal) {
+      try {
+        return await stand.fingerprint(signal);
+      } catch (error) {
+        if (isAppError(error, 'SOURCE_UNREACHABLE')) onGone(error);
+        throw error;
+      }
+    },
     valueOf: (check, signal) => {
       if (answer !== undefined) return answer(check, signal);
       throw new AppError('USAGE', 'the standby stands there no more', { hint: 'Use lifeboat prove.' });

@@ -43,7 +43,7 @@ export type StandbyRecord = z.infer<typeof recordSchema>;
 
 const recordFile = 'standby.json';
 const requestFile = 'promote.request';
-/** It is written once a second at the least while it runs. */
+/** It is written every few seconds at the least while it runs, whatever it waits for. */
 export const silentAfterMs = 30_000;
 
 export async function writeStandbyRecord(folder: string, record: StandbyRecord, random: Random): Promise<void> {

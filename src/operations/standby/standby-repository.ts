@@ -1,11 +1,12 @@
 // A repository as a standby sees it, for weeks: which backups there are now, and what is in one. It is locked only while something of a
 // backup is read, so that no prune has to wait for a standby.
-import { isAppError } from '../../base/errors.ts';
+import { AppError, isAppError } from '../../base/errors.ts';
+import { forEachLimited } from '../../base/for-each-limited.ts';
 import type { JsonObject } from '../../base/json.ts';
 import type { SnapshotId } from '../../repository/ids.ts';
 import { journalStretchSchema } from '../../repository/journal/place.ts';
 import { loadIndex } from '../../repository/load-index.ts';
-import { listIds, type Repository } from '../../repository/repository.ts';
+import { isMissing, listIds, type Repository } from '../../repository/repository.ts';
 import { loadSnapshot, type StoredSnapshot } from '../../repository/snapshot.ts';
 import { WorkerPool } from '../../repository/worker-pool.ts';
 import { parseTime } from '../../repository/go-text.ts';
@@ -41,9 +42,7 @@ export function standbyRepository(parts: StandbyRepositoryParts): LookedAtReposi
   const facts = new Map<string, JsonObject>();
 
   async function snapshots(signal: AbortSignal): Promise<StoredSnapshot[]> {
-    const ids = await listIds(repository, 'snapshots', signal);
-    for (const id of loaded.keys()) if (!ids.includes(id)) loaded.delete(id);
-    for (const id of ids) if (!loaded.has(id)) loaded.set(id, await loadSnapshot(repository, id, signal));
+    await loadNew(repository, loaded, signal);
     return [...loaded.values()]
       .filter((one) => componentOf(one) === parts.component && (parts.host ?? one.hostname) === one.hostname)
       .filter(({ lifeboat }) => lifeboat === undefined || lifeboat.journal !== undefined)
@@ -82,6 +81,8 @@ export function standbyRepository(parts: StandbyRepositoryParts): LookedAtReposi
     journal: readJournals(repository),
     async bases(signal) {
       const all = await snapshots(signal);
+      const trees = new Set<string>(all.map(({ tree }) => tree));
+      for (const tree of facts.keys()) if (!trees.has(tree)) facts.delete(tree);
       const unknown = all.filter(({ tree }) => !facts.has(tree));
       if (unknown.length > 0) await learnFacts(unknown, signal);
       const byTree = new Map(all.map((snapshot) => [snapshot.tree, snapshot]));
@@ -94,11 +95,37 @@ export function standbyRepository(parts: StandbyRepositoryParts): LookedAtReposi
     },
     async readingPoint(base, work, signal) {
       const snapshot = (await snapshots(signal)).findLast(({ tree }) => tree === base);
-      if (snapshot === undefined) throw new Error(`no backup has the tree ${base}`);
+      if (snapshot === undefined) throw gone(base);
       return reading((open, until) => work({ ...open, snapshot }, until), signal);
     },
     reading: (base, work, signal) =>
       result.readingPoint(base, (point, until) => work(recoveryReader(point), until), signal),
   };
   return result;
+}
+
+/** Brings what is known of snapshots up to date. */
+async function loadNew(
+  repository: Repository,
+  loaded: Map<SnapshotId, StoredSnapshot>,
+  signal: AbortSignal,
+): Promise<void> {
+  const ids = new Set(await listIds(repository, 'snapshots', signal));
+  for (const id of loaded.keys()) if (!ids.has(id)) loaded.delete(id);
+  const unknown = [...ids].filter((id) => !loaded.has(id));
+  await forEachLimited(unknown, repository.store.properties.connectionsMax, async (id) => {
+    try {
+      loaded.set(id, await loadSnapshot(repository, id, signal));
+    } catch (error) {
+      // Removed since it was listed; or damaged, which `verify` tells.
+      if (!isMissing(error) && !isAppError(error, 'REPOSITORY_DAMAGED')) throw error;
+    }
+  });
+}
+
+/** Somebody removed it while we were about to read it. */
+function gone(tree: string): AppError {
+  return new AppError('RESTORE_FAILED', `the backup with the tree ${tree.slice(0, 8)} is not kept any more`, {
+    hint: 'Another one is looked for.',
+  });
 }

@@ -168,7 +168,8 @@ function openService({ ssl }: ServerAddress): number | undefined {
   const path = join(tmpdir(), `.lifeboat-${randomUUID()}`);
   const file = openSync(path, 'wx+', 0o600);
   unlinkSync(path);
-  writeSync(file, `[${keyPasswordService.PGSERVICE}]\nsslpassword=${keyPassword}\n`);
+  // Not at its own position: where /dev/fd is the same open file, the program would read on from the end.
+  writeSync(file, `[${keyPasswordService.PGSERVICE}]\nsslpassword=${keyPassword}\n`, 0);
   return file;
 }
 

@@ -22,9 +22,8 @@ export class MessageChannel {
   #wake: (() => void) | undefined;
   /** How long to wait for the next bytes; undefined: as long as the connection stands. */
   silenceMaxMs: number | undefined;
-  /** While set, whoever takes a frame is done with the one before: gigabytes pass by whose memory is given back at once. */
-  arePassing = false;
-  /** The decoder's chunk, if it came while frames were passing. */
+  #arePassing = false;
+  /** The decoder's chunk, if all frames in it are passing. */
   #passing: Buffer | undefined;
 
   constructor(socket: Socket) {
@@ -43,6 +42,15 @@ export class MessageChannel {
   /** Whether the socket is not being read, because the reader of the frames is slow. */
   get isHeldBack(): boolean {
     return this.#socket.isPaused();
+  }
+
+  /**
+   * While set, whoever takes a frame is done with the one before: gigabytes pass by whose memory is given back at once. Once it is
+   * not, the rest of the chunk at hand belongs to its readers, who put rows of several chunks together.
+   */
+  set arePassing(arePassing: boolean) {
+    this.#arePassing = arePassing;
+    if (!arePassing) this.#passing = undefined;
   }
 
   /** The next frame if it is here already. */
@@ -126,7 +134,7 @@ export class MessageChannel {
     this.#bufferedBytes -= chunk.length;
     if (this.#bufferedBytes < bufferedLowBytes && this.#socket.isPaused()) this.#socket.resume();
     const passed = this.#passing;
-    this.#passing = this.arePassing ? chunk : undefined;
+    this.#passing = this.#arePassing ? chunk : undefined;
     this.#decoder.push(chunk);
     if (passed !== undefined) freeMemory(passed);
     return true;

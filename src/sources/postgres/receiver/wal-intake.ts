@@ -16,12 +16,12 @@ export interface IntakeOptions {
   readonly timeline: number;
   readonly major: number;
   readonly systemIdentifier: string;
-  /** Whether damage is the server's own and kept as it is: it came again, or can't be asked for again. */
   /**
    * Who sends it is no standby and writes this very timeline: at the moment when it says that it has sent all, nothing else had
    * happened.
    */
   readonly isOrigin: boolean;
+  /** Whether damage is the server's own and kept as it is: it came again, or can't be asked for again. */
   readonly isAccepted: (lsn: Lsn) => boolean;
   /** Told once for each accepted damage that is met. */
   readonly onAcceptedDamage: (stop: WalStop) => void;

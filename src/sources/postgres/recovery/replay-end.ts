@@ -7,7 +7,7 @@ import { walTimes } from '../receiver/wal-words.ts';
 import { formatLsn, positionOf } from '../wal/lsn.ts';
 import type { ReplaySegment } from './reach.ts';
 import { readQuickMap } from './replay-map.ts';
-import { timelineName } from './timeline-tree.ts';
+import { type KeptTimeline, timelineName } from './timeline-tree.ts';
 import { basesOf, holeWords, runsOf } from './windows.ts';
 
 /** Segments without a change say nothing of time: so many are looked at until one does. */
@@ -15,8 +15,14 @@ const factsLookedAtMax = 4;
 
 export async function replayEnd(place: ReplayEndPlace, signal: AbortSignal): Promise<ReplayEnd | undefined> {
   const map = await readQuickMap(place, signal);
-  // The newest one to which a backup leads, as whoever restores without naming a timeline gets it.
-  for (const goal of map.timelines.toSorted((left, right) => right.timeline - left.timeline)) {
+  // The newest one to which a backup leads, as whoever restores without naming a timeline gets it. Of a server that was made anew the
+  // timelines begin at 1 again.
+  const ageOf = ({ systemIdentifier }: KeptTimeline): number =>
+    map.timelines.findLastIndex((one) => one.systemIdentifier === systemIdentifier);
+  const newestFirst = map.timelines.toSorted(
+    (left, right) => ageOf(right) - ageOf(left) || right.timeline - left.timeline,
+  );
+  for (const goal of newestFirst) {
     const reach = runsOf(map, goal, basesOf(map, goal)).at(-1)?.reach;
     if (reach === undefined || (reach.segments.length === 0 && reach.hole === undefined)) continue;
     const times = await newestTimes(place.journal, reach.segments, signal);

@@ -3,14 +3,15 @@ import { isAppError } from '../../../base/errors.ts';
 import { connect, type Connection } from '../connection.ts';
 import type { ServerAddress } from '../server-address.ts';
 
-/** A copy of production may hold anything by that name: only a plain table with a plain time in it is asked. */
+/** A copy of production may hold anything by that name: only a plain table with plain times in it is asked, not for `infinity`. */
 const isThereQuery = `
   SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attname = 'written_at' AND NOT a.attisdropped
    WHERE n.nspname = 'lifeboat' AND c.relname = 'sentinel' AND c.relkind = 'r' AND c.relpersistence = 'p'
      AND a.atttypid = 'pg_catalog.timestamptz'::pg_catalog.regtype AND a.attgenerated = ''`;
 const newestQuery = `
-  SELECT (extract(epoch FROM pg_catalog.max(written_at)) * 1000)::pg_catalog.float8 AS "writtenMs" FROM ONLY lifeboat.sentinel`;
+  SELECT (extract(epoch FROM pg_catalog.max(written_at)) * 1000)::pg_catalog.float8 AS "writtenMs" FROM ONLY lifeboat.sentinel
+   WHERE written_at BETWEEN '2000-01-01' AND '9999-01-01'`;
 
 /** By the server's clock, milliseconds since 1970; undefined if there is none. */
 export async function newestSentinel(

@@ -109,7 +109,10 @@ class Patience {
   }
 
   async pause(signal: AbortSignal): Promise<void> {
-    await sleep(this.#pauseMs, undefined, { signal }).catch(() => undefined); // Aborted: seen by who waits.
+    const { promotion } = this.#request;
+    // Who is to take over tries at once, then as patiently as before.
+    const until = promotion.aborted ? signal : AbortSignal.any([signal, promotion]);
+    await sleep(this.#pauseMs, undefined, { signal: until }).catch(() => undefined); // Seen by who waits.
     this.#pauseMs = Math.min(pauseMaxMs, this.#pauseMs * 2);
   }
 }

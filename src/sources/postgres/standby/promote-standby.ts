@@ -12,7 +12,14 @@ import { notReached, controlOf } from '../recovery/recovering-server.ts';
 import { ownSettingsFile } from '../recovery/recovery-settings.ts';
 import { collectMessages, freePort, isOpenToAll, spawnServerProgram } from '../server-process.ts';
 import type { ControlFile } from '../wal/control-file.ts';
-import { emergencyFolderOf, findStandby, openStandby, type StandbyCopy } from './standby-copy.ts';
+import {
+  dataFolderOf,
+  emergencyFolderOf,
+  findStandby,
+  openStandby,
+  serverOn,
+  type StandbyCopy,
+} from './standby-copy.ts';
 import type { StandbyRun } from './standby-run.ts';
 import type { StandbyServer } from './standby-server.ts';
 import { writeStandbyState } from './standby-state.ts';
@@ -54,7 +61,7 @@ export async function startPromoted(
   const found = await findStandby(folder);
   if (found === undefined) throw new Error('what was promoted is there');
   const place = emergencyFolderOf(folder);
-  const running = await runningIn(place);
+  const running = await runningIn(folder);
   const server =
     running ??
     (await startEmergency(await openStandby(options, { request, state: found.state }, signal), found.control, place));
@@ -63,7 +70,7 @@ export async function startPromoted(
     description: `PostgreSQL ${found.state.serverMajor}`,
     reached: reached ?? { position: found.state.replayedLsn },
     connection: server.connection,
-    dataFolder: join(folder, 'data'),
+    dataFolder: dataFolderOf(folder),
     settingsFolder: place,
     notes: [
       ...(isJournalKnown ? [] : ['the repository did not answer: the journal may hold more than what it has']),
@@ -214,13 +221,6 @@ function accessText(superuser: string): string {
   );
 }
 
-async function runningIn(place: string): Promise<Running | undefined> {
-  const pid = Number((await readIfThere(join(place, '..', 'data', 'postmaster.pid')))?.split('\n')[0]);
-  if (!Number.isInteger(pid)) return undefined;
-  try {
-    process.kill(pid, 0);
-  } catch (error) {
-    if (errnoOf(error) !== 'EPERM') return undefined;
-  }
-  return writtenBefore(place);
+async function runningIn(folder: string): Promise<Running | undefined> {
+  return (await serverOn(dataFolderOf(folder))) === undefined ? undefined : writtenBefore(emergencyFolderOf(folder));
 }

@@ -171,6 +171,12 @@ async function untilStopped(dataFolder: string, signal: AbortSignal): Promise<vo
   }
 }
 
+/** The process of a server that runs on a data directory. */
+export async function serverOn(dataFolder: string): Promise<number | undefined> {
+  const pid = await pidIn(join(dataFolder, 'postmaster.pid'));
+  return pid !== undefined && (await isServerOf(pid, dataFolder)) ? pid : undefined;
+}
+
 async function pidIn(file: string): Promise<number | undefined> {
   try {
     const pid = Number((await readFile(file, 'utf8')).split('\n')[0]);

@@ -1,11 +1,13 @@
 // Compares the rows of a standby with fingerprints of backups: of the one that it came from, where that is consistent; and of later
 // ones, with the rows that it had at their marks.
+import { errorKinds, isAppError } from '../../../base/errors.ts';
+import type { Fingerprint } from '../../../model/fingerprint.ts';
 import type { ReplayBase } from '../../replay.ts';
 import type { StandbyClaim, StandbyRequest, StandbyStand } from '../../standby.ts';
 import { connectForMaintenance, readServerFacts } from '../server.ts';
 import { contentValue } from '../content-value.ts';
 import { isPhysical, readPhysicalFacts } from '../physical/facts.ts';
-import { fingerprintCopy } from '../physical/physical-rows.ts';
+import { fingerprintCopy, type FingerprintExtent } from '../physical/physical-rows.ts';
 import type { MapBase } from '../recovery/replay-map.ts';
 import type { ServerAddress } from '../server-address.ts';
 import { formatLsn, type Lsn, parseLsn } from '../wal/lsn.ts';
@@ -32,7 +34,7 @@ export async function compareAtBase(
     position: consistentLsn,
     restoredBytes: baseBytes,
     replayedBytes: 0,
-    fingerprint: (until) => fingerprintCopy(address, extent, until),
+    fingerprint: (until) => fingerprintOf({ address, extent }, until),
     answer: (check, until) => contentValue(address, { check, names: extent.databases }, until),
   };
   await request.prove({ origin: base, compared: base, stand }, signal);
@@ -45,9 +47,25 @@ export async function takeRows(
   signal: AbortSignal,
 ): Promise<void> {
   const databases = await databasesOf(address, signal);
-  const fingerprint = await fingerprintCopy(address, { databases, leftOut: [] }, signal);
+  const fingerprint = await fingerprintOf({ address, extent: { databases, leftOut: [] } }, signal);
   const journalBytes = Number(lsn - (parseLsn(state.consistentLsn) ?? 0n));
   await keepTaken(request.folder, { lsn: formatLsn(lsn), lineage, description, fingerprint, journalBytes });
+}
+
+interface Rows {
+  readonly address: ServerAddress;
+  readonly extent: FingerprintExtent;
+}
+
+/** Rejects with `SOURCE_UNREACHABLE` if the server is gone, which says nothing of its rows. */
+async function fingerprintOf({ address, extent }: Rows, signal: AbortSignal): Promise<Fingerprint> {
+  try {
+    return await fingerprintCopy(address, extent, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    await using _ = await connectForMaintenance(address, [], signal);
+    throw error;
+  }
 }
 
 async function databasesOf(address: ServerAddress, signal: AbortSignal): Promise<string[]> {
@@ -73,10 +91,17 @@ export async function compareTaken(
     });
     const candidate = candidates.find(({ id }) => id === base?.id);
     if (candidate === undefined) continue;
-    const facts = await candidate.facts(signal);
-    const extent = isPhysical(facts) ? readPhysicalFacts(facts).fingerprint : null;
-    if (extent !== null) {
-      await request.prove(claimOf({ state, taken, compared: candidate.id, leftOut: extent.leftOut }), signal);
+    try {
+      const facts = await candidate.facts(signal);
+      const extent = isPhysical(facts) ? readPhysicalFacts(facts).fingerprint : null;
+      if (extent !== null) {
+        await request.prove(claimOf({ state, taken, compared: candidate.id, leftOut: extent.leftOut }), signal);
+      }
+    } catch (error) {
+      if (!isAppError(error) || errorKinds[error.code].retry !== 'never') throw error;
+      // A backup that is damaged stays so, and must not keep the standby from looking further.
+      const { message, hint } = error;
+      request.events.warn({ aspect: 'proof', outcome: 'warning', message: `not compared: ${message}`, hint });
     }
     await dropTaken(request.folder, taken.lsn);
   }

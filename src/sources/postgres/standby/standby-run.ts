@@ -1,7 +1,7 @@
 // One server of a standby from its start to its end: it is fed, asked how far it is, held where its rows are compared, and watched.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../../../base/clock.ts';
-import { AppError, asError, errorKinds, isAppError, messageOf } from '../../../base/errors.ts';
+import { AppError, asError, errorKinds, isAppError } from '../../../base/errors.ts';
 import type { ReplayInstant } from '../../replay.ts';
 import type { StandbyFigures, StandbyPhase, StandbyRequest } from '../../standby.ts';
 import { markedLsn } from '../instant-mark.ts';
@@ -179,11 +179,13 @@ export class StandbyRun {
     if (this.supply.given >= next.lsn) this.#heldSinceMs ??= nowMs;
     const isThere = next.kind === 'tablespace' || isAt(replayed, next.lsn);
     const isNowhere = this.#heldSinceMs !== undefined && nowMs - this.#heldSinceMs > holdMaxMs;
-    if (isThere) this.#comparing = this.#workAt(next, server, signal);
+    // Who is to take over does not wait until all rows are hashed.
+    const until = next.kind === 'tablespace' ? signal : AbortSignal.any([signal, this.#options.request.promotion]);
+    if (isThere) this.#comparing = this.#workAt(next, server, until);
     else if (replayed > next.lsn || isNowhere) this.#pass(next);
   }
 
-  /** What fails is tried again a while later, at the same place. */
+  /** What fails is tried again a while later, at the same place, unless it is not worth standing still for. */
   async #workAt(stop: StandbyStop, server: StandbyServer, signal: AbortSignal): Promise<void> {
     const { clock } = this.#options;
     const startMs = clock.now();
@@ -193,12 +195,21 @@ export class StandbyRun {
       if (stop.kind !== 'tablespace') this.#lastHold = { endedMs: clock.now(), tookMs: clock.now() - startMs };
       this.#pass(stop);
     } catch (error) {
-      if (!isAppError(error) && !signal.aborted) this.#fault = asError(error);
-      this.#problems.stop = messageOf(error);
+      if (signal.aborted) return;
+      if (!isAppError(error)) this.#fault = asError(error);
+      else if (isHopeless(stop, error)) this.#giveUp(stop, error);
+      else this.#problems.stop = error.message;
       this.#notBeforeMs = clock.now() + tryAgainMs;
     } finally {
       this.#comparing = undefined;
     }
+  }
+
+  #giveUp(stop: StandbyStop, { message, hint }: AppError): void {
+    const what = `not compared at ${formatLsn(stop.lsn)}: ${message}`;
+    this.#options.request.events.warn({ aspect: 'proof', outcome: 'warning', message: what, hint });
+    this.#problems.stop = undefined;
+    this.#pass(stop);
   }
 
   async #work(stop: StandbyStop, { address }: StandbyServer, signal: AbortSignal): Promise<void> {
@@ -268,7 +279,8 @@ export class StandbyRun {
       await this.#save(true);
       this.#options.request.events.note(`follows timeline ${around.view.goal.timeline} from now on`);
     }
-    if (this.#comparing === undefined) await compareTaken({ ...this.#options, state: this.#state }, around, signal);
+    if (this.#comparing === undefined && !isPromoted)
+      await compareTaken({ ...this.#options, state: this.#state }, around, signal);
     this.#leap(around);
   }
 
@@ -359,6 +371,11 @@ export class StandbyRun {
     if (this.#comparing !== undefined) return 'comparing';
     return this.#problem() === undefined ? 'following' : 'waiting';
   }
+}
+
+/** The next backup brings another mark; a fingerprint that can't be read stays so. What would harm this machine is never passed. */
+function isHopeless({ kind }: StandbyStop, { code }: AppError): boolean {
+  return kind === 'mark' || (kind === 'base' && errorKinds[code].retry === 'never');
 }
 
 function instantOf(lsn: Lsn, timeUs: number | undefined) {

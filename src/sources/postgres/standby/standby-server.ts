@@ -4,11 +4,12 @@ import { join } from 'node:path';
 import { isAppError } from '../../../base/errors.ts';
 import type { ThrowAwayFolder } from '../../../base/throw-away-folder.ts';
 import type { Feed } from '../../replay.ts';
-import { type Connection, connect, onlyRow } from '../connection.ts';
+import { type Connection, onlyRow } from '../connection.ts';
 import { writeDurably } from '../recovery/data-folder.ts';
 import type { StandbyCopy } from './standby-copy.ts';
 import { controlOf, makeSocketFolder, socketPort, spawnRecovering } from '../recovery/recovering-server.ts';
 import { RecoveryWatch } from '../recovery/recovery-watch.ts';
+import { connectForMaintenance } from '../server.ts';
 import type { ServerAddress } from '../server-address.ts';
 import { stopServer } from '../server-process.ts';
 import { type Lsn, parseLsn } from '../wal/lsn.ts';
@@ -107,7 +108,7 @@ class Asking implements AsyncDisposable {
 
   async place(signal: AbortSignal): Promise<ReplayPlaceInLog | undefined> {
     try {
-      this.#connection ??= await connect(this.#address, 'postgres', signal);
+      this.#connection ??= await connectForMaintenance(this.#address, [], signal);
       const { lsn, timeUs } = onlyRow(await this.#connection.query<PlaceRow>(placeQuery));
       const replayed = parseLsn(lsn ?? '');
       if (replayed === undefined) return undefined;

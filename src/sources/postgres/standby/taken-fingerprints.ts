@@ -2,6 +2,7 @@
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { errnoOf } from '../../../base/errors.ts';
 import { type Fingerprint, fingerprintSchema } from '../../../model/fingerprint.ts';
 import { writeDurably } from '../recovery/data-folder.ts';
 import { parseLsn } from '../wal/lsn.ts';
@@ -36,11 +37,19 @@ export async function keepTaken(folder: string, taken: TakenFingerprint): Promis
 export async function readTaken(folder: string): Promise<TakenFingerprint[]> {
   const taken: TakenFingerprint[] = [];
   for (const name of await takenNames(folder)) {
-    const text = await readFile(join(folder, name), 'utf8');
-    const parsed = takenSchema.safeParse(JSON.parse(text)).data;
-    if (parsed !== undefined) taken.push(parsed);
+    const one = await readOne(join(folder, name));
+    if (one !== undefined) taken.push(one);
   }
   return taken;
+}
+
+async function readOne(path: string): Promise<TakenFingerprint | undefined> {
+  try {
+    return takenSchema.safeParse(JSON.parse(await readFile(path, 'utf8'))).data;
+  } catch (error) {
+    if (error instanceof SyntaxError || errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
 }
 
 export async function dropTaken(folder: string, lsn?: string): Promise<void> {

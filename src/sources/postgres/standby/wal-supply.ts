@@ -81,6 +81,7 @@ export class WalSupply {
     if (view.goal.lineage !== this.#view.goal.lineage) {
       this.#reader.forget();
       this.#scan.follow(view.goal);
+      this.#problem = undefined; // Of a branch that was left.
     }
     this.#view = view;
     this.#histories = historyFiles(view.goal, view.timelines);
