@@ -1,4 +1,5 @@
 // Records what a standby proves. A repository that is away at that moment gets the proof later: the rows were compared all the same.
+import assert from 'node:assert/strict';
 import { asError, errorKinds, isAppError } from '../base/errors.ts';
 import type { Proof } from '../model/proof.ts';
 import { proveStandby } from '../operations/standby/prove-standby.ts';
@@ -13,7 +14,8 @@ import type { StandbyTeller } from './standby-teller.ts';
 interface ProverParts {
   readonly context: CommandContext;
   readonly subject: StandbySubject;
-  readonly opened: OpenedRepository;
+  /** Absent where nothing of it can be read, either. */
+  readonly opened: OpenedRepository | undefined;
   readonly repository: LookedAtRepository;
   readonly teller: StandbyTeller;
 }
@@ -57,6 +59,7 @@ export class StandbyProver {
 
   async #save(proof: Proof): Promise<void> {
     const { context, opened, teller } = this.#parts;
+    assert.ok(opened !== undefined, 'a fingerprint was read from it');
     for (;;) {
       try {
         // What was proven is worth recording on the way out, too.

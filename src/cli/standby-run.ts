@@ -2,15 +2,19 @@
 // records what it proves, and lets it take over when somebody asks for that.
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { messageOf } from '../base/errors.ts';
+import { type AppError, errorKinds, isAppError, messageOf } from '../base/errors.ts';
 import { lockFolder } from '../base/folder-lock.ts';
 import type { Proof } from '../model/proof.ts';
 import { followingFeedFrom } from '../operations/standby/following-feed.ts';
-import { forgetPromotion, isPromotionRequested } from '../operations/standby/standby-record.ts';
-import { standbyRepository } from '../operations/standby/standby-repository.ts';
+import { forgetPromotion, isPromotionRequested, readStandbyRecord } from '../operations/standby/standby-record.ts';
+import {
+  awayRepository,
+  type LookedAtRepository,
+  standbyRepository,
+} from '../operations/standby/standby-repository.ts';
 import type { StandbyEnd, StandbyFigures } from '../sources/standby.ts';
 import { systemSleep } from '../storage/interruption.ts';
-import type { CommandContext } from './context.ts';
+import type { CommandContext, OpenedRepository } from './context.ts';
 import { sharedLock } from './recovery-point.ts';
 import { StandbyProver } from './standby-prover.ts';
 import { standbyRepositoryOf, type StandbySubject } from './standby-subject.ts';
@@ -49,13 +53,7 @@ export async function runStandby(
   await mkdir(wish.folder, { recursive: true });
   for (const folder of [recordFolder, wish.folder]) stack.use(await lockFolder(folder, lockWords(context)));
   await forgetPromotion(recordFolder);
-  const opened = stack.use(await standbyRepositoryOf(context, subject));
-  const repository = standbyRepository({
-    repository: opened.repository,
-    component: component.name,
-    host: subject.application,
-    lock: () => sharedLock(opened.repository, context),
-  });
+  const { name, repository, opened } = await openFor(context, { subject, wish, stack });
   const promotion = new AbortController();
   if (wish.promotes) promotion.abort();
   else stack.defer(watchRequests(recordFolder, promotion));
@@ -63,7 +61,7 @@ export async function runStandby(
     component: component.name,
     recordFolder,
     folder: wish.folder,
-    repository: opened.settings.name,
+    repository: name,
   });
   const prover = new StandbyProver({ context, subject, repository, opened, teller });
   let end: StandbyEnd | undefined;
@@ -92,7 +90,40 @@ export async function runStandby(
     await forgetPromotion(recordFolder);
   }
   const { newest: figures, proofs } = teller;
-  return { component: component.name, folder: wish.folder, repository: opened.settings.name, end, figures, proofs };
+  return { component: component.name, folder: wish.folder, repository: name, end, figures, proofs };
+}
+
+interface Followed {
+  readonly name: string;
+  readonly repository: LookedAtRepository;
+  /** Absent where it does not answer, and the standby is to take over with what it has. */
+  readonly opened: OpenedRepository | undefined;
+}
+
+interface Opening {
+  readonly subject: StandbySubject;
+  readonly wish: StandbyWish;
+  readonly stack: AsyncDisposableStack;
+}
+
+async function openFor(context: CommandContext, { subject, wish, stack }: Opening): Promise<Followed> {
+  try {
+    const opened = stack.use(await standbyRepositoryOf(context, subject));
+    const { repository } = opened;
+    const parts = { repository, component: subject.component.name, host: subject.application };
+    const lock = () => sharedLock(repository, context);
+    return { name: opened.settings.name, repository: standbyRepository({ ...parts, lock }), opened };
+  } catch (error) {
+    context.signal.throwIfAborted();
+    if (!wish.promotes || !isAppError(error) || !isLost(error)) throw error;
+    const name = (await readStandbyRecord(subject.recordFolder))?.repository ?? '';
+    return { name, repository: awayRepository(error), opened: undefined };
+  }
+}
+
+/** Not what whoever promotes can mend at once, such as a password that is not there. */
+function isLost(error: AppError): boolean {
+  return errorKinds[error.code].retry === 'later' || isAppError(error, 'REPOSITORY_MISSING', 'NOT_FOUND');
 }
 
 function lockWords({ clock }: CommandContext) {

@@ -1,5 +1,5 @@
 // A standby whose repository goes away, whose primary fails over, and whose journal has a hole: the source itself, with a real server.
-import { chown, mkdir, readdir } from 'node:fs/promises';
+import { chown, mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { systemRandom } from '../../src/base/random.ts';
@@ -9,7 +9,7 @@ import { connect } from '../../src/sources/postgres/connection.ts';
 import { serverAccount } from '../../src/sources/postgres/server-process.ts';
 import { keepStandby } from '../../src/sources/postgres/standby/keep-standby.ts';
 import type { JournalReader } from '../../src/sources/journal.ts';
-import type { StandbyFigures, StandbyRequest } from '../../src/sources/standby.ts';
+import type { StandbyEnd, StandbyFigures, StandbyRequest } from '../../src/sources/standby.ts';
 import { systemSleep } from '../../src/storage/interruption.ts';
 import { until } from '../support/journal-events.ts';
 import { describeWithPostgres } from '../support/postgres-server.ts';
@@ -20,6 +20,7 @@ interface Kept extends AsyncDisposable {
   readonly notes: string[];
   figures(): StandbyFigures | undefined;
   rows(): Promise<number | undefined>;
+  readonly end: Promise<StandbyEnd>;
 }
 
 const account = serverAccount();
@@ -29,6 +30,7 @@ interface Weather {
   isAway: boolean;
   /** A segment that nobody has. */
   lost?: number;
+  readonly promotion?: AbortSignal;
 }
 
 /** As the repository of a command, without one. */
@@ -63,7 +65,7 @@ async function keep(scene: RecoveryScene, folder: string, weather: Weather): Pro
       restored: () => undefined,
     },
     prove: async ({ stand }, signal) => void notes.push(`${(await stand.fingerprint(signal)).items.length > 0}`),
-    promotion: new AbortController().signal,
+    promotion: weather.promotion ?? new AbortController().signal,
   };
   const options = {
     ...scene.cluster.source({ method: 'physical' }),
@@ -73,19 +75,24 @@ async function keep(scene: RecoveryScene, folder: string, weather: Weather): Pro
   running.catch((error: unknown) => notes.push(String(error)));
   return {
     notes,
+    end: running,
     figures: () => newest,
     async rows() {
-      const [, host = '', port = ''] = / -h (\S+) -p (\d+) /.exec(newest?.connection ?? '') ?? [];
-      if (host === '') return undefined;
-      const address = { host, port: Number(port), user: 'lifeboat', ssl: { mode: 'disable' } } as const;
-      await using session = await connect(address, 'postgres', noSignal);
-      return Number((await session.query<{ n: string }>('SELECT count(*) AS n FROM ledger'))[0]?.n);
+      return rowsAt(newest?.connection ?? '');
     },
     async [Symbol.asyncDispose]() {
       stop.abort();
       await running;
     },
   };
+}
+
+async function rowsAt(line: string): Promise<number | undefined> {
+  const [, host = '', port = ''] = / -h (\S+) -p (\d+) /.exec(line) ?? [];
+  if (host === '') return undefined;
+  const address = { host, port: Number(port), user: 'lifeboat', ssl: { mode: 'disable' } } as const;
+  await using session = await connect(address, 'postgres', noSignal);
+  return Number((await session.query<{ n: string }>('SELECT count(*) AS n FROM ledger'))[0]?.n);
 }
 
 describeWithPostgres(15, 'a standby in bad weather', () => {
@@ -152,5 +159,22 @@ describeWithPostgres(15, 'a standby in bad weather', () => {
     await scene.backUp(replica);
     await until(async () => (await standby.rows().catch(() => undefined)) === 6);
     expect(standby.notes.filter((note) => note.startsWith('writes the standby'))).toHaveLength(3);
+
+    // All is lost but the standby, which does not run: it takes over with what it has.
+    await standby[Symbol.asyncDispose]();
+    await replica.stop('crash');
+    const alone = { isAway: true, promotion: AbortSignal.abort() };
+    await using last = await keep(scene, join(folder, 'standby'), alone);
+    const end = await last.end;
+    const rows = end.kind === 'promoted' ? await rowsAt(end.connection).catch(String) : undefined;
+    const pid = Number((await readFile(join(folder, 'standby/data/postmaster.pid'), 'utf8')).split('\n')[0]);
+    process.kill(pid, 'SIGQUIT');
+    expect(end).toMatchObject({
+      kind: 'promoted',
+      notes: expect.arrayContaining([expect.stringContaining('did not answer')]),
+    });
+    expect(rows).toBe(6);
+    expect(last.notes).toEqual([]);
+    await until(async () => !(await readdir(join(folder, 'standby/data'))).includes('postmaster.pid'));
   }, 120_000);
 });

@@ -1,6 +1,6 @@
 // `lifeboat postgres standby`: the real program follows a real server's journal, proves it on the way, and takes over.
 import type { ChildProcess } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { loadProofs } from '../../src/cli/proofs.ts';
@@ -200,6 +200,10 @@ describeWithPostgres(15, 'a standby', () => {
       expect(jsonLines(ended).at(-1)).toMatchObject({ end: { kind: 'promoted', connection } });
       const refused = await scene.run(['postgres', 'standby', 'database']);
       expect(refused.stderr).toContain('has taken over');
+      // Asked again, with its repository gone, it tells the same.
+      renameSync(join(scene.folder, 'repository'), join(scene.folder, 'lost'));
+      const again = await scene.succeed('postgres', 'promote', 'database', '--json');
+      expect(jsonLines(again).at(-1)).toMatchObject({ connection });
     } finally {
       const data = join(scene.folder, '.local/state/lifeboat/shop/database/standby-server/data');
       const pid = Number(readFileSync(join(data, 'postmaster.pid'), 'utf8').split('\n')[0]);

@@ -104,6 +104,14 @@ export function standbyRepository(parts: StandbyRepositoryParts): LookedAtReposi
   return result;
 }
 
+/** One that can't be opened, for a standby that is to take over all the same. */
+export function awayRepository({ message, hint }: AppError): LookedAtRepository {
+  const refuse = (): Promise<never> =>
+    Promise.reject(new AppError('NOT_FOUND', `no repository answers: ${message}`, { hint }));
+  const journal = { branches: refuse, segments: refuse, facts: refuse, read: refuse, readOn: refuse };
+  return { journal, bases: refuse, reading: refuse, readingPoint: refuse, snapshotOf: () => undefined };
+}
+
 /** Brings what is known of snapshots up to date. */
 async function loadNew(
   repository: Repository,

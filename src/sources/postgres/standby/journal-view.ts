@@ -4,7 +4,7 @@ import type { JournalReader } from '../../journal.ts';
 import { goalsOf } from '../recovery/choose-recovery.ts';
 import { KeptSegments } from '../recovery/reach.ts';
 import type { MapBase, ReplayMap } from '../recovery/replay-map.ts';
-import type { KeptTimeline } from '../recovery/timeline-tree.ts';
+import { type KeptTimeline, unkeptTimeline } from '../recovery/timeline-tree.ts';
 import { factLsn } from '../recovery/wal-library.ts';
 import type { Lsn } from '../wal/lsn.ts';
 import { lsnOf } from '../wal/lsn.ts';
@@ -15,6 +15,13 @@ export interface JournalView {
   readonly goal: KeptTimeline;
   readonly timelines: readonly KeptTimeline[];
   readonly kept: KeptSegments;
+}
+
+/** Where the repository can't be asked: of the timeline that a standby followed nothing is known but what it has itself. */
+export function blindView({ lineage }: Pick<StandbyPlace, 'lineage'>, segmentBytes: number): JournalView {
+  const goal = unkeptTimeline(lineage, segmentBytes);
+  if (goal === undefined) throw new Error(`${lineage} is no timeline`);
+  return { goal, timelines: [goal], kept: new KeptSegments([goal]) };
 }
 
 export interface StandbyMap {

@@ -12,7 +12,7 @@ import type { MapBase } from '../recovery/replay-map.ts';
 import { readReplayMap } from '../recovery/replay-map.ts';
 import { reachablePrograms } from '../server-process.ts';
 import { type Lsn, parseLsn } from '../wal/lsn.ts';
-import { isOnWay, type JournalView, standbyMap, type StandbyPlace } from './journal-view.ts';
+import { blindView, isOnWay, type JournalView, standbyMap, type StandbyPlace } from './journal-view.ts';
 import { startPromoted, takeOver } from './promote-standby.ts';
 import {
   findStandby,
@@ -140,7 +140,13 @@ async function makeReady(
       },
     );
   }
-  const { view, bases } = await mapOf(request, signal);
+  const around = await mapIfKnown(request, found, signal);
+  if (around === undefined) {
+    const { state, control } = found as KeptStandby;
+    const copy = await openStandby(options, { request, state }, signal);
+    return { state, control, copy, view: blindView(state, control.segmentBytes), isAnew: false };
+  }
+  const { view, bases } = around;
   const whyAnew = reason ?? whyWrittenAnew(found, view, bases);
   if (found !== undefined && whyAnew === undefined) {
     const copy = await openStandby(options, { request, state: found.state }, signal);
@@ -158,6 +164,20 @@ async function makeReady(
   );
   await dropTaken(folder);
   return { ...written, view, isAnew: true };
+}
+
+/** Undefined where a standby is to take over and the repository does not tell: then what it has must do. */
+async function mapIfKnown(
+  request: StandbyRequest,
+  found: KeptStandby | undefined,
+  signal: AbortSignal,
+): Promise<StandbyBases | undefined> {
+  try {
+    return await mapOf(request, signal);
+  } catch (error) {
+    if (found === undefined || !request.promotion.aborted || !isAppError(error) || signal.aborted) throw error;
+    return undefined;
+  }
 }
 
 /** Undefined if it can be gone on with. */
