@@ -1,12 +1,20 @@
 // The composition root: from settings to stores, repositories and sources. The only file that names concrete drivers;
 // each is loaded when it is needed, so that a command pays for what it uses.
-import { relative, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { systemClock } from './base/clock.ts';
 import { AppError } from './base/errors.ts';
 import { systemRandom } from './base/random.ts';
 import type { AnyCommand } from './cli/command.ts';
-import type { Access, BucketWish, CommandContext, DemoOutcome, OpenedRepository, PasswordUse } from './cli/context.ts';
+import type {
+  Access,
+  BucketWish,
+  CommandContext,
+  DemoOutcome,
+  FirstFile,
+  OpenedRepository,
+  PasswordUse,
+} from './cli/context.ts';
 import type { InitAnswers } from './cli/first-configuration.ts';
 import { newPassword } from './cli/new-password.ts';
 import type { GivenFlags, ProgramParts } from './cli/program.ts';
@@ -14,9 +22,10 @@ import { noProgress, type ProgressSink } from './cli/progress.ts';
 import { terminalPrompter } from './cli/prompter.ts';
 import { isInteractive, jsonProgress, plainProgress, terminalProgress, type Streams } from './cli/terminal.ts';
 import { chooseRepository } from './config/choose-repository.ts';
-import { serversOfVariables } from './config/defaults.ts';
+import { bucketOfVariables, serversOfVariables } from './config/defaults.ts';
 import { programFolders, readEnvFile, variable, type Environment } from './config/environment.ts';
 import { findConfiguration } from './config/find.ts';
+import { firstFile } from './config/first-file.ts';
 import { loadConfiguration, type Configuration } from './config/load.ts';
 import { configuredNames } from './config/names.ts';
 import {
@@ -28,7 +37,6 @@ import {
 } from './config/options.ts';
 import { passwordFrom, passwordMissing, passwordSource, readPassword, type PasswordSource } from './config/password.ts';
 import { postgresOptions, redisAddress } from './config/server-options.ts';
-import { configurationTemplate } from './config/template.ts';
 import type { Component } from './model/component.ts';
 import type { Finding } from './model/finding.ts';
 import type { RepositorySettings } from './model/repository-settings.ts';
@@ -58,12 +66,8 @@ export function createContext(
   const { environment, streams, signal } = parts;
   const given = resolveOptions(globalOptions, { flags, environment });
   const options = given.values;
-  let cacheFolder: string | undefined;
-  const loaded = once(async () => {
-    const configuration = await configurationFor(options, environment);
-    cacheFolder = configuration?.cacheFolder;
-    return configuration;
-  });
+  const file = new ConfigurationInUse(options, environment);
+  const loaded = () => file.loaded();
   const passwords = new Passwords(given, loaded, environment);
   const unlocked = new Map<string, Unlocked>();
   const context: CommandContext = {
@@ -83,9 +87,10 @@ export function createContext(
       isJson: options.json,
       showsBar: streams.stderr.isTTY && !options.json && !options.quiet,
     },
-    named: { repository: options.repository, passwordFile: options.passwordFile },
+    named: { config: options.config, repository: options.repository, passwordFile: options.passwordFile },
     serversOfVariables: () => serversOfVariables(environment, readEnvFile(environment.workingFolder)),
-    configurationTemplate: (answers) => firstConfiguration(answers, environment),
+    bucketOfVariables: () => bucketOfVariables(environment, readEnvFile(environment.workingFolder)),
+    firstFile: (answers, path) => file.firstFile(answers, path),
     findConfiguration: loaded,
     async chosenRepositories() {
       const known = (await loaded())?.application.repositories ?? [];
@@ -114,9 +119,43 @@ export function createContext(
   };
   /** The global options as they are for one repository, whose settings may say some of them. */
   function optionsOf(repository: RepositorySettings): GlobalOptions {
-    return resolveOptions(globalOptions, { flags, environment, configured: { repository, cacheFolder } }).values;
+    return resolveOptions(globalOptions, {
+      flags,
+      environment,
+      configured: { repository, cacheFolder: file.cacheFolder },
+    }).values;
   }
   return context;
+}
+
+/** Read when it is first needed. */
+class ConfigurationInUse {
+  readonly #environment: Environment;
+  readonly #found: () => Promise<Configuration | undefined>;
+  /** What `init` is about to write counts before what lies there. */
+  #first: Configuration | undefined;
+  cacheFolder: string | undefined;
+
+  constructor(options: GlobalOptions, environment: Environment) {
+    this.#environment = environment;
+    this.#found = once(async () => {
+      const configuration = await configurationFor(options, environment);
+      this.cacheFolder = configuration?.cacheFolder;
+      return configuration;
+    });
+  }
+
+  async loaded(): Promise<Configuration | undefined> {
+    return this.#first ?? this.#found();
+  }
+
+  firstFile(answers: InitAnswers, path: string): FirstFile {
+    const environment = this.#environment;
+    const schemaPath = fileURLToPath(new URL('../lifeboat.schema.json', import.meta.url));
+    const { text, configuration } = firstFile(answers, { path, schemaPath, environment });
+    this.#first = configuration;
+    return { text, repository: chooseRepository(undefined, configuration.application.repositories, environment) };
+  }
 }
 
 /** Each password is looked for once. */
@@ -224,14 +263,6 @@ async function prepareBucketOf(settings: RepositorySettings, wish: BucketWish, s
   }
   const { prepareBucket } = await import('./storage/s3/prepare-bucket.ts');
   return prepareBucket(location, wish, signal);
-}
-
-/** Editors find the schema by the path from the file to the package. */
-function firstConfiguration(answers: InitAnswers, { workingFolder }: Environment): string {
-  const schema = relative(workingFolder, fileURLToPath(new URL('../lifeboat.schema.json', import.meta.url)));
-  const name = answers.location.startsWith('s3://') ? 'remote' : 'local';
-  const repositories = [{ name, location: answers.location, passwordFile: answers.passwordFile }];
-  return configurationTemplate({ ...answers, schemaLocation: schema, repositories });
 }
 
 function once<Value>(make: () => Promise<Value>): () => Promise<Value> {

@@ -33,15 +33,24 @@ export interface CommandContext {
   /** For what must last on this machine; below it a folder for each application and component. */
   readonly stateFolder: string;
   /** As given by flags or variables, before any configuration is looked at. */
-  readonly named: { readonly repository: string | undefined; readonly passwordFile: string | undefined };
+  readonly named: {
+    readonly config: string | undefined;
+    readonly repository: string | undefined;
+    readonly passwordFile: string | undefined;
+  };
   readonly settings: ContextSettings;
 
   /** lifeboat.yaml, or what the classic environment variables say in its place; undefined without either. */
   findConfiguration(): Promise<LoadedConfiguration | undefined>;
   /** Servers that the classic environment variables, or a .env file with them, name, for a first lifeboat.yaml. */
   serversOfVariables(): readonly InitComponent[];
-  /** The text of a first lifeboat.yaml. */
-  configurationTemplate(answers: InitAnswers): string;
+  /** `s3://bucket/prefix` by the same variables. */
+  bucketOfVariables(): BucketOfVariables | undefined;
+  /**
+   * The text of a first lifeboat.yaml at `path`, and the repository it names. Rejects with `CONFIG_INVALID` if no command could
+   * read it; from then on all others here work by it.
+   */
+  firstFile(answers: InitAnswers, path: string): FirstFile;
   /** Shows on throw-away servers what Lifeboat does. The demo stands above the commands, which it runs. */
   runDemo(): Promise<DemoOutcome>;
   /** Those of `--repository`, else all of the configuration. Rejects with `CONFIG_MISSING` if there are none. */
@@ -84,6 +93,17 @@ export interface ContextSettings {
 export interface BucketWish {
   readonly creates: boolean;
   readonly enablesVersioning: boolean;
+}
+
+export interface BucketOfVariables {
+  readonly location: string;
+  /** The variable stands in the .env file of the folder, and is not set. */
+  readonly isOfEnvFile: boolean;
+}
+
+export interface FirstFile {
+  readonly text: string;
+  readonly repository: RepositorySettings;
 }
 
 export interface DemoOutcome {

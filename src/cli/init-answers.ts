@@ -1,9 +1,10 @@
 // What `init` needs to know for a first lifeboat.yaml: from flags where given, asked where somebody can answer, else guessed
 // from the classic environment variables and what lies in the folder.
 import { access } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import type { CommandContext } from './context.ts';
 import type { InitAnswers, InitComponent } from './first-configuration.ts';
+import { wrongAnswer } from './init-checks.ts';
 import type { Prompter } from './prompter.ts';
 import { serverOfAnswer, wrongServer } from './server-answer.ts';
 
@@ -21,7 +22,6 @@ export interface InitFlags {
   readonly cron: string | undefined;
 }
 
-const nameForm = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 const defaults = { environment: 'production', location: './backups', cron: '0 2 * * *' } as const;
 
 export function safeName(text: string): string {
@@ -36,7 +36,7 @@ export async function answersFromFlags(flags: InitFlags, context: CommandContext
   return {
     application: flags.application ?? safeName(basename(workingFolder)),
     environment: flags.environment ?? defaults.environment,
-    location: flags.location ?? defaults.location,
+    location: flags.location ?? context.bucketOfVariables()?.location ?? defaults.location,
     passwordFile: flags.passwordFile,
     createsPasswordFile: flags.createsPasswordFile,
     createsRepository: flags.createsRepository,
@@ -87,14 +87,17 @@ function wordsOf(component: InitComponent): readonly string[] {
 export async function askAnswers(flags: InitFlags, prompter: Prompter, context: CommandContext): Promise<InitAnswers> {
   const guessed = await answersFromFlags(flags, context);
   const application =
-    flags.application ?? (await prompter.text('Name of the application', nameQuestion(guessed.application)));
+    flags.application ??
+    (await prompter.text('Name of the application', checkedQuestion('application', guessed.application)));
   const environment =
-    flags.environment ?? (await prompter.text('Which environment is this', nameQuestion(guessed.environment)));
+    flags.environment ??
+    (await prompter.text('Which environment is this', checkedQuestion('environment', guessed.environment)));
   const location =
     flags.location ??
-    (await prompter.text('Where should backups go (a folder, or s3://bucket/prefix)', {
-      suggestion: guessed.location,
-    }));
+    (await prompter.text(
+      'Where should backups go (a folder, or s3://bucket/prefix)',
+      checkedQuestion('repository', guessed.location),
+    ));
   const components =
     componentsOf(flags).length > 0 ? guessed.components : await askComponents(prompter, guessed.components);
   const passwordFile =
@@ -106,7 +109,9 @@ export async function askAnswers(flags: InitFlags, prompter: Prompter, context: 
     );
   const createsPasswordFile =
     flags.createsPasswordFile ||
-    (passwordFile !== undefined && (await prompter.confirm('Make that file now, with a random password', true)));
+    (passwordFile !== undefined &&
+      !(await isThere(resolve(context.workingFolder, passwordFile))) &&
+      (await prompter.confirm('Make that file now, with a random password', true)));
   const createsRepository = flags.createsRepository || (await prompter.confirm('Create the repository now', true));
   return {
     ...guessed,
@@ -120,9 +125,8 @@ export async function askAnswers(flags: InitFlags, prompter: Prompter, context: 
   };
 }
 
-function nameQuestion(suggestion: string) {
-  const wrong = 'letters, digits, . _ and -, with a letter or digit in front';
-  return { suggestion, validate: (answer: string) => (nameForm.test(answer) ? undefined : wrong) };
+function checkedQuestion(kind: Parameters<typeof wrongAnswer>[0], suggestion: string) {
+  return { suggestion, validate: (answer: string) => wrongAnswer(kind, answer) };
 }
 
 async function askComponents(prompter: Prompter, found: readonly InitComponent[]): Promise<InitComponent[]> {
@@ -180,15 +184,18 @@ function componentsOf(flags: Pick<InitFlags, 'postgres' | 'redis' | 'files' | 'c
 const usualFolders = ['uploads', 'media', 'storage', 'data'];
 const usualFiles = ['.env', 'docker-compose.yml', 'docker-compose.yaml', 'compose.yml', 'compose.yaml'];
 
+function isThere(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}
+
 async function componentsFound(folder: string): Promise<InitComponent[]> {
   const existing = async (names: readonly string[]): Promise<string[]> => {
     const found: string[] = [];
     for (const name of names) {
-      const isThere = await access(join(folder, name)).then(
-        () => true,
-        () => false,
-      );
-      if (isThere) found.push(`./${name}`);
+      if (await isThere(join(folder, name))) found.push(`./${name}`);
     }
     return found;
   };

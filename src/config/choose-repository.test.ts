@@ -35,7 +35,20 @@ test.each([
   expect(() => chooseRepository(named, repositories, environment)).toThrow(refused);
 });
 
-test('says so when there is no repository at all', () => {
-  const refused = expect.objectContaining({ code: 'CONFIG_MISSING' }) as object;
+test('says so when there is no repository at all, unless a bucket is named by the variables', () => {
+  const refused = expect.objectContaining({
+    code: 'CONFIG_MISSING',
+    hint: expect.stringContaining('S3_BACKUP_BUCKET') as string,
+  }) as object;
   expect(() => chooseRepository(undefined, [], environment)).toThrow(refused);
+  const word = expect.objectContaining({
+    message: "there is no repository 'flip': no lifeboat.yaml names any",
+  }) as object;
+  expect(() => chooseRepository('flip', [], environment)).toThrow(word);
+  const withBucket = { ...environment, variables: { ...environment.variables, S3_BACKUP_BUCKET: 'bkt' } };
+  expect(chooseRepository(undefined, [], withBucket)).toMatchObject({
+    location: 's3://bkt',
+    s3: { region: 'eu-north-1' },
+  });
+  expect(chooseRepository(undefined, repositories, withBucket).name).toBe('local');
 });

@@ -2,20 +2,22 @@
 import { resolve } from 'node:path';
 import { AppError } from '../base/errors.ts';
 import { repositorySchema, type RepositorySettings } from '../model/repository-settings.ts';
-import { withStore } from './defaults.ts';
+import { bucketLocation, withStore } from './defaults.ts';
 import type { Environment } from './environment.ts';
 import { nearestOf } from './nearest.ts';
 
-/** `named` comes from `--repository` or LIFEBOAT_REPOSITORY; without it, the first one of lifeboat.yaml. */
+/** `named` comes from `--repository` or LIFEBOAT_REPOSITORY; without it, the first one of lifeboat.yaml, else the bucket of the variables. */
 export function chooseRepository(
   named: string | undefined,
   repositories: readonly RepositorySettings[],
   environment: Environment,
 ): RepositorySettings {
   if (named === undefined) {
+    const bucket = bucketLocation(environment);
     if (repositories[0] !== undefined) return repositories[0];
+    if (bucket !== undefined) return { ...repositoryAt(bucket, [], environment), name: 's3' };
     throw new AppError('CONFIG_MISSING', 'no repository is named', {
-      hint: "Name one with --repository or LIFEBOAT_REPOSITORY, or write a lifeboat.yaml with 'lifeboat init'.",
+      hint: "Name one with --repository, LIFEBOAT_REPOSITORY or S3_BACKUP_BUCKET, or write a lifeboat.yaml with 'lifeboat init'.",
     });
   }
   const place = named.includes('/') && !named.includes('://') ? resolve(environment.workingFolder, named) : named;
@@ -32,7 +34,8 @@ function repositoryAt(
   if (!/[/\\]/.test(text)) {
     const names = repositories.map(({ name }) => name);
     const nearest = nearestOf(text, names);
-    throw new AppError('NOT_FOUND', `there is no repository '${text}' in lifeboat.yaml`, {
+    const where = names.length === 0 ? 'no lifeboat.yaml names any' : `lifeboat.yaml names ${names.join(', ')}`;
+    throw new AppError('NOT_FOUND', `there is no repository '${text}': ${where}`, {
       hint: nearest === undefined ? `Write './${text}' if it is a folder.` : `Use '${nearest}', if that is meant.`,
     });
   }

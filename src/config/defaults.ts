@@ -103,6 +103,16 @@ export function bucketLocation(environment: Environment): string | undefined {
   return prefix === '' ? `s3://${bucket}` : `s3://${bucket}/${prefix}`;
 }
 
+/** The same for `init`, which also looks into the .env file. */
+export function bucketOfVariables(
+  given: Environment,
+  envFile: Environment['variables'],
+): { readonly location: string; readonly isOfEnvFile: boolean } | undefined {
+  const isOfEnvFile = bucketLocation(given) === undefined;
+  const location = bucketLocation({ ...given, variables: { ...envFile, ...given.variables } });
+  return location === undefined ? undefined : { location, isOfEnvFile };
+}
+
 /** Fills in what the AWS variables say. The key, its secret and its session belong together, so they come as one. */
 export function withStore(repository: RepositoryEntry, location: string, environment: Environment): RepositoryEntry {
   if (!location.startsWith('s3://')) return repository;

@@ -330,6 +330,17 @@ describe('the classic environment variables', () => {
     ]);
   });
 
+  test('name the repository of a file that names none, and of no other', () => {
+    const components = 'components: { cache: { type: redis } }';
+    for (const repositories of ['', 'repositories:\n', 'repositories: {}\n'])
+      expect(parse(`application: shop\n${repositories}${components}`, classic).application).toMatchObject({
+        repositories: [{ name: 's3', location: 's3://backups/crm' }],
+        components: [{ policy: { targets: [{ repository: 's3' }] } }],
+      });
+    expect(parse(`${head}${components}`, classic).application.repositories).toHaveLength(1);
+    expect(problemsOf(`application: shop\n${components}`).join('')).toContain('S3_BACKUP_BUCKET');
+  });
+
   test('stand in for each key that the file leaves out, and for none that it gives', () => {
     const text = `${head}components:
   named: { type: postgres, host: other }

@@ -84,7 +84,7 @@ function complete(text: string, origin: Origin): Configuration {
   const base = origin.path === undefined ? origin.environment.workingFolder : dirname(origin.path);
   const paths: PathResolver = (path) => resolvePath(path, base, origin.environment.homeFolder);
   const schema = configurationJsonSchema();
-  const document = readDocument(text, interpolationSources(origin.environment, paths));
+  const document = withBucket(readDocument(text, interpolationSources(origin.environment, paths)), origin.environment);
   for (const { path, replace } of document.filled)
     convertFilled(nodesAt(schema, document.data, path), path, { document, replace });
   const parsed = configurationSchema.safeParse(document.data);
@@ -106,6 +106,17 @@ function complete(text: string, origin: Origin): Configuration {
     warnings: configurationWarnings(application, unusedPolicies),
     unreachable: unreachableComponents(problems, origin.name),
   };
+}
+
+/** A file that names no repository means the bucket of the variables, where they name one. */
+function withBucket(document: ConfigurationDocument, environment: Environment): ConfigurationDocument {
+  const { data } = document;
+  if (typeof data !== 'object' || data === null || Array.isArray(data)) return document;
+  const given = childOf(data, 'repositories');
+  const isEmpty =
+    given === undefined || (typeof given === 'object' && given !== null && Object.keys(given).length === 0);
+  if (!isEmpty || bucketLocation(environment) === undefined) return document;
+  return { ...document, data: { ...data, repositories: { s3: {} } } };
 }
 
 const connectionKeys: ReadonlySet<unknown> = new Set(['url', 'host', 'port', 'user', 'username', 'password']);

@@ -10,7 +10,10 @@ export const configurationSchema = z
   .strictObject({
     application: applicationSchema,
     environment: environmentNameSchema,
-    repositories: z.record(nameSchema, repositorySchema).describe('places for backups, by name'),
+    repositories: z
+      .record(nameSchema, repositorySchema)
+      .meta({ title: 'a map of repositories, or S3_BACKUP_BUCKET to be set' })
+      .describe('places for backups, by name; the bucket of S3_BACKUP_BUCKET if absent and that is set'),
     policies: z.record(nameSchema, policySchema).default({}).describe('policies that components refer to, by name'),
     components: z.record(nameSchema, componentSchema).describe('parts of the application, by name'),
     cache: z

@@ -49,15 +49,15 @@ const limitsSchema = z
   .transform(({ upload, download }) => ({ uploadBytesPerSecond: upload, downloadBytesPerSecond: download }))
   .describe('limits on the network');
 
+export const locationSchema = z
+  .string()
+  .min(1)
+  .refine(isLocation, `expected ${locationForm}`)
+  .meta({ title: locationForm });
+
 export const repositorySchema = z
   .strictObject({
-    location: z
-      .string()
-      .min(1)
-      .refine(isLocation, `expected ${locationForm}`)
-      .meta({ title: locationForm })
-      .optional()
-      .describe('where it is; s3://S3_BACKUP_BUCKET/S3_PREFIX if absent'),
+    location: locationSchema.optional().describe('where it is; s3://S3_BACKUP_BUCKET/S3_PREFIX if absent'),
     password: secretSchema
       .optional()
       .describe('password; LIFEBOAT_PASSWORD or --password-file if neither it nor passwordFile is given'),

@@ -31,15 +31,13 @@ function isCronField(field: string, limits: readonly [number, number] | undefine
   return numbers.every((number) => Number(number) >= lowest && Number(number) <= highest);
 }
 
+export const cronSchema = z.string().refine(isCronText, `expected ${cronForm}`).meta({ title: cronForm });
+
 export const scheduleSchema = z
   .union([
     z
       .strictObject({
-        cron: z
-          .string()
-          .refine(isCronText, `expected ${cronForm}`)
-          .meta({ title: cronForm })
-          .describe('minute, hour, day of month, month and weekday'),
+        cron: cronSchema.describe('minute, hour, day of month, month and weekday'),
         timeZone: timeZoneSchema.optional().describe('zone of the hours; that of the machine if absent'),
       })
       .transform(({ cron, timeZone }): Schedule => ({ kind: 'cron', cron, timeZone })),

@@ -54,7 +54,8 @@ export async function initRepository(store: Store, options: InitOptions): Promis
   return { ...repository, keyId };
 }
 
-async function refuseExisting(store: Store, signal: AbortSignal): Promise<void> {
+/** Rejects with `REPOSITORY_EXISTS` unless a repository can be made there. */
+export async function refuseExisting(store: Store, signal: AbortSignal): Promise<void> {
   const isThere = await store.stat(configName, { signal }).then(
     () => true,
     (error: unknown) => {

@@ -1,5 +1,5 @@
 // The real program with a lifeboat.yaml: from `init` to a proof, and what happens when a part of it is out of order.
-import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { jsonLines, runLifeboat, type Ran } from '../support/lifeboat.ts';
@@ -56,6 +56,76 @@ test('init replaces nothing by itself', async () => {
   const before = await readFile(join(folder.path, 'lifeboat.yaml'), 'utf8');
   expect(await run('init', '--application', 'other')).toMatchObject({ exitCode: 2 });
   expect(await readFile(join(folder.path, 'lifeboat.yaml'), 'utf8')).toBe(before);
+});
+
+test('init refuses what no command could read, all at once, and takes the name of a folder as it may be', async () => {
+  await using other = await temporaryFolder();
+  const spaced = join(other.path, 'my app');
+  await mkdir(spaced);
+  const wrong = ['--application', 'my app', '--environment', 'bad env!', '--cron', 'every day', '-r', 'ftp://x'];
+  const refused = await runLifeboat(['init', ...wrong], { folder: spaced });
+  expect(refused.exitCode).toBe(2);
+  for (const option of ['--application', '--environment', '--cron', '--repository'])
+    expect(refused.stderr).toContain(`${option}: found '`);
+  const unset = await runLifeboat(['init', '--files', '${NOT_SET}'], { folder: spaced });
+  expect(unset).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('NOT_SET') });
+  expect(await readdir(spaced)).toEqual([]);
+  expect(await runLifeboat(['init'], { folder: spaced })).toMatchObject({ exitCode: 0 });
+  expect(await readFile(join(spaced, 'lifeboat.yaml'), 'utf8')).toContain('application: my-app\n');
+});
+
+test('init writes to the file that --config names, and nowhere else', async () => {
+  await using other = await temporaryFolder();
+  const at = { folder: other.path };
+  await mkdir(join(other.path, 'etc'));
+  await mkdir(join(other.path, 'uploads'));
+  await writeFile(join(other.path, 'lifeboat.yaml'), 'not: ours\n');
+  const init = ['init', '--force', '--config', './etc/shop.yaml', '-r', './backups', '--create-repository'];
+  const ran = await runLifeboat([...init, '-p', './password', '--create-password'], at);
+  expect(ran).toMatchObject({
+    exitCode: 0,
+    stdout: expect.stringContaining('lifeboat check --config ./etc/shop.yaml'),
+  });
+  expect(await readFile(join(other.path, 'lifeboat.yaml'), 'utf8')).toBe('not: ours\n');
+  // Paths in it count from its own folder.
+  const environment = { LIFEBOAT_PASSWORD: '', LIFEBOAT_CONFIG: './etc/shop.yaml' };
+  expect(await runLifeboat(['backup'], { ...at, environment })).toMatchObject({ exitCode: 0 });
+  const again = await runLifeboat(['init'], { ...at, environment });
+  expect(again).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('etc/shop.yaml exists already') });
+});
+
+test('init leaves the folder as it was where the password or the repository can not be made', async () => {
+  await using other = await temporaryFolder();
+  const at = { folder: other.path };
+  const make = ['init', '--no-questions', '-p', './pw', '--create-password'];
+  const noRegion = await runLifeboat([...make, '-r', 's3://nobucket/x', '--create-repository'], at);
+  expect(noRegion).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('region') });
+  expect(await readdir(other.path)).toEqual([]);
+  await writeFile(join(other.path, 'lifeboat.yaml'), 'not: ours\n');
+  await writeFile(join(other.path, 'pw'), 'in use');
+  const refused = await runLifeboat([...make, '--force', '--application', 'zzz'], at);
+  expect(refused).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('pw exists already') });
+  expect(await readFile(join(other.path, 'lifeboat.yaml'), 'utf8')).toBe('not: ours\n');
+  // Here the way is free until the password itself is in the way of the repository.
+  await rm(join(other.path, 'pw'));
+  const cut = await runLifeboat([...make, '--force', '-r', './pw', '--create-repository'], at);
+  expect(cut).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('STORE_FAILED') });
+  expect(await readdir(other.path)).toEqual(['lifeboat.yaml']);
+  expect(await readFile(join(other.path, 'lifeboat.yaml'), 'utf8')).toBe('not: ours\n');
+});
+
+test('the bucket of the variables is where backups go while nothing else is said', async () => {
+  await using other = await temporaryFolder();
+  const environment = { S3_BACKUP_BUCKET: 'bkt', S3_PREFIX: 'pre' };
+  const ran = await runLifeboat(['init'], { folder: other.path, environment });
+  expect(ran).toMatchObject({ exitCode: 0 });
+  expect(await readFile(join(other.path, 'lifeboat.yaml'), 'utf8')).toContain('location: s3://bkt/pre\n');
+  // Without a region nothing is sent anywhere; that it is asked for shows which place is meant.
+  const asked = await runLifeboat(['snapshots', '-c', './lifeboat.yaml'], { folder: other.path, environment });
+  await rm(join(other.path, 'lifeboat.yaml'));
+  const alone = await runLifeboat(['snapshots'], { folder: other.path, environment });
+  expect(alone.stderr).toContain('region');
+  expect(alone).toEqual(asked);
 });
 
 test('status tells a breached RPO by its exit code while there is no backup', async () => {
