@@ -2,6 +2,7 @@
 // ends it.
 import { hostname } from 'node:os';
 import { formatAge } from '../base/duration.ts';
+import { isAppError } from '../base/errors.ts';
 import type { Application } from '../model/application.ts';
 import type { Component } from '../model/component.ts';
 import { findBases } from '../operations/journal/bases.ts';
@@ -29,6 +30,7 @@ export interface JournalReach extends Pick<ReplayEnd, 'branch' | 'position' | 'm
 /** A component whose journal may be kept. */
 export interface Journaled {
   readonly component: Component;
+  readonly application: string;
   readonly family: string;
   readonly replay: ReplayRestore;
   readonly seen: Seen | undefined;
@@ -43,7 +45,7 @@ export async function journaledComponents(
     const source = await context.sourceOf(component);
     if (!isReplayable(source)) continue;
     const seen = await readSeen(spoolFolderOf(context, name, component));
-    found.push({ component, family: `${name}/${component.name}`, replay: source.replay, seen });
+    found.push({ component, application: name, family: `${name}/${component.name}`, replay: source.replay, seen });
   }
   return found;
 }
@@ -55,9 +57,9 @@ export async function journalReaches(
   signal: AbortSignal,
 ): Promise<Map<string, JournalReach>> {
   const reaches = new Map<string, JournalReach>();
-  for (const { component, family, replay, seen } of journaled) {
-    const own = snapshots.filter((snapshot) => componentOf(snapshot) === component.name);
-    const end = await endOfJournal(repository, { snapshots: own, replay }, signal);
+  for (const { component, application, family, replay, seen } of journaled) {
+    const own = ofApplication(snapshots, { component: component.name, application });
+    const end = await endOfJournal(repository, { snapshots: own, replay, family }, signal).catch(unlessDamaged);
     if (end === undefined) continue;
     const { branch, position, missing } = end;
     const lease = await lookAtLease(repository, family, signal);
@@ -68,16 +70,33 @@ export async function journalReaches(
   return reaches;
 }
 
+/** Several applications may share a repository, and name their components alike. */
+export function ofApplication(
+  snapshots: readonly StoredSnapshot[],
+  { component, application }: { readonly component: string; readonly application: string },
+): StoredSnapshot[] {
+  return snapshots.filter((snapshot) => componentOf(snapshot) === component && snapshot.hostname === application);
+}
+
+/** As if there were no journal, which makes nothing look newer than it is; `verify` tells of the damage. */
+function unlessDamaged(error: unknown): undefined {
+  if (!isAppError(error, 'REPOSITORY_DAMAGED')) throw error;
+}
+
+interface EndRequest extends Pick<Journaled, 'family' | 'replay'> {
+  readonly snapshots: readonly StoredSnapshot[];
+}
+
 /** How far the newest of these backups lead; undefined if none leads into a journal. */
 export async function endOfJournal(
   repository: Repository,
-  { snapshots, replay }: { readonly snapshots: readonly StoredSnapshot[]; readonly replay: ReplayRestore },
+  { snapshots, replay, family }: EndRequest,
   signal: AbortSignal,
 ): Promise<ReplayEnd | undefined> {
   const found = await findBases(repository, snapshots, { signal });
   const bases = found.map(({ snapshot, ...journal }) => ({ id: snapshot.id, journal }));
   if (bases.length === 0) return undefined;
-  return replay.end({ bases, journal: readJournals(repository) }, signal);
+  return replay.end({ bases, journal: readJournals(repository, { family }) }, signal);
 }
 
 function receiverOf(lease: SeenLease | undefined, seen: Seen | undefined): JournalReach['receiver'] {

@@ -6,14 +6,13 @@ import { AppError } from '../base/errors.ts';
 import type { RepositorySettings } from '../model/repository-settings.ts';
 import { BaseKeeper } from '../operations/journal/base-keeper.ts';
 import { gapBehindBases } from '../operations/journal/lost-bases.ts';
-import { componentOf } from '../operations/restore/select-point.ts';
 import type { Repository } from '../repository/repository.ts';
 import { loadSnapshots } from '../repository/snapshot.ts';
 import { isReplayable } from '../sources/replay.ts';
 import { systemSleep } from '../storage/interruption.ts';
 import { backUp } from './back-up.ts';
 import type { CommandContext } from './context.ts';
-import { endOfJournal } from './journal-reach.ts';
+import { endOfJournal, ofApplication } from './journal-reach.ts';
 import type { JournalSubject } from './journal-subject.ts';
 import { progressText, type ProgressSink } from './progress.ts';
 import { elapsedWords, shortId } from './style.ts';
@@ -92,13 +91,13 @@ async function lackOf(
   { context, subject }: { readonly context: CommandContext; readonly subject: JournalSubject },
   signal: AbortSignal,
 ): Promise<string | undefined> {
-  const { component, configured, family, spoolFolder } = subject;
+  const { component, application, configured, family, spoolFolder } = subject;
   const all = await loadSnapshots(repository, signal, () => undefined); // `verify` tells of damaged ones.
-  const snapshots = all.filter((snapshot) => componentOf(snapshot) === component);
+  const snapshots = ofApplication(all, { component, application });
   const gap = await gapBehindBases(repository, { family, snapshots, spoolFolder }, signal);
   const source = await context.sourceOf(configured);
   if (gap !== undefined || !isReplayable(source)) return gap;
-  const end = await endOfJournal(repository, { snapshots, replay: source.replay }, signal);
+  const end = await endOfJournal(repository, { snapshots, replay: source.replay, family }, signal);
   return end?.missing === undefined ? undefined : `${end.missing} are missing`;
 }
 
