@@ -15,6 +15,7 @@ import {
   spawnRecovering,
 } from '../recovery/recovering-server.ts';
 import { RecoveryWatch } from '../recovery/recovery-watch.ts';
+import { quietSettings } from '../recovery/recovery-settings.ts';
 import type { ServerAddress } from '../server-address.ts';
 import { stopServer } from '../server-process.ts';
 import { openDoor } from './door.ts';
@@ -87,10 +88,8 @@ function pastSettings(major: number, isReadOnly: boolean): (readonly [string, st
     ['fsync', 'off'],
     ['full_page_writes', 'off'],
     ['synchronous_commit', 'off'],
-    ['session_preload_libraries', ''],
-    ['local_preload_libraries', ''],
     ['max_standby_archive_delay', '-1'],
-    ...(major >= 17 ? [['event_triggers', 'off'] as const] : []),
+    ...quietSettings(major),
     // Where the backup itself is the instant, the server can't wait within its recovery.
     ...(isReadOnly ? [['default_transaction_read_only', 'on'] as const] : []),
   ];

@@ -104,3 +104,12 @@ export function privateSettings(
     ...(major >= 15 ? [] : [['stats_temp_directory', 'pg_stat_tmp'] as const]),
   ];
 }
+
+/** Nothing that the original runs when somebody connects may run when we do. */
+export function quietSettings(major: number): (readonly [string, string])[] {
+  return [
+    ['session_preload_libraries', ''],
+    ['local_preload_libraries', ''],
+    ...(major >= 17 ? [['event_triggers', 'off'] as const] : []),
+  ];
+}

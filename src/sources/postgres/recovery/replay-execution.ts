@@ -15,12 +15,17 @@ import type { PostgresOptions } from '../options.ts';
 import { giveAway, reachablePrograms } from '../server-process.ts';
 import { formatLsn } from '../wal/lsn.ts';
 import { sentinelOfCopy } from '../sentinel/read-sentinels.ts';
-import type { BaseFacts } from './base-facts.ts';
 import type { Recovery } from './choose-recovery.ts';
 import { completeDataFolder, type DataFolder, endRestore, writeDataFolder, writeDurably } from './data-folder.ts';
 import { stopWords } from './locate-target.ts';
 import { type Recovered, runRecovery } from './recovering-server.ts';
-import { ownSettingsFile, targetSettings, withoutRecoverySettings, withSettings } from './recovery-settings.ts';
+import {
+  ownSettingsFile,
+  quietSettings,
+  targetSettings,
+  withoutRecoverySettings,
+  withSettings,
+} from './recovery-settings.ts';
 import type { FolderPlan } from './replay-decision.ts';
 import { replayFiles, segmentFile } from './replay-files.ts';
 import type { ReplayMap } from './replay-map.ts';
@@ -189,7 +194,7 @@ async function replay(execution: Execution, progress: RestoreProgress, signal: A
       work,
       aim,
       feed,
-      settings: quietSettings(plan.facts),
+      settings: quietSettings(plan.facts.serverMajor),
       onReplayed: () => undefined,
       async look({ socketFolder, port }) {
         const user = plan.facts.superuser ?? 'postgres';
@@ -201,15 +206,6 @@ async function replay(execution: Execution, progress: RestoreProgress, signal: A
     signal,
   );
   return { ...recovered, sentinelMs };
-}
-
-/** Nothing that the original runs when somebody connects may run when we look for sentinels. */
-function quietSettings({ serverMajor }: BaseFacts): (readonly [string, string])[] {
-  return [
-    ['session_preload_libraries', ''],
-    ['local_preload_libraries', ''],
-    ...(serverMajor >= 17 ? [['event_triggers', 'off'] as const] : []),
-  ];
 }
 
 /** Once: the server asks for some twice. */

@@ -76,6 +76,7 @@ export class StandbyRun {
   #lostLooks = 0;
   #savedMs = -Infinity;
   #whyAnew: string | undefined;
+  #saving: Promise<void> = Promise.resolve();
 
   constructor(options: RunOptions) {
     const { request, state, view, from } = options;
@@ -312,7 +313,10 @@ export class StandbyRun {
     if (!isDue && !isNew) return;
     this.#savedMs = nowMs;
     this.#state = { ...this.#state, replayedLsn };
-    await writeStandbyState(this.#options.request.folder, this.#state);
+    // One after the other: whoever compares saves beside whoever looks, and both would write the same file.
+    const saving = this.#saving.then(() => writeStandbyState(this.#options.request.folder, this.#state));
+    this.#saving = saving.catch(() => undefined); // Told to its caller.
+    await saving;
   }
 
   /** As far as the journal goes, if the repository tells; else as far as it is. */

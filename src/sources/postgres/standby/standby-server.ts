@@ -8,6 +8,7 @@ import { type Connection, onlyRow } from '../connection.ts';
 import { writeDurably } from '../recovery/data-folder.ts';
 import type { StandbyCopy } from './standby-copy.ts';
 import { controlOf, makeSocketFolder, socketPort, spawnRecovering } from '../recovery/recovering-server.ts';
+import { quietSettings } from '../recovery/recovery-settings.ts';
 import { RecoveryWatch } from '../recovery/recovery-watch.ts';
 import { connectForMaintenance } from '../server.ts';
 import type { ServerAddress } from '../server-address.ts';
@@ -82,9 +83,7 @@ function settingsFor(major: number): (readonly [string, string])[] {
     ['checkpoint_timeout', '5min'],
     ['max_wal_size', '1GB'],
     ['max_standby_archive_delay', '30s'],
-    ['session_preload_libraries', ''],
-    ['local_preload_libraries', ''],
-    ...(major >= 17 ? [['event_triggers', 'off'] as const] : []),
+    ...quietSettings(major),
   ];
 }
 
