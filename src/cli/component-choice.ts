@@ -5,11 +5,13 @@ import type { Component } from '../model/component.ts';
 import { completePolicy } from '../model/policy.ts';
 import type { CommandContext, LoadedConfiguration } from './context.ts';
 
-export async function requireConfiguration(context: CommandContext): Promise<LoadedConfiguration> {
+/** `instead` says what does without one. */
+export async function requireConfiguration(context: CommandContext, instead?: string): Promise<LoadedConfiguration> {
   const loaded = await context.findConfiguration();
   if (loaded !== undefined) return loaded;
+  const hint = "Write one with 'lifeboat init', or name one with --config.";
   throw new AppError('CONFIG_MISSING', 'there is no lifeboat.yaml here or above', {
-    hint: "Write one with 'lifeboat init', or name one with --config.",
+    hint: instead === undefined ? hint : `${hint} ${instead}`,
   });
 }
 

@@ -17,6 +17,13 @@ describe('an error of the world', () => {
     expect(failureOf(locked).exitCode).toBe(11);
   });
 
+  test('fits the terminal it is shown on', () => {
+    const style = plainStyle({ isTerminal: true, widthColumns: 30 });
+    const lines = failureText(failureOf(locked), style).split('\n');
+    expect(lines).toEqual(expect.arrayContaining(['error: the repository is', '  locked by process 12']));
+    expect(lines.filter((line) => line.length > 30)).toEqual([]);
+  });
+
   test('shows where it came from with --verbose only', () => {
     const outer = new AppError('SOURCE_FAILED', 'broke off', { hint: 'Try again.', cause: new Error('socket closed') });
     expect(failureText(failureOf(outer), plainStyle())).not.toContain('socket closed');

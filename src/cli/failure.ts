@@ -2,7 +2,7 @@
 // world, a short apology for our own, a stack only where it was asked for.
 import { AppError, isAppError, messageOf } from '../base/errors.ts';
 import { interruptedWith, tellingInterruption, type Leftover } from '../base/interrupted.ts';
-import { wrap, type Style } from './style.ts';
+import { factLines, wrap, type Style } from './style.ts';
 import { toJson } from './terminal.ts';
 
 export interface Failure {
@@ -42,9 +42,8 @@ function stackOf(error: unknown): string | undefined {
 }
 
 export function failureText({ code, message, hint, stack }: Failure, style: Style): string {
-  // Messages may hold lists of places to click on: those lines stay whole.
   const lines = [
-    `${style.paint('red', 'error:')} ${message}`,
+    ...factLines(`error: ${message}`, style).map((line) => line.replace(/^error:/, style.paint('red', 'error:'))),
     ...wrap(`hint: ${hint}`, style.widthColumns),
     style.paint('dim', `code: ${code}`),
   ];

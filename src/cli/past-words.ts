@@ -38,8 +38,3 @@ export function psqlLine({ host, port, user, passwordFile }: PastDoor, database:
 function connectionValue(value: string): string {
   return /^[\w./:-]+$/.test(value) ? value : `'${value.replaceAll(/[\\']/g, String.raw`\$&`)}'`;
 }
-
-/** What comes out of a database must not steer the terminal. */
-export function printable(text: string): string {
-  return text.replaceAll(/\p{Cc}/gu, '?');
-}

@@ -48,7 +48,9 @@ Run 'lifeboat <command> --help' for the options and examples of a command,
 and 'lifeboat completion bash|zsh|fish' for a script that completes them.`;
 
 /** Runs one command line; resolves to the exit code. Never rejects. */
-export async function runProgram(args: readonly string[], parts: ProgramParts): Promise<number> {
+export async function runProgram(given: readonly string[], parts: ProgramParts): Promise<number> {
+  // `help restore`, as other programs have it.
+  const args = given[0] === 'help' ? [...given.slice(1), '--help'] : given;
   const isCompleting = args[0] === 'completion' || args[0] === 'complete';
   const run: Run = { parts, flags: {}, exitCode: 0, isCompleting, examples: new Map() };
   watchOutput(run);

@@ -4,10 +4,13 @@ import { formatByteSize } from '../base/byte-size.ts';
 import { formatAge } from '../base/duration.ts';
 import type { Finding, FindingOutcome } from '../model/finding.ts';
 
-export type Paint = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan';
+export const paints = ['bold', 'dim', 'red', 'green', 'yellow', 'cyan'] as const;
+export type Paint = (typeof paints)[number];
 
 export interface Style {
   readonly widthColumns: number;
+  /** People read it here; elsewhere a line that somebody searches for or clicks on stays whole. */
+  readonly isTerminal: boolean;
   /** The text in a colour where the output shows colours. */
   paint(format: Paint, text: string): string;
   /** IANA name of the zone in which times are shown. */
@@ -19,7 +22,15 @@ export interface Style {
 
 /** Without colours, in UTC: for tests and files. */
 export function plainStyle(options: Partial<Style> = {}): Style {
-  return { widthColumns: 80, paint: (_, text) => text, timeZone: 'UTC', nowMs: 0, isVerbose: false, ...options };
+  return {
+    widthColumns: 80,
+    isTerminal: false,
+    paint: (_, text) => text,
+    timeZone: 'UTC',
+    nowMs: 0,
+    isVerbose: false,
+    ...options,
+  };
 }
 
 /** `2026-11-20 18:10` in the style's zone. */
@@ -85,6 +96,36 @@ const lineMinColumns = 16;
 /** Breaks text between words into lines of at most `widthColumns`; a word that is longer is broken inside. */
 export function wrap(text: string, widthColumns: number): string[] {
   return linesOf(text, Math.max(lineMinColumns, widthColumns));
+}
+
+/** What others named or wrote must not steer the terminal. */
+export function printable(text: string): string {
+  return text.replaceAll('\t', ' ').replaceAll(/\p{Cc}/gu, '?');
+}
+
+/** Facts line by line, as they are; on a terminal within its width, with what goes on in a line further to the right. */
+export function factLines(text: string, { widthColumns, isTerminal }: Style, indent = ''): string[] {
+  return text.split('\n').flatMap((line) => {
+    const lead = indent + (/^ */.exec(line)?.[0] ?? '');
+    const fact = printable(line.trimStart());
+    if (!isTerminal || lead.length + columnsOf(fact) <= widthColumns) return [lead + fact];
+    return wrap(fact, widthColumns - lead.length - 2).map((part, at) => `${lead}${at === 0 ? '' : '  '}${part}`);
+  });
+}
+
+/** A command line for a shell, broken between its options where it is too long. */
+export function shellLines(command: string, widthColumns: number): string[] {
+  const lines: string[] = [];
+  let line = '';
+  for (const part of command.split(/ (?=--)/)) {
+    const longer = line === '' ? part : `${line} ${part}`;
+    // Two columns for the backslash.
+    if (line !== '' && longer.length > widthColumns - 2) {
+      lines.push(`${line} \\`);
+      line = `  ${part}`;
+    } else line = longer;
+  }
+  return [...lines, line];
 }
 
 /** As `wrap`, however narrow. */

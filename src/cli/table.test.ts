@@ -63,8 +63,9 @@ describe('table', () => {
         [red('bad'), 'x'],
         ['passed', 'y'],
       ],
-      plainStyle(),
+      plainStyle({ paint: (_, one) => red(one) }),
     );
+    expect(text).toContain(red('bad'));
     expect(stripVTControlCharacters(text)).toMatchInlineSnapshot(`
       "State   Name
       bad     x
@@ -73,7 +74,7 @@ describe('table', () => {
   });
 
   test('lets no control character of a name reach the terminal', () => {
-    const text = table([{ title: 'Path' }], [['a\u001B[2Jb\u001B]0;title\u0007c\nd\re']], plainStyle());
+    const text = table([{ title: 'Path' }], [['a\u001B[2Jb\u001B]0;title\u0007c\nd\re\u001B[31mf']], plainStyle());
     expect(text.split('\n')).toHaveLength(2);
     // oxlint-disable-next-line no-control-regex -- they are what must not be there
     expect(text).not.toMatch(/[\u0000-\u0009\u000B-\u001F\u007F]/);

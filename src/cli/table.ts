@@ -1,7 +1,7 @@
 // Tables of text that fit the terminal: columns as wide as their content, and where that is too much, those that may
 // shrink go on in further lines. Nothing is cut. Control characters that a name may hold never reach the terminal.
 import { stripVTControlCharacters } from 'node:util';
-import { columnsOf, linesOf, type Style } from './style.ts';
+import { columnsOf, linesOf, paints, type Style } from './style.ts';
 
 export interface Column {
   readonly title: string;
@@ -13,7 +13,7 @@ export interface Column {
 const gap = '  ';
 
 export function table(columns: readonly Column[], rows: readonly (readonly string[])[], style: Style): string {
-  const cells = rows.map((row) => columns.map((_, at) => visible(row[at] ?? '')));
+  const cells = rows.map((row) => columns.map((_, at) => visible(row[at] ?? '', style)));
   const wanted = columns.map(({ title }, at) =>
     Math.max(title.length, ...cells.map((row) => columnsOf(row[at] ?? ''))),
   );
@@ -32,12 +32,11 @@ export function table(columns: readonly Column[], rows: readonly (readonly strin
   return [...header, ...cells.flatMap(lines)].join('\n');
 }
 
-/** Colours stay; whatever else could move the cursor is shown as a question mark. */
-function visible(text: string): string {
+/** Our own colours stay; whatever else could steer the terminal is shown as a question mark. */
+function visible(text: string, style: Style): string {
+  const own = new Set(paints.flatMap((paint) => style.paint(paint, '\0').split('\0')));
   // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
-  return text.replaceAll(/\u001B\[[\d;]*m|[\u0000-\u001F\u007F-\u009F]/g, (found) =>
-    found.startsWith('\u001B[') ? found : '?',
-  );
+  return text.replaceAll(/\u001B\[[\d;]*m|[\u0000-\u001F\u007F-\u009F]/g, (found) => (own.has(found) ? found : '?'));
 }
 
 function fit(columns: readonly Column[], wanted: readonly number[], widthColumns: number): number[] {

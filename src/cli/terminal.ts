@@ -29,6 +29,7 @@ export function widthOf(stream: NodeJS.WriteStream): number {
 export function styleFor(stream: NodeJS.WriteStream, options: { clock: Clock; isVerbose: boolean }): Style {
   return {
     widthColumns: widthOf(stream),
+    isTerminal: stream.isTTY,
     paint: (format, text) => styleText(format, text, { stream }),
     timeZone: Temporal.Now.timeZoneId(),
     nowMs: options.clock.now(),

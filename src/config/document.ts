@@ -66,11 +66,18 @@ export function readDocument(text: string, sources: InterpolationSources): Confi
     logLevel: 'silent',
   });
   const walk = new Walk(document, sources, positionAt);
-  const faults = [...document.errors, ...document.warnings].slice(0, faultsMax).map(({ code, pos }) => ({
-    path: [],
-    position: positionAt(pos[0]),
-    text: syntaxFaults[code] ?? 'not valid YAML',
-  }));
+  // Several at one place are one fault in several words.
+  const byPlace = new Map(
+    [...document.errors, ...document.warnings].toReversed().map((fault) => [fault.pos[0], fault]),
+  );
+  const faults = [...byPlace.values()]
+    .toReversed()
+    .slice(0, faultsMax)
+    .map(({ code, pos }) => ({
+      path: [],
+      position: positionAt(pos[0]),
+      text: syntaxFaults[code] ?? 'not valid YAML',
+    }));
   const data = faults.length === 0 && document.contents !== null ? walk.valueOf(document.contents, []) : undefined;
   return {
     data,

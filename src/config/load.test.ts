@@ -63,6 +63,14 @@ components: { up: { type: files, paths: [uploads, /srv/x] }, conf: { type: confi
     ]);
   });
 
+  test('with a bracket that is never closed has that fault once for each place', () => {
+    const places = problemsOf('application: a\nrepositories: {}\ncomponents: [\n- x: {\n').map(
+      (line) => line.split(': ')[0],
+    );
+    expect(places.length).toBeGreaterThan(0);
+    expect(new Set(places).size).toBe(places.length);
+  });
+
   test('may have sections whose lines are all commented out', () => {
     const text = `${head}policies:\n  # nightly:\ncomponents:\n  cache:\n    type: redis\n    objectives:\n      # rpo: 1h\n`;
     expect(parse(text).application.components).toHaveLength(1);

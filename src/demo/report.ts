@@ -1,7 +1,7 @@
 // What the demonstration measured, and how it reads. Every number here was counted or timed in this run.
 import { count } from '../base/count.ts';
 import type { Proof } from '../model/proof.ts';
-import { bytes, elapsedWords, wrap, type Style } from '../cli/style.ts';
+import { bytes, elapsedWords, shellLines, wrap, type Style } from '../cli/style.ts';
 import { table } from '../cli/table.ts';
 import type { LossWindow } from './loss-window.ts';
 import type { LeftOut } from './servers.ts';
@@ -193,7 +193,10 @@ export function leftOutLines({ what, reason, hint }: LeftOut, style: Pick<Style,
 }
 
 function suggestions({ folder, commands }: DemoReport, style: Style): string {
-  const lines = commands.flatMap(({ command, purpose }) => [`  ${command}`, style.paint('dim', `      ${purpose}`)]);
+  const lines = commands.flatMap(({ command, purpose }) => [
+    ...shellLines(command, style.widthColumns - 2).map((line) => `  ${line}`),
+    style.paint('dim', `      ${purpose}`),
+  ]);
   const intro = `The servers are stopped. The backups stay in ${folder}, with their password; the next run makes them anew. Try:`;
   return [...wrap(intro, style.widthColumns), '', ...lines].join('\n');
 }

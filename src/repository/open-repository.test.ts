@@ -48,3 +48,19 @@ test('a changed password opens what the old one opened, which opens nothing any 
     code: 'PASSWORD_WRONG',
   });
 });
+
+test('a damaged config or key file is not answered with a verify that could not open the repository either', async () => {
+  const { first, second } = await withTwoPasswords();
+  await removePassword(first, second.keyId, { signal: noSignal });
+  for (const name of [`keys/${first.keyId}`, 'config']) {
+    const sound = await first.store.get(name, { signal: noSignal });
+    await first.store.put(name, [Uint8Array.from(sound, (byte, at) => (at === 40 ? byte ^ 1 : byte))], {
+      signal: noSignal,
+    });
+    await expect(openRepository(first.store, { password: testPassword, signal: noSignal })).rejects.toMatchObject({
+      code: 'REPOSITORY_DAMAGED',
+      hint: expect.stringContaining('a copy of this very repository'),
+    });
+    await first.store.put(name, [sound], { signal: noSignal });
+  }
+});

@@ -6,7 +6,7 @@ import type { Store } from '../storage/store.ts';
 import type { RepositoryConfig } from './config-file.ts';
 import { hashOf } from './ids.ts';
 import type { KeyId } from './ids.ts';
-import { fileName, listFiles, type FileIds, type FileKind } from './layout.ts';
+import { configName, fileName, listFiles, type FileIds, type FileKind } from './layout.ts';
 import type { KeyTriple } from './seal.ts';
 import { decodeUnpacked, encodeUnpacked } from './unpacked.ts';
 
@@ -45,10 +45,16 @@ export type JsonFileKind = 'index' | 'snapshots' | 'locks';
 
 export function damaged(name: string, cause: unknown): AppError {
   return new AppError('REPOSITORY_DAMAGED', `file ${name} of the repository is damaged: ${messageOf(cause)}`, {
-    hint: "Run 'lifeboat repository verify --read-data' to see the extent; copy the file back from another repository if there is one.",
+    hint: name === configName || name.startsWith('keys/') ? openingHint : extentHint,
     cause,
   });
 }
+
+const extentHint =
+  "Run 'lifeboat repository verify --read-data' to see the extent; copy the file back from another repository if there is one.";
+/** Without these no command, and no verify either, gets into the repository; another repository has others. */
+const openingHint =
+  'Bring the file back from a copy of this very repository, or from the older versions that its bucket keeps.';
 
 /** The bytes of a file, checked against its name. */
 export async function readFile<Kind extends FileKind>(

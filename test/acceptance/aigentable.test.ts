@@ -254,7 +254,7 @@ function define(): void {
     const before = await content();
     await postgres.sql('postgres', 'DROP DATABASE aigentable');
     const ran = await platform.succeed('restore', 'database', ...local);
-    expect(ran.stdout).toMatch(/database aigentable: \d+ tables, 5103 rows/i);
+    expect(ran.stdout).toMatch(/database aigentable: \d+ tables, 5,103 rows/i);
     expect(await content()).toEqual(before);
     await expect(
       postgres.sql('aigentable', "INSERT INTO documents (agent_id, path, checksum) VALUES (0, 'x', '')"),

@@ -174,7 +174,8 @@ describe('looking after a repository', () => {
       exitCode: 0,
       stdout: expect.stringContaining('copied 0 snapshots'),
     });
-    expect(await run('copy', '--from', './repository')).toMatchObject({ exitCode: 2 });
+    const refused = await run('copy', '--from', './repository');
+    expect(refused).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('Name it with --to.') });
   });
 
   test('keys are added, changed and removed, but never the one in use', async () => {
@@ -189,6 +190,8 @@ describe('looking after a repository', () => {
     });
     expect(withNew).toMatchObject({ exitCode: 0 });
     const own = keys.find(({ isCurrent }) => isCurrent)?.id ?? '';
+    const unconfirmed = await run('repository', 'keys', 'remove', other, ...repository);
+    expect(unconfirmed.stderr).toMatch(/^hint: Give --yes/m);
     expect((await run('repository', 'keys', 'remove', own, '--yes', ...repository)).exitCode).toBe(2);
     expect((await succeed('repository', 'keys', 'remove', other.slice(0, 8), '--yes')).stdout).toContain('removed key');
   });
@@ -227,6 +230,20 @@ describe('looking after a repository', () => {
     expect((await succeed('repository', 'unlock')).stdout).toContain('no stale locks');
     await succeed('verify');
   });
+});
+
+test('what a policy would have said is named where there is none: rules, components, a place for the result', async () => {
+  const hint = (await run('retention', '--dry-run', ...repository)).stderr.replaceAll(/\s+/g, ' ');
+  expect(hint).toContain("'lifeboat repository forget', such as --keep-daily 7");
+  await succeed('backup', '--path', './data/deep', '--name', 'deep', '--description', 'a \u001B[31mred\u001B[0m note');
+  const { proofs } = jsonLines(await succeed('prove', '--json')).at(-1) as unknown as {
+    proofs: { component: string }[];
+  };
+  expect(proofs.map(({ component }) => component)).toEqual(['deep', 'files']);
+  expect((await succeed('snapshots')).stdout).not.toContain('\u001B');
+  const started = await succeed('start');
+  expect(started.stdout).toContain('deep');
+  expect(started.stdout).not.toContain('demo');
 });
 
 test.each([

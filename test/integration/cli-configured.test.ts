@@ -187,6 +187,7 @@ test('a component that fails does not keep the others from being backed up, and 
   const checked = await run('check');
   expect(checked).toMatchObject({ exitCode: 1 });
   expect(checked.stdout).toMatch(/FAILED +paths/);
+  expect(checked.stdout.replaceAll(/\s+/g, '')).toContain('not-theredoesnotexist');
   expect(checked.stdout.split('\n').filter((line) => line.length > 80 && !line.includes(folder.path))).toEqual([]);
   await writeFile(path, text);
 });

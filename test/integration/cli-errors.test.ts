@@ -239,6 +239,8 @@ test('the version and the help say so with 0, a bare call with 2', async () => {
   const help = await run(['backup', '--help']);
   expect(help).toMatchObject({ exitCode: 0, stderr: '' });
   expect(help.stdout).toContain('Examples:');
+  expect(await run(['help', 'backup'])).toEqual(help);
+  expect(await run(['help'])).toEqual(await run(['--help']));
   expect(await run([])).toMatchObject({ exitCode: 2, stdout: '' });
 });
 

@@ -181,7 +181,7 @@ describeWith(['pg_dump'], 'A plain role', () => {
       const decision = await decide(app, backup);
       expect(decision.findings.filter(({ outcome }) => ['failed', 'warning'].includes(outcome))).toEqual([]);
       const outcome = await decision.execute(quiet, never);
-      expect(outcome.restored).toEqual(['database shop: 1 tables, 5 rows, all rows equal']);
+      expect(outcome.restored).toEqual(['database shop: 1 table, 5 rows, all rows equal']);
       await (await decide({ ...app, clock }, backup)).execute(quiet, never);
       await (await decide({ ...app, clock }, backup)).execute(quiet, never);
       const kept = "SELECT count(*)::int AS kept FROM pg_database WHERE datname LIKE 'shop_before_%'";

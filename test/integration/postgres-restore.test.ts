@@ -81,7 +81,7 @@ describeWith(['pg_dump'], 'PostgreSQL restores', () => {
       const told = { steps: [], bytes: 0 };
       const outcome = await execute(decision, never, told);
       expect(outcome).toEqual({
-        restored: [expect.stringMatching(/^database copy: \d+ tables, \d+ rows, all rows equal$/)],
+        restored: [expect.stringMatching(/^database copy: \d+ tables, [\d,]+ rows, all rows equal$/)],
         kept: undefined,
       });
       expect(told).toEqual({ steps: [0, 1, 2], bytes: backup.files.get('/databases/shop.dump')?.length });
@@ -243,7 +243,7 @@ describeWith(['pg_dump'], 'PostgreSQL restores', () => {
       expect(JSON.stringify(decision)).not.toContain(to.address.password);
       const outcome = await execute(decision);
       expect(outcome.restored).toEqual([
-        expect.stringContaining('database da/ta: 1 tables, 10 rows, all rows equal'),
+        expect.stringContaining('database da/ta: 1 table, 10 rows, all rows equal'),
         'roles created: Odd "; role, app',
       ]);
       const query = `SELECT rolname::text AS name, rolpassword AS secret, (SELECT setconfig FROM pg_db_role_setting WHERE setrole = a.oid) AS config, shobj_description(oid, 'pg_authid') AS comment,

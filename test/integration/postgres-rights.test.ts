@@ -136,7 +136,7 @@ describeWith(['pg_dump'], 'PostgreSQL rights', () => {
       ]);
       const outcome = await decision.execute({ step: () => undefined, bytes: () => undefined }, never);
       expect(outcome.restored[0]).toMatch(
-        /^database copy: 1 tables, 5 rows, all rows equal; not restored: its owner owner_of_all \(must be member of role "owner_of_all"\)/,
+        /^database copy: 1 table, 5 rows, all rows equal; not restored: its owner owner_of_all \(must be member of role "owner_of_all"\)/,
       );
       expect(await server.sql('copy', "SELECT tableowner::text AS owner FROM pg_tables WHERE tablename = 't'")).toEqual(
         [{ owner: 'maker' }],

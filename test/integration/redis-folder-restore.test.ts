@@ -54,7 +54,7 @@ describeWith(['redis-server'], 'a restore of redis into a folder', () => {
     expect(decision.findings.filter(({ outcome }) => outcome === 'failed')).toEqual([]);
     for (const name of replaced) expect(decision.replaces).toContain(name);
     const outcome = await decision.execute(quiet, signal);
-    expect(outcome.restored).toEqual([`${folder.path}/dump.rdb: 1 keys; start the server to load them`]);
+    expect(outcome.restored).toEqual([`${folder.path}/dump.rdb: 1 key; start the server to load it`]);
     expect(readdirSync(folder.path).filter((name) => name.includes('.before-'))).toHaveLength(replaced.length);
     await using redis = await testRedis({ settings: [...settings, `dir "${folder.path}"`] });
     expect(await get(redis, 0, 'text')).toBe('new');

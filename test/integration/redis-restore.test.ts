@@ -71,7 +71,7 @@ describeWith(['redis-server'], 'a restore of redis', () => {
     await target.connection.call('SELECT', 5);
     await target.connection.call('SET', 'stray', 'old');
     const decision = await decide(source, reader, { to: urlOf(target) });
-    expect(decision.replaces).toBe('db0: 1 keys, db5: 1 keys');
+    expect(decision.replaces).toBe('db0: 1 key, db5: 1 key');
     expect(decision.steps).toEqual([
       'write db0 by way of db15, db3 by way of db14, db5 by way of db13',
       'compare what is there with the recovery point',

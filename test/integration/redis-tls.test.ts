@@ -31,7 +31,7 @@ describeWith(['redis-server', 'openssl'], 'an encrypted redis', () => {
     const reader = await record(source, signal);
     if (source.restore.kind !== 'service') throw new Error('redis is a service');
     const decision = await source.restore.decide(reader, { include: [], to: `rediss://127.0.0.1:${port}` }, signal);
-    expect(decision.replaces).toBe('db0: 1 keys');
+    expect(decision.replaces).toBe('db0: 1 key');
     await decision.execute({ step: () => undefined, bytes: () => undefined }, signal);
     const again = await record(source, signal);
     const names = new Set(reader.recordedFingerprint?.items.map(({ name }) => name));

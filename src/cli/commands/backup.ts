@@ -8,7 +8,7 @@ import { chooseComponents, componentOfPaths, requireConfiguration } from '../com
 import type { CommandContext } from '../context.ts';
 import { failureOf } from '../failure.ts';
 import { choiceOption, listArgument, listOption, parsedOption, switchOption, textOption } from '../option.ts';
-import { bytes, elapsedWords, shortId, wrap, type Style } from '../style.ts';
+import { bytes, elapsedWords, factLines, shortId, wrap, type Style } from '../style.ts';
 
 export interface BackupOutcome {
   readonly component: string;
@@ -153,7 +153,7 @@ function renderOutcome(outcome: BackupOutcome, isOneOfMany: boolean, style: Styl
   if (problems.length > 0)
     lines.push(style.paint('yellow', `  ${count(problems.length, 'item')} left out or changed while read:`));
   const shown = style.isVerbose ? problems : problems.slice(0, problemsShownMax);
-  lines.push(...shown.map(({ path, message }) => `    ${path}: ${message}`));
+  lines.push(...shown.flatMap(({ path, message }) => factLines(`${path}: ${message}`, style, '    ')));
   if (shown.length < problems.length)
     lines.push(`    and ${problems.length - shown.length} more (--verbose shows all)`);
   return lines.join('\n');

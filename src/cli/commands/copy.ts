@@ -1,6 +1,6 @@
 // `copy`: brings snapshots from one repository into another, without reading the source again.
 import { count } from '../../base/count.ts';
-import { AppError } from '../../base/errors.ts';
+import { AppError, isAppError } from '../../base/errors.ts';
 import { componentOf } from '../../operations/restore/select-point.ts';
 import { copySnapshots, type CopyResult } from '../../repository/copy.ts';
 import { requireRepository } from '../../repository/open-repository.ts';
@@ -92,7 +92,8 @@ export const copyCommand = defineCommand({
     const lines = [
       `copied ${count(fresh.length, 'snapshot')} from ${from} to ${to} in ${elapsedWords(elapsedMs)}: ${count(blobs, 'blob')}, ${bytes(blobBytes)}`,
     ];
-    if (fresh.length < snapshots.length) lines.push(`  ${snapshots.length - fresh.length} were there already`);
+    if (fresh.length < snapshots.length)
+      lines.push(`  ${count(snapshots.length - fresh.length, 'was', 'were')} there already`);
     if (journals !== undefined) lines.push(...renderJournals(journals, style));
     if (style.isVerbose) lines.push(...fresh.map((each) => `  ${shortId(each.from)} is ${shortId(each.to)} there`));
     return lines.join('\n');
@@ -138,12 +139,26 @@ type Input = Parameters<typeof copyCommand.run>[1];
 
 async function ends(context: CommandContext, { from, to, fromPasswordFile, toPasswordFile }: Input) {
   // What both ends are given needs no configuration.
-  const chosen = from === undefined || to === undefined ? await context.chosenRepositories() : [];
+  const chosen = from === undefined || to === undefined ? await otherEnds(context, { from, to }) : [];
   const source = from === undefined ? chosen[0] : await context.repositoryAt(from, { passwordFile: fromPasswordFile });
   const others = chosen.filter(({ location }) => location !== source?.location);
   const target = to === undefined ? others[0] : await context.repositoryAt(to, { passwordFile: toPasswordFile });
   if (source !== undefined && target !== undefined) return { from: source, to: target };
   throw new AppError('USAGE', 'no repository to copy to is named', { hint: 'Name it with --to.' });
+}
+
+/** Where one end is named, what is missing is the other one. */
+async function otherEnds(context: CommandContext, { from, to }: Pick<Input, 'from' | 'to'>) {
+  try {
+    return await context.chosenRepositories();
+  } catch (error) {
+    if (!isAppError(error, 'CONFIG_MISSING') || (from === undefined && to === undefined)) throw error;
+    const [fact, hint] =
+      to === undefined
+        ? ['no repository to copy to is named', 'Name it with --to.']
+        : ['no repository to copy from is named', 'Name it with --from.'];
+    throw new AppError('USAGE', fact, { hint, cause: error });
+  }
 }
 
 async function chosenIds(repository: Repository, { words, component }: Input, context: CommandContext) {

@@ -13,9 +13,9 @@ import { defineCommand } from '../command.ts';
 import type { CommandContext } from '../context.ts';
 import { listOption, parsedOption, textOption } from '../option.ts';
 import { openPast, pastArguments } from '../past.ts';
-import { printable, reachedData, reachedWords, type ReachedData } from '../past-words.ts';
+import { reachedData, reachedWords, type ReachedData } from '../past-words.ts';
 import { replayOptions } from '../replay-request.ts';
-import type { Style } from '../style.ts';
+import { printable, type Style } from '../style.ts';
 
 export interface PostgresDiffData extends PastDifference {
   readonly first: ReachedData;

@@ -8,8 +8,8 @@ import type { CommandContext } from '../context.ts';
 import { parsedOption, textOption } from '../option.ts';
 import { measuredRpo, type MeasuredRpo } from '../measured-rpo.ts';
 import { instantOptions, openInstant, pastArguments } from '../past.ts';
-import { printable, psqlLine, reachedWords, type ReachedData } from '../past-words.ts';
-import { elapsedWords } from '../style.ts';
+import { psqlLine, reachedWords, type ReachedData } from '../past-words.ts';
+import { elapsedWords, printable } from '../style.ts';
 import { toJson } from '../terminal.ts';
 
 export interface OpenData {

@@ -11,6 +11,7 @@ import { proveThrough, withThrough } from '../../operations/prove/prove-through.
 import { feedFrom } from '../../operations/restore/feed.ts';
 import { componentOf } from '../../operations/restore/select-point.ts';
 import { isExplorable, type ExplorableSource } from '../../sources/explore.ts';
+import { parseTime } from '../../repository/go-text.ts';
 import { systemSleep } from '../../storage/interruption.ts';
 import { defineCommand } from '../command.ts';
 import { chooseComponents } from '../component-choice.ts';
@@ -40,7 +41,12 @@ export const proveCommand = defineCommand({
   details:
     'Databases are restored into a temporary server of the matching version and compared by the fingerprint taken at backup time, files into a temporary folder and compared one by one. One row lost, changed or added fails the proof. Where a physical backup has an older one before it and a journal without a gap in between, the same rows must come back through the journal as well: that takes as long again. The newest of all repositories is taken, or that of --repository; one that cannot be read is left out with a warning. Exit code 20: failed, 21: inconclusive, 3: a repository or a snapshot could not be read, or a proof could not be recorded.',
   examples: ['lifeboat prove', 'lifeboat prove database', 'lifeboat prove --from 46c536f7 --repository /srv/repo'],
-  arguments: { component: optionalArgument('[component]', 'component of lifeboat.yaml; all if absent') },
+  arguments: {
+    component: optionalArgument(
+      '[component]',
+      'component; all of lifeboat.yaml, or of the repository without one, if absent',
+    ),
+  },
   options: {
     from: textOption('--from <snapshot>', `which recovery point: ${snapshotWords} (default: latest)`),
     workFolder: textOption(
@@ -53,8 +59,8 @@ export const proveCommand = defineCommand({
   async run(context, input): Promise<ProveData> {
     await using search = new PointSearch(context, 'write');
     const proofs: RecordedProof[] = [];
-    for (const component of await componentsToProve(context, input)) {
-      proofs.push(await proveOne(search, { ...input, component }, context));
+    for (const wish of await wishesOf(search, input, context)) {
+      proofs.push(await proveOne(search, { ...input, ...wish }, context));
     }
     return { proofs, unread: search.unread };
   },
@@ -67,18 +73,33 @@ export const proveCommand = defineCommand({
   },
 });
 
-/** Names; undefined for whichever component the snapshot belongs to. */
-async function componentsToProve(
+interface Wish {
+  /** Undefined for whichever component the snapshot belongs to. */
+  readonly component: string | undefined;
+  readonly from: string | undefined;
+}
+
+async function wishesOf(
+  search: PointSearch,
+  { component, from }: Wish,
   context: CommandContext,
-  { component, from }: { readonly component: string | undefined; readonly from: string | undefined },
-): Promise<readonly (string | undefined)[]> {
+): Promise<readonly Wish[]> {
   const configuration = await context.findConfiguration();
   if (component !== undefined) {
     if (configuration !== undefined) chooseComponents(configuration.application, [component]);
-    return [component];
+    return [{ component, from }];
   }
-  if (configuration === undefined || from !== undefined) return [undefined];
-  return configuration.application.components.map(({ name }) => name);
+  if (from !== undefined) return [{ component, from }];
+  const all = (name: string): Wish => ({ component: name, from });
+  if (configuration !== undefined) return configuration.application.components.map(({ name }) => all(name));
+  const snapshots = (await search.all()).flatMap((read) => read.snapshots);
+  const names = new Set(snapshots.flatMap((snapshot) => componentOf(snapshot) ?? []));
+  // Those of other programs belong to none.
+  const others = snapshots.filter((snapshot) => componentOf(snapshot) === undefined);
+  const newest = others.toSorted((left, right) => (parseTime(left.time) < parseTime(right.time) ? -1 : 1)).at(-1);
+  const wishes = [...names].toSorted().map(all);
+  if (newest !== undefined) wishes.push({ component: undefined, from: newest.id });
+  return wishes.length > 0 ? wishes : [{ component, from }];
 }
 
 async function proveOne(

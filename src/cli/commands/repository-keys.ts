@@ -1,4 +1,5 @@
 // `repository keys`: the passwords of a repository. Each is a file that wraps the one master key.
+import { count } from '../../base/count.ts';
 import { AppError } from '../../base/errors.ts';
 import {
   addPassword,
@@ -9,7 +10,7 @@ import {
 } from '../../repository/open-repository.ts';
 import { defineCommand } from '../command.ts';
 import type { CommandContext, OpenedRepository } from '../context.ts';
-import { requireConsent } from '../confirmation.ts';
+import { requireBareConsent } from '../confirmation.ts';
 import { newPassword } from '../new-password.ts';
 import { optionalArgument, switchOption, textOption } from '../option.ts';
 import { openOne } from '../repository-choice.ts';
@@ -92,11 +93,11 @@ const actions: Readonly<Record<string, Action>> = {
     const fitting = key === undefined ? [] : keys.filter(({ id }) => id.startsWith(key));
     const [found] = fitting;
     if (found === undefined || fitting.length > 1) {
-      const fact = key === undefined ? 'no key is named' : `'${key}' fits ${fitting.length} keys`;
+      const fact = key === undefined ? 'no key is named' : `'${key}' fits ${count(fitting.length, 'key')}`;
       const code = key === undefined ? 'USAGE' : found === undefined ? 'NOT_FOUND' : 'AMBIGUOUS';
       throw new AppError(code, fact, { hint: "Give the first digits as 'lifeboat repository keys' shows them." });
     }
-    await requireConsent(
+    await requireBareConsent(
       context,
       `remove key ${shortId(found.id)} of ${found.userName}@${found.hostName}`,
       isConfirmed,

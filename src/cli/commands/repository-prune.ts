@@ -106,7 +106,7 @@ export function renderPrune({ isDryRun, packs, bytes: sizes }: PruneSummary): st
     : ['freed', 'repacked', 'removed'];
   return [
     `${free} ${bytes(sizes.freed)} of ${bytes(sizes.used + sizes.unused + sizes.unindexed)}; ${bytes(sizes.unusedAfter)} of unused data stays`,
-    `  ${remove} ${count(packs.removed, 'pack')} and ${count(packs.unindexed, 'leftover')}, ${repack} ${count(packs.repacked, 'pack')} (${bytes(sizes.repacked)}), ${packs.kept} stay`,
+    `  ${remove} ${count(packs.removed, 'pack')} and ${count(packs.unindexed, 'leftover')}, ${repack} ${count(packs.repacked, 'pack')} (${bytes(sizes.repacked)}), ${count(packs.kept, 'stays', 'stay')}`,
   ].join('\n');
 }
 

@@ -39,6 +39,7 @@ export const retentionCommand = defineCommand({
   },
   isLong: true,
   async run(context, { isDryRun, isConfirmed, forgetProven, keepsSpace }): Promise<RetentionData> {
+    await requireConfiguration(context, withoutPolicies);
     const repositories: RepositoryRetention[] = [];
     for (const settings of await context.chosenRepositories()) {
       repositories.push(await runOne(settings, context, { isDryRun, isConfirmed, forgetProven, keepsSpace }));
@@ -47,6 +48,9 @@ export const retentionCommand = defineCommand({
   },
   render: renderRetention,
 });
+
+const withoutPolicies =
+  "Without one, give the rules to 'lifeboat repository forget', such as --keep-daily 7 --dry-run.";
 
 interface RunOptions {
   readonly isDryRun: boolean;
@@ -60,7 +64,7 @@ async function runOne(
   context: CommandContext,
   { isDryRun, isConfirmed, forgetProven, keepsSpace }: RunOptions,
 ): Promise<RepositoryRetention> {
-  const { application } = await requireConfiguration(context);
+  const { application } = await requireConfiguration(context, withoutPolicies);
   await using opened = await context.openRepository(settings, isDryRun ? 'read' : 'write');
   const { repository } = opened;
   const request = {
@@ -98,7 +102,7 @@ export function renderRetention({ isDryRun, repositories }: RetentionData, style
       if (snapshots.length > 0) lines.push(retentionTable(snapshots, style));
       lines.push(
         snapshots.length > 0
-          ? `${verb} ${count(removed, 'snapshot')}, ${snapshots.length - removed} stay`
+          ? `${verb} ${count(removed, 'snapshot')}, ${count(snapshots.length - removed, 'stays', 'stay')}`
           : 'no snapshot here falls under a policy, so all stay',
       );
       if (journals !== undefined) lines.push(...renderJournalTrim(journals));

@@ -10,7 +10,7 @@ import { readableSnapshots } from '../readable-snapshots.ts';
 import { loadVerifications } from '../verifications.ts';
 import { componentOf } from '../../operations/restore/select-point.ts';
 import { summaryNumber } from '../snapshot-summary.ts';
-import { bytes, shortId, shortTime } from '../style.ts';
+import { bytes, printable, shortId, shortTime } from '../style.ts';
 import { table } from '../table.ts';
 
 interface ListedSnapshot {
@@ -106,7 +106,7 @@ export const snapshotsCommand = defineCommand({
 function whatOf({ description, tags, paths }: Pick<ListedSnapshot, 'description' | 'tags' | 'paths'>): string {
   const ownTags = tags.filter((tag) => !tag.startsWith('component='));
   const labels = ownTags.length === 0 ? '' : ` [${ownTags.join(', ')}]`;
-  return `${description ?? paths.join(', ')}${labels}`;
+  return printable(`${description ?? paths.join(', ')}${labels}`);
 }
 
 function listed(

@@ -1,5 +1,5 @@
 // `start` (npm start): what a newcomer runs first. Where a lifeboat.yaml lies: how things stand and what to do next. Where
-// none does: the demo.
+// none does, and no repository is named: the demo.
 import { defineCommand } from '../command.ts';
 import type { DemoOutcome } from '../context.ts';
 import { wrap } from '../style.ts';
@@ -14,7 +14,7 @@ interface StartStatus {
 }
 
 export const startCommand = defineCommand({
-  summary: 'Show how things stand and what to do next; without a lifeboat.yaml, the demo',
+  summary: 'Show how things stand and what to do next; without a lifeboat.yaml or --repository, the demo',
   details:
     'The demo makes a small web shop (PostgreSQL, Redis, uploads, configuration) with servers of its own in ./lifeboat-demo, backs it up twice, follows the changes of its database in between, proves the backups, destroys the shop, restores it to the instant before and compares. It takes about 180 MB, which stay there, to try commands on. Exit code 1: something did not come back as it was.',
   examples: ['npm start', 'lifeboat start'],
@@ -22,10 +22,12 @@ export const startCommand = defineCommand({
   options: {},
   isLong: true,
   async run(context): Promise<StartData> {
-    const configuration = await context.findConfiguration();
-    if (configuration?.path === undefined) return { mode: 'demo', ...(await context.runDemo()) };
+    const path = (await context.findConfiguration())?.path;
+    // Who names a repository asks about it.
+    if (path === undefined && context.named.repository === undefined)
+      return { mode: 'demo', ...(await context.runDemo()) };
     const status = await statusCommand.run(context, { names: [] });
-    return { mode: 'status', status, nextSteps: nextSteps(status, configuration.path) };
+    return { mode: 'status', status, nextSteps: nextSteps(status, path) };
   },
   render(data, style) {
     if (data.mode === 'demo') return data.render(style);
@@ -41,11 +43,19 @@ export const startCommand = defineCommand({
 const exampleComponents = 'components: { uploads: { type: files, paths: [./uploads] } }';
 
 /** The most urgent first. */
-export function nextSteps({ components, repositories }: StatusData, path: string): StartStatus['nextSteps'] {
+export function nextSteps(
+  { components, repositories }: StatusData,
+  path: string | undefined,
+): StartStatus['nextSteps'] {
   const steps: { command: string; why: string }[] = [];
   if (components.length === 0) {
     const why = `it has no components yet, so nothing is protected; write what to back up, such as: ${exampleComponents} - then run 'lifeboat check'`;
-    steps.push({ command: `edit ${path}`, why });
+    if (path === undefined)
+      steps.push({
+        command: 'lifeboat init',
+        why: 'nothing is backed up there, and no lifeboat.yaml here says what to',
+      });
+    else steps.push({ command: `edit ${path}`, why });
   }
   for (const { name, problem } of repositories) {
     if (problem === undefined) continue;

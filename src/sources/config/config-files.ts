@@ -78,8 +78,9 @@ async function addFile(found: Map<string, ConfigFile>, given: string, kind: Conf
     const code = errnoOf(error);
     if (code === undefined || isAppError(error)) throw error;
     const isGone = code === 'ENOENT' || code === 'ENOTDIR';
-    throw new AppError(isGone ? 'SOURCE_UNREACHABLE' : 'SOURCE_DENIED', `${given} can't be looked at: ${code}`, {
-      hint: 'Check the paths of the component, and that its files may be read.',
+    const fact = isGone ? `${given} does not exist` : `${given} can't be looked at: ${code}`;
+    throw new AppError(isGone ? 'SOURCE_UNREACHABLE' : 'SOURCE_DENIED', fact, {
+      hint: isGone ? 'Create it, or correct the path.' : 'Run as a user who may read it.',
       cause: error,
     });
   }

@@ -76,11 +76,21 @@ function requirePresent(path: string): void {
   try {
     lstatSync(fsPath(path));
   } catch (error) {
-    const code = ['ENOENT', 'ENOTDIR'].includes(errnoOf(error) ?? '') ? 'SOURCE_UNREACHABLE' : 'SOURCE_DENIED';
-    const fact = code === 'SOURCE_UNREACHABLE' ? `${path} does not exist` : `${path} can't be looked at`;
-    const hint = code === 'SOURCE_UNREACHABLE' ? 'Mount or create it, or correct the path.' : 'Run as a user who may.';
-    throw new AppError(code, fact, { hint, cause: error });
+    throw lookFailure(path, error);
   }
+}
+
+function lookFailure(path: string, error: unknown): AppError {
+  const errno = errnoOf(error) ?? '';
+  if (['ENOENT', 'ENOTDIR'].includes(errno)) {
+    const hint = 'Mount or create it, or correct the path.';
+    return new AppError('SOURCE_UNREACHABLE', `${path} does not exist`, { hint, cause: error });
+  }
+  const why = errno === '' ? messageOf(error) : errno;
+  return new AppError('SOURCE_DENIED', `${path} can't be looked at: ${why}`, {
+    hint: 'Run as a user who may.',
+    cause: error,
+  });
 }
 
 function checkPaths(paths: readonly string[]): Finding {
@@ -90,12 +100,13 @@ function checkPaths(paths: readonly string[]): Finding {
       openAndClose(path);
       return [];
     } catch (error) {
-      return [messageOf(error)];
+      return [lookFailure(path, error)];
     }
   });
   if (problems.length === 0) return { aspect, outcome: 'passed', message: `there and readable: ${paths.join(', ')}` };
-  const hint = 'Correct the paths, or run as a user who may read them.';
-  return { aspect, outcome: 'failed', message: problems.join('; '), hint };
+  const isGone = problems.every(({ code }) => code === 'SOURCE_UNREACHABLE');
+  const hint = isGone ? problems[0]?.hint : 'Correct the paths, or run as a user who may read them.';
+  return { aspect, outcome: 'failed', message: problems.map(({ message }) => message).join('; '), hint };
 }
 
 /** Opens, rather than asks `access`: that one forgets the rights of a service which has the capability to read all. */

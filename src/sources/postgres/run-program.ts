@@ -184,7 +184,8 @@ function collectMessages(child: ChildProcess, password: string | undefined): () 
     last = (last + text.slice(Math.max(0, room))).slice(-keptMax);
   });
   return () => {
-    const text = `${first}${last}`.trim().split('\n').join('; ');
+    // Continued lines begin with a tab.
+    const text = `${first}${last}`.trim().replaceAll('\t', ' ').split('\n').join('; ');
     return password === undefined || password === '' ? text : text.replaceAll(password, '***');
   };
 }

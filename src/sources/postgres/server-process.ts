@@ -92,7 +92,7 @@ export function collectMessages(child: ChildProcess): () => string {
   const keptMax = 4_000;
   let kept = '';
   child.stderr?.setEncoding('utf8').on('data', (text: string) => (kept = (kept + text).slice(-keptMax)));
-  return () => kept.trim();
+  return () => kept.trim().replaceAll('\t', ' ');
 }
 
 /** Asks the kernel for a port nobody uses. Somebody else may take it before the server does. */

@@ -6,6 +6,7 @@ import { access, chown, copyFile, lstat, mkdir, open, readdir, rename, rm, stat,
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Clock } from '../../base/clock.ts';
+import { count } from '../../base/count.ts';
 import { AppError, errnoOf, isAppError } from '../../base/errors.ts';
 import { interruptedWith } from '../../base/interrupted.ts';
 import type { Finding } from '../../model/finding.ts';
@@ -157,11 +158,11 @@ async function execute(options: Execution, progress: RestoreProgress, signal: Ab
   await moveAside(fileName);
   await rename(written, join(folder, fileName));
   await syncFolder(folder);
-  const restored = [`${join(folder, fileName)}: ${keys} keys; start the server to load them`];
+  const restored = [`${join(folder, fileName)}: ${keys}`];
   return kept.length === 0 ? { restored } : { restored, kept: `${kept.join(' and ')}; remove them when not needed` };
 }
 
-/** Writes and checks the file before anything present is touched; returns the number of keys for people. */
+/** Writes and checks the file before anything present is touched; returns for people how many keys it holds. */
 async function writeDump(
   options: FolderRestoreOptions,
   to: { readonly path: string; readonly progress: RestoreProgress },
@@ -179,8 +180,10 @@ async function writeDump(
     await file.sync();
     await ownAsFolder(to.path, options.folder);
     const { unread, fingerprint } = check.finish();
-    if (unread !== undefined || fingerprint === undefined) return 'an unknown number of';
-    return String(fingerprint.items.reduce((sum, { name, rows }) => sum + (name === 'functions' ? 0 : rows), 0));
+    if (unread !== undefined || fingerprint === undefined)
+      return 'an unknown number of keys; start the server to load them';
+    const keys = fingerprint.items.reduce((sum, { name, rows }) => sum + (name === 'functions' ? 0 : rows), 0);
+    return `${count(keys, 'key')}; start the server to load ${keys === 1 ? 'it' : 'them'}`;
   } catch (error) {
     await rm(to.path, { force: true });
     throw error;

@@ -7,6 +7,7 @@
 // needed. It is done beside: into databases that are empty, compared there, and swapped in at one instant (SWAPDB); the
 // earlier keys stay in the other database until someone removes them. Only where there is no room for both is the
 // earlier data deleted first, after the whole recovery point was read and checked.
+import { count } from '../../base/count.ts';
 import type { Finding } from '../../model/finding.ts';
 import type { RecoveryPoint } from './recovery-point.ts';
 import { findingsOf } from './redis-checks.ts';
@@ -47,7 +48,7 @@ export function decideServerRestore(input: ServerRestoreInput): ServerDecision {
     writtenTo: mode === 'beside' ? (spare[place] ?? index) : index,
     keysBefore: present.get(index) ?? 0,
   }));
-  const replaces = replaced.map((index) => `db${index}: ${present.get(index)} keys`).join(', ');
+  const replaces = replaced.map((index) => `db${index}: ${count(present.get(index) ?? 0, 'key')}`).join(', ');
   return {
     mode,
     databases,

@@ -1,5 +1,6 @@
 // Carries a restore out: beside what is there, compared, then swapped. Until the swap the original is not touched, and
 // whatever fails takes with it all that was made on the way.
+import { count } from '../../../base/count.ts';
 import { AppError, asError, isAppError, messageOf } from '../../../base/errors.ts';
 import { interruptedWith, type Leftover } from '../../../base/interrupted.ts';
 import type { Fingerprint } from '../../../model/fingerprint.ts';
@@ -136,7 +137,7 @@ async function restoreOne(
   const now = await readServerFacts(maintenance);
   await createDatabase(maintenance, restored, { facts: stored.facts, server: now });
   litter.databases.push(restored);
-  const onBytes = (count: number): void => progress.bytes(count);
+  const onBytes = (sizeBytes: number): void => progress.bytes(sizeBytes);
   const without = leftOut(stored.toc, now);
   const feed = { address, program, flags, leftOut: without, into: restored, onBytes, signal };
   await feedDump(point.reader, stored, feed);
@@ -151,7 +152,7 @@ async function restoreOne(
   const rows = found.filter(({ name }) => !name.endsWith(')')).reduce((sum, item) => sum + item.rows, 0);
   const proved = isCompared ? 'all rows equal' : 'not compared: the recovery point has no fingerprint';
   const remarks = refused.map((one) => `; not restored: ${one}`).join('');
-  return `database ${move.target}: ${stored.toc.tables} tables, ${rows} rows, ${proved}${remarks}`;
+  return `database ${move.target}: ${count(stored.toc.tables, 'table')}, ${count(rows, 'row')}, ${proved}${remarks}`;
 }
 
 /** A dump carries no statistics; without them the first queries would crawl. */
