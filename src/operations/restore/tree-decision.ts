@@ -1,7 +1,6 @@
 // Decides the restore of a tree of files: what would be written where, whether there is room, what is in the way.
 // Looks, touches nothing.
-import { statfs } from 'node:fs/promises';
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, statfsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { fsPath } from '../../base/byte-name.ts';
 import { count } from '../../base/count.ts';
@@ -82,7 +81,7 @@ export async function decideTreeRestore(
     isRepeated: isRepeatedBy(found.restore, { ...scope, tree }),
   }));
   const findings = [
-    await spaceFinding(target, missingBytes),
+    spaceFinding(target, missingBytes),
     folderFinding(target),
     repositoryFinding(indexed, target),
     contentFinding(rest, [...unreadable, ...barred]),
@@ -168,8 +167,8 @@ function folderFinding(target: string): Finding | undefined {
   }
 }
 
-async function spaceFinding(target: string, neededBytes: number): Promise<Finding> {
-  const { bavail, bsize } = await statfs(existingFolder(target));
+function spaceFinding(target: string, neededBytes: number): Finding {
+  const { bavail, bsize } = statfsSync(existingFolder(target));
   const freeBytes = bavail * bsize;
   const message = `${formatByteSize(neededBytes)} to write, ${formatByteSize(freeBytes)} free at ${target}`;
   if (neededBytes + spareBytes <= freeBytes) return { aspect: 'disk space', outcome: 'passed', message };
