@@ -44,7 +44,7 @@ const weights: Record<OperationKind, number> = {
   copy: 2,
   tag: 1,
   rebuild: 0.4,
-  restore: 2,
+  restore: 3,
 };
 const staleMs = 31 * 60_000;
 /** Far beyond what the slowest takes on a busy machine. */
@@ -212,8 +212,7 @@ function hostOptions(
     random,
     clock,
     callMsMax,
-    // A restore makes few calls.
-    faultChance: kind === 'restore' ? faultChance * 6 : faultChance,
+    faultChance,
     patience: controller,
     seesStaleLists: (kind === 'backup' || kind === 'restore') && random() < 0.2,
     callsBeforeCrash: isCrashing ? someCall() - 4 : undefined,
