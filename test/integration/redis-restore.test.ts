@@ -126,15 +126,24 @@ describeWith(['redis-server'], 'a difficult restore of redis', () => {
   afterAll(() => origin[Symbol.asyncDispose]());
 
   test('of a damaged recovery point leaves the present data untouched in every mode', async () => {
-    const bytes = Buffer.from(reader.files.get(dumpPath)!);
-    bytes[bytes.length - 100] = (bytes.readUInt8(bytes.length - 100) + 1) % 256;
-    const damaged = {
-      ...reader,
-      async *read() {
-        yield bytes;
-      },
-    };
-    for (const databases of [4, 16]) {
+    const sound = reader.files.get(dumpPath)!;
+    // A byte of a value, and the last of an expiry: some others, such as hints of size, change nothing that is restored.
+    const key = sound.indexOf('stays long');
+    const [value, expiry] = [key + 'stays long'.length + 1, key - 10];
+    expect([sound[value], sound[expiry - 1]]).toEqual([0x79, 0xfc]);
+    for (const [databases, at] of [
+      [4, value],
+      [16, value],
+      [16, expiry],
+    ] as const) {
+      const bytes = Buffer.from(sound);
+      bytes[at] = (bytes.readUInt8(at) + 1) % 256;
+      const damaged = {
+        ...reader,
+        async *read() {
+          yield bytes;
+        },
+      };
       await using target = await testRedis({ settings: [`databases ${databases}`] });
       for (const database of [0, 1, 2]) {
         await target.connection.call('SELECT', database);
