@@ -1,5 +1,6 @@
 // What `restore` and `restore-all` tell: before, so that somebody can say yes or no, and after.
 import { count } from '../base/count.ts';
+import { errorKinds } from '../base/errors.ts';
 import type { Finding } from '../model/finding.ts';
 import type { DecidedRestore, RestoreReport } from '../operations/restore/restore.ts';
 import { componentOf } from '../operations/restore/select-point.ts';
@@ -114,9 +115,18 @@ function instantText({ position, timeUs }: ReplayInstant, style: Style): string 
   return `${text.replace('T', ' ')} (${position})`;
 }
 
-/** `title` begins with "restored". */
-export function restoredLines(title: string, style: Style): string[] {
-  return wrap(title, style.widthColumns).map((line) => line.replace(/^restored/, style.paint('green', 'restored')));
+/** `title` begins with "restored", which is said of all or of a part. */
+export function restoredLines(title: string, report: RestoreReport, style: Style): string[] {
+  const isWhole = report.problems.every(({ isLost }) => isLost !== true);
+  const words = isWhole ? 'restored' : 'restored in part';
+  const painted = style.paint(isWhole ? 'green' : 'yellow', words);
+  return wrap(title.replace(/^restored/, words), style.widthColumns).map((line) => line.replace(words, painted));
+}
+
+/** 20: bytes that should have come back are lost in this repository. 3: something else is not as it was. */
+export function reportExitCode({ problems }: RestoreReport): number {
+  if (problems.some(({ code }) => code === 'REPOSITORY_DAMAGED')) return errorKinds.REPOSITORY_DAMAGED.exitCode;
+  return problems.length > 0 ? 3 : 0;
 }
 
 export function reportLines(report: RestoreReport, style: Style): string[] {
@@ -124,9 +134,26 @@ export function reportLines(report: RestoreReport, style: Style): string[] {
   if (report.kept !== undefined)
     lines.push(...wrap(`kept: ${report.kept}`, style.widthColumns - 2).map((line) => `  ${line}`));
   if (report.problems.length > 0) {
-    lines.push(style.paint('yellow', `  ${count(report.problems.length, 'item')} did not come back as they were:`));
+    lines.push(style.paint('yellow', `  ${problemWords(report.problems)}:`));
     lines.push(...report.problems.slice(0, 20).map(({ path, message }) => `    ${path}: ${message}`));
     if (report.problems.length > 20) lines.push(`    and ${report.problems.length - 20} more (--json lists all)`);
+    if (report.problems.some(({ code }) => code === 'REPOSITORY_DAMAGED'))
+      lines.push(...wrap(damageHint, style.widthColumns - 2).map((line) => `  ${line}`));
   }
   return lines;
+}
+
+const damageHint =
+  "hint: The repository is damaged. See how far with 'lifeboat verify --read-data', and restore these from an older snapshot or from another repository.";
+
+function problemWords(problems: RestoreReport['problems']): string {
+  const lost = problems.filter(({ isLost }) => isLost === true).length;
+  const changed = problems.length - lost;
+  const words = [
+    ...(lost > 0 ? [`${count(lost, 'item')} did not come back`] : []),
+    ...(changed > 0
+      ? [`${count(changed, 'item')} did not come back as ${changed === 1 ? 'it was' : 'they were'}`]
+      : []),
+  ];
+  return words.join(', ');
 }

@@ -214,11 +214,17 @@ describe('looking after a repository', () => {
   test('forget shows, asks, removes, and prune frees the space', async () => {
     expect((await succeed('repository', 'forget', '--keep-last', '1', '--dry-run')).stdout).toContain('would remove');
     expect((await run('repository', 'forget', first, ...repository)).exitCode).toBe(2);
-    // The first is proven: the rules alone do not remove it, its id does.
+    // The first is proven: neither the rules nor its id alone remove it.
     expect((await succeed('repository', 'forget', '--keep-last', '1', '--yes')).stdout).toContain(
       'removed 0 snapshots',
     );
-    expect((await succeed('repository', 'forget', first, '--yes')).stdout).toContain('removed 1 snapshot');
+    const refused = await run('repository', 'forget', first, '--yes', ...repository);
+    expect(refused.exitCode).toBe(2);
+    expect(refused.stderr.replaceAll(/\s+/g, ' ')).toContain('is the newest that is proven to come back');
+    expect((await succeed('repository', 'forget', second, '--dry-run')).stdout).toContain('remove 1 snapshot, 1 stay');
+    expect((await succeed('repository', 'forget', first, '--forget-proven', '--yes')).stdout).toContain(
+      'removed 1 snapshot, 1 stay',
+    );
     const lines = jsonLines(await succeed('repository', 'prune', '--max-unused', '0B', '--yes', '--json'));
     const { bytes } = lines.at(-1) as unknown as { bytes: { freed: number } };
     expect(bytes.freed).toBeGreaterThan(0);

@@ -2,13 +2,14 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
-import { chmod, chown, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { chmod, chown, link, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { acquireLock } from '../../src/repository/lock.ts';
 import { environmentIn, jsonLines, launcher, runLifeboat, type Ran } from '../support/lifeboat.ts';
 import { createRepository, noSignal, reopen } from '../support/repository.ts';
+import { damagePacks, dataPacks } from '../support/damaged-packs.ts';
 import { isRoot, nobody } from '../support/unprivileged.ts';
 import { temporaryFolder, type TemporaryFolder } from '../support/temporary-folder.ts';
 
@@ -157,6 +158,63 @@ test('a damaged pack makes verify end with 20 and name the file', async () => {
   expect(ran).toMatchObject({ exitCode: 20 });
   expect(ran.stdout).toContain(name.slice(-64));
   expect(ran.stdout).toContain('DAMAGED');
+});
+
+test('a restore that loses a file says so in title, counts and exit code, and the proof names the pack', async () => {
+  await using own = await temporaryFolder();
+  const runThere = (...args: string[]): Promise<Ran> => runLifeboat([...args, ...repository], { folder: own.path });
+  const data = join(own.path, 'data');
+  await mkdir(data);
+  const opened = await createRepository(own.path);
+  await writeFile(join(data, 'kept'), 'kept');
+  await runThere('backup', '--path', './data');
+  const before = new Set(await dataPacks(opened));
+  await writeFile(join(data, 'lost'), 'x'.repeat(100));
+  await link(join(data, 'lost'), join(data, 'twin'));
+  await runThere('backup', '--path', './data');
+  const [pack = '', ...others] = (await dataPacks(opened)).filter((name) => !before.has(name));
+  expect(others).toEqual([]);
+  damagePacks(opened, [pack], (bytes) => ((bytes[20] = (bytes[20] ?? 0) ^ 1), bytes));
+  const restored = await runThere('restore', 'latest', '--to', './out', '--base', data);
+  expect(restored).toMatchObject({ exitCode: 20 });
+  const told = restored.stdout.replaceAll(/\s+/g, ' ');
+  expect(told).toContain('restored in part snapshot');
+  expect(told).toContain('1 file (4 B) below');
+  expect(told).toContain('2 items did not come back:');
+  expect(told).toContain("hint: The repository is damaged. See how far with 'lifeboat verify --read-data'");
+  const proven = await runThere('prove', '--json');
+  expect(proven).toMatchObject({ exitCode: 20 });
+  const [{ message }] = (jsonLines(proven).at(-1) as unknown as { proofs: [{ message: string }] }).proofs;
+  expect(message).toContain('lost: missing: data blob');
+  expect(message).toContain(pack);
+
+  await mkdir(join(own.path, 'barred/kept'), { recursive: true });
+  const dry = await runThere('restore', 'latest', '--to', './barred', '--base', data, '--dry-run');
+  expect(dry.stdout.replaceAll(/\s+/g, ' ')).toContain('barred/kept will not come back: a folder is in the way');
+  expect(dry.stdout).toContain('write 2 files in');
+});
+
+test('a restore into the data itself is refused, by any name, unless it is in place', async () => {
+  await using own = await temporaryFolder();
+  const runThere = (...args: string[]): Promise<Ran> => runLifeboat([...args, ...repository], { folder: own.path });
+  const data = join(own.path, 'data');
+  await mkdir(join(data, 'sub'), { recursive: true });
+  await writeFile(join(data, 'sub/file'), 'content');
+  await symlink(data, join(own.path, 'alias'));
+  await createRepository(own.path);
+  await runThere('backup', '--path', './data');
+  for (const to of ['./data/new/folder', './alias']) {
+    const refused = await runThere('restore', 'latest', '--to', to, '--yes', '--json');
+    expect(refused).toMatchObject({ exitCode: 1 });
+    expect(`${refused.stdout}${refused.stderr}`).toContain('"TARGET_UNSAFE"');
+    expect(`${refused.stdout}${refused.stderr}`).toContain('Leave --to out');
+  }
+  expect(await readdir(data, { recursive: true })).toEqual(['sub', 'sub/file']);
+  await writeFile(join(data, 'sub/file'), 'changed');
+  expect(await runThere('restore', 'latest', '--to', './alias', '--base', data, '--yes')).toMatchObject({
+    exitCode: 0,
+  });
+  expect(await readFile(join(data, 'sub/file'), 'utf8')).toBe('content');
 });
 
 test.skipIf(!isRoot)('owners that only root may set come with 3, and one line for all', async () => {

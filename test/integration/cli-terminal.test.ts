@@ -112,6 +112,16 @@ describe.skipIf(!hasPython)('on a terminal', () => {
     const refused = await onTerminal(restore, { when: "Type 'yes'", typed: 'no\\r' });
     expect(refused.exitCode).toBe(2);
     expect(refused.lines.join('\n')).toContain('not confirmed');
+    const wrong = [
+      'check',
+      '-r',
+      `s3://${'a-bucket-'.repeat(3)}/somewhere`,
+      '--limit-upload',
+      'as fast as it goes, but not faster',
+    ];
+    const told = await onTerminal(wrong);
+    expect(told.lines.join(' ')).toContain('not faster');
+    expect(told.lines.filter((line) => line.length > 80)).toEqual([]);
     const accepted = await onTerminal(restore, { when: "Type 'yes'", typed: 'yes\\r' });
     expect(accepted.exitCode).toBe(0);
   });

@@ -21,7 +21,10 @@ export interface HistoryCounts {
   crashed: number;
   paused: number;
   interrupted: number;
+  /** Snapshots that were compared in the end. */
   restored: number;
+  /** Restores that came to their end although the store failed. */
+  restores: number;
 }
 
 export const noCounts = (): HistoryCounts => ({
@@ -31,9 +34,18 @@ export const noCounts = (): HistoryCounts => ({
   paused: 0,
   interrupted: 0,
   restored: 0,
+  restores: 0,
 });
 
-const weights: Record<OperationKind, number> = { backup: 6, prune: 3, forget: 2, copy: 2, tag: 1, rebuild: 0.4 };
+const weights: Record<OperationKind, number> = {
+  backup: 6,
+  prune: 3,
+  forget: 2,
+  copy: 2,
+  tag: 1,
+  rebuild: 0.4,
+  restore: 3,
+};
 const staleMs = 31 * 60_000;
 /** Far beyond what the slowest takes on a busy machine. */
 const historyMaxMs = 120_000;
@@ -156,6 +168,8 @@ async function runOperation(
     signal: controller.signal,
     packTargetBytes: world.packTargetBytes,
     files: world.files,
+    hasCrashed: () => hosts.some((host) => host.hasCrashed()),
+    mayLack: pause !== undefined || (kind === 'restore' && options.seesStaleLists),
     open: async (repository) => {
       const host = repository.host(options);
       hosts.push(host);
@@ -166,13 +180,14 @@ async function runOperation(
   try {
     await operations[kind](scene);
     counts.succeeded += 1;
+    if (kind === 'restore') counts.restores += 1;
   } catch (error) {
-    const hasCrashed = hosts.some((host) => host.hasCrashed());
-    if (hasCrashed) counts.crashed += 1;
+    if (error instanceof Violation) throw error;
+    if (scene.hasCrashed()) counts.crashed += 1;
     else if (controller.signal.aborted) counts.interrupted += 1;
     else {
       counts.failed += 1;
-      refuseUnexpected(error, { kind, isPaused: pause !== undefined });
+      refuseUnexpected(error, { kind, mayLack: scene.mayLack });
     }
   }
 }
@@ -189,7 +204,7 @@ function hostOptions(
     readonly controller: AbortController;
   },
 ): HostOptions {
-  // The first few calls open the repository.
+  // The first few calls open the repository: nobody sleeps there, or is asked to stop.
   const someCall = (): number => 4 + Math.floor(random() ** 1.5 * 90);
   const isCrashing = random() < crashChance;
   const isInterrupted = random() < 0.05;
@@ -199,19 +214,19 @@ function hostOptions(
     callMsMax,
     faultChance,
     patience: controller,
-    seesStaleLists: kind === 'backup' && random() < 0.2,
-    callsBeforeCrash: isCrashing ? someCall() : undefined,
+    seesStaleLists: (kind === 'backup' || kind === 'restore') && random() < 0.2,
+    callsBeforeCrash: isCrashing ? someCall() - 4 : undefined,
     pause: pause && { pause, atCall: Math.min(60, someCall()) },
     interrupt: isInterrupted ? { controller, atCall: someCall() } : undefined,
   };
 }
 
 /** Damage that is none, and faults of the program. */
-function refuseUnexpected(error: unknown, { kind, isPaused }: { kind: OperationKind; isPaused: boolean }): void {
+function refuseUnexpected(error: unknown, { kind, mayLack }: { kind: OperationKind; mayLack: boolean }): void {
   const { code } = error instanceof AppError ? error : { code: undefined };
   const usual = ['REPOSITORY_LOCKED', 'LOCK_LOST', 'STORE_UNREACHABLE', 'STORE_FAILED', 'OBJECT_MISSING'];
   if (code !== undefined && usual.includes(code)) return;
-  // Who slept while his lock was taken away may find that what he read of is gone.
-  if (code === 'REPOSITORY_DAMAGED' && isPaused) return;
+  // Who slept while his lock was taken away, or was shown what is no more, may find that what he reads of is gone.
+  if (code === 'REPOSITORY_DAMAGED' && mayLack) return;
   throw new Violation(`${kind}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
 }

@@ -1,30 +1,24 @@
 // What the processes of a simulated history do, and what each outcome means for what must be in the repositories.
-import type { Random } from '../../src/base/random.ts';
 import { backup } from '../../src/operations/backup/backup.ts';
 import { copySnapshots } from '../../src/repository/copy.ts';
 import { forgetSnapshots } from '../../src/repository/forget.ts';
 import type { PruneOptions } from '../../src/repository/prune.ts';
 import { prune } from '../../src/repository/prune-execute.ts';
 import { rebuildIndex } from '../../src/repository/rebuild-index.ts';
-import type { Repository } from '../../src/repository/repository.ts';
 import { rewriteTags } from '../../src/repository/rewrite-tags.ts';
 import { generatedSource, mutate, type Files } from '../support/generated-source.ts';
+import { restoreOne, type RestoreScene } from './restoring.ts';
 import { numberOf, type SimulatedRepository } from './simulated-repository.ts';
 
-export const operationKinds = ['backup', 'forget', 'prune', 'copy', 'tag', 'rebuild'] as const;
+export const operationKinds = ['backup', 'forget', 'prune', 'copy', 'tag', 'rebuild', 'restore'] as const;
 export type OperationKind = (typeof operationKinds)[number];
 
-export interface Scene {
-  readonly random: Random;
-  readonly target: SimulatedRepository;
+export interface Scene extends RestoreScene {
   /** The other repository, from which `copy` takes. */
   readonly source: SimulatedRepository;
   /** Kinds of all operations of this step, which run beside one another. */
   readonly beside: readonly OperationKind[];
-  readonly signal: AbortSignal;
   readonly packTargetBytes: number;
-  /** Opens a repository as the process of this operation. */
-  readonly open: (repository: SimulatedRepository) => Promise<Repository>;
   /** State of the application. */
   readonly files: { current: Files };
   readonly nextNumber: () => number;
@@ -98,4 +92,6 @@ export const operations: Record<OperationKind, (scene: Scene) => Promise<void>> 
     const [first] = unreadable;
     if (first !== undefined) throw new Error(`${first.file} can't be read: ${first.message}`);
   },
+
+  restore: restoreOne,
 };

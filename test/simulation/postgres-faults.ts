@@ -133,9 +133,12 @@ async function sufferOne(history: History, kind: FaultKind): Promise<void> {
 }
 
 /** Waits until all that was written is kept. */
-async function settle({ cluster, at, receiver }: History): Promise<void> {
+async function settle(history: History): Promise<void> {
+  const { cluster, at, receiver } = history;
   const [row] = await cluster.sql('SELECT pg_current_wal_flush_lsn()::text AS lsn');
   const end = parseLsn(String(row?.['lsn'])) ?? 0n;
   await at.untilKept(1, end, settleMaxMs);
+  // Also what was overtaken: whoever is killed next must not leave it behind.
+  await gapsOf(history);
   receiver.check();
 }

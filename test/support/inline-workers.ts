@@ -4,7 +4,7 @@ import type { Repository } from '../../src/repository/repository.ts';
 import type { Workers } from '../../src/repository/worker-pool.ts';
 import type { WorkerTaskKind, WorkerTasks } from '../../src/repository/worker-protocol.ts';
 import { resealBlobs } from '../../src/repository/worker-reseal.ts';
-import { openBlobs, openBlobsInto } from '../../src/repository/worker-restore.ts';
+import { compareChunks, openBlobs, openBlobsInto, restoreBlobs } from '../../src/repository/worker-restore.ts';
 import { hashPieces, scanBytes, sealBlobs } from '../../src/repository/worker-scan.ts';
 
 export function inlineWorkers({ keys, config }: Pick<Repository, 'keys' | 'config'>): Workers {
@@ -15,6 +15,8 @@ export function inlineWorkers({ keys, config }: Pick<Repository, 'keys' | 'confi
     openInto: (task: WorkerTasks['openInto']['task']) => openBlobsInto(keys, task),
     open: (task: WorkerTasks['open']['task']) => openBlobs(keys, task),
     reseal: (task: WorkerTasks['reseal']['task']) => resealBlobs(keys, task),
+    restore: (task: WorkerTasks['restore']['task']) => restoreBlobs(keys, task),
+    compare: compareChunks,
   };
   return {
     threadsMax: 2,

@@ -3,14 +3,16 @@
 import { count } from '../../base/count.ts';
 import { AppError } from '../../base/errors.ts';
 import { retentionPolicySchema, type RetentionPolicy } from '../../model/retention.ts';
+import { groupSnapshots } from '../../model/snapshot-groups.ts';
 import { componentOf } from '../../operations/restore/select-point.ts';
 import { forgetSnapshots } from '../../repository/forget.ts';
-import type { Repository } from '../../repository/repository.ts';
-import { loadSnapshot, resolveSnapshotId } from '../../repository/snapshot.ts';
+import { listIds, type Repository } from '../../repository/repository.ts';
+import { loadSnapshot, loadSnapshots, resolveSnapshotId, type StoredSnapshot } from '../../repository/snapshot.ts';
 import { defineCommand } from '../command.ts';
 import { requireConsent } from '../confirmation.ts';
 import { renderJournalTrim, trimWithProgress, type JournalTrimSummary } from '../journal-trim.ts';
 import { listArgument, listOption, switchOption, textOption } from '../option.ts';
+import { provenTreesForSure } from '../proofs.ts';
 import { openOne } from '../repository-choice.ts';
 import {
   decideRetentionOf,
@@ -19,11 +21,14 @@ import {
   type RetainedSnapshot,
   type RetentionRequest,
 } from '../retention-run.ts';
+import { shortId } from '../style.ts';
 import { pruneWithProgress, renderPrune, type PruneSummary } from './repository-prune.ts';
 
 export interface ForgetData {
   readonly isDryRun: boolean;
   readonly snapshots: readonly RetainedSnapshot[];
+  /** Of the repository that were not named, or that no rule was for: they stay. */
+  readonly others: number;
   /** With `--prune`. */
   readonly journals: JournalTrimSummary | undefined;
   readonly prune: PruneSummary | undefined;
@@ -43,7 +48,8 @@ const spanOption = (rule: keyof typeof periods) =>
 
 export const repositoryForgetCommand = defineCommand({
   summary: 'Remove snapshots by id or by keep rules',
-  details: 'The data and the journals that they alone needed go with --prune, or with the next prune.',
+  details:
+    'The data and the journals that they alone needed go with --prune, or with the next prune. The newest snapshot of a component that a proof really restored goes only with --forget-proven: rules keep it, by id it is refused.',
   examples: [
     'lifeboat repository forget 46c536f7 --yes',
     'lifeboat repository forget --keep-daily 7 --keep-weekly 4 --dry-run',
@@ -67,7 +73,7 @@ export const repositoryForgetCommand = defineCommand({
     tags: listOption('--keep-tag <tag>', 'keep those that carry one of these tags'),
     component: textOption('--component <name>', 'only snapshots of this component'),
     host: textOption('--host <name>', 'only snapshots of this application or host'),
-    forgetProven: switchOption('--forget-proven', 'let the rules remove even the newest proven snapshot'),
+    forgetProven: switchOption('--forget-proven', 'let even the newest proven snapshot of a component go'),
     prunes: switchOption('--prune', 'free the space at once'),
     isDryRun: switchOption('--dry-run', 'show what would be removed, and do nothing'),
     isConfirmed: switchOption('--yes', 'remove without asking'),
@@ -91,26 +97,35 @@ export const repositoryForgetCommand = defineCommand({
       ? named(repository, input.ids, signal)
       : decideRetentionOf(repository, request, context));
     const removed = shown.filter(({ keep }) => !keep).map(({ id }) => id);
+    const others = (await listIds(repository, 'snapshots', signal)).length - shown.length;
+    const refuseProven = async (current: AbortSignal): Promise<void> => {
+      if (request === undefined && !forgetProven) await refuseNewestProven(repository, new Set(removed), current);
+    };
+    await refuseProven(signal);
     if (isDryRun || removed.length === 0) {
       const without = new Set(removed);
       const journals = input.prunes
         ? await trimWithProgress(repository, context, { isDryRun: true, without })
         : undefined;
-      return { isDryRun, snapshots: shown, journals, prune: undefined };
+      return { isDryRun, snapshots: shown, others, journals, prune: undefined };
     }
     await requireConsent(context, `remove ${count(removed.length, 'snapshot')}`, input.isConfirmed);
     const snapshots = request === undefined ? shown : await forgetShown(repository, { shown, request }, context);
-    if (request === undefined) await forgetSnapshots(repository, removed, { signal, lockWaitMs: settings.lockWaitMs });
-    if (!input.prunes) return { isDryRun, snapshots, journals: undefined, prune: undefined };
+    if (request === undefined) {
+      // Somebody may have proven one of them while we waited for an answer or for the lock.
+      const choose = async (held: AbortSignal) => (await refuseProven(held), removed);
+      await forgetSnapshots(repository, choose, { signal, lockWaitMs: settings.lockWaitMs });
+    }
+    if (!input.prunes) return { isDryRun, snapshots, others, journals: undefined, prune: undefined };
     const journals = await trimWithProgress(repository, context, { isDryRun: false });
     const prune = await pruneWithProgress(repository, context, { isDryRun: false });
-    return { isDryRun, snapshots, journals, prune };
+    return { isDryRun, snapshots, others, journals, prune };
   },
-  render({ isDryRun, snapshots, journals, prune }, style) {
+  render({ isDryRun, snapshots, others, journals, prune }, style) {
     const removed = snapshots.filter(({ keep }) => !keep).length;
     const lines = snapshots.length === 0 ? ['no snapshots fit'] : [retentionTable(snapshots, style)];
     lines.push(
-      `${isDryRun ? 'would remove' : 'removed'} ${count(removed, 'snapshot')}, ${snapshots.length - removed} stay`,
+      `${isDryRun ? 'would remove' : 'removed'} ${count(removed, 'snapshot')}, ${snapshots.length - removed + others} stay`,
     );
     if (journals !== undefined) lines.push(...renderJournalTrim(journals));
     if (prune !== undefined) lines.push(renderPrune(prune));
@@ -162,6 +177,32 @@ function policyOf(input: Input): RetentionPolicy | undefined {
     .join('; ');
   throw new AppError('USAGE', message, { hint: 'Correct the keep rules.' });
 }
+
+/** Per group of the retention; where the same data stays in another snapshot, nothing proven is lost. */
+async function refuseNewestProven(
+  repository: Repository,
+  going: ReadonlySet<string>,
+  signal: AbortSignal,
+): Promise<void> {
+  const proven = await provenTreesForSure(repository, signal);
+  const all = await loadSnapshots(repository, signal);
+  for (const own of Map.groupBy(all, componentOf).values()) {
+    for (const { snapshots } of groupSnapshots(own)) {
+      const known = snapshots
+        .filter(({ tree }) => proven.has(tree))
+        .toSorted((left, right) => timeMs(right) - timeMs(left));
+      const [newest] = known;
+      if (newest === undefined || known.some(({ id, tree }) => tree === newest.tree && !going.has(id))) continue;
+      throw new AppError(
+        'CONFIRMATION_NEEDED',
+        `snapshot ${shortId(newest.id)} of ${componentOf(newest) ?? newest.hostname} is the newest that is proven to come back`,
+        { hint: "Prove a newer one first with 'lifeboat prove', or say --forget-proven." },
+      );
+    }
+  }
+}
+
+const timeMs = ({ time }: StoredSnapshot): number => Temporal.Instant.from(time).epochMilliseconds;
 
 /** Those named, all to be removed: who names an id means it. */
 async function named(

@@ -20,6 +20,7 @@ import {
   decisionLines,
   noteWarnings,
   plain,
+  reportExitCode,
   reportLines,
   restoredLines,
   type RestoreData,
@@ -85,7 +86,8 @@ export const restoreAllCommand = defineCommand({
     const failed = restores.find(({ error }) => error !== undefined)?.error;
     if (failed !== undefined) return failed.exitCode;
     if (restores.some(({ report, findings }) => report === undefined && obstacle(findings) !== undefined)) return 1;
-    return restores.some(({ report, unread }) => unread.length > 0 || (report?.problems.length ?? 0) > 0) ? 3 : 0;
+    const codes = restores.map(({ report }) => (report === undefined ? 0 : reportExitCode(report)));
+    return Math.max(0, ...codes, ...restores.map(({ unread }) => (unread.length > 0 ? 3 : 0)));
   },
 });
 
@@ -218,5 +220,5 @@ function renderOutcome(outcome: RestoreOutcome, style: Style): string {
   if (report === undefined)
     return [...decisionLines({ ...outcome, unread: [] }, style), 'nothing was done: --dry-run'].join('\n');
   const title = `restored ${snapshot.component ?? ''} snapshot ${shortId(snapshot.id)} to ${target} in ${elapsedWords(elapsedMs)}`;
-  return [...restoredLines(title, style), ...reportLines(report, style)].join('\n');
+  return [...restoredLines(title, report, style), ...reportLines(report, style)].join('\n');
 }

@@ -22,6 +22,7 @@ import {
   decisionLines,
   noteWarnings,
   plain,
+  reportExitCode,
   reportLines,
   restoredLines,
   type RestoreData,
@@ -89,7 +90,7 @@ export const restoreCommand = defineCommand({
     if (report === undefined) return [...decisionLines(data, style), 'nothing was done: --dry-run'].join('\n');
     const title = `restored snapshot ${shortId(data.snapshot.id)} to ${data.target} in ${elapsedWords(elapsedMs)}`;
     return [
-      ...restoredLines(title, style),
+      ...restoredLines(title, report, style),
       ...reportLines(report, style),
       ...measuredLines(data.measured, style),
       ...unreadLines(data.unread, style),
@@ -97,7 +98,8 @@ export const restoreCommand = defineCommand({
   },
   exitCode({ report, findings, unread }) {
     if (report === undefined && findings.some(({ outcome }) => outcome === 'failed')) return 1;
-    return unread.length > 0 || (report?.problems.length ?? 0) > 0 ? 3 : 0;
+    const code = report === undefined ? 0 : reportExitCode(report);
+    return code === 0 && unread.length > 0 ? 3 : code;
   },
 });
 

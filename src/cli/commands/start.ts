@@ -3,7 +3,7 @@
 import { defineCommand } from '../command.ts';
 import type { DemoOutcome } from '../context.ts';
 import { wrap } from '../style.ts';
-import { renderStatus, statusCommand, type ComponentStatus, type StatusData } from './status.ts';
+import { proofTroubles, renderStatus, statusCommand, type ComponentStatus, type StatusData } from './status.ts';
 
 export type StartData = StartStatus | ({ readonly mode: 'demo' } & DemoOutcome);
 
@@ -70,15 +70,7 @@ export function nextSteps(
   if (unsaved !== '') steps.push({ command: 'lifeboat backup', why: `no backup yet: ${unsaved}` });
   const late = names(({ newest, rpo }) => newest !== undefined && rpo === 'breached');
   if (late !== '') steps.push({ command: 'lifeboat backup', why: `older than its RPO allows: ${late}` });
-  for (const { name, proof } of components) {
-    if (proof === undefined || proof.outcome === 'passed') continue;
-    const when = `${proof.time.slice(0, 16).replace('T', ' ')} UTC`;
-    const what = proof.outcome === 'failed' ? 'failed' : 'could not be carried through';
-    steps.push({
-      command: `lifeboat prove ${name}`,
-      why: `the last proof of ${name} ${what} on ${when}: ${proof.message}`,
-    });
-  }
+  steps.push(...proofTroubles(components));
   const unproven = names(({ newest, proof }) => newest !== undefined && proof === undefined);
   if (unproven !== '') steps.push({ command: 'lifeboat prove', why: `never seen to come back: ${unproven}` });
   if (steps.length === 0)

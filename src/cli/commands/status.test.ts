@@ -190,6 +190,27 @@ describe('status', () => {
     for (const line of text.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
   });
 
+  test('exits with 20 for a newest proof that failed and with 21 for one that told nothing, and says why and what to do', () => {
+    const proof = { outcome: 'failed', time: '2026-11-19T12:00:00Z', message: '3 rows are missing' } as const;
+    const withProof = (change: object): StatusData => ({
+      ...good,
+      components: [{ ...database, proof: { ...proof, ...change } }],
+    });
+    expect(statusCommand.exitCode?.(withProof({}))).toBe(20);
+    expect(statusCommand.exitCode?.(withProof({ outcome: 'inconclusive' }))).toBe(21);
+    expect(statusCommand.exitCode?.({ ...late, components: [...late.components, ...withProof({}).components] })).toBe(
+      30,
+    );
+    const text = statusCommand.render(withProof({}), style);
+    expect(text.split('\n').slice(-4).join('\n')).toMatchInlineSnapshot(`
+      "
+      the last proof of database failed on 2026-11-19 12:00 UTC: 3 rows are missing
+      hint: Mend the cause and run 'lifeboat prove database'; until then restore with
+      --from latest-proven."
+    `);
+    expect(statusCommand.render(good, style)).toBe(renderStatus(good, style));
+  });
+
   test('exits with 30 for a breach, with 21 for what is unknown, else with 0', () => {
     expect(statusCommand.exitCode?.(good)).toBe(0);
     expect(statusCommand.exitCode?.(late)).toBe(30);

@@ -72,7 +72,7 @@ export interface StatusData {
 export const statusCommand = defineCommand({
   summary: 'Show what could be recovered now, and when that was proven',
   details:
-    'Per component the age of the newest that can be recovered (a snapshot, or what the journal holds behind one without a gap) against the RPO, and the newest proof. Exit code 30: an RPO is breached, 21: something is unknown because a repository could not be read, or because a receiver runs elsewhere and nothing came lately.',
+    'Per component the age of the newest that can be recovered (a snapshot, or what the journal holds behind one without a gap) against the RPO, and the newest proof, with the reason where it did not pass. Exit code 30: an RPO is breached; else 20: a newest proof failed; else 21: one was inconclusive, or something is unknown because a repository could not be read, or because a receiver runs elsewhere and nothing came lately.',
   examples: ['lifeboat status', 'lifeboat status database --json'],
   arguments: { names: listArgument('[component...]', 'components; all if absent') },
   options: {},
@@ -100,11 +100,13 @@ export const statusCommand = defineCommand({
       repositories: read.map(({ status }) => status),
     };
   },
-  render: renderStatus,
+  render: (data, style) => [renderStatus(data, style), ...troubleLines(data, style)].join('\n'),
   exitCode({ components, repositories }) {
     if (components.some(({ rpo }) => rpo === 'breached')) return 30;
+    if (components.some(({ proof }) => proof?.outcome === 'failed')) return 20;
     const isUnknown =
-      components.some(({ rpo }) => rpo === 'unknown') || repositories.some(({ problem }) => problem !== undefined);
+      components.some(({ rpo, proof }) => rpo === 'unknown' || proof?.outcome === 'inconclusive') ||
+      repositories.some(({ problem }) => problem !== undefined);
     return isUnknown ? 21 : 0;
   },
 });
@@ -283,6 +285,31 @@ function rpoWords({ rpo, rpoMs }: ComponentStatus, style: Style): string {
 function proofWords({ proof }: ComponentStatus, style: Style): string {
   if (proof === undefined) return style.paint('yellow', 'never');
   return style.paint(proofPaints[proof.outcome], `${proof.outcome} ${ageWords(proof.time, style)}`);
+}
+
+export interface ProofTrouble {
+  readonly command: string;
+  readonly why: string;
+}
+
+/** Newest proofs that did not pass, with the reason and what to run once it is mended. */
+export function proofTroubles(components: StatusData['components']): ProofTrouble[] {
+  return components.flatMap(({ name, proof }) => {
+    if (proof === undefined || proof.outcome === 'passed') return [];
+    const when = `${proof.time.slice(0, 16).replace('T', ' ')} UTC`;
+    const what = proof.outcome === 'failed' ? 'failed' : 'could not be carried through';
+    return [
+      { command: `lifeboat prove ${name}`, why: `the last proof of ${name} ${what} on ${when}: ${proof.message}` },
+    ];
+  });
+}
+
+function troubleLines({ components }: StatusData, style: Style): string[] {
+  const lines = proofTroubles(components).flatMap(({ command, why }) => [
+    why,
+    `hint: Mend the cause and run '${command}'; until then restore with --from latest-proven.`,
+  ]);
+  return lines.length === 0 ? [] : ['', ...lines.flatMap((line) => wrap(line, style.widthColumns))];
 }
 
 function repositoryLines(

@@ -163,11 +163,17 @@ export class BranchShipping {
 type DataStep = Exclude<ShippingStep, { readonly kind: 'gap' }>;
 type PartStep = Extract<ShippingStep, { readonly kind: 'part' }>;
 
-/** How many steps from the first make a stretch; one at least. */
+/**
+ * How many steps from the first make a stretch; one at least. By numbers of segments: what already overtook the first counts, or one
+ * that never gets there would be left ever farther behind, and whoever comes after a lost spool would not find the hole.
+ */
 function stepsWithin(steps: readonly DataStep[]): number {
+  const end = (steps[0]?.segment.segment ?? 0) + stretchSegmentsMax;
   let sizeBytes = 0;
-  const over = steps.findIndex(({ segment }) => (sizeBytes += segment.sizeBytes) > stretchMaxBytes);
-  return Math.min(stretchSegmentsMax, over === -1 ? steps.length : Math.max(1, over));
+  const over = steps.findIndex(
+    ({ segment }) => segment.segment >= end || (sizeBytes += segment.sizeBytes) > stretchMaxBytes,
+  );
+  return over === -1 ? steps.length : Math.max(1, over);
 }
 
 /** Complete segments that follow one another go side by side, parts one by one. */

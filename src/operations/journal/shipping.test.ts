@@ -1,8 +1,10 @@
 // What becomes of the journal where repositories are slow, away, new or damaged.
 import { openSync, readdirSync, writeSync, closeSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { systemClock } from '../../base/clock.ts';
+import { AppError } from '../../base/errors.ts';
 import { seededRandom } from '../../base/random.ts';
 import { copyJournals } from '../../repository/journal/copy.ts';
 import { listJournal } from '../../repository/journal/listing.ts';
@@ -11,7 +13,9 @@ import type { JournalBranch, JournalSink } from '../../sources/journal.ts';
 import { journalOptions, memoryRepository } from '../../../test/support/journal-scene.ts';
 import { noSignal } from '../../../test/support/repository.ts';
 import { temporaryFolder, type TemporaryFolder } from '../../../test/support/temporary-folder.ts';
+import { watchRepository } from '../../../test/support/watched-store.ts';
 import { fair, weatherStore, type Weather } from '../../../test/support/weather-store.ts';
+import { stretchSegmentsMax } from './branch-shipping.ts';
 import { readJournals } from './reader.ts';
 import { unbrokenRuns } from './runs.ts';
 import { SpooledJournal, type SpooledJournalOptions } from './spooled-journal.ts';
@@ -19,36 +23,35 @@ import { SpooledJournal, type SpooledJournalOptions } from './spooled-journal.ts
 const branch: JournalBranch = { lineage: 'test/1', segmentBytes: 1000, about: {} };
 const at = (segment: number, offset: number) => ({ segment, offset });
 
+let home: TemporaryFolder;
+let first: Place;
+let second: Place;
+let told: string[];
+beforeEach(async () => {
+  home = await temporaryFolder();
+  first = await makePlace();
+  second = await makePlace();
+  told = [];
+});
+afterEach(() => home[Symbol.asyncDispose]());
+
+const start = (places: readonly Place[], changes: Partial<SpooledJournalOptions> = {}): Promise<SpooledJournal> => {
+  const options = journalOptions(join(home.path, 'spool'), places.map(asSeen));
+  const events = {
+    note: (message: string) => told.push(message),
+    warn: (it: { message: string }) => told.push(it.message),
+  };
+  return SpooledJournal.open({ ...options, events, ...changes });
+};
+const stateOf = async ({ repository }: Place): Promise<string> => {
+  const { stretches, gaps } = await listJournal(repository, branch, noSignal);
+  const kept = stretches.map(({ segment, to, isSealed }) => (isSealed ? String(segment) : `${segment}(${to})`));
+  return [...kept, ...gaps.map(({ from, to }) => `gap ${from.segment}:${from.offset}-${to.segment}:${to.offset}`)].join(
+    ' ',
+  );
+};
+
 describe('a journal that is shipped', () => {
-  let home: TemporaryFolder;
-  let first: Place;
-  let second: Place;
-  let told: string[];
-  beforeEach(async () => {
-    home = await temporaryFolder();
-    first = await makePlace();
-    second = await makePlace();
-    told = [];
-  });
-  afterEach(() => home[Symbol.asyncDispose]());
-
-  const start = (places: readonly Place[], changes: Partial<SpooledJournalOptions> = {}): Promise<SpooledJournal> => {
-    const options = journalOptions(join(home.path, 'spool'), places.map(asSeen));
-    const events = {
-      note: (message: string) => told.push(message),
-      warn: (it: { message: string }) => told.push(it.message),
-    };
-    return SpooledJournal.open({ ...options, events, ...changes });
-  };
-  const stateOf = async ({ repository }: Place): Promise<string> => {
-    const { stretches, gaps } = await listJournal(repository, branch, noSignal);
-    const kept = stretches.map(({ segment, to, isSealed }) => (isSealed ? String(segment) : `${segment}(${to})`));
-    return [
-      ...kept,
-      ...gaps.map(({ from, to }) => `gap ${from.segment}:${from.offset}-${to.segment}:${to.offset}`),
-    ].join(' ');
-  };
-
   test('a repository that is away holds up no other, and gets all when it is back, oldest first', async () => {
     second.weather.isDown = true;
     await using journal = await start([first, second]);
@@ -261,6 +264,64 @@ describe('a journal that is shipped', () => {
     }
     expect(await stateOf(first)).toBe('1 2(20)');
     expect(told.some((message) => message.startsWith('not all of the journal was shipped'))).toBe(true);
+  });
+});
+
+describe('a segment that later ones overtook', () => {
+  /** Segments from 2 on are complete; that one does not get there, the others do. Then receiver and spool are gone. */
+  async function loseOne(last: number): Promise<void> {
+    const isOfTwo = (name: string): boolean => /\/segments\/0*2-/.test(name);
+    let failures = 0;
+    const arrived = new Set<string>();
+    const watched = watchRepository(first.repository, {
+      async beforePut(name) {
+        if (!isOfTwo(name)) return;
+        // Those that are under way beside it are to be through.
+        while (arrived.size < Math.min(last, stretchSegmentsMax + 1) - 2) await sleep(1);
+        failures += 1;
+        throw new AppError('STORE_UNREACHABLE', 'simulated', { hint: 'Wait.' });
+      },
+      afterPut: (name) => void (name.includes('/segments/') && arrived.add(name)),
+    });
+    await using journal = await start([{ repository: watched, weather: first.weather }]);
+    await using sink = await journal.open(branch, noSignal);
+    await fill(sink, 1);
+    await sink.append(at(2, 0), content(2).subarray(0, 600), noSignal);
+    await sink.sync(noSignal);
+    await journal.flush(noSignal);
+    arrived.clear();
+    first.weather.isDown = true;
+    for (let segment = 2; segment <= last; segment += 1) await fill(sink, segment);
+    first.weather.isDown = false;
+    await expect.poll(() => failures, { timeout: 10_000 }).toBeGreaterThan(1);
+  }
+
+  test.each([
+    ['is fetched again, receiver and spool lost, from a server that still has it', true],
+    ['becomes a gap that is recorded, receiver and spool lost, where the server has it no more', false],
+  ])('%s', async (_what, isThere) => {
+    await loseOne(4);
+    expect(await stateOf(first)).toBe('1 2(600) 3 4');
+    const elsewhere = { spool: { folder: join(home.path, 'elsewhere'), maxBytes: 100_000 } };
+    await using journal = await start([first], elsewhere);
+    await using sink = await journal.open(branch, noSignal);
+    expect(sink.resumeAt()).toEqual(at(2, 0));
+    if (isThere) for (const segment of [2, 3, 4]) await fill(sink, segment);
+    else await sink.gap({ from: at(2, 0), to: at(5, 0), reason: 'recycled' }, noSignal);
+    await fill(sink, 5);
+    await journal.flush(noSignal);
+    expect(await stateOf(first)).toBe(isThere ? '1 2 3 4 5' : '1 2(600) 3 4 5 gap 2:0-5:0');
+    const { holes } = await listJournal(first.repository, branch, noSignal);
+    expect(holes.filter(({ isRecorded }) => !isRecorded)).toEqual([]);
+  });
+
+  test('and that never gets there is not left so far behind that nobody finds the hole', async () => {
+    await loseOne(60);
+    expect(await stateOf(first)).toBe(`1 2(600) ${range(3, 2 + stretchSegmentsMax - 1)}`);
+    const elsewhere = { spool: { folder: join(home.path, 'elsewhere'), maxBytes: 100_000 } };
+    await using journal = await start([first], elsewhere);
+    await using sink = await journal.open(branch, noSignal);
+    expect(sink.resumeAt()).toEqual(at(2, 0));
   });
 });
 

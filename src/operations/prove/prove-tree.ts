@@ -5,15 +5,18 @@ import { AppError } from '../../base/errors.ts';
 import type { ContentCheck } from '../../model/content-check.ts';
 import { decideTreeRestore } from '../restore/tree-decision.ts';
 import { executeTreeRestore } from '../restore/tree-restore.ts';
-import { compareTree } from './compare-tree.ts';
+import { compareTree, type TreeDifference } from './compare-tree.ts';
 import { runCheck, type CheckResult, type Evidence, type ProveRequest } from './evidence.ts';
 
 /** `folder` is empty, and the caller's to remove. */
 export async function proveTree(request: ProveRequest, folder: string, signal: AbortSignal): Promise<Evidence> {
   const { indexed, pool, snapshot } = request;
   const decision = await decideTreeRestore(indexed, { snapshot, target: folder }, signal);
-  const { bytes: restoredBytes } = await executeTreeRestore(indexed, decision, { pool, signal, isTemporary: true });
-  const { compared, content, differences, skipped } = await compareTree(request, folder, signal);
+  const restored = await executeTreeRestore(indexed, decision, { pool, signal, isTemporary: true });
+  const { bytes: restoredBytes } = restored;
+  const { compared, content, differences: found, skipped } = await compareTree(request, folder, signal);
+  const causes = new Map(restored.problems.map(({ path, message }) => [path, message]));
+  const differences = found.map((one) => withCause(one, causes.get(`${folder}${one.name}`)));
   const checks: CheckResult[] = [];
   for (const check of request.checks)
     checks.push(await runCheck(check, async () => sizeOf(check, { folder, paths: snapshot.paths })));
@@ -27,6 +30,12 @@ export async function proveTree(request: ProveRequest, folder: string, signal: A
     checks,
     ...(skipped > 0 && { incomparable: `${skipped} device nodes were not looked at: only root can make them` }),
   };
+}
+
+/** That something is missing helps nobody; that its pack is damaged does. */
+function withCause(difference: TreeDifference, cause: string | undefined): TreeDifference {
+  if (difference.kind !== 'missing' || cause === undefined) return difference;
+  return { ...difference, detail: `missing: ${cause}` };
 }
 
 /** Bytes of the file a check names; undefined if it is not there. */

@@ -2,7 +2,7 @@
 // it, and puts each complete file in its place.
 import { closeSync, constants, ftruncateSync, openSync, renameSync } from 'node:fs';
 import { fsPath } from '../../base/byte-name.ts';
-import { AppError, asError, errnoOf, isAppError, messageOf } from '../../base/errors.ts';
+import { AppError, asError, errnoOf, isAppError, messageOf, type ErrorCode } from '../../base/errors.ts';
 import { forEachLimited } from '../../base/for-each-limited.ts';
 import { writePart } from '../../base/write-part.ts';
 import { plainBytesOf } from '../../repository/blob-codec.ts';
@@ -41,7 +41,11 @@ interface WindowFile extends FilePlace {
   state: 'unknown' | 'same' | 'writing';
   /** Chunks not yet written. */
   missing: number;
+  /** Of its content, and what of that had to be written. */
+  sizeBytes: number;
+  missingBytes: number;
   problem: string | undefined;
+  isDamaged: boolean;
 }
 
 export interface WindowOptions {
@@ -52,15 +56,21 @@ export interface WindowOptions {
   readonly isDelta: boolean;
 }
 
-interface Problem {
+export interface RestoreProblem {
   readonly path: string;
   readonly message: string;
+  /** Did not come back at all. */
+  readonly isLost?: true;
+  /** Where it is not the target's affair: `REPOSITORY_DAMAGED`. */
+  readonly code?: ErrorCode;
 }
 
 export interface WindowResult {
   /** Files that hold what they should. */
   readonly complete: readonly FilePlace[];
-  readonly problems: readonly Problem[];
+  readonly problems: readonly RestoreProblem[];
+  /** Of the complete files, and how much of that was fetched and written. */
+  readonly bytes: number;
   readonly writtenBytes: number;
   /** Why the window was not carried through; then what is complete stays, what is not was removed. */
   readonly failure: Error | undefined;
@@ -73,10 +83,9 @@ export class FileWindow {
   /** Files by the name they are written under. */
   readonly #written = new Map<string, WindowFile>();
   readonly #wanted = new Map<number, RestoreTarget[]>();
-  readonly #notes: Problem[] = [];
+  readonly #notes: RestoreProblem[] = [];
   #failure: Error | undefined;
   #bytes = 0;
-  #writtenBytes = 0;
 
   constructor(indexed: IndexedRepository, options: WindowOptions) {
     this.#indexed = indexed;
@@ -98,7 +107,18 @@ export class FileWindow {
     const isInside = isComparable && this.#options.isDelta && found.nlink === 1;
     const way = found === undefined ? 'new' : isInside ? 'inside' : 'beside';
     const existingBytes = found?.size ?? 0;
-    this.#files.push({ ...entry, way, isComparable, existingBytes, state: 'unknown', missing: 0, problem: undefined });
+    this.#files.push({
+      ...entry,
+      way,
+      isComparable,
+      existingBytes,
+      state: 'unknown',
+      missing: 0,
+      sizeBytes: 0,
+      missingBytes: 0,
+      problem: undefined,
+      isDamaged: false,
+    });
     this.#bytes += Math.max(0, node.sizeBytes);
   }
 
@@ -110,16 +130,18 @@ export class FileWindow {
     });
     await this.#each(planFetch(this.#indexed.index, this.#wanted), slabs.slabsMax, async (piece) => {
       await this.#restorePiece(piece);
-      const bytes = piece.blobs.reduce((sum, blob) => sum + blob.targets.length * plainBytesOf(blob), 0);
-      this.#writtenBytes += bytes;
-      onBytes(bytes);
+      onBytes(piece.blobs.reduce((sum, blob) => sum + blob.targets.length * plainBytesOf(blob), 0));
     });
     const complete = this.#files.filter((file) => this.#settle(file));
-    const broken = this.#files.flatMap(({ place, problem }) =>
-      problem === undefined ? [] : [{ path: place, message: problem }],
+    const broken = this.#files.flatMap(({ place, problem, isDamaged }): RestoreProblem[] =>
+      problem === undefined
+        ? []
+        : [{ path: place, message: problem, isLost: true, ...(isDamaged && { code: 'REPOSITORY_DAMAGED' }) }],
     );
     const problems = [...broken, ...this.#notes];
-    return { complete, problems, writtenBytes: this.#writtenBytes, failure: this.#failure };
+    const bytes = complete.reduce((sum, file) => sum + file.sizeBytes, 0);
+    const writtenBytes = complete.reduce((sum, file) => sum + file.missingBytes, 0);
+    return { complete, problems, bytes, writtenBytes, failure: this.#failure };
   }
 
   /** In parallel: reading, opening and writing overlap. After a failure nothing new begins, and all has ended. */
@@ -140,6 +162,7 @@ export class FileWindow {
     const chunks = this.#place(file);
     if (chunks === undefined) return 0;
     const sizeBytes = chunks.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0);
+    file.sizeBytes = sizeBytes;
     if (sizeBytes !== file.node.sizeBytes) {
       const message = `the snapshot says it has ${file.node.sizeBytes} bytes, its content has ${sizeBytes}`;
       this.#notes.push({ path: file.place, message });
@@ -154,7 +177,8 @@ export class FileWindow {
     const missing = isInside ? chunks.filter((_, number) => equal[number] !== true) : chunks;
     if (!isInside && !this.#openFresh(file, { count: chunks.length, sizeBytes })) return 0;
     this.#want(file, missing);
-    return sizeBytes - missing.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0);
+    file.missingBytes = missing.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0);
+    return sizeBytes - file.missingBytes;
   }
 
   /** Where the chunks of a file go. Undefined if one is missing: then the file can't come back. */
@@ -166,6 +190,7 @@ export class FileWindow {
       const record = index.recordOf('data', id);
       if (record < 0) {
         file.problem = blobMissing('data', id).message;
+        file.isDamaged = true;
         return undefined;
       }
       const lengthBytes = plainBytesOf(index.at(record));
@@ -257,7 +282,11 @@ export class FileWindow {
     } catch (error) {
       this.#options.signal.throwIfAborted();
       if (!isAppError(error, 'REPOSITORY_DAMAGED')) throw error;
-      for (const { path } of blob.targets) this.#failWrite({ path, message: error.message, errno: undefined });
+      for (const { path } of blob.targets) {
+        const file = this.#written.get(path);
+        if (file !== undefined) file.isDamaged = true;
+        this.#failWrite({ path, message: error.message, errno: undefined });
+      }
       return;
     }
     for (const target of blob.targets) {

@@ -5,8 +5,11 @@ import { count } from '../../base/count.ts';
 import { AppError } from '../../base/errors.ts';
 import { interruptedWith, type Leftover } from '../../base/interrupted.ts';
 import type { Finding } from '../../model/finding.ts';
+import type { StoredSnapshot } from '../../repository/snapshot.ts';
 import type { MovedPlace, RestoreDecision, ServiceRestore, Source } from '../../sources/source.ts';
+import type { RestoreProblem } from './file-window.ts';
 import { recoveryReader, type PointParts } from './recovery-reader.ts';
+import { sourceFinding } from './target-safety.ts';
 import { decideTreeRestore, placeWords, type TreeRestoreDecision, type TreeRestoreRequest } from './tree-decision.ts';
 import { executeTreeRestore, type TreeRestoreResult } from './tree-restore.ts';
 import { unfinishedWords } from './unfinished-restores.ts';
@@ -49,7 +52,7 @@ export interface RestoreReport {
   readonly kept?: string | undefined;
   readonly sentinelMs?: number | undefined;
   readonly bytes: number;
-  readonly problems: readonly { readonly path: string; readonly message: string }[];
+  readonly problems: readonly RestoreProblem[];
 }
 
 /** A target that begins like a path is a folder: most sources' files go there as they are. */
@@ -96,7 +99,9 @@ async function decideTree(request: RestoreRequest, signal: AbortSignal): Promise
     isDelta,
     ...(base !== undefined && { base }),
   };
-  const decision = await decideTreeRestore(indexed, tree, signal);
+  const decided = await decideTreeRestore(indexed, tree, signal);
+  const unsafe = isOfFiles(snapshot) ? sourceFinding(snapshot.paths, { target: decided.target, base }) : undefined;
+  const decision = unsafe === undefined ? decided : { ...decided, findings: [...decided.findings, unsafe] };
   const { files, folders, others, totalBytes, target, findings, replaces } = decision;
   const step = `write ${count(files + others, 'file')} in ${count(folders, 'folder')} (${formatByteSize(totalBytes)}) ${placeWords(target, snapshot.paths)}`;
   return {
@@ -115,6 +120,11 @@ async function decideTree(request: RestoreRequest, signal: AbortSignal): Promise
       return reportOf(result, decision);
     },
   };
+}
+
+/** What else is backed up has paths of its own making. */
+function isOfFiles({ lifeboat }: StoredSnapshot): boolean {
+  return lifeboat === undefined || lifeboat.source === 'files' || lifeboat.source === 'config';
 }
 
 function leftOfTree(target: string): Leftover {

@@ -1,9 +1,8 @@
 // Decides the restore of a tree of files: what would be written where, whether there is room, what is in the way.
 // Looks, touches nothing.
-import { statfs } from 'node:fs/promises';
-import { accessSync, constants, realpathSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
-import { fsPath, nameFromBytes } from '../../base/byte-name.ts';
+import { accessSync, constants, statfsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { fsPath } from '../../base/byte-name.ts';
 import { count } from '../../base/count.ts';
 import { errnoOf } from '../../base/errors.ts';
 import { formatByteSize } from '../../base/byte-size.ts';
@@ -15,6 +14,7 @@ import { walkTree } from '../../repository/walk.ts';
 import { ownFolder } from '../own-folder.ts';
 import { isFolder, lookAt } from './place-entry.ts';
 import { placeOf, selection, type TreeSelection } from './target-path.ts';
+import { existingFolder, repositoryFinding } from './target-safety.ts';
 import {
   findUnfinished,
   isRepeatedBy,
@@ -64,7 +64,7 @@ export async function decideTreeRestore(
   const scope = scopeOf(request, target);
   const chosen = selection(scope);
   const { isDelta = false } = request;
-  const counts: Counts = { files: 0, folders: 0, others: 0, totalBytes: 0, existing: 0, missingBytes: 0 };
+  const counts: Counts = { files: 0, folders: 0, others: 0, totalBytes: 0, existing: 0, missingBytes: 0, barred: [] };
   const unreadable: string[] = [];
   for await (const { path, node } of walkTree(indexed, request.snapshot.tree, {
     signal,
@@ -74,18 +74,19 @@ export async function decideTreeRestore(
     const relative = isOwn(path) || !chosen.isWanted(path) ? undefined : chosen.relative(path);
     if (relative !== undefined) countEntry(counts, { node, place: placeOf(target, relative), isDelta });
   }
-  const { missingBytes, ...rest } = counts;
+  const { missingBytes, barred, ...rest } = counts;
   const { tree } = request.snapshot;
   const unfinished = findUnfinished(scope).map((found) => ({
     ...found,
     isRepeated: isRepeatedBy(found.restore, { ...scope, tree }),
   }));
   const findings = [
-    await spaceFinding(target, missingBytes),
+    spaceFinding(target, missingBytes),
     folderFinding(target),
     repositoryFinding(indexed, target),
-    contentFinding(rest, unreadable),
+    contentFinding(rest, [...unreadable, ...barred]),
     damageFinding(unreadable),
+    barredFinding(barred),
     ...unfinished.map((earlier) => unfinishedFinding(earlier)),
   ];
   const replaces =
@@ -123,6 +124,8 @@ interface Counts {
   totalBytes: number;
   existing: number;
   missingBytes: number;
+  /** Places of files in which a folder is, so that they can't come back. */
+  readonly barred: string[];
 }
 
 const isOwn = (path: string): boolean => path === ownFolder || path.startsWith(`${ownFolder}/`);
@@ -132,6 +135,10 @@ function countEntry(
   { node, place, isDelta }: { readonly node: TreeNode; readonly place: string; readonly isDelta: boolean },
 ): void {
   const found = lookAt(place);
+  if (node.type !== 'dir' && found?.isDirectory() === true) {
+    counts.barred.push(place);
+    return;
+  }
   if (node.type === 'dir') counts.folders += 1;
   else counts[node.type === 'file' ? 'files' : 'others'] += 1;
   // A folder that is there stays; whatever else is in its place makes way.
@@ -139,11 +146,6 @@ function countEntry(
   const sizeBytes = Math.max(0, node.sizeBytes);
   counts.totalBytes += sizeBytes;
   if (found === undefined || !isDelta) counts.missingBytes += sizeBytes;
-}
-
-/** The nearest folder that exists: there the space will be taken. */
-function existingFolder(path: string): string {
-  return lookAt(path) !== undefined || dirname(path) === path ? path : existingFolder(dirname(path));
 }
 
 function folderFinding(target: string): Finding | undefined {
@@ -165,8 +167,8 @@ function folderFinding(target: string): Finding | undefined {
   }
 }
 
-async function spaceFinding(target: string, neededBytes: number): Promise<Finding> {
-  const { bavail, bsize } = await statfs(existingFolder(target));
+function spaceFinding(target: string, neededBytes: number): Finding {
+  const { bavail, bsize } = statfsSync(existingFolder(target));
   const freeBytes = bavail * bsize;
   const message = `${formatByteSize(neededBytes)} to write, ${formatByteSize(freeBytes)} free at ${target}`;
   if (neededBytes + spareBytes <= freeBytes) return { aspect: 'disk space', outcome: 'passed', message };
@@ -178,40 +180,11 @@ async function spaceFinding(target: string, neededBytes: number): Promise<Findin
   };
 }
 
-/** A restore into the repository's own folder would bury it under files. */
-function repositoryFinding({ repository }: IndexedRepository, target: string): Finding | undefined {
-  const { isRemote, location } = repository.store.properties;
-  if (isRemote || !isInside(target, location)) return undefined;
-  return {
-    aspect: 'target',
-    outcome: 'failed',
-    message: `${target} lies inside the repository`,
-    hint: 'Choose a folder outside of it.',
-  };
-}
-
-/** By their names, or by where links lead. */
-function isInside(target: string, location: string): boolean {
-  const nearest = existingFolder(target);
-  const isBelow = (path: string, folder: string): boolean => path === folder || path.startsWith(`${folder}/`);
-  if (isBelow(target, location)) return true;
-  return lookAt(location) !== undefined && isBelow(realPath(nearest), realPath(location));
-}
-
-function realPath(path: string): string {
-  try {
-    return nameFromBytes(realpathSync(fsPath(path), 'buffer'));
-  } catch (error) {
-    if (errnoOf(error) === undefined) throw error;
-    return path;
-  }
-}
-
 function contentFinding(
   counts: { files: number; folders: number; others: number },
-  unreadable: readonly string[],
+  others: readonly string[],
 ): Finding | undefined {
-  if (counts.files + counts.folders + counts.others > 0 || unreadable.length > 0) return undefined;
+  if (counts.files + counts.folders + counts.others > 0 || others.length > 0) return undefined;
   return {
     aspect: 'selection',
     outcome: 'failed',
@@ -241,5 +214,17 @@ function damageFinding(unreadable: readonly string[]): Finding | undefined {
     outcome: 'warning',
     message: `${count(unreadable.length, 'folder')} of the snapshot can't be read and will not come back: ${first}`,
     hint: 'Restore the rest; look for the folder in an older snapshot or in a copy of the repository.',
+  };
+}
+
+/** What is in the way stays: a folder holds more than the file it bars. */
+function barredFinding([first, ...others]: readonly string[]): Finding | undefined {
+  if (first === undefined) return undefined;
+  const more = others.length === 0 ? '' : `, and ${count(others.length, 'more file')} like it`;
+  return {
+    aspect: 'target',
+    outcome: 'warning',
+    message: `${first} will not come back: a folder is in the way${more}`,
+    hint: 'Move the folder elsewhere first, or choose another target.',
   };
 }

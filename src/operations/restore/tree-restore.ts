@@ -10,7 +10,7 @@ import type { Workers } from '../../repository/worker-pool.ts';
 import type { TreeNode } from '../../repository/tree.ts';
 import { ownFolder } from '../own-folder.ts';
 import { metadataOf } from '../node-metadata.ts';
-import { FileWindow, type FilePlace } from './file-window.ts';
+import { FileWindow, type FilePlace, type RestoreProblem } from './file-window.ts';
 import {
   besideName,
   hardLinkKey,
@@ -39,12 +39,13 @@ export interface TreeRestoreProgress {
 }
 
 export interface TreeRestoreResult {
+  /** Those that came back, and what they hold. */
   readonly files: number;
   readonly bytes: number;
   /** Bytes fetched and written; less than `bytes` where existing content was right already. */
   readonly writtenBytes: number;
   /** Entries that did not come back as they were. */
-  readonly problems: readonly { readonly path: string; readonly message: string }[];
+  readonly problems: readonly RestoreProblem[];
   /** Entries whose owner could not be set for want of rights. */
   readonly ownersRefused: number;
 }
@@ -87,15 +88,17 @@ class TreeRestore {
   readonly #slabs: SlabPool;
   /** Folders above the source that an earlier restore made before it was killed. */
   readonly #halfMade: ReadonlySet<string>;
-  readonly #problems: { path: string; message: string }[] = [];
+  readonly #problems: RestoreProblem[] = [];
   readonly #way: OpenFolder[] = [];
   readonly #folders: { readonly place: string; readonly node: TreeNode }[] = [];
   readonly #links = new Map<string, FilePlace[]>();
   readonly #lateLinks: { readonly place: string; readonly original: string; readonly node: TreeNode }[] = [];
-  readonly #broken = new Set<string>();
+  readonly #broken = new Map<string, ErrorCode | undefined>();
   #ownersRefused = 0;
   #files = 0;
   #bytes = 0;
+  /** Of all that were tried. */
+  readonly #tried = { files: 0, bytes: 0 };
   #writtenBytes = 0;
 
   constructor(indexed: IndexedRepository, decision: TreeRestoreDecision, options: TreeRestoreOptions) {
@@ -218,7 +221,7 @@ class TreeRestore {
     const key = hardLinkKey(node);
     const alike = key === undefined ? [] : (this.#links.get(key) ?? []);
     const original = alike.find((each) => isSameFile(each.node, node));
-    this.#files += 1;
+    this.#tried.files += 1;
     // What was to take the place of a file when a restore was killed.
     if (this.#decision.unfinished.length > 0) this.#attempt(place, () => removeIfThere(besideName(place)));
     if (original !== undefined) {
@@ -227,52 +230,62 @@ class TreeRestore {
     }
     if (key !== undefined) this.#links.set(key, [...alike, entry]);
     if (node.type === 'file') this.#attempt(place, () => window.add(entry));
-    else this.#attempt(place, () => makeOther(place, metadataOf(node)), node);
+    else this.#attemptFile(place, () => makeOther(place, metadataOf(node)), node);
   }
 
   /** When all files are there. What did not come back has no second name either. */
   #addLateLink({ place, original, node }: { place: string; original: string; node: TreeNode }): void {
-    if (this.#broken.has(original)) this.#report(place, `its other name ${original} did not come back`);
-    else this.#attempt(place, () => makeHardLink(original, place), node);
+    const code = this.#broken.get(original);
+    if (this.#broken.has(original)) this.#report(place, `its other name ${original} did not come back`, code);
+    else this.#attemptFile(place, () => makeHardLink(original, place), node);
   }
 
   async #finishWindow(window: FileWindow): Promise<void> {
-    const { complete, problems, writtenBytes, failure } = await window.restore((bytes) => {
-      this.#bytes += bytes;
-      this.#options.onProgress?.({ files: this.#files, bytes: this.#bytes });
+    const { complete, problems, bytes, writtenBytes, failure } = await window.restore((more) => {
+      this.#tried.bytes += more;
+      this.#options.onProgress?.({ ...this.#tried });
     });
+    this.#files += complete.length;
+    this.#bytes += bytes;
     this.#writtenBytes += writtenBytes;
     const whole = new Set(complete.map(({ place }) => place));
-    for (const { path, message } of problems) {
-      if (whole.has(path)) this.#problems.push({ path, message });
-      else this.#report(path, message);
+    for (const problem of problems) {
+      if (whole.has(problem.path)) this.#problems.push(problem);
+      else this.#report(problem.path, problem.message, problem.code);
     }
     for (const { place, node } of complete) this.#applyMetadata(place, node);
     if (failure !== undefined) throw failure;
-    this.#options.onProgress?.({ files: this.#files, bytes: this.#bytes });
+    this.#options.onProgress?.({ ...this.#tried });
   }
 
   #reportFolder(folder: string, message: string): void {
     const relative = this.#selection.relative(folder);
-    this.#problems.push({ path: placeOf(this.#decision.target, relative ?? folder.slice(1)), message });
+    const path = placeOf(this.#decision.target, relative ?? folder.slice(1));
+    this.#problems.push({ path, message, isLost: true, code: 'REPOSITORY_DAMAGED' });
   }
 
   /** An entry did not come back. */
-  #report(place: string, message: string): void {
-    this.#broken.add(place);
-    this.#problems.push({ path: place, message });
+  #report(place: string, message: string, code?: ErrorCode): void {
+    this.#broken.set(place, code);
+    this.#problems.push({ path: place, message, isLost: true, ...(code !== undefined && { code }) });
   }
 
-  /** Runs `act`, then sets the metadata if a node is given; what fails is reported, and the restore goes on. */
-  #attempt(place: string, act: () => void, node?: TreeNode): void {
+  /** What fails is reported, and the restore goes on. */
+  #attempt(place: string, act: () => void): boolean {
     try {
       act();
+      return true;
     } catch (error) {
       if (error instanceof AppError) throw error;
       this.#report(place, messageOf(error));
-      return;
+      return false;
     }
-    if (node !== undefined && node.type !== 'socket') this.#applyMetadata(place, node);
+  }
+
+  #attemptFile(place: string, act: () => void, node: TreeNode): void {
+    if (!this.#attempt(place, act) || node.type === 'socket') return;
+    this.#files += 1;
+    this.#applyMetadata(place, node);
   }
 
   #applyMetadata(place: string, node: TreeNode): void {

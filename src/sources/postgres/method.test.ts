@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { chooseMethod, type MethodFacts } from './method.ts';
+import { makeOptions } from '../../../test/support/made-postgres-options.ts';
+import { chooseMethod, decideMethod, methodFinding, type MethodFacts } from './method.ts';
 
 const granted = { isGranted: true, major: 17, walLevel: 'replica' } as const;
 const usual: MethodFacts = { configured: 'auto', listed: [], existing: ['postgres', 'shop'], replication: granted };
@@ -25,6 +26,12 @@ describe('the method of a backup', () => {
       'logical',
       'permission denied',
     ],
+    [
+      'a server that was not reached',
+      { replication: { isGranted: 'unknown', message: 'connect ECONNREFUSED', hint: 'Start it.' } },
+      'logical',
+      'could not be found out whether the server lets the role replicate: connect ECONNREFUSED',
+    ],
     ['physical, said by somebody', { configured: 'physical', listed: ['shop'] }, 'physical', 'as configured'],
     ['logical, said by somebody', { configured: 'logical' }, 'logical', 'as configured'],
   ];
@@ -38,5 +45,17 @@ describe('the method of a backup', () => {
     const refused = { isGranted: false, message: 'no', hint: 'Run ALTER ROLE backup REPLICATION.' } as const;
     expect(chooseMethod({ ...usual, replication: refused }).hint).toContain('ALTER ROLE backup REPLICATION');
     expect(chooseMethod({ ...usual, listed: ['shop'], replication: refused }).hint).toBe(undefined);
+  });
+
+  test('is a good finding where the server itself refused replication, an unknown one where nobody asked it', async () => {
+    const refused = { isGranted: false, message: 'permission denied', hint: 'Grant it.' } as const;
+    expect(methodFinding(chooseMethod({ ...usual, replication: refused }))).toMatchObject({ outcome: 'passed' });
+    const server = { ...makeOptions(), host: '127.0.0.1', port: 1, method: 'auto' } as const;
+    for (const databases of [[], ['shop']]) {
+      const choice = await decideMethod({ ...server, databases }, new AbortController().signal);
+      const finding = methodFinding(choice);
+      expect(finding).toMatchObject({ outcome: 'inconclusive', message: expect.stringContaining('not be found out') });
+      expect(finding.hint).toMatch(/^[A-Z].*\.$/);
+    }
   });
 });

@@ -4,6 +4,7 @@ import type { Finding } from '../../model/finding.ts';
 import type { EntryProblem } from '../source.ts';
 import { addressOf, type PostgresOptions } from './options.ts';
 import { connectReplication } from './protocol/connect-replication.ts';
+import { replicationFailure, type ReplicationFailure } from './protocol/replication-error.ts';
 import { readServer } from './server.ts';
 
 export interface MethodChoice {
@@ -12,6 +13,8 @@ export interface MethodChoice {
   readonly reason: string;
   /** What somebody may mend to get the other one; absent where it is as was asked for. */
   readonly hint?: string | undefined;
+  /** What the choice depends on could not be found out: it may be another one next time. */
+  readonly isUnknown?: true;
 }
 
 /** What the choice depends on. */
@@ -23,7 +26,9 @@ export interface MethodFacts {
   readonly existing: readonly string[] | undefined;
   readonly replication:
     | { readonly isGranted: true; readonly major: number; readonly walLevel: string | undefined }
-    | { readonly isGranted: false; readonly message: string; readonly hint: string };
+    | { readonly isGranted: false; readonly message: string; readonly hint: string }
+    /** The server was not reached, or did not let us in for another reason. */
+    | { readonly isGranted: 'unknown'; readonly message: string; readonly hint: string };
 }
 
 const [oldestMajor, newestMajor] = [14, 18];
@@ -37,12 +42,18 @@ export function chooseMethod({ configured, listed, existing, replication }: Meth
     return {
       method: 'logical',
       reason: 'it could not be found out whether the server has more databases than are listed',
+      hint: 'Mend the connection, and check the names of the databases.',
+      isUnknown: true,
     };
   }
   const leftOut = listed.length === 0 ? [] : (existing ?? []).filter((name) => !listed.includes(name));
   if (leftOut.length > 0) {
     const reason = `the databases of the configuration leave out ${leftOut.join(', ')}, and a physical backup holds all`;
     return { method: 'logical', reason };
+  }
+  if (replication.isGranted === 'unknown') {
+    const reason = `it could not be found out whether the server lets the role replicate: ${replication.message}`;
+    return { method: 'logical', reason, hint: replication.hint, isUnknown: true };
   }
   if (!replication.isGranted) {
     const hint = `For physical backups: ${replication.hint}`;
@@ -70,8 +81,9 @@ export async function decideMethod(options: PostgresOptions, signal: AbortSignal
   return chooseMethod({ configured, listed, existing, replication: await tryReplication(options, signal) });
 }
 
-/** Either is a good way: what the other one would take is only told. */
-export function methodFinding({ method, reason, hint }: MethodChoice): Finding {
+/** Either is a good way: what the other one would take is only told. But nothing is good that is not known. */
+export function methodFinding({ method, reason, hint, isUnknown }: MethodChoice): Finding {
+  if (isUnknown) return { aspect: 'method', outcome: 'inconclusive', message: reason, hint };
   const message = `${method}: ${reason}`;
   return { aspect: 'method', outcome: 'passed', message: hint === undefined ? message : `${message}. ${hint}` };
 }
@@ -92,6 +104,13 @@ async function existingDatabases(options: PostgresOptions, signal: AbortSignal):
   }
 }
 
+/** What the server itself says of replication; all else says nothing about it. */
+const refusals: ReadonlySet<ReplicationFailure | undefined> = new Set<ReplicationFailure | undefined>([
+  'no-replication-right',
+  'no-hba-line',
+  'no-free-sender',
+]);
+
 async function tryReplication(options: PostgresOptions, signal: AbortSignal): Promise<MethodFacts['replication']> {
   try {
     const databases = [...options.databases, 'postgres', 'template1'];
@@ -101,6 +120,7 @@ async function tryReplication(options: PostgresOptions, signal: AbortSignal): Pr
   } catch (error) {
     signal.throwIfAborted();
     if (!isAppError(error)) throw error;
-    return { isGranted: false, message: error.message, hint: error.hint };
+    const isRefused = refusals.has(replicationFailure(error));
+    return { isGranted: isRefused ? false : 'unknown', message: error.message, hint: error.hint };
   }
 }

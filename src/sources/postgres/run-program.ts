@@ -185,7 +185,7 @@ function collectMessages(child: ChildProcess, password: string | undefined): () 
   });
   return () => {
     // Continued lines begin with a tab.
-    const text = `${first}${last}`.trim().replaceAll('\t', ' ').split('\n').join('; ');
+    const text = `${first}${last}`.trim().split(/\n\s*/).join('; ').replaceAll('\t', ' ');
     return password === undefined || password === '' ? text : text.replaceAll(password, '***');
   };
 }

@@ -16,8 +16,8 @@ export interface KeyWriterOptions {
 }
 
 export interface WrittenKeys {
-  /** By database of the file. */
-  readonly keys: ReadonlyMap<number, number>;
+  /** By database of the file, then by type. */
+  readonly keys: ReadonlyMap<number, ReadonlyMap<string, number>>;
   readonly functions: readonly Buffer[];
 }
 
@@ -59,7 +59,7 @@ class PipelinedWriter {
   #inFlight: Promise<unknown>[] = [];
   #inFlightBytes = 0;
   #selected: number | undefined;
-  readonly keys = new Map<number, number>();
+  readonly keys = new Map<number, Map<string, number>>();
   rdbVersion = 0;
 
   constructor(options: KeyWriterOptions) {
@@ -78,7 +78,8 @@ class PipelinedWriter {
     // REPLACE: a step that is run again finds its own keys.
     const sent = connection.call('RESTORE', record.key, expiresAtMs ?? 0, payload, 'REPLACE', 'ABSTTL');
     this.#send(sent, payload.length + record.key.length);
-    this.keys.set(record.database, (this.keys.get(record.database) ?? 0) + 1);
+    const types = this.keys.getOrInsertComputed(record.database, () => new Map<string, number>());
+    types.set(record.type, (types.get(record.type) ?? 0) + 1);
     if (this.#inFlight.length >= inFlightMax || this.#inFlightBytes >= inFlightBytesMax) await this.flush();
   }
 

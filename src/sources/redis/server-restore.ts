@@ -1,5 +1,7 @@
 // Carries out what `server-decision.ts` decided.
+import { compareNames } from '../../base/byte-name.ts';
 import type { Clock } from '../../base/clock.ts';
+import { count } from '../../base/count.ts';
 import { AppError, isAppError, messageOf } from '../../base/errors.ts';
 import { interruptedWith } from '../../base/interrupted.ts';
 import { compareFingerprints, type Fingerprint } from '../../model/fingerprint.ts';
@@ -141,7 +143,7 @@ class ServerRestore {
 
   #outcome(): RestoreOutcome {
     const restored = this.#decision.databases.map(
-      ({ index }) => `db${index}: ${this.#written.keys.get(index) ?? 0} keys`,
+      ({ index }) => `db${index}: ${keyWords(this.#written.keys.get(index) ?? new Map())}`,
     );
     const kept = this.#decision.databases.filter(({ keysBefore }) => keysBefore > 0);
     if (this.#decision.mode !== 'beside' || kept.length === 0) return { restored };
@@ -190,7 +192,7 @@ class ServerRestore {
       connection,
       clock: this.#options.clock,
       databaseFor: (index) => places.get(index),
-      progress: (count) => progress.bytes(count),
+      progress: (more) => progress.bytes(more),
     });
   }
 
@@ -291,6 +293,14 @@ class ServerRestore {
       return `Remove what was written to ${names}, which was empty before (${messageOf(error)}), and restore again.`;
     }
   }
+}
+
+/** As a proof counts them: `7 keys: 3 hash, 4 string`. */
+function keyWords(types: ReadonlyMap<string, number>): string {
+  const sorted = [...types].toSorted(([left], [right]) => compareNames(left, right));
+  const total = sorted.reduce((sum, [, number]) => sum + number, 0);
+  const kinds = sorted.map(([type, number]) => `${number.toLocaleString('en-US')} ${type}`);
+  return kinds.length === 0 ? count(0, 'key') : `${count(total, 'key')}: ${kinds.join(', ')}`;
 }
 
 function failOnDifference(expected: Fingerprint, found: Fingerprint, nowMs: number): void {
