@@ -3,8 +3,8 @@
 // backed up and known to be whole; it only has no fingerprint.
 import { isAppError, type AppError } from '../../base/errors.ts';
 import type { Fingerprint } from '../../model/fingerprint.ts';
-import { Crc64 } from './crc64.ts';
 import { KeyspaceFingerprint } from './keyspace-fingerprint.ts';
+import { RdbChecksum } from './rdb-checksum.ts';
 import { rdbDamaged } from './rdb-damage.ts';
 import { rdbReader } from './rdb-reader.ts';
 
@@ -20,11 +20,8 @@ export interface RdbSummary {
   readonly unread: string | undefined;
 }
 
-const checksumBytes = 8;
-
 export class RdbCheck {
-  readonly #crc = new Crc64();
-  #tail = Buffer.alloc(0);
+  readonly #checksum = new RdbChecksum();
   #sizeBytes = 0;
   readonly #reader = rdbReader({ captures: false });
   readonly #keyspace: KeyspaceFingerprint;
@@ -38,7 +35,7 @@ export class RdbCheck {
   /** Throws if this is no RDB file at all. */
   push(bytes: Buffer): void {
     this.#sizeBytes += bytes.length;
-    this.#sum(bytes);
+    this.#checksum.push(bytes);
     this.#parse(() => {
       for (const record of this.#reader.push(bytes)) {
         if (record.kind === 'header') this.#version = record.version;
@@ -50,10 +47,7 @@ export class RdbCheck {
   /** Throws if the file is cut short or altered. */
   finish(): RdbSummary {
     if (this.#version === undefined) throw rdbDamaged(`it ends after ${this.#sizeBytes} bytes`);
-    const hasChecksum = this.#tail.length === checksumBytes && this.#tail.some((byte) => byte !== 0);
-    if (hasChecksum && !this.#crc.digest().equals(this.#tail)) {
-      throw rdbDamaged('its checksum is wrong');
-    }
+    const hasChecksum = this.#checksum.finish();
     this.#parse(() => this.#reader.finish());
     if (!hasChecksum && isAppError(this.#unread, 'SOURCE_FAILED')) throw this.#unread;
     return {
@@ -76,17 +70,5 @@ export class RdbCheck {
       if (this.#version === undefined || !isAppError(error)) throw error;
       this.#unread = error;
     }
-  }
-
-  /** The checksum covers all but the last 8 bytes, which only the end makes known. */
-  #sum(bytes: Buffer): void {
-    const tailFromNew = Math.min(bytes.length, checksumBytes);
-    const keptFromTail = Math.min(this.#tail.length, checksumBytes - tailFromNew);
-    this.#crc.update(this.#tail.subarray(0, this.#tail.length - keptFromTail));
-    this.#crc.update(bytes.subarray(0, bytes.length - tailFromNew));
-    this.#tail = Buffer.concat([
-      this.#tail.subarray(this.#tail.length - keptFromTail),
-      bytes.subarray(bytes.length - tailFromNew),
-    ]);
   }
 }

@@ -31,6 +31,8 @@ type Target = Omit<CreateMultipartUploadCommandInput, 'Bucket' | 'Key'> & {
 const partsMax = 10_000;
 /** How long a failed upload may take to remove its parts. */
 const cleanUpMaxMs = 15_000;
+/** How long a server may take to say under what name it takes parts. */
+const beginMaxMs = 60_000;
 
 export async function putInParts(
   client: S3Client,
@@ -40,17 +42,34 @@ export async function putInParts(
   const partSizeBytes = Math.max(options.partSizeBytes, Math.ceil(body.length / partsMax));
   const abort = options.signal === undefined ? {} : { abortSignal: options.signal };
   const algorithm = options.usesMd5 ? {} : ({ ChecksumAlgorithm: 'CRC32' } as const);
-  const { UploadId } = await client.send(new CreateMultipartUploadCommand({ ...target, ...algorithm }), abort);
-  const location = `s3://${target.Bucket}/${target.Key}`;
-  if (UploadId === undefined) throw notS3(location);
-  const upload = { Bucket: target.Bucket, Key: target.Key, UploadId };
+  const upload = await beginUpload(client, { ...target, ...algorithm }, options.signal);
   try {
     const Parts = await sendParts(client, upload, { body, options: { ...options, partSizeBytes } });
     const complete = new CompleteMultipartUploadCommand({ ...upload, MultipartUpload: { Parts } });
     const { ETag } = await client.send(complete, abort);
-    if (ETag === undefined) throw notS3(location);
+    if (ETag === undefined) throw notS3(locationOf(target));
   } catch (error) {
     await removeParts(client, upload, error);
+    throw error;
+  }
+}
+
+const locationOf = ({ Bucket, Key }: Target): string => `s3://${Bucket}/${Key}`;
+
+/** An abort lets the caller go at once; the answer is waited for all the same, since an upload whose id nobody knows stays for ever. */
+async function beginUpload(client: S3Client, target: Target, signal: AbortSignal | undefined): Promise<Upload> {
+  const { Bucket, Key } = target;
+  const begun = client
+    .send(new CreateMultipartUploadCommand(target), { abortSignal: AbortSignal.timeout(beginMaxMs) })
+    .then(({ UploadId }) => {
+      if (UploadId === undefined) throw notS3(locationOf(target));
+      return { Bucket, Key, UploadId };
+    });
+  if (signal === undefined) return begun;
+  try {
+    return await untilAborted(begun, signal);
+  } catch (error) {
+    if (signal.aborted) begun.then((upload) => removeParts(client, upload, error)).catch(() => undefined); // None was begun.
     throw error;
   }
 }

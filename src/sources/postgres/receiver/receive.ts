@@ -2,6 +2,7 @@
 // must do something.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asError, isAppError, type AppError } from '../../../base/errors.ts';
+import type { Finding } from '../../../model/finding.ts';
 import { systemRandom, type Random } from '../../../base/random.ts';
 import type { JournalEvents, JournalTarget } from '../../journal.ts';
 import { addressOf, type PostgresOptions } from '../options.ts';
@@ -32,6 +33,8 @@ const timesDefault: StreamIntakeTimes = { syncMs: 1000, blockedMaxMs: 10_000, sh
 const retryFirstDefaultMs = 250;
 const retryMaxDefaultMs = 30_000;
 const slotWatchDefaultMs = 60_000;
+/** About four seconds with the pauses between. */
+const ownSlotFailuresMax = 5;
 /** How long an abort waits for the server to be told how far we are. */
 const closeMaxMs = 5000;
 
@@ -66,21 +69,40 @@ async function receiveAgainAndAgain(
   const { target, events, tuning = {} } = options;
   const { random = systemRandom, retryFirstMs = retryFirstDefaultMs, retryMaxMs = retryMaxDefaultMs } = tuning;
   await using branch = new OpenBranch(target, { acceptsOtherSystem: tuning.acceptsOtherSystem ?? false });
-  let told: string | undefined;
+  const losses = new Losses(events);
   for (let failures = 0; !signal.aborted;) {
     memory.hasStreamed = false;
     try {
-      await connectOnce(options, { branch, memory, onConnected: () => (told = undefined) }, signal);
+      await connectOnce(options, { branch, memory, onConnected: () => losses.forget() }, signal);
     } catch (error) {
       if (signal.aborted) return;
       if (branch.signal?.aborted === true) throw asError(branch.signal.reason);
       if (!mayPass(error, memory)) throw error;
       failures = memory.hasStreamed ? 1 : failures + 1;
-      if (error instanceof WalDamage) events.warn(damagedOnce(error.lsn, error.message));
-      else if (told !== error.message) events.warn(lossOf(error));
-      told = error.message;
+      losses.tell(error, memory, failures);
       await pause(random() * Math.min(retryMaxMs, retryFirstMs * 2 ** (failures - 1)), signal);
     }
+  }
+}
+
+/** Tells of each loss once, however often it is met again. */
+class Losses {
+  readonly #events: JournalEvents;
+  #told: string | undefined;
+
+  constructor(events: JournalEvents) {
+    this.#events = events;
+  }
+
+  tell(error: AppError, memory: ReceiverMemory, failures: number): void {
+    const finding = findingOf(error, memory, failures);
+    if (finding === undefined) return;
+    if (error instanceof WalDamage || this.#told !== error.message) this.#events.warn(finding);
+    this.#told = error.message;
+  }
+
+  forget(): void {
+    this.#told = undefined;
   }
 }
 
@@ -142,7 +164,15 @@ function mayPass(error: unknown, memory: ReceiverMemory): error is AppError {
   return !isAppError(error, 'SOURCE_DENIED') && replicationFailure(error) !== 'no-free-slot';
 }
 
-function lossOf(error: AppError) {
+/** What there is to tell of a loss, if there is. */
+function findingOf(error: AppError, memory: ReceiverMemory, failures: number): Finding | undefined {
+  if (error instanceof WalDamage) return damagedOnce(error.lsn, error.message);
+  // The server may not know yet that the connection which we left is gone: no other receiver need be there.
+  const mayBeOwn = memory.hasConnected && failures <= ownSlotFailuresMax;
+  return mayBeOwn && replicationFailure(error) === 'slot-active' ? undefined : lossOf(error);
+}
+
+function lossOf(error: AppError): Finding {
   const isOurs = replicationFailure(error) === 'slot-active';
   return {
     aspect: 'journal',
