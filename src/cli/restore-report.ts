@@ -8,7 +8,7 @@ import type { ReplayInstant, ReplayWindow } from '../sources/replay.ts';
 import type { CommandContext } from './context.ts';
 import type { MeasuredRpo } from './measured-rpo.ts';
 import { unreadLines, type FoundPoint, type UnreadRepository } from './point-search.ts';
-import { bytes, findingLines, plainStyle, shortId, shortTime, wrap, type Style } from './style.ts';
+import { bytes, factLines, findingLines, plainStyle, shortId, shortTime, wrap, type Style } from './style.ts';
 
 export interface RestoreData {
   readonly snapshot: { readonly id: string; readonly time: string; readonly component: string | undefined };
@@ -135,7 +135,9 @@ export function reportLines(report: RestoreReport, style: Style): string[] {
     lines.push(...wrap(`kept: ${report.kept}`, style.widthColumns - 2).map((line) => `  ${line}`));
   if (report.problems.length > 0) {
     lines.push(style.paint('yellow', `  ${problemWords(report.problems)}:`));
-    lines.push(...report.problems.slice(0, 20).map(({ path, message }) => `    ${path}: ${message}`));
+    lines.push(
+      ...report.problems.slice(0, 20).flatMap(({ path, message }) => factLines(`${path}: ${message}`, style, '    ')),
+    );
     if (report.problems.length > 20) lines.push(`    and ${report.problems.length - 20} more (--json lists all)`);
     if (report.problems.some(({ code }) => code === 'REPOSITORY_DAMAGED'))
       lines.push(...wrap(damageHint, style.widthColumns - 2).map((line) => `  ${line}`));

@@ -116,6 +116,17 @@ describe('a restore', () => {
     expect(restoreCommand.exitCode?.({ ...decided, findings: [] })).toBe(0);
   });
 
+  test('tells on a terminal within its width what did not come back as it was', () => {
+    const path = `/srv/uploads/${'a-folder/'.repeat(6)}a.pdf`;
+    const problems = [{ path, message: 'its owner could not be set: the user 4711 may not give files away' }];
+    const report = { restored: ['1 file'], bytes: 1, problems };
+    const text = restoreCommand.render({ ...decided, report }, plainStyle({ isTerminal: true }));
+    expect(widest(text)).toBeLessThanOrEqual(80);
+    expect(text).toMatch(/1 item did not come back as it was:\n {4}\/srv\/uploads/);
+    expect(text.replaceAll(/\s+/g, '')).toContain(`${path}:itsownercouldnotbeset`);
+    expect(restoreCommand.render({ ...decided, report }, style)).toContain(`${path}: its owner`);
+  });
+
   test('tells what came back and what was kept', () => {
     const report = {
       restored: ['database shop: 12 tables, 200,000 rows'],

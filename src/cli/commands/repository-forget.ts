@@ -125,7 +125,7 @@ export const repositoryForgetCommand = defineCommand({
     const removed = snapshots.filter(({ keep }) => !keep).length;
     const lines = snapshots.length === 0 ? ['no snapshots fit'] : [retentionTable(snapshots, style)];
     lines.push(
-      `${isDryRun ? 'would remove' : 'removed'} ${count(removed, 'snapshot')}, ${snapshots.length - removed + others} stay`,
+      `${isDryRun ? 'would remove' : 'removed'} ${count(removed, 'snapshot')}, ${count(snapshots.length - removed + others, 'stays', 'stay')}`,
     );
     if (journals !== undefined) lines.push(...renderJournalTrim(journals));
     if (prune !== undefined) lines.push(renderPrune(prune));
