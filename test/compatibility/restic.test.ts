@@ -21,6 +21,14 @@ import { temporaryFolder, type TemporaryFolder } from '../support/temporary-fold
 import { describeWith } from '../support/tools.ts';
 import { freshSeed } from '../support/fresh-seed.ts';
 
+/** All but links whose targets are not UTF-8, which have lone surrogates: restic 0.14 loses their bytes. */
+function comparable(lines: readonly string[], originals: readonly string[]): string[] {
+  const pathOf = (line: string): string => line.slice(0, line.indexOf(' symlink '));
+  const links = originals.filter((line) => line.includes(' symlink '));
+  const lost = new Set(links.filter((line) => !line.isWellFormed()).map(pathOf));
+  return lines.filter((line) => !line.includes(' symlink ') || !lost.has(pathOf(line)));
+}
+
 describeWith(['restic'], 'one repository serves restic and Lifeboat', () => {
   let folder: TemporaryFolder;
   let data: string;
@@ -53,9 +61,8 @@ describeWith(['restic'], 'one repository serves restic and Lifeboat', () => {
     restic('restore', 'latest', '--target', join(folder.path, 'by-restic'));
     const [, ...restored] = listFolder(join(folder.path, 'by-restic', data));
     const [, ...expected] = listFolder(data);
-    // restic 0.14 loses the bytes of link targets that are not UTF-8.
-    const comparable = (lines: readonly string[]): string[] => lines.filter((line) => !line.includes(' symlink '));
-    expect(comparable(restored)).toEqual(comparable(expected));
+    expect(comparable(restored, expected)).toEqual(comparable(expected, expected));
+    expect(comparable(expected, expected).some((line) => line.includes(' symlink '))).toBe(true);
   });
 
   test('Lifeboat restores what restic wrote, and what it wrote itself', async () => {
@@ -69,8 +76,8 @@ describeWith(['restic'], 'one repository serves restic and Lifeboat', () => {
     const own = await restoreTo(repository, { target: join(folder.path, 'own') });
     expect(own.problems).toEqual([]);
     expect(listFolder(join(folder.path, 'own', data))).toEqual(listFolder(data));
-    const withoutLinks = (lines: readonly string[]): string[] => lines.filter((line) => !line.includes(' symlink '));
-    expect(withoutLinks(listFolder(join(folder.path, 'from-restic', data)))).toEqual(withoutLinks(listFolder(data)));
+    const [restored, expected] = [listFolder(join(folder.path, 'from-restic', data)), listFolder(data)];
+    expect(comparable(restored, expected)).toEqual(comparable(expected, expected));
   });
 
   test('both write the same trees for the same files, and neither stores a byte of the other again', async () => {

@@ -3,18 +3,23 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import {
   chmodSync,
+  closeSync,
   linkSync,
   lstatSync,
   mkdirSync,
+  openSync,
   readdirSync,
   readFileSync,
+  readSync,
   rmSync,
   truncateSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { AppError } from '../../src/base/errors.ts';
+import { native } from '../../src/base/native.ts';
 import { seededRandom } from '../../src/base/random.ts';
 import { BlobIndex } from '../../src/repository/blob-index.ts';
 import { listFolder } from '../support/compare-folders.ts';
@@ -52,6 +57,33 @@ describe('a restore', () => {
     expect(blocks('small')).toBeLessThan(1);
     expect(blocks('middle')).toBeLessThan(9);
     expect(blocks('large')).toBeLessThan(9);
+  });
+
+  test('brings back a file of more than 4 GiB that is nearly all hole, in the same blocks', async () => {
+    const islands = [0, 2 ** 32 - 50, 2 ** 32 + 3_000_000].map((at) => ({ at, bytes: noise(random, 100) }));
+    const path = join(scene.data, 'huge');
+    writeFileSync(path, '');
+    const file = openSync(path, 'r+');
+    for (const { at, bytes } of islands) writeSync(file, bytes, 0, bytes.length, at);
+    closeSync(file);
+    await scene.backUp();
+    expect((await scene.restore()).problems).toEqual([]);
+    const [before, after] = [path, join(scene.target, 'huge')].map((each) => {
+      const found = openSync(each, 'r');
+      const data = islands.map(({ at }) => {
+        const bytes = Buffer.alloc(100);
+        readSync(found, bytes, 0, 100, at);
+        return bytes.toString('hex');
+      });
+      const next = [0, mebibyte, 2 ** 32 + mebibyte].map((from) => native()?.nextData(found, from));
+      closeSync(found);
+      return { data, next, size: lstatSync(each).size, isSmall: lstatSync(each).blocks * 512 < mebibyte };
+    });
+    expect(before?.isSmall).toBe(true);
+    expect(after).toMatchObject({ data: before?.data, size: before?.size, isSmall: true });
+    // Holes are made in pieces of 64 KiB.
+    for (const [at, place] of (before?.next ?? []).entries())
+      expect(Math.abs((after?.next[at] ?? 0) - (place ?? 0))).toBeLessThan(64 * 1024);
   });
 
   test.skipIf(!isRoot)('without rights brings all back but the owners, and counts those', async () => {

@@ -14,6 +14,8 @@ import {
 } from 'node:fs';
 import { createCipheriv } from 'node:crypto';
 import { fsPath, nameFromBytes } from '../../src/base/byte-name.ts';
+import { errnoOf } from '../../src/base/errors.ts';
+import { native } from '../../src/base/native.ts';
 import type { Random } from '../../src/base/random.ts';
 
 const oddNames = [
@@ -75,6 +77,42 @@ function writeRandomFile(path: string, random: Random): void {
   }
 }
 
+/** As the kernel keeps it: version 2, then tag, rights and id of each entry. */
+function accessList(random: Random): Buffer {
+  const anyone = 0xffff_ffff;
+  const rights = (): number => Math.floor(random() * 8);
+  const entries = [
+    [0x01, 6, anyone],
+    [0x02, rights(), 4711],
+    [0x04, rights(), anyone],
+    [0x10, 7, anyone],
+    [0x20, rights(), anyone],
+  ] as const;
+  const bytes = Buffer.alloc(4 + entries.length * 8);
+  bytes.writeUInt32LE(2);
+  for (const [at, [tag, right, id]] of entries.entries()) {
+    bytes.writeUInt16LE(tag, 4 + at * 8);
+    bytes.writeUInt16LE(right, 6 + at * 8);
+    bytes.writeUInt32LE(id, 8 + at * 8);
+  }
+  return bytes;
+}
+
+/** Where the file system has them. */
+function giveAttributes(path: string, random: Random): void {
+  const attributes: (readonly [string, Buffer])[] = [];
+  for (let number = 0; random() < 0.3; number += 1)
+    attributes.push([`user.note-${number}`, noise(random, Math.floor(random() * 200))]);
+  if (random() < 0.15) attributes.push(['system.posix_acl_access', accessList(random)]);
+  for (const [name, value] of attributes) {
+    try {
+      native()?.writeExtendedAttribute(path, name, value);
+    } catch (error) {
+      if (errnoOf(error) !== 'ENOTSUP' && errnoOf(error) !== 'EOPNOTSUPP') throw error;
+    }
+  }
+}
+
 /** Fills an existing folder with about `entries` entries. */
 export function fillFolder(root: string, random: Random, entries: number): void {
   const folders = [root];
@@ -86,6 +124,7 @@ export function fillFolder(root: string, random: Random, entries: number): void 
     const twin = files[Math.floor(random() * files.length)];
     if (kind < 0.15) {
       mkdirSync(fsPath(path));
+      giveAttributes(path, random);
       folders.push(path);
     } else if (kind < 0.22)
       symlinkSync(random() < 0.5 ? '../nowhere' : fsPath(nameFromBytes(Buffer.from('746f20ff', 'hex'))), fsPath(path));
@@ -93,6 +132,7 @@ export function fillFolder(root: string, random: Random, entries: number): void 
     else if (kind < 0.29) execFileSync('mkfifo', ['--', `${root}/fifo-${number}`]);
     else {
       writeRandomFile(path, random);
+      giveAttributes(path, random);
       files.push(path);
       if (random() < 0.5)
         chmodSync(fsPath(path), [0o644, 0o755, 0o4755, 0o2711, 0o400][Math.floor(random() * 5)] ?? 0o600);
@@ -101,13 +141,17 @@ export function fillFolder(root: string, random: Random, entries: number): void 
   }
 }
 
-/** Fills an existing folder with exactly so many entries, nearly all of them small: many, not much. */
-export function fillWithSmall(root: string, random: Random, entries: number): void {
+/** Fills an existing folder with exactly so many entries, nearly all of them small: many, not much; the first `together` lie in the folder itself. */
+export function fillWithSmall(
+  root: string,
+  random: Random,
+  { entries, together }: { readonly entries: number; readonly together: number },
+): void {
   const folders = [root];
   let file: string | undefined;
   for (let number = 0; number < entries; number += 1) {
-    // A third of all lies in one folder, as mails and thumbnails do.
-    const parent = random() < 0.3 ? root : (folders[Math.floor(random() * folders.length)] ?? root);
+    // Most lie in one folder, as mails and thumbnails do.
+    const parent = number < together ? root : (folders[Math.floor(random() * folders.length)] ?? root);
     const path = `${parent}/${randomName(random, number)}`;
     const kind = random();
     if (kind < 0.03) {
