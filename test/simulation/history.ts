@@ -23,7 +23,7 @@ export interface HistoryCounts {
   interrupted: number;
   /** Snapshots that were compared in the end. */
   restored: number;
-  /** Restores that came to their end although the store failed. */
+  /** Restores that came to their end beside all that. */
   restores: number;
 }
 
