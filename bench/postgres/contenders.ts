@@ -99,7 +99,12 @@ components:
   chmodSync(configuration, 0o644);
   const main = resolve(import.meta.dirname, '..', '..', 'dist', 'main.js');
   // Compiled once, as the installed program is.
-  const environment = { LIFEBOAT_PASSWORD: password, HOME: folder, NODE_COMPILE_CACHE: join(folder, 'compile-cache') };
+  const environment = {
+    LIFEBOAT_PASSWORD: password,
+    HOME: folder,
+    XDG_STATE_HOME: join(folder, 'state'),
+    NODE_COMPILE_CACHE: join(folder, 'compile-cache'),
+  };
   const command = (...args: string[]): Command =>
     asAccount(
       process.execPath,

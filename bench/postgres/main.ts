@@ -103,7 +103,11 @@ function restoreSteps(base: string, cluster: Cluster, all: readonly PostgresCont
 async function walSteps(base: string, cluster: Cluster, all: readonly PostgresContender[]): Promise<void> {
   const receivers = all.map(({ receive }) => receive).filter((command) => command !== undefined);
   const running = receivers.map(({ program, args, environment }) =>
-    spawn(program, args, { env: { ...process.env, ...environment }, stdio: ['ignore', 'ignore', 'inherit'] }),
+    spawn(program, args, {
+      env: { ...process.env, ...environment },
+      stdio: ['ignore', 'ignore', 'inherit'],
+      detached: true,
+    }),
   );
   const streaming = 'SELECT count(*) FROM pg_stat_replication';
   await until(() => receivers.length === 0 || sql(cluster, streaming).trim() === String(receivers.length));
@@ -124,7 +128,8 @@ async function walSteps(base: string, cluster: Cluster, all: readonly PostgresCo
   walIntake.push({ major: cluster.major, mebibytes: walMebibytes, megabytesPerSecond: rate });
   sql(cluster, 'SELECT pg_switch_wal()');
   for (const child of running) {
-    child.kill('SIGINT');
+    // Its whole group: runuser would end without what it runs.
+    if (child.pid !== undefined) process.kill(-child.pid, 'SIGINT');
     await once(child, 'exit');
   }
   for (const contender of all) {
