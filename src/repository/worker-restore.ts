@@ -4,6 +4,7 @@ import { blockBytes } from '../base/aligned-memory.ts';
 import { fsPath } from '../base/byte-name.ts';
 import { errnoOf, messageOf } from '../base/errors.ts';
 import { native } from '../base/native.ts';
+import { isZero } from '../base/is-zero.ts';
 import { makeHole, writePart } from '../base/write-part.ts';
 import { openBlob } from './blob-codec.ts';
 import type { KeyTriple } from './seal.ts';
@@ -62,8 +63,6 @@ export function openBlobsInto(keys: KeyTriple, task: WorkerTasks['openInto']['ta
  * which has zeros in every page, into thousands of extents.
  */
 const holeBytes = 64 * 1024;
-
-const isZero = (bytes: Buffer): boolean => bytes[0] === 0 && bytes.subarray(1).equals(bytes.subarray(0, -1));
 
 /** Stretches of `content` between holes: where they begin and end in it. */
 function dataStretches(content: Buffer, positionBytes: number): { readonly from: number; readonly to: number }[] {

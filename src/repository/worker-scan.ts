@@ -4,6 +4,7 @@ import { randomInt } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { fsPath } from '../base/byte-name.ts';
 import { messageOf } from '../base/errors.ts';
+import { isZero } from '../base/is-zero.ts';
 import { native } from '../base/native.ts';
 import { openBlob, packContent } from './blob-codec.ts';
 import { chunkMaxBytes, type Chunker } from './chunker.ts';
@@ -73,10 +74,6 @@ export function scanFiles(task: WorkerTasks['scanFiles']['task']): ScannedFile[]
 
 /** The first chunk of zeros without end, by chunker: holes are long, and every cut in one is the same. */
 const zeroChunks = new WeakMap<Chunker, Omit<Chunk, 'offsetBytes'>>();
-
-function isZero(bytes: Buffer): boolean {
-  return bytes[0] === 0 && bytes.subarray(1).equals(bytes.subarray(0, -1));
-}
 
 interface Stretch {
   readonly length: number;

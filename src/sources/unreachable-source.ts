@@ -8,24 +8,15 @@ export function unreachableSource(source: Source, reason: AppError): Source {
   const { restore, journal } = source;
   return {
     kind: source.kind,
-    // oxlint-disable-next-line require-yield
-    async *check() {
-      await Promise.reject(reason);
-    },
+    check: () => failing(reason),
     open: () => Promise.reject(reason),
     journal: journal && {
       ...journal,
-      // oxlint-disable-next-line require-yield
-      async *check() {
-        await Promise.reject(reason);
-      },
+      check: () => failing(reason),
       receive: () => Promise.reject(reason),
       handover: journal.handover && {
         ...journal.handover,
-        // oxlint-disable-next-line require-yield
-        async *check() {
-          await Promise.reject(reason);
-        },
+        check: () => failing(reason),
       },
     },
     restore:
@@ -39,6 +30,11 @@ export function unreachableSource(source: Source, reason: AppError): Source {
             },
           },
   };
+}
+
+// oxlint-disable-next-line require-yield -- the contract wants an async iterable, and there is nothing to yield
+async function* failing(reason: AppError): AsyncGenerator<never, void> {
+  await Promise.reject(reason);
 }
 
 /** A folder, or an address with a host of its own. */
