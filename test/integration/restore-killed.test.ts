@@ -3,6 +3,7 @@
 import type { ChildProcess } from 'node:child_process';
 import {
   chmodSync,
+  cpSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -60,7 +61,10 @@ describe('a restore that was killed', () => {
 
   /** Kills the program at a random moment after it began to write. What is in the target afterwards is not complete. */
   async function killedRestore(more: readonly string[] = []): Promise<void> {
+    const saved = join(home.path, 'saved');
     for (let tries = 0; tries < 20; tries += 1) {
+      if (tries === 0) copyTree(target, saved);
+      else copyTree(saved, target);
       const before = newestMark();
       const entriesBefore = entries();
       const delayMs = random() * 120;
@@ -77,10 +81,17 @@ describe('a restore that was killed', () => {
         }, 1);
       });
       clearInterval(watching);
-      if (exitCode === -2) return;
-      expect([exitCode, stderr]).toEqual([0, '']); // It was faster.
+      // Without a mark it was at its end already, and only its report was cut.
+      if (exitCode === -2 && marksIn(target).length > 0) return;
+      if (exitCode !== -2) expect([exitCode, stderr]).toEqual([0, '']);
     }
     throw new Error('the restore was always faster');
+  }
+
+  /** The same tree again, for another try. */
+  function copyTree(from: string, to: string): void {
+    rmSync(to, { recursive: true, force: true });
+    if (existsSync(from)) cpSync(from, to, { recursive: true, preserveTimestamps: true, verbatimSymlinks: true });
   }
 
   const entries = (): number =>

@@ -46,18 +46,19 @@ export interface Aim {
   readonly isThere: (ended: Ended, index: number) => boolean;
 }
 
-/** Where targets may lie: after `from` (a base is consistent there), and up to `to`. */
+/** Where targets may lie: after `from` (a base is consistent there), and up to `receivedTo`, or at `to`, the end of all. */
 export interface Reachable {
   readonly fromLsn: Lsn;
   readonly fromUs: number;
+  readonly receivedToLsn: Lsn;
   readonly toLsn: Lsn;
 }
 
 /** A random instant; undefined if there is none of that kind. */
 export function randomAim(line: Line, reachable: Reachable, random: Random): Aim | undefined {
   const ends = endsOf(line);
-  const { fromLsn, fromUs, toLsn } = reachable;
-  const inside = ends.filter(({ end }) => end.lsn >= fromLsn && end.endLsn <= toLsn && end.timeUs > fromUs);
+  const { fromLsn, fromUs, receivedToLsn } = reachable;
+  const inside = ends.filter(({ end }) => end.lsn >= fromLsn && end.endLsn <= receivedToLsn && end.timeUs > fromUs);
   const chosen = inside[Math.floor(random() * inside.length)];
   if (chosen === undefined) return undefined;
   const isInclusive = random() < 0.5;
@@ -70,7 +71,7 @@ export function randomAim(line: Line, reachable: Reachable, random: Random): Aim
   if (kind === 2) return aimAtLsn(chosen.end.lsn, isInclusive);
   // Anywhere, not only at a record's start.
   if (kind === 3) return aimAtLsn(chosen.end.lsn - BigInt(Math.floor(random() * 300)), false, fromLsn);
-  const points = pointsOf(line).filter(({ lsn }) => lsn > fromLsn && lsn <= toLsn);
+  const points = pointsOf(line).filter(({ lsn }) => lsn > fromLsn && lsn <= receivedToLsn);
   const point = points[Math.floor(random() * points.length)];
   return point === undefined ? aimAtLsn(chosen.end.lsn, isInclusive) : aimAtPoint(point);
 }

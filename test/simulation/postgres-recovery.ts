@@ -181,15 +181,18 @@ async function basesOf({ repository }: ProtectedServer): Promise<PhysicalFacts[]
   return bases;
 }
 
-/** From where the oldest backup is consistent to the end of what is kept, which may be that of a backup. */
+/** From where the oldest backup is consistent to the end of what is kept, which may be that of a backup: what lies before it and was not
+    received is in nothing but the backup, and is no instant to go back to. */
 async function reachableOf({ at }: Act, { timeline }: Line, from: Lsn = 0n): Promise<Reachable> {
   const bases = await basesOf(at);
   const places = [from, ...bases.slice(0, 1).map(consistentLsn)];
   const own = bases.filter((base) => base.timeline === timeline);
+  const receivedToLsn = await at.keptTo(timeline);
   return {
     fromLsn: places.reduce((latest, lsn) => (lsn > latest ? lsn : latest)),
     fromUs: bases[0]?.consistentTimeUs ?? 0,
-    toLsn: own.map(consistentLsn).reduce((latest, lsn) => (lsn > latest ? lsn : latest), await at.keptTo(timeline)),
+    receivedToLsn,
+    toLsn: own.map(consistentLsn).reduce((latest, lsn) => (lsn > latest ? lsn : latest), receivedToLsn),
   };
 }
 

@@ -127,7 +127,8 @@ export async function windowsOf(history: History): Promise<readonly ReplayWindow
 export function reachableIn(window: ReplayWindow | undefined): Reachable {
   if (window === undefined) throw new Violation('there is no window');
   const { from, to } = window;
-  return { fromLsn: parseLsn(from.position) ?? 0n, fromUs: from.timeUs ?? 0, toLsn: parseLsn(to.position) ?? 0n };
+  const toLsn = parseLsn(to.position) ?? 0n;
+  return { fromLsn: parseLsn(from.position) ?? 0n, fromUs: from.timeUs ?? 0, receivedToLsn: toLsn, toLsn };
 }
 
 export interface Recovery {
