@@ -19,10 +19,13 @@ interface Result extends Measurement {
 function sum(parts: readonly Measurement[]): Measurement {
   return {
     wallSeconds: parts.reduce((total, part) => total + part.wallSeconds, 0),
+    syncSeconds: parts.reduce((total, part) => total + part.syncSeconds, 0),
     cpuSeconds: parts.reduce((total, part) => total + part.cpuSeconds, 0),
     memoryMiB: Math.max(...parts.map((part) => part.memoryMiB)),
   };
 }
+
+const onDiskSeconds = ({ wallSeconds, syncSeconds }: Measurement): number => wallSeconds + syncSeconds;
 
 interface StepPlan {
   readonly all: readonly Contender[];
@@ -36,9 +39,9 @@ function runStep(step: Step, { all, warmed, commands }: StepPlan): Result[] {
   return all.map((contender) => {
     warm(warmed);
     const result = { step, contender: contender.name, ...sum(commands(contender).map(measure)) };
-    const { wallSeconds, cpuSeconds, memoryMiB } = result;
+    const { wallSeconds, syncSeconds, cpuSeconds, memoryMiB } = result;
     console.log(
-      `  ${step.padEnd(10)} ${contender.name.padEnd(9)} ${wallSeconds.toFixed(1).padStart(7)} s wall ${cpuSeconds.toFixed(1).padStart(7)} s CPU ${memoryMiB.toFixed(0).padStart(6)} MiB`,
+      `  ${step.padEnd(10)} ${contender.name.padEnd(9)} ${wallSeconds.toFixed(1).padStart(7)} s wall ${syncSeconds.toFixed(1).padStart(5)} s to the disk ${cpuSeconds.toFixed(1).padStart(7)} s CPU ${memoryMiB.toFixed(0).padStart(6)} MiB`,
     );
     return result;
   });
@@ -83,12 +86,15 @@ function report(
   for (const { name } of all.filter((contender) => contender.name !== 'lifeboat')) {
     const ratios = results
       .filter(({ contender }) => contender === name)
-      .map(({ step, wallSeconds, cpuSeconds }) => {
-        const mine = own.get(step);
-        return `${step} ${((mine?.wallSeconds ?? NaN) / wallSeconds).toFixed(2)}/${((mine?.cpuSeconds ?? NaN) / cpuSeconds).toFixed(2)}`;
+      .map((theirs) => {
+        const ratios = [(one: Measurement) => one.wallSeconds, onDiskSeconds, (one: Measurement) => one.cpuSeconds];
+        const mine = own.get(theirs.step);
+        const ratio = (of: (one: Measurement) => number): string =>
+          ((mine === undefined ? NaN : of(mine)) / of(theirs)).toFixed(2);
+        return `${theirs.step} ${ratios.map(ratio).join('/')}`;
       });
     console.log(
-      `  Lifeboat against ${name}, wall/CPU: ${ratios.join(', ')}, size ${((sizes['lifeboat'] ?? NaN) / (sizes[name] ?? NaN)).toFixed(2)}`,
+      `  Lifeboat against ${name}, wall/until on disk/CPU: ${ratios.join(', ')}, size ${((sizes['lifeboat'] ?? NaN) / (sizes[name] ?? NaN)).toFixed(2)}`,
     );
   }
   const machine = {

@@ -6,6 +6,8 @@ import { join } from 'node:path';
 
 export interface Measurement {
   readonly wallSeconds: number;
+  /** From the end of the command until what it wrote was on the disk: some wait for that themselves, others leave it to chance. */
+  readonly syncSeconds: number;
   readonly cpuSeconds: number;
   readonly memoryMiB: number;
 }
@@ -16,8 +18,9 @@ export interface Command {
   readonly environment?: Readonly<Record<string, string>>;
 }
 
-/** Throws if the command fails: a failed run measures nothing. */
+/** Throws if the command fails: a failed run measures nothing. Begins with nothing left to write of whoever was measured before. */
 export function measure({ program, args, environment }: Command): Measurement {
+  spawnSync('sync');
   const folder = mkdtempSync(join(tmpdir(), 'lifeboat-bench-'));
   const report = join(folder, 'time');
   try {
@@ -29,8 +32,11 @@ export function measure({ program, args, environment }: Command): Measurement {
     });
     if (run.status !== 0)
       throw new Error(`${program} ${args.join(' ')} ended with ${run.status}: ${run.stderr.slice(-2000)}`);
+    const endedMs = performance.now();
+    spawnSync('sync');
+    const syncSeconds = (performance.now() - endedMs) / 1000;
     const [wall = 0, user = 0, system = 0, memory = 0] = readFileSync(report, 'utf8').trim().split(/\s+/).map(Number);
-    return { wallSeconds: wall, cpuSeconds: user + system, memoryMiB: memory / 1024 };
+    return { wallSeconds: wall, syncSeconds, cpuSeconds: user + system, memoryMiB: memory / 1024 };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
