@@ -87,11 +87,11 @@ function report(
     const ratios = results
       .filter(({ contender }) => contender === name)
       .map((theirs) => {
-        const ratios = [(one: Measurement) => one.wallSeconds, onDiskSeconds, (one: Measurement) => one.cpuSeconds];
+        const times = [(one: Measurement) => one.wallSeconds, onDiskSeconds, (one: Measurement) => one.cpuSeconds];
         const mine = own.get(theirs.step);
         const ratio = (of: (one: Measurement) => number): string =>
           ((mine === undefined ? NaN : of(mine)) / of(theirs)).toFixed(2);
-        return `${theirs.step} ${ratios.map(ratio).join('/')}`;
+        return `${theirs.step} ${times.map(ratio).join('/')}`;
       });
     console.log(
       `  Lifeboat against ${name}, wall/until on disk/CPU: ${ratios.join(', ')}, size ${((sizes['lifeboat'] ?? NaN) / (sizes[name] ?? NaN)).toFixed(2)}`,
