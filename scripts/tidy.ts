@@ -2,7 +2,7 @@
 import { globSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
-const lower = ['base', 'model', 'storage', 'repository', 'sources', 'operations'];
+const lower = ['base', 'model', 'storage', 'repository', 'sources', 'operations', 'catalog', 'workflow'];
 const layers: Record<string, readonly string[]> = {
   base: [],
   model: ['base'],
@@ -10,6 +10,8 @@ const layers: Record<string, readonly string[]> = {
   repository: ['base', 'storage'],
   sources: ['base', 'model'],
   operations: ['base', 'model', 'storage', 'repository', 'sources'],
+  catalog: ['base', 'model'],
+  workflow: ['base', 'catalog'],
   cli: lower,
   demo: [...lower, 'cli'],
   config: [...lower, 'cli'],

@@ -117,6 +117,24 @@ export const errorKinds = {
     retry: 'later',
     meaning: 'A verification or a proof could not be carried through, so nothing is known.',
   },
+  CATALOG_UNREACHABLE: {
+    exitCode: 1,
+    httpStatus: 503,
+    retry: 'later',
+    meaning: 'The catalog (the state of the service) cannot be opened.',
+  },
+  CATALOG_NEWER: {
+    exitCode: 1,
+    httpStatus: 503,
+    retry: 'never',
+    meaning: 'The catalog was changed by a later Lifeboat, so this one leaves it alone.',
+  },
+  RUN_GIVEN_UP: {
+    exitCode: 1,
+    httpStatus: 500,
+    retry: 'never',
+    meaning: 'Every worker that took the run died with it.',
+  },
   OBJECT_MISSING: { exitCode: 1, httpStatus: 404, retry: 'never', meaning: 'The store has no object of that name.' },
   STORE_UNREACHABLE: { exitCode: 1, httpStatus: 503, retry: 'later', meaning: 'The store does not answer.' },
   STORE_DENIED: {

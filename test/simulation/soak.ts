@@ -2,7 +2,10 @@
 // its seed, and a summary.
 import { randomBytes } from 'node:crypto';
 import { parseArgs } from 'node:util';
+import { startPostgres } from '../support/postgres-server.ts';
 import { startS3Server } from '../support/s3-server.ts';
+import { makePostgresCatalog, makeSqliteCatalog } from '../support/catalogs.ts';
+import { runDurableRuns } from './durable-runs.ts';
 import { noCounts, runHistory } from './history.ts';
 import { runFaults } from './postgres-faults.ts';
 import { runDisaster } from './postgres-recovery.ts';
@@ -58,6 +61,16 @@ const soaks: Readonly<Record<string, Soak>> = {
     async run(seed, number) {
       const recoveries = Number(values.recoveries ?? 2);
       return { ...(await runFaults({ major: versionOf(number), seed, count: 6, recoveries, tell })) };
+    },
+  },
+  /** Of the service: on SQLite one worker, on PostgreSQL three, in turn. */
+  runs: {
+    countDefault: 12,
+    tellEvery: 1,
+    async run(seed, number) {
+      await using server = number % 2 === 0 ? undefined : await startPostgres(15);
+      await using place = server === undefined ? await makeSqliteCatalog() : await makePostgresCatalog(server);
+      return { ...(await runDurableRuns({ place, seed, kills: 30, workers: server === undefined ? 1 : 3 })) };
     },
   },
 };

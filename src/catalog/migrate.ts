@@ -1,0 +1,26 @@
+// Brings the catalog's tables to what this program knows: in one transaction, one process at a time.
+import { Migrator, type Migration } from 'kysely/migration';
+import { AppError, asError } from '../base/errors.ts';
+import type { Catalog } from './catalog.ts';
+import { up as runs } from './migrations/0001-runs.ts';
+
+/** In the order of their names. What is here never changes once it was released: it goes on in another file. */
+const migrations: Record<string, Migration> = { '0001-runs': { up: runs } };
+
+/** Rejects with `CATALOG_NEWER` if a later Lifeboat was here. */
+export async function migrateCatalog({ db, kind }: Pick<Catalog, 'db' | 'kind'>): Promise<void> {
+  const migrator = new Migrator({
+    db,
+    provider: { getMigrations: () => Promise.resolve(migrations) },
+    ...(kind === 'postgres' && { migrationTableSchema: 'lifeboat' }),
+  });
+  const { error: thrown } = await migrator.migrateToLatest();
+  if (thrown === undefined) return;
+  const error = asError(thrown);
+  const unknown = /previously executed migration (\S+) is missing/.exec(error.message)?.[1];
+  if (unknown === undefined) throw error;
+  throw new AppError('CATALOG_NEWER', `the catalog has tables of a later Lifeboat: ${unknown} is not known here`, {
+    hint: 'Use the Lifeboat that was here last, or a later one.',
+    cause: error,
+  });
+}

@@ -1,0 +1,38 @@
+// Connections to the PostgreSQL server that holds the state. Whole numbers come as numbers: our largest are milliseconds since 1970.
+import pg from 'pg';
+import { AppError } from '../base/errors.ts';
+
+const connectionsMax = 10;
+const connectWaitMaxMs = 10_000;
+/** Nothing here reads or writes much: what takes longer hangs. */
+const statementMaxMs = 30_000;
+
+export function postgresPool(url: string): pg.Pool {
+  const pool = new pg.Pool({
+    connectionString: checkedUrl(url),
+    max: connectionsMax,
+    connectionTimeoutMillis: connectWaitMaxMs,
+    statement_timeout: statementMaxMs,
+    idle_in_transaction_session_timeout: statementMaxMs,
+    keepAlive: true,
+    application_name: 'lifeboat',
+    types: { getTypeParser: parserOf },
+  });
+  // The loss of an idle connection is no news: the next query opens another.
+  pool.on('error', () => undefined);
+  return pool;
+}
+
+const int8 = pg.types.builtins.INT8;
+
+function parserOf(...[type, format]: Parameters<typeof pg.types.getTypeParser>): (text: string) => unknown {
+  return type === int8 ? Number : (pg.types.getTypeParser(type, format) as (text: string) => unknown);
+}
+
+/** The address holds a password, so no error may repeat it. */
+function checkedUrl(url: string): string {
+  if (/^postgres(?:ql)?:\/\//.test(url) && URL.canParse(url)) return url;
+  throw new AppError('CONFIG_INVALID', 'LIFEBOAT_DATABASE_URL is no address of a PostgreSQL database', {
+    hint: 'Write postgres://user:password@host:5432/database, with special characters percent-encoded.',
+  });
+}

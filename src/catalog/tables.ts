@@ -1,0 +1,113 @@
+// The tables of the catalog as TypeScript sees them. Columns are named alike on SQLite and PostgreSQL (`lease_until_ms`); times are
+// milliseconds since 1970; JSON is text, and whoever reads it checks it.
+
+/** Text of a JSON document. */
+type JsonText = string;
+
+export const runStates = ['queued', 'running', 'waiting', 'succeeded', 'failed', 'cancelled', 'abandoned'] as const;
+export type RunState = (typeof runStates)[number];
+
+/** One piece of work that must come to an end, whatever dies on the way. */
+export interface RunTable {
+  readonly id: string;
+  readonly kind: string;
+  /** Of which application it is; whoever may not see that one does not see the run. */
+  readonly application: string | null;
+  readonly component: string | null;
+  readonly input: JsonText;
+  /** Labels that its worker must carry, sorted: `host=db-1`. */
+  readonly labels: JsonText;
+  /** Of runs with the same key one at a time is running. */
+  readonly concurrencyKey: string | null;
+  /** Higher goes first. */
+  readonly priority: number;
+  readonly state: RunState;
+  /** Goes up each time somebody takes the run: who knows an older one has lost it. */
+  readonly epoch: number;
+  readonly worker: string | null;
+  readonly leaseUntilMs: number | null;
+  /** Not before; of a waiting run when it goes on without a signal. */
+  readonly wakeAtMs: number | null;
+  /** The topic of the signal that a waiting run waits for. */
+  readonly waitsFor: string | null;
+  /** How many workers died with it since its last step. */
+  readonly crashes: number;
+  readonly attempt: number;
+  readonly attemptsMax: number;
+  /** What it came from: a schedule and its moment, a request, another run. */
+  readonly origin: JsonText;
+  readonly output: JsonText | null;
+  readonly error: JsonText | null;
+  readonly cancelRequestedAtMs: number | null;
+  readonly createdAtMs: number;
+  readonly startedAtMs: number | null;
+  readonly endedAtMs: number | null;
+}
+
+/** What a run has done already. */
+export interface StepTable {
+  readonly runId: string;
+  readonly name: string;
+  readonly state: 'begun' | 'done';
+  readonly epoch: number;
+  /** How to find again, after a crash, what the step had begun outside. */
+  readonly handle: JsonText | null;
+  readonly output: JsonText | null;
+  readonly begunAtMs: number;
+  readonly doneAtMs: number | null;
+}
+
+/** The first of a topic counts; it may come before anybody waits for it. */
+export interface SignalTable {
+  readonly runId: string;
+  readonly topic: string;
+  readonly data: JsonText;
+  readonly sentAtMs: number;
+}
+
+/** What a run tells of itself. */
+export interface RunEventTable {
+  readonly runId: string;
+  readonly number: number;
+  readonly atMs: number;
+  readonly kind: string;
+  readonly text: string;
+}
+
+export interface WorkerTable {
+  readonly id: string;
+  readonly name: string;
+  readonly labels: JsonText;
+  readonly version: string;
+  readonly startedAtMs: number;
+  readonly seenAtMs: number;
+  /** Set when it ended by itself. */
+  readonly endedAtMs: number | null;
+}
+
+export interface ScheduleTable {
+  readonly id: string;
+  readonly pausedAtMs: number | null;
+  readonly pausedUntilMs: number | null;
+  /** Moments up to here are dealt with. */
+  readonly firedUpToMs: number;
+}
+
+/** A moment of a schedule that somebody dealt with: the key lets nobody do it twice. */
+export interface FiringTable {
+  readonly scheduleId: string;
+  readonly plannedAtMs: number;
+  /** Absent where the moment was missed and left out. */
+  readonly runId: string | null;
+  readonly firedAtMs: number;
+}
+
+export interface Tables {
+  readonly run: RunTable;
+  readonly step: StepTable;
+  readonly signal: SignalTable;
+  readonly runEvent: RunEventTable;
+  readonly worker: WorkerTable;
+  readonly schedule: ScheduleTable;
+  readonly firing: FiringTable;
+}

@@ -1,0 +1,178 @@
+// The queue of many workers on PostgreSQL: pg-boss hands each run that is due to one of those that carry its labels, hears of workers that
+// die, and hands their runs to others. Whoever listens also looks through the table of runs: what was stored and never offered, became
+// due, or waited for another run of its key, is offered then.
+import { PgBoss } from 'pg-boss';
+import { asError } from '../base/errors.ts';
+import type { Catalog } from '../catalog/catalog.ts';
+import { claimableRuns, type ClaimableRun } from '../catalog/runs.ts';
+import { Repeating } from './repeating.ts';
+import { fits, labelsOf, type OfferedRun, type Queue, type Subscription } from './queue.ts';
+
+/** A schema of its own beside the catalog's. */
+const schema = 'lifeboat_queue';
+const sweepEveryMs = 1000;
+const fetchEveryMs = 500;
+const candidatesMax = 500;
+const heartbeatSeconds = 30;
+const deleteAfterSeconds = 3600;
+/** Only a limit on jobs whose worker is not heard of any more and never was: the lease decides, not this. */
+const expireInSeconds = 23 * 3600;
+
+export interface PgBossQueueOptions {
+  readonly catalog: Catalog;
+  readonly url: string;
+  /** The server could not be reached, or a run not be taken; it is tried again. */
+  readonly onProblem: (error: Error) => void;
+}
+
+/** Rejects if the server can't be reached. */
+export async function openPgBossQueue(options: PgBossQueueOptions): Promise<Queue> {
+  const boss = new PgBoss({
+    connectionString: options.url,
+    schema,
+    max: 4,
+    application_name: 'lifeboat',
+    schedule: false,
+    persistWarnings: false,
+  });
+  boss.on('error', (error) => options.onProblem(asError(error)));
+  await boss.start();
+  return new PgBossQueue(boss, options);
+}
+
+interface Job {
+  readonly run: string;
+}
+
+class PgBossQueue implements Queue {
+  readonly #boss: PgBoss;
+  readonly #options: PgBossQueueOptions;
+  /** Labels that runs of this queue ask for, as they are named there. */
+  readonly #made = new Map<string, Promise<void>>();
+
+  constructor(boss: PgBoss, options: PgBossQueueOptions) {
+    this.#boss = boss;
+    this.#options = options;
+  }
+
+  async offer({ id, labels, priority, wakeAtMs }: OfferedRun): Promise<void> {
+    const name = queueName(labels);
+    await this.#make(name);
+    const startAfter = wakeAtMs === undefined ? undefined : new Date(wakeAtMs);
+    await this.#boss.send(name, { run: id } satisfies Job, {
+      singletonKey: id,
+      priority,
+      ...(startAfter !== undefined && { startAfter }),
+    });
+  }
+
+  subscribe(subscription: Subscription): Promise<AsyncDisposable> {
+    const { catalog, onProblem } = this.#options;
+    const listener = new Listener({
+      boss: this.#boss,
+      subscription,
+      onProblem,
+      candidates: () => claimableRuns(catalog, candidatesMax),
+      offer: (run) => this.offer(run),
+    });
+    return Promise.resolve(listener);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#boss.stop({ graceful: false });
+  }
+
+  #make(name: string): Promise<void> {
+    let made = this.#made.get(name);
+    if (made === undefined) {
+      // `short`: of one run at most one job waits. That of a worker that died still counts as worked on for a while.
+      const options = {
+        policy: 'short',
+        heartbeatSeconds,
+        expireInSeconds,
+        deleteAfterSeconds,
+        retryLimit: 1000,
+      } as const;
+      made = this.#boss.createQueue(name, options);
+      made.catch(() => this.#made.delete(name));
+      this.#made.set(name, made);
+    }
+    return made;
+  }
+}
+
+/** Characters that pg-boss takes for names. */
+function queueName(labels: readonly string[]): string {
+  const text = labels.toSorted().join(',');
+  return text === '' ? 'run' : `run.${Buffer.from(text).toString('base64url')}`;
+}
+
+interface ListenerParts extends Pick<PgBossQueueOptions, 'onProblem'> {
+  readonly boss: PgBoss;
+  readonly subscription: Subscription;
+  candidates(): Promise<ClaimableRun[]>;
+  offer(run: OfferedRun): Promise<void>;
+}
+
+/** Fetches by itself instead of registering a handler for each queue: together they must not take more than this worker can do. */
+class Listener implements AsyncDisposable {
+  readonly #parts: ListenerParts;
+  readonly #queues = new Set<string>([queueName([])]);
+  readonly #taken = new Map<string, Promise<void>>();
+  readonly #sweeping: Repeating;
+  readonly #fetching: Repeating;
+
+  constructor(parts: ListenerParts) {
+    this.#parts = parts;
+    const { onProblem } = parts;
+    this.#sweeping = new Repeating({ everyMs: sweepEveryMs, work: () => this.#sweep(), onProblem });
+    this.#fetching = new Repeating({ everyMs: fetchEveryMs, work: () => this.#fetch(), onProblem });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([this.#sweeping[Symbol.asyncDispose](), this.#fetching[Symbol.asyncDispose]()]);
+    await Promise.all(this.#taken.values());
+  }
+
+  async #sweep(): Promise<void> {
+    for (const run of await this.#parts.candidates()) {
+      if (!fits(this.#parts.subscription, run) || this.#taken.has(run.id)) continue;
+      const labels = labelsOf(run);
+      this.#queues.add(queueName(labels));
+      await this.#parts.offer({ ...run, labels, wakeAtMs: undefined });
+    }
+    this.#fetching.wake();
+  }
+
+  async #fetch(): Promise<void> {
+    const { boss, subscription } = this.#parts;
+    for (const queue of this.#queues) {
+      const free = subscription.runsMax - this.#taken.size;
+      if (free <= 0 || this.#fetching.isClosed) return;
+      for (const job of await boss.fetch<Job>(queue, { batchSize: free })) {
+        this.#taken.set(job.data.run, this.#take(queue, job));
+      }
+    }
+  }
+
+  async #take(queue: string, { id, data }: { readonly id: string; readonly data: Job }): Promise<void> {
+    const { boss, subscription, onProblem } = this.#parts;
+    const touch = (): void => void boss.touch(queue, id).catch((error: unknown) => onProblem(asError(error)));
+    const beat = setInterval(touch, (heartbeatSeconds * 1000) / 3);
+    try {
+      await subscription.take(data.run);
+    } catch (error) {
+      onProblem(asError(error));
+    }
+    clearInterval(beat);
+    try {
+      // Also where it went wrong: a run that is not at its end is found and offered again.
+      await boss.complete(queue, id);
+    } catch (error) {
+      onProblem(asError(error));
+    }
+    this.#taken.delete(data.run);
+    // Perhaps another run of its key may go on now.
+    this.#sweeping.wake();
+  }
+}

@@ -1,0 +1,38 @@
+// How a worker hears of runs. What a queue says is a hint: whether a run may be begun, and by whom, is decided where it is claimed. So a
+// queue may speak twice or too early; it must not stay silent for ever.
+
+export interface OfferedRun {
+  readonly id: string;
+  readonly labels: readonly string[];
+  readonly priority: number;
+  /** Not before. */
+  readonly wakeAtMs: number | undefined;
+}
+
+export interface Subscription {
+  /** Labels that the worker carries. */
+  readonly labels: readonly string[];
+  /** Of runs that it knows how to carry out. */
+  readonly kinds: readonly string[];
+  /** So many at once. */
+  readonly runsMax: number;
+  /** Tries to claim the run and carries it out; resolves when this worker has nothing more to do with it. */
+  take(runId: string): Promise<void>;
+}
+
+export interface Queue extends AsyncDisposable {
+  /** After the run was stored. */
+  offer(run: OfferedRun): Promise<void>;
+  /** Until what it returns is closed: that waits for what was taken. */
+  subscribe(subscription: Subscription): Promise<AsyncDisposable>;
+}
+
+/** Whether a worker may take a run: it knows how, and carries every label that is asked for. */
+export function fits(
+  { labels, kinds }: Pick<Subscription, 'labels' | 'kinds'>,
+  run: { readonly kind: string; readonly labels: string },
+): boolean {
+  return kinds.includes(run.kind) && labelsOf(run).every((label) => labels.includes(label));
+}
+
+export const labelsOf = ({ labels }: { readonly labels: string }): string[] => JSON.parse(labels) as string[];
