@@ -1,15 +1,17 @@
 // The composition root: from settings to stores, repositories and sources. The only file that names concrete drivers;
 // each is loaded when it is needed, so that a command pays for what it uses.
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { systemClock } from './base/clock.ts';
 import { AppError } from './base/errors.ts';
 import { systemRandom } from './base/random.ts';
+import type { Catalog } from './catalog/catalog.ts';
 import type { AnyCommand } from './cli/command.ts';
 import type {
   Access,
   BucketWish,
   CommandContext,
+  ContextSettings,
   DemoOutcome,
   FirstFile,
   OpenedRepository,
@@ -82,11 +84,7 @@ export function createContext(
     launcherPath: fileURLToPath(new URL('../bin/lifeboat.js', import.meta.url)),
     cacheFolder: options.cacheFolder ?? defaultCacheFolder(environment),
     stateFolder: defaultStateFolder(environment),
-    settings: {
-      lockWaitMs: options.retryLock,
-      isJson: options.json,
-      showsBar: streams.stderr.isTTY && !options.json && !options.quiet,
-    },
+    settings: settingsFor(options, streams),
     named: { config: options.config, repository: options.repository, passwordFile: options.passwordFile },
     serversOfVariables: () => serversOfVariables(environment, readEnvFile(environment.workingFolder)),
     bucketOfVariables: () => bucketOfVariables(environment, readEnvFile(environment.workingFolder)),
@@ -109,6 +107,7 @@ export function createContext(
     passwordFileOf: (settings) => passwords.fileOf(settings),
     openRepository: (settings, access) =>
       openWithCache(settings, access, { context, options: optionsOf(settings), environment, unlocked }),
+    openCatalog: () => openCatalogOf(context, options),
     async sourceOf(component) {
       const source = await createSource(component, environment);
       const reason = (await loaded())?.unreachable.get(component.name);
@@ -126,6 +125,18 @@ export function createContext(
     }).values;
   }
   return context;
+}
+
+function settingsFor({ retryLock, json, quiet }: GlobalOptions, { stderr }: Streams): ContextSettings {
+  return { lockWaitMs: retryLock, isJson: json, showsBar: stderr.isTTY && !json && !quiet };
+}
+
+async function openCatalogOf(
+  { stateFolder, clock }: CommandContext,
+  { databaseUrl: url }: GlobalOptions,
+): Promise<Catalog> {
+  const { openCatalog } = await import('./catalog/open-catalog.ts');
+  return openCatalog({ path: join(stateFolder, 'catalog.sqlite'), url }, clock);
 }
 
 /** Read when it is first needed. */

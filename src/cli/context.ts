@@ -3,6 +3,7 @@
 import type { Writable } from 'node:stream';
 import type { Clock } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
+import type { Catalog } from '../catalog/catalog.ts';
 import type { Application } from '../model/application.ts';
 import type { Component } from '../model/component.ts';
 import type { Finding } from '../model/finding.ts';
@@ -69,6 +70,8 @@ export interface CommandContext {
   passwordFileOf(settings: RepositorySettings): Promise<string | undefined>;
   openRepository(settings: RepositorySettings, access: Access): Promise<OpenedRepository>;
   sourceOf(component: Component): Promise<Source>;
+  /** The state of the service, created where there is none. A command opens it once: SQLite does not bear two in one process. */
+  openCatalog(): Promise<Catalog>;
   /** The text of a file that holds one password: its first line, without white space at its ends. */
   readPasswordFile(path: string): Promise<string>;
 }

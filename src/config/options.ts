@@ -89,6 +89,14 @@ export const globalOptions = {
     secret: true,
     ...text,
   }),
+  databaseUrl: option<string | undefined>({
+    environment: 'LIFEBOAT_DATABASE_URL',
+    help: 'address of a PostgreSQL database for the state of the service; never as a flag, since it holds a password',
+    default: undefined,
+    defaultWords: '`lifeboat/catalog.sqlite` in $XDG_STATE_HOME, or in ~/.local/state',
+    secret: true,
+    ...text,
+  }),
   cacheFolder: option<string | undefined>({
     flag: '--cache-folder <path>',
     environment: 'LIFEBOAT_CACHE_FOLDER',
