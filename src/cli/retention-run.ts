@@ -1,5 +1,6 @@
 // From policies to what stays and what goes: the decision that `retention`, `repository forget` and `doctor` share.
 import type { Application } from '../model/application.ts';
+import { retentionIn } from '../model/policy.ts';
 import { decideRetention, type RetentionDecision, type RetentionPolicy } from '../model/retention.ts';
 import { groupSnapshots } from '../model/snapshot-groups.ts';
 import { verifiedTrees } from '../model/verification.ts';
@@ -30,10 +31,10 @@ export interface RetentionRequest {
 
 /** A component that the configuration no longer names has no policy: its snapshots stay until someone removes them. */
 export function policyIn(application: Application, repository: string): RetentionRequest['policyOf'] {
-  return (name) =>
-    application.components
-      .find((component) => component.name === name)
-      ?.policy.targets.find((target) => target.repository === repository)?.retention;
+  return (name) => {
+    const component = application.components.find((each) => each.name === name);
+    return component === undefined ? undefined : retentionIn(component.policy, repository);
+  };
 }
 
 /** Groups are those of restic: same host, same paths. Newest first in each. */

@@ -3,6 +3,7 @@
 import type { Finding } from '../model/finding.ts';
 import type { Application } from '../model/application.ts';
 import { continuousProofFindings, objectiveFindings } from '../model/component.ts';
+import { jobsInRings, jobsOf } from '../model/job.ts';
 import { nearestOf } from './nearest.ts';
 import { shortened } from './problems.ts';
 import { childOf, type DocumentPath } from './schema-walk.ts';
@@ -20,13 +21,17 @@ export function referenceProblems(data: unknown): ReferenceProblem[] {
   if (childOf(data, 'repositories') !== undefined && repositories.length === 0) {
     problems.push({ path: ['repositories'], text: 'found no repository, expected at least one' });
   }
-  for (const name of policies) {
-    problems.push(...targetProblems(data, ['policies', name], repositories));
-  }
-  for (const name of keysOf(childOf(data, 'components'))) {
+  const components = keysOf(childOf(data, 'components'));
+  const policyProblems = (path: DocumentPath): ReferenceProblem[] => [
+    ...targetProblems(data, path, repositories),
+    ...copyProblems(data, path, repositories),
+    ...scheduleProblems(data, path, components),
+  ];
+  for (const name of policies) problems.push(...policyProblems(['policies', name]));
+  for (const name of components) {
     const path = ['components', name, 'policy'];
     const policy = path.reduce(childOf, data);
-    if (typeof policy !== 'string') problems.push(...targetProblems(data, path, repositories));
+    if (typeof policy !== 'string') problems.push(...policyProblems(path));
     else if (!policies.includes(policy)) problems.push({ path, text: unknownName(policy, 'policy', policies) });
   }
   return problems;
@@ -48,6 +53,59 @@ function targetProblems(data: unknown, policyPath: DocumentPath, repositories: r
     seen.add(name);
     return [];
   });
+}
+
+/** A value that may stand alone or in a list, with the path of each. */
+function entriesAt(data: unknown, path: DocumentPath): { readonly path: DocumentPath; readonly value: unknown }[] {
+  const value = path.reduce(childOf, data);
+  if (!Array.isArray(value)) return value === undefined ? [] : [{ path, value }];
+  return value.map((entry: unknown, index) => ({ path: [...path, index], value: entry }));
+}
+
+/** Copies from and to repositories that do not exist, or to where the backups are already. */
+function copyProblems(data: unknown, policyPath: DocumentPath, repositories: readonly string[]): ReferenceProblem[] {
+  const targets = entriesAt(data, [...policyPath, 'repositories']).map(({ value }) =>
+    typeof value === 'string' ? value : childOf(value, 'name'),
+  );
+  return entriesAt(data, [...policyPath, 'copy']).flatMap(({ path, value }) => {
+    const [from, to] = [childOf(value, 'from'), childOf(value, 'to')];
+    const problems = ['from', 'to'].flatMap((key) => {
+      const name = childOf(value, key);
+      if (typeof name !== 'string' || repositories.includes(name)) return [];
+      return [{ path: [...path, key], text: unknownName(name, 'repository', repositories) }];
+    });
+    if (problems.length > 0 || typeof to !== 'string') return problems;
+    if (from === to) return [{ path: [...path, 'to'], text: `found '${to}', expected another repository than from` }];
+    if (!targets.includes(to)) return [];
+    return [
+      { path: [...path, 'to'], text: `found '${to}', expected a repository that the policy does not back up to` },
+    ];
+  });
+}
+
+const scheduleKeys = [['schedule'], ['verification', 'schedule'], ['proof', 'schedule'], ['retention', 'schedule']];
+
+/** Schedules after the job of a component that does not exist. */
+function scheduleProblems(data: unknown, policyPath: DocumentPath, components: readonly string[]): ReferenceProblem[] {
+  const ofCopies = entriesAt(data, [...policyPath, 'copy']).map(({ path }) => [...path, 'schedule']);
+  const places = [...scheduleKeys.map((keys) => [...policyPath, ...keys]), ...ofCopies];
+  return places
+    .flatMap((path) => entriesAt(data, path))
+    .flatMap(({ path, value }) => {
+      const name = childOf(value, 'of');
+      if (typeof name !== 'string' || components.includes(name)) return [];
+      return [{ path: [...path, 'of'], text: unknownName(name, 'component', components) }];
+    });
+}
+
+/** Jobs that wait for each other would never run. */
+export function ringProblems(application: Application): ReferenceProblem[] {
+  const stuck = jobsInRings(jobsOf(application));
+  if (stuck.length === 0) return [];
+  const names = stuck.map(({ id }) => id).join(', ');
+  return [
+    { path: ['components'], text: `found jobs that only wait for each other, expected one with a time: ${names}` },
+  ];
 }
 
 function unknownName(name: string, kind: string, known: readonly string[]): string {

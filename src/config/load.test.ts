@@ -163,6 +163,13 @@ describe('references', () => {
 });
 
 describe('a file with faults', () => {
+  test('with jobs that only wait for each other names them', () => {
+    const policy = '{ schedule: { after: proof }, proof: { schedule: { after: backup } } }';
+    expect(problemsOf(`${head}components: { c: { type: redis, policy: ${policy} } }`)).toEqual([
+      'lifeboat.yaml:3:1: components: found jobs that only wait for each other, expected one with a time: backup/c, proof/c',
+    ]);
+  });
+
   test.each([
     ['tier: P9', "components.c.tier: found 'P9', expected 'P0', 'P1', 'P2' or 'P3'; did you mean 'P0'?"],
     ['hots: x', "components.c: unknown key 'hots'; did you mean 'host'?"],
@@ -195,6 +202,38 @@ describe('a file with faults', () => {
     [
       'policy: { schedule: daily }',
       "components.c.policy.schedule: found 'daily', expected a schedule or a list of them",
+    ],
+    [
+      "policy: { schedule: { cron: '0 0 31 2 *' } }",
+      "components.c.policy.schedule.cron: found '0 0 31 2 *', expected a moment that comes; no year has this day (the last day of a month is L)",
+    ],
+    [
+      "policy: { schedule: [{ window: '3-4' }] }",
+      "components.c.policy.schedule.0.window: found '3-4', expected a window such as '03:00-04:00', '22:00-02:00' or 'sun:04:00-sun:05:00'",
+    ],
+    [
+      "policy: { schedule: { window: '03:00-04:00', days: [moon] } }",
+      "components.c.policy.schedule.days.0: found 'moon', expected a weekday such as mon, mon#1 (the first of the month) or fri#L (the last)",
+    ],
+    [
+      'policy: { proof: { schedule: { after: backup, of: d } } }',
+      "components.c.policy.proof.schedule.of: found 'd', expected the name of a component (there are: c); did you mean 'c'?",
+    ],
+    [
+      'policy: { copy: { to: offsite } }',
+      "components.c.policy.copy.to: found 'offsite', expected the name of a repository (there are: local)",
+    ],
+    [
+      'policy: { repositories: [local], copy: [{ to: local }] }',
+      "components.c.policy.copy.0.to: found 'local', expected a repository that the policy does not back up to",
+    ],
+    [
+      'policy: { copy: { from: local, to: local } }',
+      "components.c.policy.copy.to: found 'local', expected another repository than from",
+    ],
+    [
+      'maintenance: [{ window: sun:04:00-sun:05:00, days: [mon] }]',
+      'components.c.maintenance.0.days: found a list, expected the day either in the window or in days, not both',
     ],
     [
       'policy: { retention: { keepDaily: -1 } }',

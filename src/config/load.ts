@@ -9,7 +9,7 @@ import type { Component } from '../model/component.ts';
 import type { Finding } from '../model/finding.ts';
 import { completePolicy, policySchema } from '../model/policy.ts';
 import type { RepositorySettings } from '../model/repository-settings.ts';
-import { configurationWarnings, referenceProblems } from './cross-checks.ts';
+import { configurationWarnings, referenceProblems, ringProblems } from './cross-checks.ts';
 import { bucketLocation, configurationFromVariables, VariableProblem, withConnection, withStore } from './defaults.ts';
 import { readDocument, type ConfigurationDocument, type Problem } from './document.ts';
 import { variable, type Environment } from './environment.ts';
@@ -228,6 +228,9 @@ function settle(
     components.push(completeComponent(name, withAbsolutePaths(connected, paths), file));
   }
   const application = { name: file.application, environment: file.environment, repositories, components };
+  for (const { path, text } of ringProblems(application)) {
+    problems.push({ path, position: document.positionOf(path, 'key'), text });
+  }
   const cacheFolder = file.cache.folder === undefined ? undefined : paths(file.cache.folder);
   return { application, unusedPolicies, cacheFolder, problems };
 }

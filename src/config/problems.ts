@@ -49,14 +49,20 @@ function expandUnion(issue: Issue, base: DocumentPath): Issue[] {
   const whole = { ...issue, path };
   if (issue.code !== 'invalid_union' || issue.errors.length === 0) return [whole];
   const branches = issue.errors.map((errors) => errors.flatMap((error) => expandUnion(error, path)));
-  const isOfOtherType = (error: Issue) => error.code === 'invalid_type' && error.path.length === path.length;
-  const fitting = branches.filter((errors) => !errors.some(isOfOtherType));
+  const fitting = branches.filter((errors) => !errors.some((error) => isOfOtherType(error, path.length)));
   const fewest = Math.min(...fitting.map(weightOf));
   const best = fitting.filter((errors) => weightOf(errors) === fewest);
   const [only = [], ...others] = best;
   if (best.length > 0 && others.length === 0) return only;
   const unknownKeys = only.filter(({ code }) => code === 'unrecognized_keys');
   return unknownKeys.length > 0 ? unknownKeys : [whole];
+}
+
+/** About the value as a whole: it is of another type than this alternative, or than all of its alternatives. */
+function isOfOtherType(issue: Issue, depth: number): boolean {
+  if (issue.path.length !== depth) return false;
+  if (issue.code !== 'invalid_union') return issue.code === 'invalid_type';
+  return issue.errors.length > 0 && issue.errors.every((errors) => errors.some((error) => isOfOtherType(error, 0)));
 }
 
 function weightOf(issues: readonly Issue[]): number {

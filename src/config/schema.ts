@@ -45,7 +45,15 @@ export interface SchemaNode {
   readonly oneOf?: readonly SchemaNode[];
 }
 
-/** The schema as editors read it: of what is written, before defaults and conversions. */
+let walked: SchemaNode | undefined;
+
+/** Of what is written, before defaults and conversions; each place complete, so that it can be walked. Made once. */
 export function configurationJsonSchema(): SchemaNode {
-  return z.toJSONSchema(configurationSchema, { io: 'input', target: 'draft-7' }) as SchemaNode;
+  walked ??= z.toJSONSchema(configurationSchema, { io: 'input', target: 'draft-7' }) as SchemaNode;
+  return walked;
+}
+
+/** The same as editors read it: what stands in several places is defined once, or it would be 700 KB. */
+export function editorJsonSchema(): object {
+  return z.toJSONSchema(configurationSchema, { io: 'input', target: 'draft-7', reused: 'ref' });
 }

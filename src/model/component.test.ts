@@ -15,6 +15,8 @@ describe('completePolicy', () => {
         { repository: 'local', retention: {} },
         { repository: 'offsite', retention: {} },
       ],
+      copies: [],
+      retentionSchedules: [{ kind: 'interval', everyMs: 86_400_000 }],
       verification: undefined,
       proof: undefined,
       checks: [],

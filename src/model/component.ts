@@ -7,6 +7,7 @@ import { journalSettingsSchema } from './journal-settings.ts';
 import { policySchema, type Policy } from './policy.ts';
 import type { Schedule } from './schedule.ts';
 import { sentinelSettingsSchema } from './sentinel.ts';
+import { timeWindowSchema } from './time-window.ts';
 import {
   byteRateSchema,
   byteSizeSchema,
@@ -43,6 +44,10 @@ const commonFields = {
     .meta({ title: 'the name of a policy, or a policy' })
     .describe('name of a policy, or one of its own; on demand to all repositories, kept for ever, if absent'),
   checks: z.array(contentCheckSchema).default([]).describe('checks of this component besides those of its policy'),
+  maintenance: z
+    .array(timeWindowSchema)
+    .default([])
+    .describe('spans in which others work on it, so that nothing is started; what comes then begins at their end'),
 };
 
 const passwordField = secretSchema.optional().describe('password');
@@ -230,7 +235,7 @@ function longestPauseMs(schedules: readonly Schedule[]): number | undefined {
   let runsPerDayMax = 0;
   for (const schedule of schedules) {
     if (schedule.kind === 'interval') runsPerDayMax += dayMs / schedule.everyMs;
-    else if (/^\d+\s+\d+\s/.test(schedule.cron)) runsPerDayMax += 1;
+    else if (schedule.kind === 'cron' && /^\d+\s+\d+\s/.test(schedule.cron)) runsPerDayMax += 1;
     else return undefined;
   }
   return dayMs / runsPerDayMax;

@@ -1,0 +1,134 @@
+// What runs by itself in an application: one job for each thing that a policy asks for, with all moments at which it comes.
+import type { Application } from './application.ts';
+import type { Component } from './component.ts';
+import { retentionIn, type Policy, type Verification } from './policy.ts';
+import type { Schedule } from './schedule.ts';
+
+/** What a job does. */
+export type JobWork =
+  | { readonly kind: 'backup' | 'proof'; readonly component: string; readonly repositories: readonly string[] }
+  | {
+      readonly kind: 'copy';
+      readonly component: string;
+      readonly from: string;
+      readonly to: string;
+      readonly snapshots: 'all' | 'newest';
+    }
+  | { readonly kind: 'retention'; readonly repository: string; readonly components: readonly string[] }
+  | {
+      readonly kind: 'verification';
+      readonly repository: string;
+      readonly components: readonly string[];
+      readonly level: Verification['level'];
+      readonly readDataShare: number | undefined;
+    };
+
+export type Job = JobWork & {
+  /** `backup/database`, `copy/database/local/offsite`: the same as long as the configuration says the same of it. */
+  readonly id: string;
+  /** For `nextTimes`. */
+  readonly seed: string;
+  readonly schedules: readonly Schedule[];
+};
+
+/** All jobs of an application, those of a repository once for all its components. */
+export function jobsOf(application: Application): Job[] {
+  const { components } = application;
+  const works = [
+    ...components.flatMap(componentWorks),
+    ...verificationWorks(components),
+    ...retentionWorks(components),
+  ];
+  return works.map(({ id, schedules, work }) => ({ ...work, id, seed: `${application.name}/${id}`, schedules }));
+}
+
+/** Whether a job is about the component, alone or among others. */
+export function concerns(job: JobWork, component: string): boolean {
+  return 'components' in job ? job.components.includes(component) : job.component === component;
+}
+
+interface PlannedWork {
+  readonly id: string;
+  readonly schedules: readonly Schedule[];
+  readonly work: JobWork;
+}
+
+function componentWorks({ name, policy }: Component): PlannedWork[] {
+  const repositories = policy.targets.map(({ repository }) => repository);
+  const works: PlannedWork[] = [];
+  const add = (kind: 'backup' | 'proof', schedules: readonly Schedule[]): void => {
+    if (schedules.length === 0) return;
+    works.push({ id: `${kind}/${name}`, schedules, work: { kind, component: name, repositories } });
+  };
+  add('backup', policy.schedules);
+  for (const { from, to, snapshots, schedules } of policy.copies) {
+    const work = { kind: 'copy', component: name, from, to, snapshots } as const;
+    works.push({ id: `copy/${name}/${from}/${to}`, schedules, work });
+  }
+  add('proof', [policy.proof?.schedule ?? []].flat());
+  return works;
+}
+
+const repositoriesOf = ({ targets, copies }: Policy): string[] => [
+  ...new Set([...targets.map(({ repository }) => repository), ...copies.map(({ to }) => to)]),
+];
+
+/** Components that ask the same of a repository are served by one run. */
+function verificationWorks(components: readonly Component[]): PlannedWork[] {
+  const asked = components.flatMap(({ name, policy }) => {
+    const { verification } = policy;
+    if (verification === undefined) return [];
+    return repositoriesOf(policy).map((repository) => ({ name, repository, verification }));
+  });
+  const groups = Map.groupBy(asked, ({ repository, verification: { level, readDataShare } }) =>
+    [repository, level, ...(readDataShare === undefined ? [] : [String(readDataShare)])].join('/'),
+  );
+  return [...groups].flatMap(([key, group]) => {
+    const [first] = group;
+    if (first === undefined) return [];
+    const { repository, verification } = first;
+    const { level, readDataShare } = verification;
+    const schedules = eachOnce(group.flatMap(({ verification: { schedule } }) => schedule));
+    const work = { kind: 'verification', repository, level, readDataShare, components: group.map(({ name }) => name) };
+    return [{ id: `verification/${key}`, schedules, work: work as JobWork }];
+  });
+}
+
+/** One run removes for all components, and frees the space once. */
+function retentionWorks(components: readonly Component[]): PlannedWork[] {
+  const repositories = new Set(components.flatMap(({ policy }) => repositoriesOf(policy)));
+  return [...repositories].flatMap((repository) => {
+    const own = components.filter(({ policy }) => Object.keys(retentionIn(policy, repository) ?? {}).length > 0);
+    if (own.length === 0) return [];
+    const schedules = eachOnce(own.flatMap(({ policy }) => policy.retentionSchedules));
+    const work = { kind: 'retention', repository, components: own.map(({ name }) => name) } as const;
+    return [{ id: `retention/${repository}`, schedules, work }];
+  });
+}
+
+function eachOnce(schedules: readonly Schedule[]): Schedule[] {
+  return [...new Map(schedules.map((schedule) => [JSON.stringify(schedule), schedule])).values()];
+}
+
+/** Jobs that only wait for each other, in a ring, so that none ever comes. */
+export function jobsInRings(jobs: readonly Job[]): Job[] {
+  let waiting = [...jobs];
+  for (;;) {
+    const stuck = waiting.filter((job) =>
+      job.schedules.every((schedule) => {
+        if (schedule.kind !== 'after') return false;
+        const awaited = jobs.filter((other) => other.kind === schedule.job && isMeant(other, schedule.component, job));
+        // What no job does by itself may be started by hand.
+        return awaited.length > 0 && awaited.every((other) => waiting.includes(other));
+      }),
+    );
+    if (stuck.length === waiting.length) return stuck;
+    waiting = stuck;
+  }
+}
+
+function isMeant(job: Job, component: string | undefined, waiting: Job): boolean {
+  if (component !== undefined) return concerns(job, component);
+  if ('component' in waiting) return concerns(job, waiting.component);
+  return waiting.components.some((name) => concerns(job, name));
+}
