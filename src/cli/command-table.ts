@@ -25,6 +25,7 @@ export const commandTable: readonly CommandEntry[] = [
   { name: 'init', load: async () => (await import('./commands/init.ts')).initCommand },
   { name: 'status', load: async () => (await import('./commands/status.ts')).statusCommand },
   { name: 'window', load: async () => (await import('./commands/window.ts')).windowCommand },
+  { name: 'schedule', load: async () => (await import('./commands/schedule.ts')).scheduleCommand },
   { name: 'check', load: async () => (await import('./commands/check.ts')).checkCommand },
   { name: 'doctor', load: async () => (await import('./commands/doctor.ts')).doctorCommand },
   { name: 'backup', load: async () => (await import('./commands/backup.ts')).backupCommand },

@@ -3,6 +3,7 @@ import type { Application } from './application.ts';
 import type { Component } from './component.ts';
 import { retentionIn, type Policy, type Verification } from './policy.ts';
 import type { Schedule } from './schedule.ts';
+import type { TimeWindow } from './time-window.ts';
 
 /** What a job does. */
 export type JobWork =
@@ -29,6 +30,8 @@ export type Job = JobWork & {
   /** For `nextTimes`. */
   readonly seed: string;
   readonly schedules: readonly Schedule[];
+  /** That of its component: what comes then begins at its end. */
+  readonly maintenance: readonly TimeWindow[];
 };
 
 /** All jobs of an application, those of a repository once for all its components. */
@@ -39,7 +42,13 @@ export function jobsOf(application: Application): Job[] {
     ...verificationWorks(components),
     ...retentionWorks(components),
   ];
-  return works.map(({ id, schedules, work }) => ({ ...work, id, seed: `${application.name}/${id}`, schedules }));
+  return works.map(({ id, schedules, work, maintenance = [] }) => ({
+    ...work,
+    id,
+    seed: `${application.name}/${id}`,
+    schedules,
+    maintenance,
+  }));
 }
 
 /** Whether a job is about the component, alone or among others. */
@@ -51,19 +60,20 @@ interface PlannedWork {
   readonly id: string;
   readonly schedules: readonly Schedule[];
   readonly work: JobWork;
+  readonly maintenance?: readonly TimeWindow[];
 }
 
-function componentWorks({ name, policy }: Component): PlannedWork[] {
+function componentWorks({ name, policy, maintenance }: Component): PlannedWork[] {
   const repositories = policy.targets.map(({ repository }) => repository);
   const works: PlannedWork[] = [];
   const add = (kind: 'backup' | 'proof', schedules: readonly Schedule[]): void => {
     if (schedules.length === 0) return;
-    works.push({ id: `${kind}/${name}`, schedules, work: { kind, component: name, repositories } });
+    works.push({ id: `${kind}/${name}`, schedules, work: { kind, component: name, repositories }, maintenance });
   };
   add('backup', policy.schedules);
   for (const { from, to, snapshots, schedules } of policy.copies) {
     const work = { kind: 'copy', component: name, from, to, snapshots } as const;
-    works.push({ id: `copy/${name}/${from}/${to}`, schedules, work });
+    works.push({ id: `copy/${name}/${from}/${to}`, schedules, work, maintenance });
   }
   add('proof', [policy.proof?.schedule ?? []].flat());
   return works;
