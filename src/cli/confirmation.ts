@@ -5,18 +5,12 @@ import type { CommandContext } from './context.ts';
 type Asking = Pick<CommandContext, 'prompter' | 'progress'>;
 
 /** Rejects with `CONFIRMATION_NEEDED` unless consent was given. `what` completes "This will …". */
-export async function requireConsent(context: Asking, what: string, isGiven: boolean): Promise<void> {
-  if (!isGiven) await askConsent(context, what, 'Look at it with --dry-run, then give --yes.');
-}
-
-/** The same for a command without --dry-run: `what` says it all. */
-export async function requireBareConsent(context: Asking, what: string, isGiven: boolean): Promise<void> {
-  if (!isGiven) await askConsent(context, what, 'Give --yes, if that is meant.');
-}
-
-async function askConsent({ prompter, progress }: Asking, what: string, hint: string): Promise<void> {
+export async function requireConsent({ prompter, progress }: Asking, what: string, isGiven: boolean): Promise<void> {
+  if (isGiven) return;
   if (prompter === undefined) {
-    throw new AppError('CONFIRMATION_NEEDED', `this would ${what}, and was not confirmed`, { hint });
+    throw new AppError('CONFIRMATION_NEEDED', `this would ${what}, and was not confirmed`, {
+      hint: 'Look at it with --dry-run, then give --yes.',
+    });
   }
   progress.clear();
   const answer = await prompter.text(`This will ${what}. Type 'yes' to go on`);

@@ -50,7 +50,7 @@ and 'lifeboat completion bash|zsh|fish' for a script that completes them.`;
 /** Runs one command line; resolves to the exit code. Never rejects. */
 export async function runProgram(given: readonly string[], parts: ProgramParts): Promise<number> {
   // `help restore`, as other programs have it.
-  const args = given[0] === 'help' ? [...given.slice(1), '--help'] : given;
+  const args = given[0] === 'help' ? [...given.slice(given[1] === 'help' ? 2 : 1), '--help'] : given;
   const isCompleting = args[0] === 'completion' || args[0] === 'complete';
   const run: Run = { parts, flags: {}, exitCode: 0, isCompleting, examples: new Map() };
   watchOutput(run);
@@ -69,13 +69,24 @@ async function parse(args: readonly string[], run: Run): Promise<number> {
     const program = await buildProgram(run, namesToLoad(args));
     if (run.isCompleting) await addCompletion(program, await run.parts.completionNames(args), run.parts.streams.stdout);
     else refuseSecretArguments(args);
-    await program.parseAsync(args, { from: 'user' });
+    // Its help would be that of all commands: told as it is without asking for help.
+    const words = namesUnknown(program, args) ? args.filter((word) => !helpFlags.has(word)) : args;
+    await program.parseAsync(words, { from: 'user' });
     return run.exitCode;
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return 0;
     if (error instanceof CommanderError && error.code === 'commander.help') return usageExitCode;
     throw error;
   }
+}
+
+const helpFlags: ReadonlySet<string> = new Set(['-h', '--help']);
+
+/** Whether the line begins with a word that is no command; behind an option it might be that option's value. */
+function namesUnknown({ commands }: Commander, [word, ...rest]: readonly string[]): boolean {
+  if (word === undefined || word.startsWith('-')) return false;
+  const found = commands.find((command) => command.name() === word);
+  return found === undefined || (found.commands.length > 0 && namesUnknown(found, rest));
 }
 
 /** Until all that was written before has gone out, or can't. */

@@ -21,6 +21,11 @@ export async function openOne(context: CommandContext, access: Access): Promise<
   return context.openRepository(await chooseOne(context, access), access);
 }
 
+/** The one that would be changed, which a dry run only reads. */
+export async function openToChange(context: CommandContext, isDryRun: boolean): Promise<OpenedRepository> {
+  return context.openRepository(await chooseOne(context, 'write'), isDryRun ? 'read' : 'write');
+}
+
 /** For work that takes a lock but changes no snapshot: of several, the first will do. */
 export async function openFirst(context: CommandContext, access: Access): Promise<OpenedRepository> {
   return context.openRepository(await chooseOne(context, 'read'), access);

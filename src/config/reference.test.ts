@@ -29,6 +29,10 @@ describe('what is generated from declarations is up to date (else run node scrip
   test('lifeboat.schema.json (else run node scripts/generate-schema.ts)', () => {
     expect(JSON.parse(file('lifeboat.schema.json'))).toEqual(editorJsonSchema());
   });
+
+  test('lifeboat.schema.json wants no repositories: an editor does not see S3_BACKUP_BUCKET', () => {
+    expect(JSON.parse(file('lifeboat.schema.json'))).toMatchObject({ required: ['application', 'components'] });
+  });
 });
 
 test('every key that an option names exists in lifeboat.yaml', () => {

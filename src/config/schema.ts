@@ -49,11 +49,17 @@ let walked: SchemaNode | undefined;
 
 /** Of what is written, before defaults and conversions; each place complete, so that it can be walked. Made once. */
 export function configurationJsonSchema(): SchemaNode {
-  walked ??= z.toJSONSchema(configurationSchema, { io: 'input', target: 'draft-7' }) as SchemaNode;
+  walked ??= wantingNoRepositories(z.toJSONSchema(configurationSchema, { io: 'input', target: 'draft-7' }));
   return walked;
 }
 
 /** The same as editors read it: what stands in several places is defined once, or it would be 700 KB. */
 export function editorJsonSchema(): object {
-  return z.toJSONSchema(configurationSchema, { io: 'input', target: 'draft-7', reused: 'ref' });
+  return wantingNoRepositories(z.toJSONSchema(configurationSchema, { io: 'input', target: 'draft-7', reused: 'ref' }));
+}
+
+/** Neither editors nor the page know the variables: S3_BACKUP_BUCKET may stand for the repositories. */
+function wantingNoRepositories(schema: object): SchemaNode {
+  const node = schema as SchemaNode;
+  return { ...node, required: node.required?.filter((key) => key !== 'repositories') ?? [] };
 }

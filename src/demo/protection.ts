@@ -33,6 +33,7 @@ export async function backUp(context: CommandContext): Promise<StepResult<Backup
     type: undefined,
     chunker: undefined,
     compressionLevel: undefined,
+    isDryRun: false,
   });
   const result = backups.map(figuresOf);
   const read = sumOf(result, 'totalBytes');

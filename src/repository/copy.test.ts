@@ -8,7 +8,7 @@ import {
 } from '../../test/support/sample-repository.ts';
 import { noSignal } from '../../test/support/repository.ts';
 import { faultyStore } from '../storage/faulty.ts';
-import { copySnapshots, type CopyOptions, type CopyResult } from './copy.ts';
+import { copySnapshots, decideCopy, type CopyOptions, type CopyResult } from './copy.ts';
 import { forgetSnapshots } from './forget.ts';
 import { loadIndex } from './load-index.ts';
 import { prune } from './prune-execute.ts';
@@ -50,6 +50,19 @@ test('copies restore to the same files under other keys, and name their original
   expect(one).toEqual({ ...first, id: one?.id, parent: undefined, original: first.id });
   expect(await target.restore(two ?? second)).toEqual({ ...files, 'deep/new': noise(3, 3000) });
   expect((await verify()).findings).toEqual([]);
+});
+
+test('what a copy would send is told beforehand to the blob, and nothing of it is written', async () => {
+  await copy({ snapshots: [first.id] });
+  const before = await namesIn(target.store);
+  const { missing, alreadyThere, ...sizes } = await decideCopy(source.repository, target.repository, {
+    snapshots: [first.id, second.id, second.id],
+    signal: noSignal,
+  });
+  expect([alreadyThere.map(({ id }) => id), missing.map(({ id }) => id)]).toEqual([[first.id], [second.id]]);
+  expect(await namesIn(target.store)).toEqual(before);
+  const { blobs, blobBytes } = await copy();
+  expect(sizes).toEqual({ blobs, blobBytes });
 });
 
 test('a damaged snapshot of the target does not keep others from coming', async () => {

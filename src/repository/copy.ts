@@ -58,8 +58,7 @@ export async function copySnapshots(source: Repository, target: Repository, opti
   await using sourceLock = await acquireLock(source, lockOptions);
   await using targetLock = await acquireLock(target, lockOptions);
   const signal = AbortSignal.any([options.signal, sourceLock.signal, targetLock.signal]);
-  const wanted: StoredSnapshot[] = [];
-  for (const id of new Set(options.snapshots)) wanted.push(await loadSnapshot(source, id, signal));
+  const wanted = await loadAll(source, options.snapshots, signal);
   // Of a damaged one in the target nobody knows whose copy it is: at worst there is one more.
   const known = await loadSnapshots(target, signal, () => undefined);
   await using pool = workersFor(source, options.pool);
@@ -74,6 +73,99 @@ export async function copySnapshots(source: Repository, target: Repository, opti
   return await run.perform(wanted, known);
 }
 
+export interface CopyDecision {
+  /** Of the source, which the target has not. */
+  readonly missing: readonly StoredSnapshot[];
+  readonly alreadyThere: readonly StoredSnapshot[];
+  readonly blobs: number;
+  /** As stored in the source. */
+  readonly blobBytes: number;
+}
+
+/** What `copySnapshots` would send: reads all trees, takes no lock, writes nothing. Rejects as a copy would. */
+export async function decideCopy(
+  source: Repository,
+  target: Repository,
+  { snapshots, signal, onProgress }: Pick<CopyOptions, 'snapshots' | 'signal' | 'onProgress'>,
+): Promise<CopyDecision> {
+  const wanted = await loadAll(source, snapshots, signal);
+  const known = await loadSnapshots(target, signal, () => undefined);
+  const missing = wanted.filter((snapshot) => !known.some((each) => isCopyOf(each, snapshot)));
+  const blobs = new MissingBlobs(
+    { repository: source, index: await loadIndex(source, signal) },
+    { repository: target, index: await loadIndex(target, signal) },
+  );
+  for (const snapshot of missing) {
+    await blobs.collect(snapshot, signal, () =>
+      onProgress?.({ trees: blobs.trees, doneBytes: 0, totalBytes: blobs.waitingBytes }),
+    );
+  }
+  const alreadyThere = wanted.filter((snapshot) => !missing.includes(snapshot));
+  return { missing, alreadyThere, blobBytes: blobs.waitingBytes, blobs: blobs.take().length };
+}
+
+async function loadAll(source: Repository, ids: readonly SnapshotId[], signal: AbortSignal): Promise<StoredSnapshot[]> {
+  const loaded: StoredSnapshot[] = [];
+  for (const id of new Set(ids)) loaded.push(await loadSnapshot(source, id, signal));
+  return loaded;
+}
+
+/** Walks snapshots of the source and gathers the blobs that the target lacks, each once. */
+class MissingBlobs {
+  readonly #source: IndexedRepository;
+  readonly #target: IndexedRepository;
+  readonly #seen: RecordSet;
+  /** Records of the source, not yet sent. */
+  #waiting: number[] = [];
+  waitingBytes = 0;
+  totalBytes = 0;
+  trees = 0;
+
+  constructor(source: IndexedRepository, target: IndexedRepository) {
+    this.#source = source;
+    this.#target = target;
+    this.#seen = new RecordSet(source.index.size);
+  }
+
+  async collect(snapshot: StoredSnapshot, signal: AbortSignal, onTree: () => void): Promise<void> {
+    await sweepTrees(this.#source, [{ id: snapshot.tree, path: snapshot.id.slice(0, 8) }], {
+      signal,
+      seen: this.#seen,
+      visit: ({ id, nodes }) => {
+        this.#want('tree', id);
+        for (const { type, content } of nodes)
+          if (type === 'file') for (const blob of content ?? []) this.#want('data', blob);
+        this.trees += 1;
+        onTree();
+      },
+      onUnreadable: (_, error) => {
+        throw error;
+      },
+    });
+  }
+
+  /** Those gathered since the last call. */
+  take(): readonly number[] {
+    const records = this.#waiting;
+    this.#waiting = [];
+    this.waitingBytes = 0;
+    return records;
+  }
+
+  /** Trees are walked even if the target has them: it may have lost what they refer to when it was pruned. */
+  #want(type: 'data' | 'tree', id: StoredSnapshot['tree']): void {
+    const { index } = this.#source;
+    const record = index.recordOf(type, id);
+    if (record < 0) throw blobMissing(type, id);
+    if (type === 'data' && !this.#seen.add(record)) return;
+    if (this.#target.index.has(type, id)) return;
+    const { lengthBytes } = index.at(record);
+    this.#waiting.push(record);
+    this.waitingBytes += lengthBytes;
+    this.totalBytes += lengthBytes;
+  }
+}
+
 interface CopyParts {
   readonly options: CopyOptions;
   readonly signal: AbortSignal;
@@ -85,24 +177,19 @@ interface CopyParts {
 
 class CopyRun {
   readonly #parts: CopyParts;
-  readonly #seen: RecordSet;
+  readonly #missing: MissingBlobs;
   readonly #copied: CopiedSnapshot[] = [];
-  /** Records of the source whose blobs the target lacks, not yet sent. */
-  #missing: number[] = [];
-  #missingBytes = 0;
   #waiting: StoredSnapshot[] = [];
-  #trees = 0;
   #blobs = 0;
   #doneBytes = 0;
-  #totalBytes = 0;
 
   constructor(parts: CopyParts) {
     this.#parts = parts;
-    this.#seen = new RecordSet(parts.source.index.size);
+    this.#missing = new MissingBlobs(parts.source, parts.target);
   }
 
   async perform(wanted: readonly StoredSnapshot[], known: readonly StoredSnapshot[]): Promise<CopyResult> {
-    const { options, signal, target, targetLock, source } = this.#parts;
+    const { options, signal, target, targetLock } = this.#parts;
     await using writer = new PackWriter(target.repository, target.index, {
       signal,
       beforeIndex: () => targetLock.check(),
@@ -114,47 +201,18 @@ class CopyRun {
         this.#copied.push({ from: snapshot.id, to: there.id, wasThere: true });
         continue;
       }
-      await sweepTrees(source, [{ id: snapshot.tree, path: snapshot.id.slice(0, 8) }], {
-        signal,
-        seen: this.#seen,
-        visit: ({ id, nodes }) => {
-          this.#want('tree', id);
-          for (const { type, content } of nodes)
-            if (type === 'file') for (const blob of content ?? []) this.#want('data', blob);
-          this.#trees += 1;
-          this.#report();
-        },
-        onUnreadable: (_, error) => {
-          throw error;
-        },
-      });
+      await this.#missing.collect(snapshot, signal, () => this.#report());
       this.#waiting.push(snapshot);
-      if (this.#missingBytes >= batchBytes) await this.#flush(writer);
+      if (this.#missing.waitingBytes >= batchBytes) await this.#flush(writer);
     }
     await this.#flush(writer);
     return { snapshots: this.#copied, blobs: this.#blobs, blobBytes: this.#doneBytes };
   }
 
-  /** Trees are walked even if the target has them: it may have lost what they refer to when it was pruned. */
-  #want(type: 'data' | 'tree', id: StoredSnapshot['tree']): void {
-    const { source, target } = this.#parts;
-    const record = source.index.recordOf(type, id);
-    if (record < 0) throw blobMissing(type, id);
-    if (type === 'data' && !this.#seen.add(record)) return;
-    if (target.index.has(type, id)) return;
-    const { lengthBytes } = source.index.at(record);
-    this.#missing.push(record);
-    this.#missingBytes += lengthBytes;
-    this.#totalBytes += lengthBytes;
-  }
-
   /** Packs, then index, then the snapshots that need them. */
   async #flush(writer: PackWriter): Promise<void> {
     const { signal, source, target, targetLock, pool } = this.#parts;
-    const records = this.#missing;
-    this.#missing = [];
-    this.#missingBytes = 0;
-    await transferBlobs(source, records, {
+    await transferBlobs(source, this.#missing.take(), {
       writer,
       pool,
       signal,
@@ -177,7 +235,8 @@ class CopyRun {
   }
 
   #report(): void {
-    this.#parts.options.onProgress?.({ trees: this.#trees, doneBytes: this.#doneBytes, totalBytes: this.#totalBytes });
+    const { trees, totalBytes } = this.#missing;
+    this.#parts.options.onProgress?.({ trees, doneBytes: this.#doneBytes, totalBytes });
   }
 }
 

@@ -127,23 +127,32 @@ function describeLock(repository: Repository, file: { readonly id: LockId; reado
   };
 }
 
-/** Removes stale locks, or all, also damaged ones. Returns those removed. */
-export async function unlock(
-  repository: Repository,
-  options: { readonly removeAll: boolean; readonly signal: AbortSignal },
-): Promise<LockFile[]> {
+export interface UnlockOptions {
+  /** Also live ones, and damaged ones. */
+  readonly removeAll: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** Removes stale locks, or all. Returns those removed. */
+export async function unlock(repository: Repository, options: UnlockOptions): Promise<LockFile[]> {
   const removed: LockFile[] = [];
+  for await (const lock of locksToRemove(repository, options)) {
+    await repository.store.remove(fileName('locks', lock.id), { signal: options.signal });
+    removed.push(lock);
+  }
+  return removed;
+}
+
+/** Those that `unlock` would remove; touches nothing. */
+export async function* locksToRemove(repository: Repository, options: UnlockOptions): AsyncGenerator<LockFile> {
   for (const id of await listIds(repository, 'locks', options.signal)) {
     const lock = await readLock(repository, id, options.signal).catch((error: unknown) => {
       if (isMissing(error)) return undefined;
       if (isAppError(error, 'REPOSITORY_DAMAGED') && options.removeAll) return unreadableLock(id);
       throw error;
     });
-    if (lock === undefined || !(options.removeAll || lock.isStale)) continue;
-    await repository.store.remove(fileName('locks', id), { signal: options.signal });
-    removed.push(lock);
+    if (lock !== undefined && (options.removeAll || lock.isStale)) yield lock;
   }
-  return removed;
 }
 
 const unreadableLock = (id: LockId): LockFile => ({

@@ -186,13 +186,16 @@ export interface KeyRemovalOptions {
 
 /** Removes a password. The one in use and the last one can't be removed: nobody could open the repository again. */
 export async function removePassword(repository: Repository, id: KeyId, options: KeyRemovalOptions): Promise<void> {
-  if (id === repository.keyId) {
-    throw new AppError('USAGE', `key ${id.slice(0, 8)} is the one in use`, {
-      hint: 'Open the repository with another password to remove it.',
-    });
-  }
+  refuseOwnKey(repository, id);
   await using removal = await keyRemoval(repository, options);
   await removal.remove(id);
+}
+
+export function refuseOwnKey({ keyId }: Repository, id: KeyId): void {
+  if (id !== keyId) return;
+  throw new AppError('USAGE', `key ${id.slice(0, 8)} is the one in use`, {
+    hint: 'Open the repository with another password to remove it.',
+  });
 }
 
 /**

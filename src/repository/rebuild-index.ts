@@ -13,6 +13,8 @@ import { removeFiles } from './remove-files.ts';
 import { isMissing, listIds, saveJson, type Repository } from './repository.ts';
 
 export interface RebuildOptions {
+  /** Only read the packs' headers, under a shared lock, and count. */
+  readonly isDryRun?: boolean | undefined;
   readonly signal: AbortSignal;
   readonly lockWaitMs?: number | undefined;
   onProgress?(progress: { readonly donePacks: number; readonly totalPacks: number }): void;
@@ -39,8 +41,8 @@ interface UnreadablePack {
  * ends it: only what is damaged or gone is left out.
  */
 export async function rebuildIndex(repository: Repository, options: RebuildOptions): Promise<RebuiltIndex> {
-  const { signal: outer, lockWaitMs: waitMs = 0 } = options;
-  await using lock = await acquireLock(repository, { isExclusive: true, signal: outer, waitMs });
+  const { signal: outer, lockWaitMs: waitMs = 0, isDryRun = false } = options;
+  await using lock = await acquireLock(repository, { isExclusive: !isDryRun, signal: outer, waitMs });
   const signal = AbortSignal.any([outer, lock.signal]);
   const old = await listIds(repository, 'index', signal);
   const files = await Array.fromAsync(listFiles(repository.store, 'data', signal));
@@ -52,9 +54,10 @@ export async function rebuildIndex(repository: Repository, options: RebuildOptio
     const batch = packs;
     packs = [];
     waitingBlobs = 0;
+    found.indexesWritten += 1;
+    if (isDryRun) return;
     await lock.check();
     await saveJson(repository, { kind: 'index', json: encodeIndex(batch) }, signal);
-    found.indexesWritten += 1;
   };
   const add = async (pack: IndexedPack): Promise<void> => {
     found.packs += 1;
@@ -81,7 +84,7 @@ export async function rebuildIndex(repository: Repository, options: RebuildOptio
   }
   for (const { file, message } of headless.values()) found.unreadable.push({ file, message });
   if (packs.length > 0) await flush();
-  await removeFiles(repository, { kind: 'index', ids: old }, { lock, signal });
+  if (!isDryRun) await removeFiles(repository, { kind: 'index', ids: old }, { lock, signal });
   return { ...found, takenOver, indexesRemoved: old.length };
 }
 

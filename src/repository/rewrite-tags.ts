@@ -3,7 +3,7 @@ import type { SnapshotId } from './ids.ts';
 import { acquireLock } from './lock.ts';
 import { removeFiles } from './remove-files.ts';
 import type { Repository } from './repository.ts';
-import { loadSnapshot, saveSnapshot, withoutId } from './snapshot.ts';
+import { loadSnapshot, saveSnapshot, withoutId, type StoredSnapshot } from './snapshot.ts';
 
 export interface TagChange {
   /** Instead of all tags there are. */
@@ -29,16 +29,34 @@ export function changeTags(tags: readonly string[], { set, add = [], remove = []
   return [...new Set([...(set ?? tags), ...add])].filter((tag) => !removed.has(tag));
 }
 
+export interface TagDecision {
+  readonly snapshot: StoredSnapshot;
+  /** That it is to have. */
+  readonly tags: readonly string[];
+}
+
+/** The snapshots that would change; touches nothing. */
+export async function decideTags(
+  repository: Repository,
+  options: Omit<RewriteTagsOptions, 'lockWaitMs'>,
+): Promise<TagDecision[]> {
+  const decisions: TagDecision[] = [];
+  for (const id of new Set(options.snapshots)) {
+    const snapshot = await loadSnapshot(repository, id, options.signal);
+    const tags = changeTags(snapshot.tags, options);
+    if (tags.join('\0') !== snapshot.tags.join('\0')) decisions.push({ snapshot, tags });
+  }
+  return decisions;
+}
+
 /** Returns the snapshots that changed. `original` names the first in the chain, as with restic. */
 export async function rewriteTags(repository: Repository, options: RewriteTagsOptions): Promise<RewrittenSnapshot[]> {
   const { signal: outer, lockWaitMs: waitMs = 0 } = options;
   await using lock = await acquireLock(repository, { isExclusive: true, signal: outer, waitMs });
   const signal = AbortSignal.any([outer, lock.signal]);
   const rewritten: RewrittenSnapshot[] = [];
-  for (const id of new Set(options.snapshots)) {
-    const snapshot = await loadSnapshot(repository, id, signal);
-    const tags = changeTags(snapshot.tags, options);
-    if (tags.join('\0') === snapshot.tags.join('\0')) continue;
+  for (const { snapshot, tags } of await decideTags(repository, { ...options, signal })) {
+    const { id } = snapshot;
     await lock.check();
     const changed = { ...withoutId(snapshot), tags, original: snapshot.original ?? id };
     const saved = await saveSnapshot(repository, changed, signal);

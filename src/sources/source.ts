@@ -15,6 +15,8 @@ export interface Source {
   check(signal: AbortSignal): AsyncIterable<Finding>;
   /** Opens one backup. Everything the session yields belongs to one instant as far as the source can promise that. */
   open(signal: AbortSignal, request?: BackupRequest): Promise<BackupSession>;
+  /** How `open` would take a backup now: asks the server and begins nothing. Absent where there is but one way. */
+  decideBackup?(request: BackupRequest, signal: AbortSignal): Promise<BackupForm>;
   /** How its recovery points come back. */
   readonly restore: TreeRestore | ServiceRestore;
   /** Present where its changes can be received as they happen. */
@@ -30,6 +32,14 @@ export interface BackupRequest {
 }
 
 export type BackupType = 'full' | 'incremental';
+
+export interface BackupForm {
+  /** `physical`, `logical`. */
+  readonly method: string;
+  readonly type: BackupType;
+  /** Why not incremental; absent where it is. */
+  readonly reason?: string | undefined;
+}
 
 /** One backup in progress. Closing it frees what it holds at the source, whether or not all was read. */
 export interface BackupSession extends AsyncDisposable {

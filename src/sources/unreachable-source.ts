@@ -10,6 +10,7 @@ export function unreachableSource(source: Source, reason: AppError): Source {
     kind: source.kind,
     check: () => failing(reason),
     open: () => Promise.reject(reason),
+    decideBackup: () => Promise.reject(reason),
     journal: journal && {
       ...journal,
       check: () => failing(reason),

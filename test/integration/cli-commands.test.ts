@@ -1,6 +1,6 @@
 // Every command through the real program, without a configuration file: --repository and LIFEBOAT_PASSWORD are all it has.
 import { execFile } from 'node:child_process';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -24,6 +24,8 @@ async function succeed(...args: string[]): Promise<Ran> {
 async function documentOf<Data>(...args: string[]): Promise<Data> {
   return JSON.parse((await succeed(...args, '--json')).stdout) as Data;
 }
+
+const initWishes = ['--create-password', '--create-repository', '--dry-run'];
 
 async function backup(): Promise<string> {
   const lines = jsonLines(await succeed('backup', '--path', './data', '--json'));
@@ -139,6 +141,34 @@ describe('restoring', () => {
   });
 });
 
+test('a dry run of whatever writes tells what it would do, and changes no file', async () => {
+  const filesOf = async (): Promise<string[]> =>
+    (await readdir(folder.path, { recursive: true })).filter((name) => !name.startsWith('.cache')).toSorted();
+  await writeFile(join(folder.path, 'data/four.txt'), 'fourth\n');
+  await writeFile(join(folder.path, 'next-password'), 'third password\n');
+  expect((await run('repository', 'init', '--repository', './empty', '--from', './repository')).exitCode).toBe(0);
+  const before = await filesOf();
+  const dry = async (...args: string[]): Promise<string> => (await succeed(...args, '--dry-run')).stdout;
+
+  expect(await dry('backup', '--path', './data')).toMatch(
+    /^would back up files to \.\/repository, after snapshot [0-9a-f]{8}\n +read +\d files?, .*1 new/,
+  );
+  expect(await dry('backup', '--path', './data', '--force')).toContain('read    4 files');
+  expect(await dry('tag', 'latest', '--add', 'gold')).toContain(
+    `${second.slice(0, 8)} would have component=files, gold`,
+  );
+  const copied = await dry('copy', '--to', './empty');
+  expect(copied).toContain('would copy 2 snapshots');
+  expect(copied).toContain(`  ${first.slice(0, 8)}\n  ${second.slice(0, 8)}\nnothing was done`);
+  expect(await dry('repository', 'rebuild-index')).toMatch(/^would index \d+ blobs in \d+ packs: write 1 index file/);
+  expect(await dry('repository', 'keys', 'add', '--new-password-file', './next-password')).toContain('would add a key');
+  expect(await dry('repository', 'unlock', '--all')).toContain('no stale locks');
+  const init = await run('init', '--files', './data', '-r', './new', '-p', './new-key', ...initWishes);
+  expect(init.stdout).toMatch(/^ +path.*data[^]*would write a random password[^]*would create a repository/m);
+  expect(await filesOf()).toEqual(before);
+  await rm(join(folder.path, 'data/four.txt'));
+});
+
 describe('looking after a repository', () => {
   test('verify reads all data, or a part of it', async () => {
     const lines = jsonLines(await succeed('verify', '--read-data', '--json'));
@@ -191,7 +221,7 @@ describe('looking after a repository', () => {
     expect(withNew).toMatchObject({ exitCode: 0 });
     const own = keys.find(({ isCurrent }) => isCurrent)?.id ?? '';
     const unconfirmed = await run('repository', 'keys', 'remove', other, ...repository);
-    expect(unconfirmed.stderr).toMatch(/^hint: Give --yes/m);
+    expect(unconfirmed.stderr).toMatch(/^hint: Look at it with --dry-run, then give --yes/m);
     expect((await run('repository', 'keys', 'remove', own, '--yes', ...repository)).exitCode).toBe(2);
     expect((await succeed('repository', 'keys', 'remove', other.slice(0, 8), '--yes')).stdout).toContain('removed key');
   });

@@ -39,6 +39,7 @@ const failures: readonly {
   { title: 'a missing argument', args: ['restore', ...repository], code: 'USAGE', exitCode: 2 },
   { title: 'too many arguments', args: ['status', 'a', '--last', '1'], code: 'USAGE', exitCode: 2 },
   { title: 'a choice that is none', args: ['backup', '--chunker', 'knife', ...repository], code: 'USAGE', exitCode: 2 },
+  { title: 'help for a command that is none', args: ['help', 'nonsense'], code: 'USAGE', exitCode: 2 },
   { title: 'no repository named', args: ['snapshots'], code: 'CONFIG_MISSING', exitCode: 2 },
   {
     title: 'an address with a password',
@@ -300,6 +301,15 @@ test('the version and the help say so with 0, a bare call with 2', async () => {
   expect(await run(['help', 'backup'])).toEqual(help);
   expect(await run(['help'])).toEqual(await run(['--help']));
   expect(await run([])).toMatchObject({ exitCode: 2, stdout: '' });
+});
+
+test.each([
+  [['help', 'repository', 'prun'], 'prune'],
+  [['snapshot', '--help'], 'snapshots'],
+])('%j names the nearest command and shows no other help', async (args, nearest) => {
+  const { stdout, stderr, exitCode } = await run(args);
+  expect([exitCode, stdout]).toEqual([2, '']);
+  expect(stderr).toContain(`hint: Did you mean ${nearest}?`);
 });
 
 test('no help has a line of more than 80 columns', async () => {

@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { BackupResult } from '../../src/operations/backup/backup.ts';
+import { previewBackup } from '../../src/operations/backup/preview.ts';
 import type { Repository } from '../../src/repository/repository.ts';
 import { checkCopy } from '../../src/sources/postgres/physical/copy-checks.ts';
 import { postgresSource } from '../../src/sources/postgres/postgres-source.ts';
@@ -161,7 +162,12 @@ describeWith(['restic'], 'incremental backups', () => {
           const { facts, notes } = await backUp(repository, made, { type });
           return { type: facts['type'], notes: notes.map(({ message }) => message) };
         };
+        const preview = async (type?: 'full') =>
+          previewBackup(repository, source, { component: 'database', type, signal: noSignal });
         const { physical } = server.options();
+        const physically = { method: 'physical', type: 'incremental' };
+        expect(await preview()).toMatchObject({ parent: expect.any(String), form: physically });
+        expect(await preview('full')).toMatchObject({ form: { type: 'full', reason: 'as asked for' } });
         expect(await back({})).toEqual({ type: 'incremental', notes: [] });
         expect(await back({}, 'full')).toEqual({ type: 'full', notes: [] });
         expect(await back({ physical: { ...physical, fullEveryMs: 0 } })).toEqual({ type: 'full', notes: [] });
@@ -169,6 +175,7 @@ describeWith(['restic'], 'incremental backups', () => {
           type: 'incremental',
         });
         await summarize('off');
+        expect((await preview()).form).toMatchObject({ type: 'full', reason: 'summarize_wal is off at the server' });
         expect(await back({})).toEqual({
           type: 'full',
           notes: ['a full backup in place of an incremental one: summarize_wal is off at the server'],

@@ -2,7 +2,9 @@
 import { count } from '../../base/count.ts';
 import { AppError, isAppError } from '../../base/errors.ts';
 import type { BackupResult } from '../../operations/backup/backup.ts';
+import type { BackupPreview } from '../../operations/backup/preview.ts';
 import { backUp, type BackupWork } from '../back-up.ts';
+import { previewExitCode, previewLines, previewWork } from '../backup-preview.ts';
 import { defineCommand } from '../command.ts';
 import { chooseComponents, componentOfPaths, requireConfiguration } from '../component-choice.ts';
 import type { CommandContext } from '../context.ts';
@@ -15,6 +17,8 @@ export interface BackupOutcome {
   readonly repository: string;
   readonly elapsedMs: number;
   readonly result?: BackupSummary;
+  /** With `--dry-run`, in place of a result. */
+  readonly preview?: BackupPreview;
   readonly error?: {
     readonly code: string;
     readonly message: string;
@@ -28,6 +32,7 @@ type BackupSummary = Omit<BackupResult, 'snapshot'> & {
 };
 
 export interface BackupData {
+  readonly isDryRun: boolean;
   readonly backups: readonly BackupOutcome[];
 }
 
@@ -39,6 +44,7 @@ export const backupCommand = defineCommand({
     'lifeboat backup                                  # all components',
     'lifeboat backup database uploads --tag before-release',
     'lifeboat backup --path ./data --repository /srv/repo',
+    'lifeboat backup --dry-run',
   ],
   arguments: { names: listArgument('[component...]', 'components of lifeboat.yaml; all if absent') },
   options: {
@@ -60,6 +66,7 @@ export const backupCommand = defineCommand({
       expected: 'a whole number from 0 to 19',
       parse: (text) => (/^(?:\d|1\d)$/.test(text) ? Number(text) : undefined),
     }),
+    isDryRun: switchOption('--dry-run', 'show what would be read and built on, and do nothing'),
   },
   isLong: true,
   interrupted: {
@@ -74,8 +81,10 @@ export const backupCommand = defineCommand({
       const startMs = context.clock.now();
       const done = { component: work.component.name, repository: work.repository.name };
       try {
-        const result = await backUp(context, work, input);
-        backups.push({ ...done, elapsedMs: context.clock.now() - startMs, result: summaryOf(result) });
+        const made = input.isDryRun
+          ? { preview: await previewWork(context, work, input) }
+          : { result: summaryOf(await backUp(context, work, input)) };
+        backups.push({ ...done, elapsedMs: context.clock.now() - startMs, ...made });
       } catch (error) {
         context.signal.throwIfAborted();
         // One that fails must not keep the others from being protected; alone it is simply the error.
@@ -84,14 +93,17 @@ export const backupCommand = defineCommand({
         backups.push({ ...done, elapsedMs: context.clock.now() - startMs, error: { code, message, hint, exitCode } });
       }
     }
-    return { backups };
+    return { isDryRun: input.isDryRun, backups };
   },
-  render({ backups }, style) {
-    return backups.map((outcome) => renderOutcome(outcome, backups.length > 1, style)).join('\n');
+  render({ isDryRun, backups }, style) {
+    const parts = backups.map((outcome) => renderOutcome(outcome, backups.length > 1, style));
+    return [...parts, ...(isDryRun ? ['nothing was done: --dry-run'] : [])].join('\n');
   },
   exitCode({ backups }) {
     const failed = backups.find(({ error }) => error !== undefined);
     if (failed?.error !== undefined) return failed.error.exitCode;
+    const previews = backups.flatMap(({ preview }) => (preview === undefined ? [] : previewExitCode(preview)));
+    if (previews.length > 0) return previews.includes(1) ? 1 : Math.max(...previews);
     return backups.some(({ result }) => (result?.problems.length ?? 0) > 0) ? 3 : 0;
   },
 });
@@ -129,6 +141,7 @@ const problemsShownMax = 20;
 
 function renderOutcome(outcome: BackupOutcome, isOneOfMany: boolean, style: Style): string {
   const { component, repository, elapsedMs, result, error } = outcome;
+  if (outcome.preview !== undefined) return previewLines(outcome, outcome.preview, style).join('\n');
   const where = isOneOfMany ? ` to ${repository}` : '';
   if (result === undefined) {
     const lines = [

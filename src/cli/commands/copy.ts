@@ -2,25 +2,35 @@
 import { count } from '../../base/count.ts';
 import { AppError, isAppError } from '../../base/errors.ts';
 import { componentOf } from '../../operations/restore/select-point.ts';
-import { copySnapshots, type CopyResult } from '../../repository/copy.ts';
+import { copySnapshots, decideCopy, type CopyProgress, type CopyResult } from '../../repository/copy.ts';
 import { requireRepository } from '../../repository/open-repository.ts';
 import { neededFrom } from '../../operations/journal/trim.ts';
 import { readBranches } from '../../repository/journal/branches.ts';
-import { copyJournals, type JournalCopyResult } from '../../repository/journal/copy.ts';
+import { copyJournals, decideJournalCopy, type JournalCopyResult } from '../../repository/journal/copy.ts';
 import type { Repository } from '../../repository/repository.ts';
 import { resolveSnapshotId, type StoredSnapshot } from '../../repository/snapshot.ts';
 import { defineCommand } from '../command.ts';
 import type { CommandContext } from '../context.ts';
-import { listArgument, textOption } from '../option.ts';
+import { listArgument, switchOption, textOption } from '../option.ts';
 import { readableSnapshots } from '../readable-snapshots.ts';
 import { bytes, elapsedWords, shortId, wrap, type Style } from '../style.ts';
 
-export interface CopyData extends CopyResult {
+export interface CopyData extends Pick<CopyResult, 'blobs' | 'blobBytes'> {
+  readonly isDryRun: boolean;
+  readonly snapshots: readonly CopyOutcome[];
   readonly from: string;
   readonly to: string;
   readonly elapsedMs: number;
   /** Absent where only some snapshots were asked for. */
   readonly journals?: JournalCopyResult | undefined;
+}
+
+export interface CopyOutcome {
+  readonly from: StoredSnapshot['id'];
+  /** Absent with `--dry-run`. */
+  readonly to?: StoredSnapshot['id'];
+  /** The target had it already. */
+  readonly wasThere: boolean;
 }
 
 export const copyCommand = defineCommand({
@@ -48,6 +58,7 @@ export const copyCommand = defineCommand({
       'file with the password of the second, if it is another one',
     ),
     component: textOption('--component <name>', 'only snapshots of this component'),
+    isDryRun: switchOption('--dry-run', 'show what would be copied, and do nothing'),
   },
   isLong: true,
   interrupted: {
@@ -65,55 +76,80 @@ export const copyCommand = defineCommand({
       await requireRepository(store, context.signal);
     }
     // The source gets a lock too, so that a prune there waits.
-    await using source = await context.openRepository(from, 'write');
-    await using target = await context.openRepository(to, 'write');
-    const snapshots = await chosenIds(source.repository, input, context);
-    const { signal, settings, progress } = context;
-    const result = await copySnapshots(source.repository, target.repository, {
-      snapshots,
-      signal,
-      lockWaitMs: settings.lockWaitMs,
-      onProgress: ({ doneBytes, totalBytes, trees }) =>
-        progress.update({
-          work: `copy to ${to.name}`,
-          bytesDone: doneBytes,
-          bytesTotal: totalBytes,
-          itemsDone: trees,
-          item: 'tree',
-        }),
-    });
+    const { isDryRun } = input;
+    await using source = await context.openRepository(from, isDryRun ? 'read' : 'write');
+    await using target = await context.openRepository(to, isDryRun ? 'read' : 'write');
+    const copied = await copyChosen(context, input, { source, target, to: to.name });
     // After the snapshots: a journal is of use from a base on.
     const isWhole = input.words.length === 0 && input.component === undefined;
-    const journals = isWhole ? await copyAllJournals(context, { source, target, to: to.name }) : undefined;
-    return { from: from.name, to: to.name, elapsedMs: context.clock.now() - startMs, ...result, journals };
+    const journals = isWhole ? await copyAllJournals(context, isDryRun, { source, target, to: to.name }) : undefined;
+    const elapsedMs = context.clock.now() - startMs;
+    return { isDryRun, from: from.name, to: to.name, elapsedMs, ...copied, journals };
   },
-  render({ from, to, snapshots, blobs, blobBytes, elapsedMs, journals }, style) {
+  render({ isDryRun, from, to, snapshots, blobs, blobBytes, elapsedMs, journals }, style) {
     const fresh = snapshots.filter(({ wasThere }) => !wasThere);
+    const [verb, elapsed] = isDryRun ? ['would copy', ''] : ['copied', ` in ${elapsedWords(elapsedMs)}`];
     const lines = [
-      `copied ${count(fresh.length, 'snapshot')} from ${from} to ${to} in ${elapsedWords(elapsedMs)}: ${count(blobs, 'blob')}, ${bytes(blobBytes)}`,
+      `${verb} ${count(fresh.length, 'snapshot')} from ${from} to ${to}${elapsed}: ${count(blobs, 'blob')}, ${bytes(blobBytes)}`,
     ];
     if (fresh.length < snapshots.length)
-      lines.push(`  ${count(snapshots.length - fresh.length, 'was', 'were')} there already`);
+      lines.push(
+        `  ${count(snapshots.length - fresh.length, isDryRun ? 'is' : 'was', isDryRun ? 'are' : 'were')} there already`,
+      );
     if (journals !== undefined) lines.push(...renderJournals(journals, style));
-    if (style.isVerbose) lines.push(...fresh.map((each) => `  ${shortId(each.from)} is ${shortId(each.to)} there`));
+    for (const each of fresh) {
+      if (each.to === undefined) lines.push(`  ${shortId(each.from)}`);
+      else if (style.isVerbose) lines.push(`  ${shortId(each.from)} is ${shortId(each.to)} there`);
+    }
+    if (isDryRun) lines.push('nothing was done: --dry-run');
     return lines.join('\n');
   },
   exitCode: ({ journals }) => (journals !== undefined && journals.problems.length > 0 ? 20 : 0),
 });
 
-interface JournalEnds {
+interface CopyEnds {
   readonly source: { readonly repository: Repository };
   readonly target: { readonly repository: Repository };
   /** The target, as people call it. */
   readonly to: string;
 }
 
+async function copyChosen(
+  context: CommandContext,
+  input: Input,
+  { source, target, to }: CopyEnds,
+): Promise<Pick<CopyData, 'snapshots' | 'blobs' | 'blobBytes'>> {
+  const { signal, settings, progress } = context;
+  const options = {
+    snapshots: await chosenIds(source.repository, input, context),
+    signal,
+    onProgress: ({ doneBytes, totalBytes, trees }: CopyProgress) =>
+      progress.update({
+        work: `${input.isDryRun ? 'compare with' : 'copy to'} ${to}`,
+        bytesDone: doneBytes,
+        bytesTotal: totalBytes,
+        itemsDone: trees,
+        item: 'tree',
+      }),
+  };
+  if (!input.isDryRun)
+    return await copySnapshots(source.repository, target.repository, { ...options, lockWaitMs: settings.lockWaitMs });
+  const { missing, alreadyThere, blobs, blobBytes } = await decideCopy(source.repository, target.repository, options);
+  const outcomes = [
+    ...missing.map(({ id }) => ({ from: id, wasThere: false })),
+    ...alreadyThere.map(({ id }) => ({ from: id, wasThere: true })),
+  ];
+  return { snapshots: outcomes, blobs, blobBytes };
+}
+
 async function copyAllJournals(
   { signal, settings, progress }: CommandContext,
-  { source, target, to }: JournalEnds,
+  isDryRun: boolean,
+  { source, target, to }: CopyEnds,
 ): Promise<JournalCopyResult> {
   const { branches } = await readBranches(source.repository, signal);
   const floors = await neededFrom(target.repository, branches, { signal });
+  if (isDryRun) return await decideJournalCopy(source.repository, target.repository, { floors, signal });
   return await copyJournals(source.repository, target.repository, {
     signal,
     floors,

@@ -11,15 +11,17 @@ import type { InitAnswers } from '../first-configuration.ts';
 import { answersFromFlags, askAnswers, notIncluded, type NotIncluded } from '../init-answers.ts';
 import { refuseWrongAnswers } from '../init-checks.ts';
 import { listOption, switchOption, textOption } from '../option.ts';
-import { shortId, wrap } from '../style.ts';
+import { shortId, wrap, type Style } from '../style.ts';
 
 export interface InitData {
+  /** With `--dry-run`: what the file would hold. */
+  readonly preview: string | undefined;
   readonly configuration: string;
   /** As `--config` or LIFEBOAT_CONFIG gave it: other commands have to be told too. */
   readonly namedConfiguration: string | undefined;
   readonly components: readonly string[];
   readonly passwordFile: string | undefined;
-  readonly repository: { readonly id: string; readonly location: string } | undefined;
+  readonly repository: { readonly id: string | undefined; readonly location: string } | undefined;
   /** Empty unless flags named some components. */
   readonly notIncluded: readonly NotIncluded[];
   /** The file refers to variables that stand in .env and are not set. */
@@ -48,6 +50,7 @@ export const initCommand = defineCommand({
     createsRepository: switchOption('--create-repository', 'create the repository'),
     asksNothing: switchOption('--no-questions', 'ask nothing, even on a terminal'),
     isForced: switchOption('--force', 'replace a lifeboat.yaml that exists'),
+    isDryRun: switchOption('--dry-run', 'show the file and what else would be made, and write nothing'),
   },
   async run(context, input): Promise<InitData> {
     const { config, repository: location, passwordFile } = context.named;
@@ -62,9 +65,10 @@ export const initCommand = defineCommand({
     const answers = isAsking ? await askAnswers(flags, prompter, context) : await answersFromFlags(flags, context);
     const file = context.firstFile(answers, path);
     // The file comes last: where something before it fails, the folder stays as it was.
-    const made = await make(answers, file, context);
-    await writeLast({ path, text: file.text, isForced: input.isForced }, made);
+    const made = await make(answers, file, { context, isDryRun: input.isDryRun });
+    if (!input.isDryRun) await writeLast({ path, text: file.text, isForced: input.isForced }, made);
     return {
+      preview: input.isDryRun ? file.text : undefined,
       configuration: path,
       namedConfiguration: config,
       components: answers.components.map(({ name }) => name),
@@ -76,6 +80,7 @@ export const initCommand = defineCommand({
     };
   },
   render({ configuration, namedConfiguration, components, passwordFile, repository, needsEnvFile, ...data }, style) {
+    if (data.preview !== undefined) return previewText({ configuration, passwordFile, repository, ...data }, style);
     const written = `wrote ${configuration} with ${components.length === 0 ? 'no components yet' : components.join(', ')}`;
     const lines = [...wrap(written, style.widthColumns)];
     if (data.notIncluded.length > 0) lines.push(...wrap(notIncludedText(data.notIncluded), style.widthColumns));
@@ -83,7 +88,8 @@ export const initCommand = defineCommand({
       const care = `wrote ${passwordFile}: keep a copy of this password in another place, and the file out of version control`;
       lines.push(...wrap(care, style.widthColumns));
     }
-    if (repository !== undefined) lines.push(`created repository ${shortId(repository.id)} at ${repository.location}`);
+    if (repository?.id !== undefined)
+      lines.push(`created repository ${shortId(repository.id)} at ${repository.location}`);
     lines.push('', 'Next:');
     const suffix = namedConfiguration === undefined ? '' : ` --config ${namedConfiguration}`;
     const step = (command: string, why: string): string => `  ${`lifeboat ${command}${suffix}`.padEnd(15)}    # ${why}`;
@@ -94,6 +100,15 @@ export const initCommand = defineCommand({
     return lines.join('\n');
   },
 });
+
+function previewText(data: Omit<InitData, 'namedConfiguration' | 'components' | 'needsEnvFile'>, style: Style): string {
+  const { preview, configuration, passwordFile, repository } = data;
+  const lines = [`would write ${configuration}`];
+  if (data.notIncluded.length > 0) lines.push(...wrap(notIncludedText(data.notIncluded), style.widthColumns));
+  if (passwordFile !== undefined) lines.push(`would write a random password to ${passwordFile}`);
+  if (repository !== undefined) lines.push(`would create a repository at ${repository.location}`);
+  return [preview, ...lines, 'nothing was done: --dry-run'].join('\n');
+}
 
 function notIncludedText(kinds: readonly NotIncluded[]): string {
   const words = kinds.map(({ kind, flag, found }) => {
@@ -150,15 +165,20 @@ async function writeNew(path: string, text: string, options: { flag: 'w' | 'wx';
 type Made = Pick<InitData, 'passwordFile' | 'repository'>;
 
 /** The password file and the repository, as far as they are wanted. What stands in the way is found before either is made. */
-async function make(answers: InitAnswers, file: FirstFile, context: CommandContext): Promise<Made> {
+async function make(
+  answers: InitAnswers,
+  file: FirstFile,
+  { context, isDryRun }: { readonly context: CommandContext; readonly isDryRun: boolean },
+): Promise<Made> {
   const passwordFile = newPasswordFile(answers, context);
   if (passwordFile !== undefined) await refuseUnwritable(passwordFile, false);
   if (!answers.createsRepository) {
-    if (passwordFile !== undefined) await writePassword(passwordFile);
+    if (passwordFile !== undefined && !isDryRun) await writePassword(passwordFile);
     return { passwordFile, repository: undefined };
   }
   await using store = await context.openStore(file.repository);
   await refuseExisting(store, context.signal);
+  if (isDryRun) return { passwordFile, repository: { id: undefined, location: store.properties.location } };
   if (passwordFile !== undefined) await writePassword(passwordFile);
   try {
     return { passwordFile, repository: await createRepository(store, file, context) };

@@ -20,6 +20,7 @@ function widest(text: string): number {
 }
 
 const backedUp: BackupData = {
+  isDryRun: false,
   backups: [
     {
       component: 'uploads',
@@ -73,8 +74,10 @@ test('a backup with something left out ends with 3, one with a failure by its co
   const [first, second] = backedUp.backups;
   if (first?.result === undefined || second === undefined) throw new Error('the sample lacks a part');
   expect(backupCommand.exitCode?.(backedUp)).toBe(1);
-  expect(backupCommand.exitCode?.({ backups: [first] })).toBe(3);
-  expect(backupCommand.exitCode?.({ backups: [{ ...first, result: { ...first.result, problems: [] } }] })).toBe(0);
+  expect(backupCommand.exitCode?.({ ...backedUp, backups: [first] })).toBe(3);
+  expect(
+    backupCommand.exitCode?.({ ...backedUp, backups: [{ ...first, result: { ...first.result, problems: [] } }] }),
+  ).toBe(0);
 });
 
 const decided: RestoreData = {

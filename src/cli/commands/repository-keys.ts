@@ -5,15 +5,16 @@ import {
   addPassword,
   changePassword,
   listKeys,
+  refuseOwnKey,
   removePassword,
   type KeyInfo,
 } from '../../repository/open-repository.ts';
 import { defineCommand } from '../command.ts';
 import type { CommandContext, OpenedRepository } from '../context.ts';
-import { requireBareConsent } from '../confirmation.ts';
+import { requireConsent } from '../confirmation.ts';
 import { newPassword } from '../new-password.ts';
 import { optionalArgument, switchOption, textOption } from '../option.ts';
-import { openOne } from '../repository-choice.ts';
+import { openOne, openToChange } from '../repository-choice.ts';
 import { shortId, shortTime } from '../style.ts';
 import { table } from '../table.ts';
 
@@ -39,14 +40,15 @@ export const repositoryKeysCommand = defineCommand({
   options: {
     newPasswordFile: textOption('--new-password-file <path>', 'file that holds the new password; asked for if absent'),
     isConfirmed: switchOption('--yes', 'remove without asking'),
+    isDryRun: switchOption('--dry-run', 'show what would be done, and do nothing'),
   },
-  async run(context, { action = 'list', key, newPasswordFile, isConfirmed }): Promise<KeysData> {
+  async run(context, { action = 'list', key, newPasswordFile, isConfirmed, isDryRun }): Promise<KeysData> {
     const perform = actions[action];
     if (perform === undefined) {
       throw new AppError('USAGE', `'${action}' is no action on keys`, { hint: 'Use list, add, remove or change.' });
     }
-    await using opened = await openOne(context, action === 'list' ? 'read' : 'write');
-    const { done, keyId } = await perform(opened, context, { key, newPasswordFile, isConfirmed });
+    await using opened = await (action === 'list' ? openOne(context, 'read') : openToChange(context, isDryRun));
+    const { done, keyId } = await perform(opened, context, { key, newPasswordFile, isConfirmed, isDryRun });
     const repository = { ...opened.repository, keyId: keyId ?? opened.repository.keyId };
     return { done, keys: await listKeys(repository, context.signal) };
   },
@@ -66,6 +68,7 @@ interface ActionInput {
   readonly key: string | undefined;
   readonly newPasswordFile: string | undefined;
   readonly isConfirmed: boolean;
+  readonly isDryRun: boolean;
 }
 
 interface ActionResult {
@@ -75,20 +78,24 @@ interface ActionResult {
 
 type Action = (opened: OpenedRepository, context: CommandContext, input: ActionInput) => Promise<ActionResult>;
 
+const wouldDo = (what: string): ActionResult => ({ done: `would ${what}; nothing was done: --dry-run` });
+
 const actions: Readonly<Record<string, Action>> = {
   list: () => Promise.resolve({}),
-  async add({ repository }, context, { newPasswordFile }) {
+  async add({ repository }, context, { newPasswordFile, isDryRun }) {
     const password = await newPassword(context, newPasswordFile);
+    if (isDryRun) return wouldDo('add a key');
     const id = await addPassword(repository, { password, signal: context.signal });
     return { done: `added key ${shortId(id)}` };
   },
-  async change({ repository }, context, { newPasswordFile }) {
+  async change({ repository }, context, { newPasswordFile, isDryRun }) {
     const password = await newPassword(context, newPasswordFile);
+    if (isDryRun) return wouldDo(`add a key and remove ${shortId(repository.keyId)}`);
     const { signal, settings } = context;
     const id = await changePassword(repository, { password, signal, lockWaitMs: settings.lockWaitMs });
     return { done: `changed the password: key ${shortId(id)} replaces ${shortId(repository.keyId)}`, keyId: id };
   },
-  async remove({ repository }, context, { key, isConfirmed }) {
+  async remove({ repository }, context, { key, isConfirmed, isDryRun }) {
     const keys = await listKeys(repository, context.signal);
     const fitting = key === undefined ? [] : keys.filter(({ id }) => id.startsWith(key));
     const [found] = fitting;
@@ -97,11 +104,10 @@ const actions: Readonly<Record<string, Action>> = {
       const code = key === undefined ? 'USAGE' : found === undefined ? 'NOT_FOUND' : 'AMBIGUOUS';
       throw new AppError(code, fact, { hint: "Give the first digits as 'lifeboat repository keys' shows them." });
     }
-    await requireBareConsent(
-      context,
-      `remove key ${shortId(found.id)} of ${found.userName}@${found.hostName}`,
-      isConfirmed,
-    );
+    refuseOwnKey(repository, found.id);
+    const what = `remove key ${shortId(found.id)} of ${found.userName}@${found.hostName}`;
+    if (isDryRun) return wouldDo(what);
+    await requireConsent(context, what, isConfirmed);
     const { signal, settings } = context;
     await removePassword(repository, found.id, { signal, lockWaitMs: settings.lockWaitMs });
     return { done: `removed key ${shortId(found.id)}` };

@@ -1,13 +1,14 @@
 // `repository unlock`: removes locks that dead processes left behind.
 import { count } from '../../base/count.ts';
-import { unlock } from '../../repository/lock.ts';
+import { locksToRemove, unlock } from '../../repository/lock.ts';
 import { defineCommand } from '../command.ts';
 import { switchOption } from '../option.ts';
-import { openOne } from '../repository-choice.ts';
+import { openToChange } from '../repository-choice.ts';
 import { ageWords } from '../style.ts';
 import { table } from '../table.ts';
 
 export interface RemovedLocks {
+  readonly isDryRun: boolean;
   readonly removed: readonly {
     readonly id: string;
     readonly time: string;
@@ -25,13 +26,20 @@ export const repositoryUnlockCommand = defineCommand({
     'A lock is stale when its process is gone from this machine, or when it was not refreshed for 30 minutes. --all removes live ones too: only when you are sure that nothing works on the repository.',
   examples: ['lifeboat repository unlock', 'lifeboat repository unlock --all --repository s3://bucket/app'],
   arguments: {},
-  options: { all: switchOption('--all', 'remove all locks, even live ones') },
-  async run(context, { all }): Promise<RemovedLocks> {
-    await using opened = await openOne(context, 'write');
-    const removed = await unlock(opened.repository, { removeAll: all, signal: context.signal });
-    return { removed };
+  options: {
+    all: switchOption('--all', 'remove all locks, even live ones'),
+    isDryRun: switchOption('--dry-run', 'show which locks would be removed, and do nothing'),
   },
-  render({ removed }, style) {
+  async run(context, { all, isDryRun }): Promise<RemovedLocks> {
+    await using opened = await openToChange(context, isDryRun);
+    const { repository } = opened;
+    const options = { removeAll: all, signal: context.signal };
+    const removed = isDryRun
+      ? await Array.fromAsync(locksToRemove(repository, options))
+      : await unlock(repository, options);
+    return { isDryRun, removed };
+  },
+  render({ isDryRun, removed }, style) {
     if (removed.length === 0) return 'no stale locks';
     const columns = [
       { title: 'Owner', shrinksTo: 16 },
@@ -45,6 +53,8 @@ export const repositoryUnlockCommand = defineCommand({
       exclusive ? 'exclusive' : 'shared',
       ageWords(time, style),
     ]);
-    return `removed ${count(removed.length, 'lock')}\n${table(columns, rows, style)}`;
+    const verb = isDryRun ? 'would remove' : 'removed';
+    const end = isDryRun ? '\nnothing was done: --dry-run' : '';
+    return `${verb} ${count(removed.length, 'lock')}\n${table(columns, rows, style)}${end}`;
   },
 });

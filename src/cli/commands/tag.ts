@@ -2,15 +2,23 @@
 import { count } from '../../base/count.ts';
 import { AppError } from '../../base/errors.ts';
 import { selectPoint } from '../../operations/restore/select-point.ts';
-import { rewriteTags, type RewrittenSnapshot } from '../../repository/rewrite-tags.ts';
-import { loadSnapshots } from '../../repository/snapshot.ts';
+import { decideTags, rewriteTags } from '../../repository/rewrite-tags.ts';
+import { loadSnapshots, type StoredSnapshot } from '../../repository/snapshot.ts';
 import { defineCommand } from '../command.ts';
-import { listArgument, listOption, textOption } from '../option.ts';
-import { openOne } from '../repository-choice.ts';
+import { listArgument, listOption, switchOption, textOption } from '../option.ts';
+import { openToChange } from '../repository-choice.ts';
 import { shortId } from '../style.ts';
 
 export interface TagData {
-  readonly changed: readonly RewrittenSnapshot[];
+  readonly isDryRun: boolean;
+  readonly changed: readonly ChangedTags[];
+}
+
+export interface ChangedTags {
+  readonly from: StoredSnapshot['id'];
+  /** Absent with `--dry-run`. */
+  readonly to?: StoredSnapshot['id'];
+  readonly tags: readonly string[];
 }
 
 export const tagCommand = defineCommand({
@@ -23,31 +31,39 @@ export const tagCommand = defineCommand({
     remove: listOption('--remove <tag>', 'tags to remove'),
     set: listOption('--set <tag>', 'these in place of all others'),
     component: textOption('--component <name>', 'the component whose snapshots count'),
+    isDryRun: switchOption('--dry-run', 'show which tags there would be, and do nothing'),
   },
-  async run(context, { words, add, remove, set, component }): Promise<TagData> {
+  async run(context, { words, add, remove, set, component, isDryRun }): Promise<TagData> {
     if (add.length + remove.length + set.length === 0) {
       throw new AppError('USAGE', 'no tag is named', { hint: 'Give --add, --remove or --set.' });
     }
     const { signal, settings } = context;
-    await using opened = await openOne(context, 'write');
+    await using opened = await openToChange(context, isDryRun);
     const all = await loadSnapshots(opened.repository, signal);
     const own = component === undefined ? {} : { component };
     const snapshots = words.map((from) => selectPoint(all, { from, ...own }, () => false).id);
-    const changed = await rewriteTags(opened.repository, {
+    const change = {
       snapshots,
       add,
       remove,
       ...(set.length > 0 && { set: keepComponent(set, all, snapshots) }),
       signal,
-      lockWaitMs: settings.lockWaitMs,
-    });
-    return { changed };
+    };
+    if (isDryRun) {
+      const decisions = await decideTags(opened.repository, change);
+      return { isDryRun, changed: decisions.map(({ snapshot, tags }) => ({ from: snapshot.id, tags })) };
+    }
+    const changed = await rewriteTags(opened.repository, { ...change, lockWaitMs: settings.lockWaitMs });
+    return { isDryRun, changed };
   },
-  render({ changed }) {
-    const lines = changed.map(
-      ({ from, to, tags }) => `${shortId(from)} is now ${shortId(to)}: ${tags.join(', ') || 'no tags'}`,
-    );
-    return [`changed ${count(changed.length, 'snapshot')}`, ...lines].join('\n');
+  render({ isDryRun, changed }) {
+    const lines = changed.map(({ from, to, tags }) => {
+      const will = to === undefined ? 'would have' : `is now ${shortId(to)}:`;
+      return `${shortId(from)} ${will} ${tags.join(', ') || 'no tags'}`;
+    });
+    const verb = isDryRun ? 'would change' : 'changed';
+    const end = isDryRun ? ['nothing was done: --dry-run'] : [];
+    return [`${verb} ${count(changed.length, 'snapshot')}`, ...lines, ...end].join('\n');
   },
 });
 

@@ -1,7 +1,6 @@
 // One backup of one component into one repository: source session → trees and packs → index → snapshot.
 import { hostname } from 'node:os';
 import { currentUser } from '../../base/current-user.ts';
-import type { FileMetadata } from '../../base/file-type.ts';
 import { AppError, firstFailure, messageOf } from '../../base/errors.ts';
 import type { JsonObject } from '../../base/json.ts';
 import { syntheticMetadata } from '../../base/synthetic-metadata.ts';
@@ -17,13 +16,13 @@ import { fileName } from '../../repository/layout.ts';
 import { acquireLock, type Lock } from '../../repository/lock.ts';
 import type { Repository } from '../../repository/repository.ts';
 import { loadSnapshots, saveSnapshot, type StoredSnapshot } from '../../repository/snapshot.ts';
-import { isSameNode, type TreeNode } from '../../repository/tree.ts';
+import type { TreeNode } from '../../repository/tree.ts';
 import { workersFor, type Workers } from '../../repository/worker-pool.ts';
 import type { BackupSession, BackupType, Content, Entry, EntryProblem, Source } from '../../sources/source.ts';
 import { nodeOf } from '../node-metadata.ts';
 import { ownFolder } from '../own-folder.ts';
 import { recoveryReader } from '../restore/recovery-reader.ts';
-import { isUnchanged, ParentTree } from './parent-tree.ts';
+import { findParent, keptNode, ParentTree, pathOf } from './parent-tree.ts';
 import { PatchedFiles } from './patched-entry.ts';
 import { TreeBuilder } from './tree-builder.ts';
 
@@ -109,12 +108,11 @@ async function backupLocked(repository: Repository, source: Source, options: Bac
   const indexed = { repository, index: await loadIndex(repository, signal) };
   await using pool = workersFor(repository, options.pool);
   const host = options.host ?? hostname();
-  // A dump comes from no path: the component's name keeps two databases apart.
   const earlier =
-    source.restore.kind === 'tree' ? undefined : findParent(snapshots, { host, paths: [`/${options.component}`] });
+    source.restore.kind === 'tree' ? undefined : findParent(snapshots, { host, paths: [pathOf(options.component)] });
   const reader = earlier === undefined ? undefined : recoveryReader({ indexed, pool, snapshot: earlier });
   await using session = await source.open(signal, { parent: reader, type: options.type });
-  const paths = source.restore.kind === 'tree' ? session.paths : [`/${options.component}`];
+  const paths = source.restore.kind === 'tree' ? session.paths : [pathOf(options.component)];
   const parent = earlier ?? findParent(snapshots, { host, paths });
   const run = new BackupRun({
     indexed,
@@ -148,15 +146,6 @@ interface RunParts {
   readonly parent: StoredSnapshot | undefined;
   /** What is to be reported, beside what the source reports. */
   readonly problems: EntryProblem[];
-}
-
-/** Newest snapshot of the same host, component and paths. */
-function findParent(
-  snapshots: readonly StoredSnapshot[],
-  like: { host: string; paths: readonly string[] },
-): StoredSnapshot | undefined {
-  const key = like.paths.toSorted().join('\0');
-  return snapshots.findLast(({ hostname: host, paths }) => host === like.host && paths.toSorted().join('\0') === key);
 }
 
 /** Where a file belongs. */
@@ -304,7 +293,10 @@ class BackupRun {
   async #addLocalFile(entry: Entry, path: string, { name, parent, writer, builder }: FilePosition): Promise<void> {
     const { metadata } = entry;
     const isForced = this.#parts.options.isForced === true;
-    const kept = isForced || parent === undefined ? undefined : keptNode({ name, metadata }, parent, writer);
+    const kept =
+      isForced || parent === undefined
+        ? undefined
+        : keptNode({ name, metadata }, parent, (id) => writer.isKnown('data', id));
     if (kept !== undefined) {
       this.#files.unmodified += 1;
       this.#bytes += metadata.sizeBytes;
@@ -408,17 +400,6 @@ class BackupRun {
     };
     return saveSnapshot(indexed.repository, snapshot, signal);
   }
-}
-
-/** The node of a file that need not be read: the parent's own if not even its owner or mode is new. */
-function keptNode(
-  { name, metadata }: { readonly name: string; readonly metadata: FileMetadata },
-  parent: TreeNode,
-  writer: BlobWriter,
-): TreeNode | undefined {
-  const node = nodeOf(name, metadata, { content: parent.content });
-  if (!isUnchanged(node, parent) || !parent.content.every((id) => writer.isKnown('data', id))) return undefined;
-  return isSameNode(node, parent) ? parent : node;
 }
 
 function kindOf({ content }: SavedContent, parent: TreeNode | undefined): 'new' | 'changed' | 'unmodified' {

@@ -1,9 +1,12 @@
 // The parent snapshot beside the walk of the source: which files are as they were, so that they need not be read.
 import { isAppError } from '../../base/errors.ts';
+import type { FileMetadata } from '../../base/file-type.ts';
 import { readingAhead, readTree, type IndexedRepository } from '../../repository/blob-reader.ts';
 import { parseTime } from '../../repository/go-text.ts';
 import type { BlobId } from '../../repository/ids.ts';
-import type { TreeNode } from '../../repository/tree.ts';
+import type { StoredSnapshot } from '../../repository/snapshot.ts';
+import { isSameNode, type TreeNode } from '../../repository/tree.ts';
+import { nodeOf } from '../node-metadata.ts';
 
 /** What a folder held in the parent snapshot; nothing if it was not there. */
 export interface EarlierFolder {
@@ -69,8 +72,31 @@ export class ParentTree {
   }
 }
 
+/** What a dump is kept under: it comes from no path, and the component's name keeps two databases apart. */
+export const pathOf = (component: string): string => `/${component}`;
+
+/** Newest snapshot of the same host, component and paths. */
+export function findParent(
+  snapshots: readonly StoredSnapshot[],
+  like: { host: string; paths: readonly string[] },
+): StoredSnapshot | undefined {
+  const key = like.paths.toSorted().join('\0');
+  return snapshots.findLast(({ hostname: host, paths }) => host === like.host && paths.toSorted().join('\0') === key);
+}
+
+/** The node of a file that need not be read: the parent's own if not even its owner or mode is new. */
+export function keptNode(
+  { name, metadata }: { readonly name: string; readonly metadata: FileMetadata },
+  parent: TreeNode,
+  isKnown: (id: BlobId) => boolean,
+): TreeNode | undefined {
+  const node = nodeOf(name, metadata, { content: parent.content });
+  if (!isUnchanged(node, parent) || !parent.content.every(isKnown)) return undefined;
+  return isSameNode(node, parent) ? parent : node;
+}
+
 /** restic's rule: size, mtime, ctime and inode agree. */
-export function isUnchanged(node: TreeNode, parent: TreeNode): parent is TreeNode & { content: readonly BlobId[] } {
+function isUnchanged(node: TreeNode, parent: TreeNode): parent is TreeNode & { content: readonly BlobId[] } {
   return (
     parent.type === 'file' &&
     parent.content !== undefined &&

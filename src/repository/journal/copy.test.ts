@@ -14,7 +14,7 @@ import { noSignal } from '../../../test/support/repository.ts';
 import { namesIn, sampleRepository, type SampleRepository } from '../../../test/support/sample-repository.ts';
 import { faultyStore } from '../../storage/faulty.ts';
 import { readBranches } from './branches.ts';
-import { copyJournals } from './copy.ts';
+import { copyJournals, decideJournalCopy } from './copy.ts';
 import { pieceMaxBytes } from './frames.ts';
 import { readFacts, readGap } from './read.ts';
 import type { JournalWriter } from './writer.ts';
@@ -44,6 +44,15 @@ async function expectCopied(): Promise<void> {
     expect(await readFacts(target.repository, to, request)).toEqual(await readFacts(source.repository, from, request));
   }
 }
+
+test('what a copy would bring is told beforehand, and nothing of it is written', async () => {
+  const decide = () => decideJournalCopy(source.repository, target.repository, { signal: noSignal });
+  const before = await namesIn(target.store);
+  expect(await decide()).toEqual({ segments: 4, bytes: 3250, problems: [] });
+  expect(await namesIn(target.store)).toEqual(before);
+  await copy();
+  expect(await decide()).toEqual({ segments: 0, bytes: 0, problems: [] });
+});
 
 test('a copy holds the same segments, facts, gaps and branches, under keys of its own', async () => {
   expect(await copy()).toEqual({ segments: 4, bytes: 3250, problems: [] });

@@ -71,6 +71,26 @@ export async function copyJournals(
   return { ...run.progress, problems: run.problems };
 }
 
+/** What `copyJournals` would copy, by the names of what is there: takes no lock, reads no content, writes nothing. */
+export async function decideJournalCopy(
+  source: Repository,
+  target: Repository,
+  { lineages, floors, signal }: Pick<CopyJournalsOptions, 'lineages' | 'floors' | 'signal'>,
+): Promise<JournalCopyResult> {
+  const { branches, problems } = await readBranches(source, signal);
+  const decided = { segments: 0, bytes: 0 };
+  for (const branch of branches) {
+    if (lineages !== undefined && !lineages.includes(branch.lineage)) continue;
+    const from = await listJournal(source, branch, signal);
+    const to = await listJournal(target, branch, signal);
+    for (const stretch of missingIn(to, from, floors).stretches) {
+      decided.segments += 1;
+      decided.bytes += stretch.to - stretch.from;
+    }
+  }
+  return { ...decided, problems };
+}
+
 interface Run {
   readonly source: Repository;
   readonly target: Repository;
@@ -93,15 +113,25 @@ async function copyBranch(run: Run, { lineage, segmentBytes, about, families }: 
   });
   const from = await listJournal(source, { lineage, segmentBytes }, signal);
   await refuseFork(run, from, writer.opened);
-  // As trim does it: the newest segment stays whatever the floor.
-  const first = Math.min(run.options.floors?.get(lineage)?.segment ?? 0, from.stretches.at(-1)?.segment ?? 0);
-  const gaps = from.gaps.filter(({ to }) => comparePlaces(to, { segment: first, offset: 0 }) > 0);
-  for (const gap of gaps) if (isNewGap(gap, writer.opened)) await copyGap(run, { lineage, gap, writer });
-  const needed = from.stretches.filter(({ segment }) => segment >= first);
-  const missing = needed.filter((stretch) => !isThere(stretch, writer.opened));
-  for (const stretch of missing.toSorted((left, right) => Number(right.isSealed) - Number(left.isSealed)))
-    await copyStretch(run, { from, stretch, writer });
+  const missing = missingIn(writer.opened, from, run.options.floors);
+  for (const gap of missing.gaps) await copyGap(run, { lineage, gap, writer });
+  for (const stretch of missing.stretches) await copyStretch(run, { from, stretch, writer });
   run.problems.push(...writer.problems);
+}
+
+interface MissingParts {
+  readonly gaps: readonly RecordedGap[];
+  /** Sealed ones first. */
+  readonly stretches: readonly KeptStretch[];
+}
+
+/** What the source has, the target needs, and has not. Pure. */
+function missingIn(to: JournalListing, from: JournalListing, floors: CopyJournalsOptions['floors']): MissingParts {
+  // As trim does it: the newest segment stays whatever the floor.
+  const first = Math.min(floors?.get(from.lineage)?.segment ?? 0, from.stretches.at(-1)?.segment ?? 0);
+  const gaps = from.gaps.filter((gap) => comparePlaces(gap.to, { segment: first, offset: 0 }) > 0 && isNewGap(gap, to));
+  const stretches = from.stretches.filter((stretch) => stretch.segment >= first && !isThere(stretch, to));
+  return { gaps, stretches: stretches.toSorted((left, right) => Number(right.isSealed) - Number(left.isSealed)) };
 }
 
 /** The newest segment that both hold sealed must be the same, or what follows it here does not belong behind it there. */

@@ -18,6 +18,7 @@ import { describeWalPlace, walTimes } from './receiver/wal-words.ts';
 import { decideRestore } from './logical/restore-decision.ts';
 import { openSandbox } from './logical/sandbox.ts';
 import { checkFingerprint } from './physical/check-fingerprint.ts';
+import { decidePhysicalForm } from './physical/decide-form.ts';
 import { isPhysical } from './physical/facts.ts';
 import { openPhysicalSandbox } from './physical/sandbox.ts';
 import { openPhysicalBackup } from './physical/session.ts';
@@ -57,6 +58,12 @@ export function postgresSource(options: PostgresOptions): ExplorableSource & Sta
       return choice.method === 'physical'
         ? openPhysicalBackup(options, { choice, request }, signal)
         : openBackup(options, choice, signal);
+    },
+    async decideBackup(request, signal) {
+      const { method, reason } = await decideMethod(options, signal);
+      return method === 'physical'
+        ? decidePhysicalForm(options, request, signal)
+        : { method, type: 'full', reason: `a dump; ${reason}` };
     },
     journal: {
       check: (signal) => checkReceiver(options, signal),

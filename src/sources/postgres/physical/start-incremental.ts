@@ -4,7 +4,7 @@ import type { BackupRequest, EntryProblem } from '../../source.ts';
 import type { PostgresOptions } from '../options.ts';
 import type { ReplicationConnection } from '../protocol/replication-connection.ts';
 import { sqlStateOf } from '../server-errors.ts';
-import { chooseType } from './backup-type.ts';
+import { chooseType, type TypeChoice, type TypeFacts } from './backup-type.ts';
 import { dataFolder } from './entries.ts';
 import { readFileSizes, readManifest, readParentFacts, type FileSizes } from './parent-backup.ts';
 import type { ReceivedBackup } from './received-backup.ts';
@@ -15,14 +15,17 @@ export interface BackupParent {
   readonly fileSizes: FileSizes;
 }
 
-export interface IncrementalStart {
+export interface TypeQuestion {
   readonly connection: ReplicationConnection;
   readonly server: ServerState;
-  readonly begin: (isIncremental: boolean) => Promise<BegunBackup>;
-  readonly notes: EntryProblem[];
   readonly options: PostgresOptions;
   readonly request: BackupRequest;
   readonly nowMs: number;
+}
+
+export interface IncrementalStart extends TypeQuestion {
+  readonly begin: (isIncremental: boolean) => Promise<BegunBackup>;
+  readonly notes: EntryProblem[];
 }
 
 export interface BegunBackup {
@@ -38,20 +41,10 @@ export async function startIncremental(
   start: IncrementalStart,
   signal: AbortSignal,
 ): Promise<StartedIncremental | undefined> {
-  const { connection, server, begin, options, request, nowMs, notes } = start;
+  const { connection, begin, request, notes } = start;
   const notesBefore = notes.length;
   try {
-    const facts = await readParentFacts(request.parent, signal);
-    const choice = chooseType({
-      requested: request.type,
-      major: server.major,
-      summarizeWal: server.major >= 17 ? await connection.show('summarize_wal') : undefined,
-      systemIdentifier: server.systemIdentifier,
-      hasChecksums: server.hasChecksums,
-      parent: facts,
-      nowMs,
-      fullEveryMs: options.physical.fullEveryMs,
-    });
+    const { choice, facts } = await decideType(start, signal);
     if (choice.type === 'full') {
       if (choice.isUnwanted) noteFull(start, choice.reason);
       return undefined;
@@ -68,6 +61,24 @@ export async function startIncremental(
     noteFull(start, messageOf(error));
     return undefined;
   }
+}
+
+export async function decideType(
+  { connection, server, options, request, nowMs }: TypeQuestion,
+  signal: AbortSignal,
+): Promise<{ readonly choice: TypeChoice; readonly facts: TypeFacts['parent'] }> {
+  const facts = await readParentFacts(request.parent, signal);
+  const choice = chooseType({
+    requested: request.type,
+    major: server.major,
+    summarizeWal: server.major >= 17 ? await connection.show('summarize_wal') : undefined,
+    systemIdentifier: server.systemIdentifier,
+    hasChecksums: server.hasChecksums,
+    parent: facts,
+    nowMs,
+    fullEveryMs: options.physical.fullEveryMs,
+  });
+  return { choice, facts };
 }
 
 /** The server itself said no, and the connection goes on. Classes 08 and 57 are about the connection and the server as a whole. */
