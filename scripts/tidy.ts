@@ -2,7 +2,7 @@
 import { globSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
-const lower = ['base', 'model', 'storage', 'repository', 'sources', 'operations', 'catalog', 'workflow'];
+const lower = ['base', 'model', 'storage', 'repository', 'sources', 'operations', 'catalog', 'workflow', 'monitoring'];
 const layers: Record<string, readonly string[]> = {
   base: [],
   model: ['base'],
@@ -12,6 +12,7 @@ const layers: Record<string, readonly string[]> = {
   operations: ['base', 'model', 'storage', 'repository', 'sources'],
   catalog: ['base', 'model'],
   workflow: ['base', 'catalog'],
+  monitoring: ['base', 'model', 'operations', 'catalog', 'workflow'],
   cli: lower,
   demo: [...lower, 'cli'],
   config: [...lower, 'cli'],

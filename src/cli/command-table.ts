@@ -80,4 +80,9 @@ export const commandTable: readonly CommandEntry[] = [
       { name: 'unlock', load: async () => (await import('./commands/repository-unlock.ts')).repositoryUnlockCommand },
     ],
   },
+  {
+    name: 'alerts',
+    summary: 'Tell people when something is wrong',
+    commands: [{ name: 'test', load: async () => (await import('./commands/alerts-test.ts')).alertsTestCommand }],
+  },
 ];

@@ -2,8 +2,10 @@
 // composition root makes it; tests may make one of memory stores and fixed clocks.
 import type { Writable } from 'node:stream';
 import type { Clock } from '../base/clock.ts';
+import type { AppError } from '../base/errors.ts';
 import type { Random } from '../base/random.ts';
 import type { Catalog } from '../catalog/catalog.ts';
+import type { AlertSettings } from '../model/alert-settings.ts';
 import type { Application } from '../model/application.ts';
 import type { Component } from '../model/component.ts';
 import type { Finding } from '../model/finding.ts';
@@ -120,6 +122,9 @@ export interface LoadedConfiguration {
   /** Absent if the environment variables alone gave it. */
   readonly path: string | undefined;
   readonly warnings: readonly Finding[];
+  readonly alerts: AlertSettings;
+  /** Channels and the like that are left out, by their key, because what they refer to is not set here. */
+  readonly unset: ReadonlyMap<string, AppError>;
 }
 
 export interface OpenedRepository extends AsyncDisposable {

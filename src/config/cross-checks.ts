@@ -1,5 +1,7 @@
 // What a schema can't say: names that refer to each other. Works on unvalidated data, so that these problems are listed
 // together with all others.
+import type { AppError } from '../base/errors.ts';
+import { addressKindOf, type ChannelSettings } from '../model/alert-settings.ts';
 import type { Finding } from '../model/finding.ts';
 import type { Application } from '../model/application.ts';
 import { continuousProofFindings, objectiveFindings } from '../model/component.ts';
@@ -34,7 +36,38 @@ export function referenceProblems(data: unknown): ReferenceProblem[] {
     if (typeof policy !== 'string') problems.push(...policyProblems(path));
     else if (!policies.includes(policy)) problems.push({ path, text: unknownName(policy, 'policy', policies) });
   }
+  problems.push(...contactProblems(data));
   return problems;
+}
+
+/** Channels of contacts that do not exist, and addresses that their channel can't send to. */
+function contactProblems(data: unknown): ReferenceProblem[] {
+  const alerts = childOf(data, 'alerts');
+  const channels = keysOf(childOf(alerts, 'channels'));
+  return keysOf(childOf(alerts, 'contacts')).flatMap((name) => {
+    const path = ['alerts', 'contacts', name, 'reach'];
+    const ways = path.reduce(childOf, data);
+    if (!Array.isArray(ways)) return [];
+    return ways.flatMap((way: unknown, index) => {
+      const channel = childOf(way, 'channel');
+      if (typeof channel !== 'string') return [];
+      if (!channels.includes(channel))
+        return [{ path: [...path, index, 'channel'], text: unknownName(channel, 'channel', channels) }];
+      const settings = ['channels', channel].reduce(childOf, alerts);
+      const text = addressProblem(settings, childOf(way, 'to'));
+      return text === undefined ? [] : [{ path: [...path, index], text: `${text} (channel ${shortened(channel)})` }];
+    });
+  });
+}
+
+function addressProblem(settings: unknown, to: unknown): string | undefined {
+  const kind = addressKindOf(childOf(settings, 'type') as ChannelSettings['type']);
+  if (kind === undefined) return to === undefined ? undefined : 'found an address, expected none';
+  const expected = kind === 'mail' ? 'an e-mail address' : 'a telephone number';
+  if (to === undefined)
+    return childOf(settings, 'to') === undefined ? `missing key 'to', expected ${expected}` : undefined;
+  if (typeof to !== 'string' || to.includes('@') === (kind === 'mail')) return undefined;
+  return `found another kind of address, expected ${expected} as 'to'`;
 }
 
 function targetProblems(data: unknown, policyPath: DocumentPath, repositories: readonly string[]): ReferenceProblem[] {
@@ -120,13 +153,25 @@ function keysOf(value: unknown): string[] {
 }
 
 /** What is allowed, but most likely not meant. A repository without a policy is neither: copies go there. */
-export function configurationWarnings(application: Application, policyNames: ReadonlySet<string>): Finding[] {
+export function configurationWarnings(
+  application: Application,
+  policyNames: ReadonlySet<string>,
+  unset: ReadonlyMap<string, AppError>,
+): Finding[] {
   const unusedPolicies = [...policyNames].map((name): Finding => ({
     aspect: `policy ${name}`,
     outcome: 'warning',
     message: 'no component uses it',
     hint: 'Use it or remove it.',
   }));
+  const unusable = [...unset].map(([key, { message, hint }]): Finding => {
+    return { aspect: key, outcome: 'warning', message, hint };
+  });
   const { components } = application;
-  return [...unusedPolicies, ...components.flatMap(objectiveFindings), ...components.flatMap(continuousProofFindings)];
+  return [
+    ...unusedPolicies,
+    ...unusable,
+    ...components.flatMap(objectiveFindings),
+    ...components.flatMap(continuousProofFindings),
+  ];
 }

@@ -4,19 +4,21 @@ import { readFile } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
 import { count } from '../base/count.ts';
 import { AppError, errnoOf } from '../base/errors.ts';
+import type { AlertSettings, ChannelSettings } from '../model/alert-settings.ts';
 import type { Application } from '../model/application.ts';
 import type { Component } from '../model/component.ts';
 import type { Finding } from '../model/finding.ts';
 import { completePolicy, policySchema } from '../model/policy.ts';
 import type { RepositorySettings } from '../model/repository-settings.ts';
-import { configurationWarnings, referenceProblems, ringProblems } from './cross-checks.ts';
+import { configurationWarnings, referenceProblems, ringProblems, type ReferenceProblem } from './cross-checks.ts';
 import { bucketLocation, configurationFromVariables, VariableProblem, withConnection, withStore } from './defaults.ts';
 import { readDocument, type ConfigurationDocument, type Problem } from './document.ts';
 import { variable, type Environment } from './environment.ts';
 import type { InterpolationSources } from './interpolation.ts';
-import { problemsOf } from './problems.ts';
+import { problemsOf, type ProblemContext } from './problems.ts';
 import { configurationJsonSchema, configurationSchema, type ConfigurationFile, type SchemaNode } from './schema.ts';
 import { childOf, nodesAt, type DocumentPath } from './schema-walk.ts';
+import { withoutUnsetEntries } from './unset-entries.ts';
 
 export interface Configuration {
   readonly application: Application;
@@ -27,6 +29,9 @@ export interface Configuration {
   readonly warnings: readonly Finding[];
   /** Components that can't be reached, by name, because what their connection refers to is not set here. */
   readonly unreachable: ReadonlyMap<string, AppError>;
+  readonly alerts: AlertSettings;
+  /** Channels and the like that are left out, by their key, because what they refer to is not set here. */
+  readonly unset: ReadonlyMap<string, AppError>;
 }
 
 const fileSizeMaxBytes = 1 << 20;
@@ -84,27 +89,32 @@ function complete(text: string, origin: Origin): Configuration {
   const base = origin.path === undefined ? origin.environment.workingFolder : dirname(origin.path);
   const paths: PathResolver = (path) => resolvePath(path, base, origin.environment.homeFolder);
   const schema = configurationJsonSchema();
-  const document = withBucket(readDocument(text, interpolationSources(origin.environment, paths)), origin.environment);
-  for (const { path, replace } of document.filled)
-    convertFilled(nodesAt(schema, document.data, path), path, { document, replace });
+  const whole = withBucket(readDocument(text, interpolationSources(origin.environment, paths)), origin.environment);
+  for (const { path, replace } of whole.filled)
+    convertFilled(nodesAt(schema, whole.data, path), path, { document: whole, replace });
+  const references = referenceProblems(whole.data);
+  const { document, unset: unsetProblems } = withoutUnsetEntries(whole);
   const parsed = configurationSchema.safeParse(document.data);
   const problems = [
     ...document.problems,
     ...(document.data === undefined && document.problems.length > 0
       ? []
-      : schemaProblems(parsed.error, document, schema)),
+      : schemaProblems(parsed.error, references, { document, schema })),
   ];
   const settled = parsed.success ? settle(parsed.data, origin.environment, { paths, document }) : undefined;
   problems.push(...(settled?.problems ?? []));
   const isBlocking = problems.some((problem) => !isOfConnection(problem));
   if (isBlocking || settled === undefined) throw invalid(problems, origin.name);
-  const { application, unusedPolicies, cacheFolder } = settled;
+  const { application, unusedPolicies, cacheFolder, alerts } = settled;
+  const unset = new Map([...unsetProblems].map(([key, own]) => [key, invalid(own, origin.name)]));
   return {
     application,
     path: origin.path,
     cacheFolder,
-    warnings: configurationWarnings(application, unusedPolicies),
+    warnings: configurationWarnings(application, unusedPolicies, unset),
     unreachable: unreachableComponents(problems, origin.name),
+    alerts,
+    unset,
   };
 }
 
@@ -136,10 +146,10 @@ function unreachableComponents(problems: readonly Problem[], name: string): Map<
 
 function schemaProblems(
   error: ReturnType<typeof configurationSchema.safeParse>['error'],
-  document: ConfigurationDocument,
-  schema: SchemaNode,
+  referenced: readonly ReferenceProblem[],
+  { document, schema }: ProblemContext,
 ): Problem[] {
-  const references = referenceProblems(document.data).map(({ path, text }) => ({
+  const references = referenced.map(({ path, text }) => ({
     path,
     position: document.positionOf(path, 'value'),
     text,
@@ -189,6 +199,7 @@ interface Settled {
   readonly application: Application;
   readonly unusedPolicies: ReadonlySet<string>;
   readonly cacheFolder: string | undefined;
+  readonly alerts: AlertSettings;
   readonly problems: readonly Problem[];
 }
 
@@ -232,7 +243,13 @@ function settle(
     problems.push({ path, position: document.positionOf(path, 'key'), text });
   }
   const cacheFolder = file.cache.folder === undefined ? undefined : paths(file.cache.folder);
-  return { application, unusedPolicies, cacheFolder, problems };
+  const channels = Object.entries(file.alerts.channels).map(([name, channel]) => [name, withCaPath(channel, paths)]);
+  const alerts = { ...file.alerts, channels: Object.fromEntries(channels) as AlertSettings['channels'] };
+  return { application, unusedPolicies, cacheFolder, alerts, problems };
+}
+
+function withCaPath(channel: ChannelSettings, paths: PathResolver): ChannelSettings {
+  return 'ca' in channel && channel.ca !== undefined ? { ...channel, ca: paths(channel.ca) } : channel;
 }
 
 type ComponentEntry = ConfigurationFile['components'][string];

@@ -1,5 +1,6 @@
 // All keys of lifeboat.yaml. The JSON Schema for editors and the reference page derive from it.
 import { z } from 'zod';
+import { alertsSchema } from '../model/alert-settings.ts';
 import { applicationSchema, environmentNameSchema } from '../model/application.ts';
 import { componentSchema } from '../model/component.ts';
 import { policySchema } from '../model/policy.ts';
@@ -16,6 +17,7 @@ export const configurationSchema = z
       .describe('places for backups, by name; the bucket of S3_BACKUP_BUCKET if absent and that is set'),
     policies: z.record(nameSchema, policySchema).default({}).describe('policies that components refer to, by name'),
     components: z.record(nameSchema, componentSchema).describe('parts of the application, by name'),
+    alerts: alertsSchema.prefault({}),
     cache: z
       .strictObject({ folder: z.string().min(1).optional().describe('folder of the cache') })
       .default({})

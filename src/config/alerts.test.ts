@@ -1,0 +1,68 @@
+import { expect, test } from 'vitest';
+import { AppError } from '../base/errors.ts';
+import { parseConfiguration, type Configuration } from './load.ts';
+
+const start = `application: shop
+repositories: { local: { location: /srv/backup, password: secret } }
+components: { data: { type: files, paths: [/srv/data] } }
+`;
+
+function parse(alerts: string, variables: Record<string, string> = {}): Configuration {
+  const environment = { variables, workingFolder: '/srv', homeFolder: '/root' };
+  return parseConfiguration(start + alerts, { path: '/srv/lifeboat.yaml', environment });
+}
+
+function problemOf(alerts: string, variables?: Record<string, string>): string {
+  try {
+    parse(alerts, variables);
+  } catch (error) {
+    if (error instanceof AppError) return error.message;
+    throw error;
+  }
+  return 'none';
+}
+
+test('a channel or contact that refers to what is not set is left out and told, and nothing else is', () => {
+  const text = `alerts:
+  channels:
+    chat: { type: slack, url: "\${SLACK_URL}" }
+    mail: { type: email, host: mail.example, from: a@example.com, to: ["\${OPS_MAIL}"], ca: certificates.pem }
+  contacts:
+    anna: { reach: [{ channel: chat }, { channel: mail, to: "\${ANNA_MAIL}" }] }
+    ben: { reach: [{ channel: chat }] }
+`;
+  const { alerts, unset, warnings } = parse(text, { OPS_MAIL: 'ops@example.com' });
+  expect(Object.keys(alerts.channels)).toEqual(['mail']);
+  expect(Object.keys(alerts.contacts)).toEqual(['ben']);
+  expect(alerts.channels['mail']).toMatchObject({ to: ['ops@example.com'], ca: '/srv/certificates.pem' });
+  expect([...unset.keys()]).toEqual(['alerts.channels.chat', 'alerts.contacts.anna']);
+  expect(warnings.map(({ aspect, message }) => `${aspect} ${message}`)).toContainEqual(
+    'alerts.channels.chat lifeboat.yaml:6:31: alerts.channels.chat.url: found ${SLACK_URL}, which is not set, expected the environment variable SLACK_URL, or ${SLACK_URL:-default}',
+  );
+});
+
+test.each([
+  ['contacts: { a: { reach: [{ channel: chatt }] } }', "found 'chatt', expected the name of a channel"],
+  ['contacts: { a: { reach: [{ channel: chat, to: a@example.com }] } }', 'found an address, expected none'],
+  ['contacts: { a: { reach: [{ channel: sms, to: a@example.com }] } }', 'expected a telephone number'],
+  ['contacts: { a: { reach: [{ channel: sms }] } }', "missing key 'to', expected a telephone number"],
+  ['contacts: { a: { reach: [] } }', 'alerts.contacts.a.reach'],
+])('alerts with %s are refused', (contacts, problem) => {
+  const channels =
+    'channels: { chat: { type: slack, url: "https://x.example" }, sms: { type: sns-sms, region: eu-west-1 } }';
+  expect(problemOf(`alerts: { ${channels}, ${contacts} }`)).toContain(problem);
+});
+
+test.each([
+  ['{ type: slack, url: planted }', 'url'],
+  ['{ type: webhook, url: "https://x.example/planted", secret: planted }', 'at least 16 characters'],
+  ['{ type: email, host: h, from: a@example.com, security: none, username: u, password: planted }', 'in clear'],
+  ['{ type: email, host: h, from: a@example.com, username: u }', 'username and password together'],
+  ['{ type: twilio, accountSid: AC1, authToken: planted }', 'either from or messagingService'],
+  ['{ type: sns, topic: alerts }', 'the ARN of a topic'],
+  ['{ type: sns-sms, to: 0301234 }', 'a telephone number'],
+])('a channel %s is refused without showing its secret', (channel, problem) => {
+  const message = problemOf(`alerts: { channels: { one: ${channel} } }`);
+  expect(message).toContain(problem);
+  expect(message).not.toContain('planted');
+});
