@@ -284,6 +284,11 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** What a restore that failed for `error` is to be called: damage of the repository by its own name, whoever met it. */
+export function restoreFailureCode(error: unknown): 'REPOSITORY_DAMAGED' | 'RESTORE_FAILED' {
+  return isAppError(error, 'REPOSITORY_DAMAGED') ? 'REPOSITORY_DAMAGED' : 'RESTORE_FAILED';
+}
+
 /** For places that keep a failure to throw it later. */
 export function asError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error(String(thrown));

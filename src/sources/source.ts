@@ -1,5 +1,6 @@
 // The source contract: what the code for one kind of component (database, cache, folder …) offers to the engine.
 // A source yields entries with a name, metadata and bytes; it knows nothing of repositories.
+import type { ErrorCode } from '../base/errors.ts';
 import type { FileMetadata } from '../base/file-type.ts';
 import type { JsonObject } from '../base/json.ts';
 import type { ContentCheck } from '../model/content-check.ts';
@@ -233,7 +234,12 @@ export interface WrittenFolder {
   /** Less than `bytes` where content was right already. */
   readonly writtenBytes: number;
   /** What did not come back as it was; an owner that only root may set is not among it. */
-  readonly problems: readonly EntryProblem[];
+  readonly problems: readonly WriteProblem[];
+}
+
+export interface WriteProblem extends EntryProblem {
+  /** Where it is not the target's affair: `REPOSITORY_DAMAGED`. */
+  readonly code?: ErrorCode;
 }
 
 export interface FoundSentinel {

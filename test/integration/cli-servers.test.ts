@@ -7,7 +7,8 @@ import { describe, expect, test } from 'vitest';
 import { jsonLines, runLifeboat, type Ran } from '../support/lifeboat.ts';
 import { describeWithPostgres, letIn, startPostgres } from '../support/postgres-server.ts';
 import { testRedis } from '../support/redis-server.ts';
-import { createRepository } from '../support/repository.ts';
+import { damageFile } from '../support/damaged-packs.ts';
+import { createRepository, reopen } from '../support/repository.ts';
 import { describeWithS3, startS3Server } from '../support/s3-server.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { describeWith } from '../support/tools.ts';
@@ -21,6 +22,13 @@ function runner(folder: string, environment: Record<string, string> = {}) {
   };
   return { run, succeed };
 }
+
+/** An error that names the file. */
+const damageOf = (pack: string): unknown =>
+  expect.objectContaining({
+    code: 'REPOSITORY_DAMAGED',
+    message: expect.stringContaining(`data/${pack.slice(0, 2)}/${pack}`),
+  });
 
 async function configure(folder: string, components: object): Promise<void> {
   await createRepository(folder);
@@ -74,6 +82,11 @@ describeWithPostgres(15, 'a PostgreSQL component', () => {
     expect(restored.stderr.replaceAll(/\s+/g, ' ')).toContain('the sessions are ended at the swap');
     expect(restored.stdout).toContain('kept:');
     expect(await server.sql('shop', 'select count(*)::int as n from orders')).toEqual([{ n: 500 }]);
+
+    const pack = await damageFile(await reopen(folder.path), '/databases/shop.dump');
+    const lost = await run('restore', 'database', '--to', 'shop_lost', '--json');
+    expect([lost.exitCode, jsonLines(lost).at(-1)]).toEqual([20, damageOf(pack)]);
+    expect(await server.sql('postgres', "select datname from pg_database where datname like '%lost%'")).toEqual([]);
   });
 });
 
@@ -148,6 +161,11 @@ describeWith(['redis-server'], 'a Redis component', () => {
     await redis.connection.call('FLUSHALL');
     ran.push(await succeed('restore', 'cache', '--yes'));
     expect(await redis.connection.call('DBSIZE')).toBe(51);
+    const pack = await damageFile(await reopen(folder.path), '/dump.rdb');
+    await redis.connection.call('DEL', 'key:7');
+    const lost = await run('restore', 'cache', '--yes', '--json');
+    expect([lost.exitCode, jsonLines(lost).at(-1)]).toEqual([20, damageOf(pack)]);
+    expect(await redis.connection.call('DBSIZE')).toBe(50);
     expect(ran.map(({ stdout, stderr }) => stdout + stderr).join('\n')).not.toContain('open sesame');
   });
 });

@@ -3,9 +3,10 @@ import { expect, test } from 'vitest';
 import { connect } from '../../src/sources/postgres/connection.ts';
 import { postgresSource } from '../../src/sources/postgres/postgres-source.ts';
 import type { RecoveryReader, RestoreDecision, RestoreRequest } from '../../src/sources/source.ts';
+import { damageFile } from '../support/damaged-packs.ts';
 import type { Cluster } from '../support/postgres-cluster.ts';
-import { ledger, recoveryScene, silent } from '../support/recovery-scene.ts';
-import { noSignal } from '../support/repository.ts';
+import { dataIn, ledger, recoveryScene, silent } from '../support/recovery-scene.ts';
+import { noSignal, reopen } from '../support/repository.ts';
 import { describeWith, findTool } from '../support/tools.ts';
 import { describeWithPostgres } from '../support/postgres-server.ts';
 
@@ -43,6 +44,15 @@ describeWith(['pg_dump'], 'with the programs of PostgreSQL', () => {
       expect(unknown.findings).toContainEqual(
         expect.objectContaining({ outcome: 'failed', message: 'the backup has no database other' }),
       );
+
+      // A server would take a table whose last segment is missing for a shorter one.
+      const [place] = await cluster.sql("SELECT pg_relation_filepath('ledger') AS path");
+      const pack = await damageFile(await reopen(scene.folder), `/pgdata/${String(place?.['path'])}`);
+      const isDamage = { code: 'REPOSITORY_DAMAGED', message: expect.stringContaining(pack) };
+      const into = await decide(cluster, reader, { include: ['postgres'], to: 'again' });
+      await expect(into.execute(silent, noSignal)).rejects.toMatchObject(isDamage);
+      const folder = await decide(cluster, reader, { include: [], to: dataIn(scene.folder, 'copy') });
+      await expect(folder.execute(silent, noSignal)).rejects.toMatchObject(isDamage);
     });
   });
 });

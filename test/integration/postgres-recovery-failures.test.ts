@@ -110,7 +110,7 @@ describeWithPostgres(major, 'a recovery that can not be', () => {
         },
       });
       await expect(decision.execute(silent, noSignal)).rejects.toMatchObject({
-        code: 'RESTORE_FAILED',
+        code: what === 'a segment that can not be read' ? 'REPOSITORY_DAMAGED' : 'RESTORE_FAILED',
         message: expect.stringMatching(
           /(?:before configured recovery target was reached|a pack is gone|exit code 200).*holds a restore that did not end/s,
         ),

@@ -2,7 +2,7 @@
 import { compareNames } from '../../base/byte-name.ts';
 import type { Clock } from '../../base/clock.ts';
 import { count } from '../../base/count.ts';
-import { AppError, isAppError, messageOf } from '../../base/errors.ts';
+import { AppError, isAppError, messageOf, restoreFailureCode } from '../../base/errors.ts';
 import { interruptedWith } from '../../base/interrupted.ts';
 import { compareFingerprints, type Fingerprint } from '../../model/fingerprint.ts';
 import type { Finding } from '../../model/finding.ts';
@@ -275,7 +275,10 @@ class ServerRestore {
       hint = 'Look which of the two holds the new keys; nothing was removed.';
     }
     if (signal.aborted) return interruptedWith(signal, { left, hint }) ?? error;
-    return new AppError('RESTORE_FAILED', `'${step}' failed: ${messageOf(error)}; ${left}`, { hint, cause: error });
+    return new AppError(restoreFailureCode(error), `'${step}' failed: ${messageOf(error)}; ${left}`, {
+      hint,
+      cause: error,
+    });
   }
 
   async #removeWritten(again: string): Promise<string> {

@@ -1,7 +1,7 @@
 // Carries a restore out: beside what is there, compared, then swapped. Until the swap the original is not touched, and
 // whatever fails takes with it all that was made on the way.
 import { count } from '../../../base/count.ts';
-import { AppError, asError, isAppError, messageOf } from '../../../base/errors.ts';
+import { AppError, asError, isAppError, messageOf, restoreFailureCode } from '../../../base/errors.ts';
 import { interruptedWith, type Leftover } from '../../../base/interrupted.ts';
 import type { Fingerprint } from '../../../model/fingerprint.ts';
 import type { RestoreOutcome, RestoreProgress } from '../../source.ts';
@@ -85,7 +85,10 @@ function failureOf(
   const interruption = interruptedWith(signal, left);
   if (interruption !== undefined || state === 'swapped') return interruption;
   if (state === 'unchanged') return asError(error);
-  return new AppError('RESTORE_FAILED', `${messageOf(error)}: ${left.left}`, { hint: left.hint, cause: error });
+  return new AppError(restoreFailureCode(error), `${messageOf(error)}: ${left.left}`, {
+    hint: left.hint,
+    cause: error,
+  });
 }
 
 const untouched: Leftover = { left: 'nothing was swapped, the live data is untouched', hint: 'Restore again.' };
@@ -181,7 +184,7 @@ async function cleanUp({ address, server, moves }: RestoreWork, litter: Litter, 
     await dropRoles(connection, litter.roles);
   } catch (error) {
     const left = [...litter.databases, ...litter.roles].join(', ');
-    const code = isAppError(cause, 'INTERRUPTED') ? cause.code : 'RESTORE_FAILED';
+    const code = isAppError(cause, 'INTERRUPTED') ? cause.code : restoreFailureCode(cause);
     throw new AppError(code, `${messageOf(cause)}; and could not be tidied up: ${messageOf(error)}`, {
       hint: `What was there before is untouched; drop by hand what is left of: ${left}.`,
       cause: code === 'INTERRUPTED' && cause instanceof AppError ? cause.cause : cause,

@@ -17,6 +17,7 @@ import { dataFolder, tablespacesFolder } from './entries.ts';
 import { minWalSize } from '../wal/segment-name.ts';
 import { readPhysicalFacts, type PhysicalFacts } from './facts.ts';
 import { fingerprintCopy } from './physical-rows.ts';
+import { requireWritten } from './require-written.ts';
 import { createSuperuser } from './throw-away-superuser.ts';
 
 /** All WAL of the snapshot is replayed before the server answers. */
@@ -108,10 +109,10 @@ async function startCopy(
   await mkdir(copy, { mode: 0o700 });
   await mkdir(data, { mode: 0o700 });
   const temporary = { isTemporary: true } as const;
-  await reader.writeFolder({ from: dataFolder, to: data, ...temporary }, signal);
-  if (facts.tablespaces.length > 0) {
-    await reader.writeFolder({ from: tablespacesFolder, to: join(copy, 'tablespaces'), ...temporary }, signal);
-  }
+  const parts = [{ from: dataFolder, to: data, ...temporary }];
+  if (facts.tablespaces.length > 0)
+    parts.push({ from: tablespacesFolder, to: join(copy, 'tablespaces'), ...temporary });
+  for (const part of parts) requireWritten((await reader.writeFolder(part, signal)).problems);
   const configuration = join(place.folder, 'configuration');
   const user = `lifeboat_${randomBytes(6).toString('hex')}`;
   await writeConfiguration({ data, configuration, user });

@@ -3,11 +3,12 @@
 // is never taken for a database.
 import { lstat, mkdir, open, readdir, rename, rm, symlink, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { AppError, errnoOf } from '../../../base/errors.ts';
+import { errnoOf } from '../../../base/errors.ts';
 import type { RecoveryReader, WrittenFolder } from '../../source.ts';
 import type { Account } from '../server-process.ts';
 import { controlFilePath } from '../wal/control-file.ts';
 import { namesIn, unfinishedFile } from './target-folder.ts';
+import { requireWritten } from '../physical/require-written.ts';
 
 export const dataFolder = '/pgdata';
 const tablespacesFolder = '/tablespaces';
@@ -73,19 +74,9 @@ export async function writeDataFolder(
     total.writtenBytes += written.writtenBytes;
     problems.push(...written.problems);
   }
-  if (problems[0] !== undefined) throw notWritten(problems);
+  requireWritten(problems);
   await linkTablespaces(folder, tablespaces);
   return { ...total, removed, problems };
-}
-
-/** A data directory with a file that is not as it was is none. */
-function notWritten(problems: WrittenFolder['problems']): AppError {
-  const [first] = problems;
-  return new AppError(
-    'RESTORE_FAILED',
-    `${problems.length} files of the data directory could not be written: ${first?.path}: ${first?.message}`,
-    { hint: 'Mend what the message names, and run the same restore again.' },
-  );
 }
 
 /** Closed to others; those above it that are made as well must let the server's account through. */

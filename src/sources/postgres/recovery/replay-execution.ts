@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { formatByteSize } from '../../../base/byte-size.ts';
 import { count } from '../../../base/count.ts';
-import { AppError, errnoOf, isAppError, messageOf } from '../../../base/errors.ts';
+import { AppError, errnoOf, isAppError, messageOf, restoreFailureCode } from '../../../base/errors.ts';
 import { interruptedWith } from '../../../base/interrupted.ts';
 import { makeThrowAwayFolder } from '../../../base/throw-away-folder.ts';
 import type { JournalReader } from '../../journal.ts';
@@ -253,7 +253,7 @@ function withRest(error: unknown, folder: string, signal: AbortSignal): unknown 
   const interrupted = interruptedWith(signal, { left, hint });
   if (interrupted !== undefined) return interrupted;
   if (isAppError(error, 'TARGET_UNSAFE', 'TOOL_MISSING', 'SOURCE_UNREACHABLE')) return error;
-  const code = isAppError(error, 'TARGET_SPACE') ? 'TARGET_SPACE' : 'RESTORE_FAILED';
+  const code = isAppError(error, 'TARGET_SPACE') ? 'TARGET_SPACE' : restoreFailureCode(error);
   const own = isAppError(error) ? `${error.hint} ` : '';
   return new AppError(code, `${messageOf(error)}; ${left}`, { hint: `${own}${hint}`, cause: error });
 }
