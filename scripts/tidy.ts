@@ -13,9 +13,10 @@ const layers: Record<string, readonly string[]> = {
   catalog: ['base', 'model'],
   workflow: ['base', 'catalog'],
   monitoring: ['base', 'model', 'operations', 'catalog', 'workflow'],
-  cli: lower,
-  demo: [...lower, 'cli'],
-  config: [...lower, 'cli'],
+  service: lower,
+  cli: [...lower, 'service'],
+  demo: [...lower, 'service', 'cli'],
+  config: [...lower, 'service', 'cli'],
 };
 /** Folders whose sub-folders share only the layer's top-level files. */
 const islands = new Set(['storage', 'sources']);

@@ -3,7 +3,7 @@
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { systemClock } from './base/clock.ts';
-import { AppError } from './base/errors.ts';
+import { AppError, messageOf } from './base/errors.ts';
 import { systemRandom } from './base/random.ts';
 import type { Catalog } from './catalog/catalog.ts';
 import type { AnyCommand } from './cli/command.ts';
@@ -16,6 +16,8 @@ import type {
   FirstFile,
   OpenedRepository,
   PasswordUse,
+  RunningService,
+  ServiceWishes,
 } from './cli/context.ts';
 import type { InitAnswers } from './cli/first-configuration.ts';
 import { newPassword } from './cli/new-password.ts';
@@ -85,7 +87,7 @@ export function createContext(
     cacheFolder: options.cacheFolder ?? defaultCacheFolder(environment),
     stateFolder: defaultStateFolder(environment),
     settings: settingsFor(options, streams),
-    named: { config: options.config, repository: options.repository, passwordFile: options.passwordFile },
+    named: namedBy(options),
     serversOfVariables: () => serversOfVariables(environment, readEnvFile(environment.workingFolder)),
     bucketOfVariables: () => bucketOfVariables(environment, readEnvFile(environment.workingFolder)),
     firstFile: (answers, path) => file.firstFile(answers, path),
@@ -113,6 +115,7 @@ export function createContext(
       const reason = (await loaded())?.unreachable.get(component.name);
       return reason === undefined ? source : unreachableSource(source, reason);
     },
+    startService: (wishes) => startService(context, parts, { options, wishes }),
     runDemo: () => runDemo(context, parts, { options, command }),
     readPasswordFile: (path) => readPassword(resolve(environment.workingFolder, path)),
   };
@@ -127,6 +130,10 @@ export function createContext(
   return context;
 }
 
+function namedBy({ config, repository, passwordFile, databaseUrl }: GlobalOptions): CommandContext['named'] {
+  return { config, repository, passwordFile, hasDatabase: databaseUrl !== undefined };
+}
+
 function settingsFor({ retryLock, json, quiet }: GlobalOptions, { stderr }: Streams): ContextSettings {
   return { lockWaitMs: retryLock, isJson: json, showsBar: stderr.isTTY && !json && !quiet };
 }
@@ -137,6 +144,25 @@ async function openCatalogOf(
 ): Promise<Catalog> {
   const { openCatalog } = await import('./catalog/open-catalog.ts');
   return openCatalog({ path: join(stateFolder, 'catalog.sqlite'), url }, clock);
+}
+
+async function startService(
+  { stateFolder, launcherPath, progress }: CommandContext,
+  { environment, version }: AppParts,
+  { options, wishes }: { readonly options: GlobalOptions; readonly wishes: ServiceWishes },
+): Promise<RunningService> {
+  const { runService } = await import('./service-parts.ts');
+  const place = {
+    environment,
+    stateFolder,
+    databaseUrl: options.databaseUrl,
+    configurationPath: options.config,
+    launcherPath,
+    version,
+    onNote: (text: string) => progress.note(text),
+    onProblem: (error: Error) => progress.note(`warning: ${messageOf(error)}`),
+  };
+  return runService(place, wishes);
 }
 
 /** Read when it is first needed. */

@@ -15,11 +15,14 @@ if (args.length === 1 && (args[0] === '--version' || args[0] === '-V')) {
   const { runProgram } = await import('./cli/program.ts');
   const { programParts } = await import('./app.ts');
   const { watchInterruption } = await import('./cli/interruption.ts');
-  const { readEnvironment } = await import('./config/environment.ts');
+  const { watchTether } = await import('./cli/tether.ts');
+  const { readEnvironment, tetherSilenceMs } = await import('./config/environment.ts');
   using interruption = watchInterruption(process);
   const { stdin, stdout, stderr } = process;
   const { signal } = interruption;
-  const parts = { version, environment: readEnvironment(), streams: { stdin, stdout, stderr }, signal };
+  const environment = readEnvironment();
+  using _ = watchTether(process, interruption, { silenceMaxMs: tetherSilenceMs(environment) });
+  const parts = { version, environment, streams: { stdin, stdout, stderr }, signal };
   const exitCode = await runProgram(args, programParts(parts, interruption));
   process.exitCode ??= exitCode;
 }

@@ -135,6 +135,12 @@ export const errorKinds = {
     retry: 'never',
     meaning: 'Every worker that took the run died with it.',
   },
+  JOB_FAILED: {
+    exitCode: 1,
+    httpStatus: 500,
+    retry: 'later',
+    meaning: 'A job of the service ended without a result.',
+  },
   OBJECT_MISSING: { exitCode: 1, httpStatus: 404, retry: 'never', meaning: 'The store has no object of that name.' },
   STORE_UNREACHABLE: { exitCode: 1, httpStatus: 503, retry: 'later', meaning: 'The store does not answer.' },
   STORE_DENIED: {
@@ -246,6 +252,10 @@ export const errorKinds = {
 } as const satisfies Record<string, ErrorKind>;
 
 export type ErrorCode = keyof typeof errorKinds;
+
+export function isErrorCode(text: string): text is ErrorCode {
+  return Object.hasOwn(errorKinds, text);
+}
 
 /**
  * An error of the world, not of the program: shown to people as fact and hint, never with a stack.

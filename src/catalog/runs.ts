@@ -145,14 +145,19 @@ export interface Hold {
   readonly epoch: number;
 }
 
-/** Makes the leases of a worker longer. Returns the runs that are still its own, with whether they shall end. */
+/**
+ * Makes the leases of a worker longer. Returns the runs that are still its own, with whether they shall end. One that it does not name, since
+ * the answer to its claim was lost, say, goes to another in time.
+ */
 export async function renewLeases(
   catalog: Catalog,
+  ids: readonly string[],
   { worker, leaseMs }: Claim,
 ): Promise<(Hold & Pick<RunRow, 'cancelRequestedAtMs'>)[]> {
   return catalog.db
     .updateTable('run')
     .set({ leaseUntilMs: sql<number>`${catalog.now()} + ${sql.lit(leaseMs)}` })
+    .where('id', 'in', ids)
     .where('worker', '=', worker)
     .where('state', '=', 'running')
     .returning(['id', 'epoch', 'cancelRequestedAtMs'])
@@ -258,4 +263,28 @@ export async function cancelRun(catalog: Catalog, id: string): Promise<RunState 
     .where('cancelRequestedAtMs', 'is', null)
     .execute();
   return (await findRun(catalog, id))?.state;
+}
+
+/** Whether a run of the same is not at its end. */
+export async function hasOpenRun(
+  { db }: Catalog,
+  { application, kind, job }: { readonly application: string; readonly kind: string; readonly job: string },
+): Promise<boolean> {
+  const rows = await db
+    .selectFrom('run')
+    .select('input')
+    .where('application', '=', application)
+    .where('kind', '=', kind)
+    .where('state', 'in', ['queued', 'running', 'waiting'])
+    .execute();
+  return rows.some(({ input }) => (JSON.parse(input) as { readonly job?: string }).job === job);
+}
+
+/** Nobody waits for it, and it says nothing once the run has ended. */
+export async function setProgress({ db }: Catalog, hold: Hold, progress: object): Promise<void> {
+  await db
+    .updateTable('run')
+    .set({ progress: JSON.stringify(progress) })
+    .where(own(hold))
+    .execute();
 }

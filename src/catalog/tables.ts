@@ -38,6 +38,8 @@ export interface RunTable {
   readonly origin: JsonText;
   readonly output: JsonText | null;
   readonly error: JsonText | null;
+  /** How far it was when last heard of. */
+  readonly progress: JsonText | null;
   readonly cancelRequestedAtMs: number | null;
   readonly createdAtMs: number;
   readonly startedAtMs: number | null;
@@ -87,6 +89,8 @@ export interface WorkerTable {
 
 export interface ScheduleTable {
   readonly id: string;
+  /** What it is configured by. */
+  readonly spec: string;
   readonly pausedAtMs: number | null;
   readonly pausedUntilMs: number | null;
   /** Moments up to here are dealt with. */
@@ -102,6 +106,23 @@ export interface FiringTable {
   readonly firedAtMs: number;
 }
 
+/** The right to do what runs always and once. */
+export interface LeaseTable {
+  readonly name: string;
+  readonly holder: string | null;
+  readonly epoch: number;
+  readonly untilMs: number;
+  readonly told: JsonText | null;
+  readonly toldAtMs: number | null;
+}
+
+/** What the repositories of an application were last seen to hold. */
+export interface InventoryTable {
+  readonly application: string;
+  readonly document: JsonText;
+  readonly takenAtMs: number;
+}
+
 export interface Tables {
   readonly run: RunTable;
   readonly step: StepTable;
@@ -110,4 +131,6 @@ export interface Tables {
   readonly worker: WorkerTable;
   readonly schedule: ScheduleTable;
   readonly firing: FiringTable;
+  readonly lease: LeaseTable;
+  readonly inventory: InventoryTable;
 }

@@ -41,6 +41,18 @@ export const commandTable: readonly CommandEntry[] = [
   { name: 'prove', load: async () => (await import('./commands/prove.ts')).proveCommand },
   { name: 'verify', load: async () => (await import('./commands/verify.ts')).verifyCommand },
   { name: 'retention', load: async () => (await import('./commands/retention.ts')).retentionCommand },
+  { name: 'server', load: async () => (await import('./commands/server.ts')).serverCommand },
+  { name: 'worker', load: async () => (await import('./commands/worker.ts')).workerCommand },
+  {
+    name: 'runs',
+    summary: 'Look at the jobs of the service, start and cancel them',
+    commands: [
+      { name: 'list', load: async () => (await import('./commands/runs-list.ts')).runsListCommand },
+      { name: 'show', load: async () => (await import('./commands/runs-show.ts')).runsShowCommand },
+      { name: 'start', load: async () => (await import('./commands/runs-start.ts')).runsStartCommand },
+      { name: 'cancel', load: async () => (await import('./commands/runs-cancel.ts')).runsCancelCommand },
+    ],
+  },
   {
     name: 'postgres',
     summary: 'Look into the past of a PostgreSQL server, and keep a standby of it',

@@ -40,6 +40,8 @@ export interface CommandContext {
     readonly config: string | undefined;
     readonly repository: string | undefined;
     readonly passwordFile: string | undefined;
+    /** The state is shared, in PostgreSQL. */
+    readonly hasDatabase: boolean;
   };
   readonly settings: ContextSettings;
 
@@ -54,6 +56,8 @@ export interface CommandContext {
    * read it; from then on all others here work by it.
    */
   firstFile(answers: InitAnswers, path: string): FirstFile;
+  /** Keeps applications protected until it is closed. The service stands above the commands, which its jobs are. */
+  startService(wishes: ServiceWishes): Promise<RunningService>;
   /** Shows on throw-away servers what Lifeboat does. The demo stands above the commands, which it runs. */
   runDemo(): Promise<DemoOutcome>;
   /** Those of `--repository`, else all of the configuration. Rejects with `CONFIG_MISSING` if there are none. */
@@ -109,6 +113,21 @@ export interface BucketOfVariables {
 export interface FirstFile {
   readonly text: string;
   readonly repository: RepositorySettings;
+}
+
+export interface ServiceWishes {
+  /** Files, each of one application; the usual one if there are none. */
+  readonly configurations: readonly string[];
+  /** Starts what is due, and looks at what there is; else it only works. */
+  readonly plans: boolean;
+  readonly labels: readonly string[];
+  /** Jobs at once. */
+  readonly runsMax: number;
+}
+
+export interface RunningService extends AsyncDisposable {
+  readonly workerId: string;
+  readonly applications: readonly string[];
 }
 
 export interface DemoOutcome {

@@ -38,3 +38,9 @@ export function variable(environment: Environment, name: string): string | undef
   const value = environment.variables[name];
   return value === '' ? undefined : value;
 }
+
+/** Set by the service for its jobs: so long its worker may be silent. Undefined for everybody else. */
+export function tetherSilenceMs(environment: Environment): number | undefined {
+  const text = variable(environment, 'LIFEBOAT_TETHER_MS');
+  return text === undefined || !/^\d{1,9}$/.test(text) ? undefined : Number(text);
+}

@@ -2,10 +2,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import type { Catalog } from '../catalog/catalog.ts';
-import { eventsMax, insertEvent, lastEventNumber } from '../catalog/run-events.ts';
 import type { Hold } from '../catalog/runs.ts';
 import { parkUntil, signalsOf } from '../catalog/signals.ts';
 import { beginStep, finishStep, stepsOf, type StepRow } from '../catalog/steps.ts';
+import { RunTelling } from './run-telling.ts';
 import { RunFenced, RunParked } from './run-stops.ts';
 
 export interface StepContext {
@@ -36,6 +36,8 @@ export interface RunContext {
     options?: { readonly deadlineMs?: number | undefined },
   ): Promise<{ readonly data: unknown } | undefined>;
   tell(kind: string, text: string): Promise<void>;
+  /** How far it is just now: each word replaces the last one. What can't be written is no reason to stop. */
+  progress(progress: object): void;
 }
 
 export interface RunContextParts {
@@ -51,7 +53,7 @@ const parkMinMs = 1000;
 export async function openRunContext({ catalog, hold, attempt, signal }: RunContextParts): Promise<RunContext> {
   const known = new Map((await stepsOf(catalog, hold.id)).map((step) => [step.name, step]));
   const used = new Set<string>();
-  let told = await lastEventNumber(catalog, hold.id);
+  const telling = await RunTelling.open(catalog, { hold, signal });
   const keep = (isHeld: boolean): void => {
     if (!isHeld) throw new RunFenced(hold);
   };
@@ -111,11 +113,8 @@ export async function openRunContext({ catalog, hold, attempt, signal }: RunCont
         await park(catalog, hold, { topic, wakeAtMs });
       }
     },
-    async tell(kind, text) {
-      if (told >= eventsMax) return;
-      told += 1;
-      await insertEvent(catalog, { runId: hold.id, number: told, kind, text });
-    },
+    tell: (kind, text) => telling.tell(kind, text),
+    progress: (progress) => telling.progress(progress),
   };
 }
 

@@ -39,7 +39,7 @@ export interface WorkerOptions {
   /** The catalog could not be reached, say: what was told is tried again. */
   readonly onProblem: (error: Error) => void;
   /** A run has left this worker. */
-  readonly onEnded?: (run: { readonly id: string; readonly state: Ending['state'] }) => void;
+  readonly onEnded?: (run: Pick<RunRow, 'id' | 'kind' | 'application' | 'input'> & Pick<Ending, 'state'>) => void;
 }
 
 const leaseDefaultMs = 15_000;
@@ -119,7 +119,9 @@ class Worker implements AsyncDisposable {
     const confirmedMs = performance.now();
     const before = [...this.#held.values()];
     try {
-      const renewed = await renewLeases(catalog, { worker: this.id, leaseMs: this.#leaseMs });
+      const ids = before.map(({ id }) => id);
+      const claim = { worker: this.id, leaseMs: this.#leaseMs };
+      const renewed = ids.length === 0 ? [] : await renewLeases(catalog, ids, claim);
       const own = new Map(renewed.map((one) => [one.id, one]));
       for (const held of before) {
         const now = own.get(held.id);
@@ -143,7 +145,7 @@ class Worker implements AsyncDisposable {
     this.#held.set(id, held);
     try {
       const ending = await this.#carryOut(run, held);
-      if (ending !== undefined) await this.#end(held, ending);
+      if (ending !== undefined) await this.#end(run, held, ending);
     } finally {
       this.#held.delete(id);
     }
@@ -184,11 +186,11 @@ class Worker implements AsyncDisposable {
   }
 
   /** Tried until it is written, or until the run may be another's. */
-  async #end(held: Held, ending: Ending): Promise<void> {
+  async #end({ id, kind, application, input }: RunRow, held: Held, ending: Ending): Promise<void> {
     const { catalog, onProblem, onEnded } = this.#options;
     for (;;) {
       try {
-        if (await endRun(catalog, held, ending)) onEnded?.({ id: held.id, state: ending.state });
+        if (await endRun(catalog, held, ending)) onEnded?.({ id, kind, application, input, state: ending.state });
         return;
       } catch (error) {
         onProblem(asError(error));
@@ -209,8 +211,9 @@ export interface RunFailure {
 
 function failureOf(error: Error): RunFailure {
   const { message } = error;
-  if (!isAppError(error))
-    return { code: 'INTERNAL', message, hint: 'This is a fault of Lifeboat: report it.', mayPass: false };
+  if (!isAppError(error)) {
+    return { code: 'DEFECT', message, hint: 'Report it: this is a defect of Lifeboat.', mayPass: false };
+  }
   return { code: error.code, message, hint: error.hint, mayPass: errorKinds[error.code].retry === 'later' };
 }
 

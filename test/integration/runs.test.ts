@@ -88,7 +88,7 @@ describeWithCatalogs('a run', (make) => {
     expect(waiting.wakeAtMs).toBeGreaterThan(waiting.createdAtMs + 20_000);
     expect(JSON.parse(waiting.error ?? '')).toMatchObject({ code: 'STORE_UNREACHABLE', message: 's3 does not answer' });
     await using ours = await working(() => Promise.reject(new TypeError('x is undefined')), { attemptsMax: 9 });
-    expect(JSON.parse((await untilState(ours.id, 'failed')).error ?? '')).toMatchObject({ code: 'INTERNAL' });
+    expect(JSON.parse((await untilState(ours.id, 'failed')).error ?? '')).toMatchObject({ code: 'DEFECT' });
   });
 
   test('is cancelled where it waits, and where it works', async () => {

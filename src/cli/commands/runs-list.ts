@@ -1,0 +1,78 @@
+// `runs list`: what the service did, does and will do next.
+import { listRuns } from '../../catalog/run-list.ts';
+import { runStates, type RunState } from '../../catalog/tables.ts';
+import type { RunRow } from '../../catalog/runs.ts';
+import { defineCommand } from '../command.ts';
+import { choiceOption, parsedOption, switchOption, textOption } from '../option.ts';
+import {
+  durationWords,
+  errorOf,
+  hasWarnings,
+  originWords,
+  shortRunId,
+  stateWords,
+  subjectWords,
+} from '../run-words.ts';
+import { shortTime, type Style } from '../style.ts';
+import { table } from '../table.ts';
+
+const openStates: readonly RunState[] = ['queued', 'running', 'waiting'];
+const limitDefault = 20;
+
+export interface RunsListData {
+  readonly runs: readonly RunRow[];
+}
+
+export const runsListCommand = defineCommand({
+  summary: 'List the jobs of the service, newest first',
+  examples: [
+    'lifeboat runs list',
+    'lifeboat runs list --open',
+    'lifeboat runs list --component database --state failed',
+  ],
+  arguments: {},
+  options: {
+    component: textOption('--component <name>', 'only of this component'),
+    kind: textOption('--kind <kind>', 'only of this kind: backup, copy, retention, verification, proof'),
+    state: choiceOption('--state <state>', 'only in this state', runStates),
+    isOpen: switchOption('--open', 'only those that are not at their end'),
+    limit: parsedOption('--limit <count>', `how many (default: ${limitDefault})`, {
+      expected: 'a whole number from 1 to 1000',
+      parse: (text) => (/^(?:[1-9]\d{0,2}|1000)$/.test(text) ? Number(text) : undefined),
+    }),
+  },
+  async run(context, { component, kind, state, isOpen, limit }): Promise<RunsListData> {
+    await using catalog = await context.openCatalog();
+    const states = state !== undefined ? [state] : isOpen ? openStates : undefined;
+    const kinds = kind === undefined ? undefined : [kind];
+    return { runs: await listRuns(catalog, { component, kinds, states, limit: limit ?? limitDefault }) };
+  },
+  render: ({ runs }, style) =>
+    runs.length === 0 ? "no runs; 'lifeboat server' starts what is due" : renderRuns(runs, style),
+});
+
+function renderRuns(runs: readonly RunRow[], style: Style): string {
+  const columns = [
+    { title: 'Run' },
+    { title: 'Created' },
+    { title: 'Job', shrinksTo: 12 },
+    { title: 'State' },
+    { title: 'Took', align: 'right' as const },
+    { title: 'From', shrinksTo: 8 },
+  ];
+  const rows = runs.map((run) => [
+    shortRunId(run.id),
+    shortTime(new Date(run.createdAtMs).toISOString(), style),
+    subjectWords(run),
+    hasWarnings(run) ? `${stateWords(run.state, style)} *` : stateWords(run.state, style),
+    durationWords(run, style.nowMs),
+    originWords(run.origin),
+  ]);
+  const failed = runs.find(({ state }) => state === 'failed');
+  const error = failed === undefined ? undefined : errorOf(failed);
+  const notes = [
+    ...(runs.some(hasWarnings) ? ["* with warnings: 'lifeboat runs show' has them"] : []),
+    ...(failed === undefined || error === undefined ? [] : [`${shortRunId(failed.id)} failed: ${error.message}`]),
+  ];
+  return [table(columns, rows, style), ...notes].join('\n');
+}

@@ -1,0 +1,63 @@
+// `runs start`: has the service do a job now, without waiting for its schedule; or all that are to be done before an event.
+import { AppError } from '../../base/errors.ts';
+import { insertRun } from '../../catalog/runs.ts';
+import { jobsOf, type Job } from '../../model/job.ts';
+import { runOfJob, type RunOrigin } from '../../service/job-runs.ts';
+import { defineCommand } from '../command.ts';
+import { requireConfiguration } from '../component-choice.ts';
+import { listArgument, textOption } from '../option.ts';
+import { shortRunId } from '../run-words.ts';
+
+export interface RunsStartData {
+  readonly runs: readonly { readonly id: string; readonly job: string }[];
+}
+
+export const runsStartCommand = defineCommand({
+  summary: 'Have the service do jobs now',
+  details:
+    "Jobs are named as 'lifeboat schedule' names them: backup/database, verification/offsite. With --before all jobs start whose schedule says so, such as a backup before a deployment. A server or worker does them; 'lifeboat runs show' tells how far they are.",
+  examples: ['lifeboat runs start backup/database', 'lifeboat runs start --before deployment'],
+  arguments: { names: listArgument('[job...]', 'names of jobs') },
+  options: { event: textOption('--before <event>', 'all jobs that are to be done before this event') },
+  async run(context, { names, event }): Promise<RunsStartData> {
+    const { application } = await requireConfiguration(context);
+    const jobs = chosenJobs(jobsOf(application), names, event);
+    const by = 'command line';
+    const origin: RunOrigin = event === undefined ? { kind: 'request', by } : { kind: 'event', event, by };
+    await using catalog = await context.openCatalog();
+    const runs: { id: string; job: string }[] = [];
+    for (const job of jobs) {
+      const run = runOfJob(
+        { application: application.name, job, round: Math.floor(context.clock.now() / 1000) },
+        origin,
+      );
+      runs.push({ id: await insertRun(catalog, run), job: job.id });
+    }
+    return { runs };
+  },
+  render: ({ runs }) => runs.map(({ id, job }) => `${shortRunId(id)}  ${job}`).join('\n'),
+});
+
+function chosenJobs(jobs: readonly Job[], names: readonly string[], event: string | undefined): Job[] {
+  if (names.length === 0 && event === undefined) {
+    throw new AppError('USAGE', 'no job is named', {
+      hint: "Name jobs as 'lifeboat schedule' does, or give --before.",
+    });
+  }
+  const named = names.map((name) => {
+    const job = jobs.find(({ id }) => id === name);
+    if (job !== undefined) return job;
+    throw new AppError('NOT_FOUND', `there is no job ${name}`, {
+      hint: `There are ${jobs.map(({ id }) => id).join(', ') || 'none'}.`,
+    });
+  });
+  const before = jobs.filter(({ schedules }) =>
+    schedules.some((schedule) => schedule.kind === 'before' && schedule.event === event),
+  );
+  if (event !== undefined && before.length === 0) {
+    throw new AppError('NOT_FOUND', `no job is to be done before ${event}`, {
+      hint: `Give a policy the schedule { before: ${event} }.`,
+    });
+  }
+  return [...new Set([...named, ...before])];
+}

@@ -1,0 +1,81 @@
+// How runs read: their state in a colour, what they are about, where they came from, how long they took.
+import { z } from 'zod';
+import { AppError } from '../base/errors.ts';
+import type { Catalog } from '../catalog/catalog.ts';
+import { runsByEnding } from '../catalog/run-list.ts';
+import type { RunRow } from '../catalog/runs.ts';
+import type { RunState } from '../catalog/tables.ts';
+import { elapsedWords, type Paint, type Style } from './style.ts';
+
+/** The end of an id differs where its beginning, the time, does not. */
+export const shortRunId = (id: string): string => id.slice(-8);
+
+const paintOf: Readonly<Record<RunState, Paint>> = {
+  queued: 'dim',
+  running: 'cyan',
+  waiting: 'yellow',
+  succeeded: 'green',
+  failed: 'red',
+  cancelled: 'yellow',
+  abandoned: 'yellow',
+};
+
+export const stateWords = (state: RunState, style: Style): string => style.paint(paintOf[state], state);
+
+const originSchema = z.object({
+  kind: z.string(),
+  schedule: z.string().optional(),
+  by: z.string().optional(),
+  event: z.string().optional(),
+  missed: z.number().optional(),
+  id: z.string().optional(),
+});
+
+export function originWords(text: string): string {
+  const { kind, by, event, missed = 0, id = '' } = originSchema.parse(JSON.parse(text));
+  if (kind === 'schedule') return missed === 0 ? 'schedule' : `schedule, ${missed} missed before`;
+  if (kind === 'run') return `after ${shortRunId(id)}`;
+  if (kind === 'event') return `before ${event ?? ''}`;
+  return by ?? kind;
+}
+
+const inputSchema = z.object({ job: z.string().optional() });
+
+/** `backup/database`; of other runs what they are about. */
+export function subjectWords({ input, kind, component, application }: RunRow): string {
+  const { job } = inputSchema.parse(JSON.parse(input));
+  return job ?? [kind, component ?? application].filter((part) => part !== null).join('/');
+}
+
+const outcomesSchema = z.object({ outcomes: z.array(z.object({ exitCode: z.number() })) });
+const errorSchema = z.object({ code: z.string(), message: z.string(), hint: z.string() });
+
+export type RunError = z.output<typeof errorSchema>;
+
+export function errorOf({ error }: Pick<RunRow, 'error'>): RunError | undefined {
+  return error === null ? undefined : errorSchema.safeParse(JSON.parse(error)).data;
+}
+
+/** Whether a run that ended well left something out. */
+export function hasWarnings({ output }: Pick<RunRow, 'output'>): boolean {
+  if (output === null) return false;
+  const parsed = outcomesSchema.safeParse(JSON.parse(output));
+  return parsed.data?.outcomes.some(({ exitCode }) => exitCode !== 0) ?? false;
+}
+
+export function durationWords({ startedAtMs, endedAtMs }: RunRow, nowMs: number): string {
+  return startedAtMs === null ? '' : elapsedWords((endedAtMs ?? nowMs) - startedAtMs);
+}
+
+/** By id, or the end of one. Rejects with `NOT_FOUND` or `AMBIGUOUS`. */
+export async function requireRun(catalog: Catalog, text: string): Promise<RunRow> {
+  const found = await runsByEnding(catalog, text, 2);
+  const [run] = found;
+  if (run === undefined) {
+    throw new AppError('NOT_FOUND', `there is no run ${text}`, { hint: "'lifeboat runs list' shows them." });
+  }
+  if (found.length > 1) {
+    throw new AppError('AMBIGUOUS', `${text} fits several runs`, { hint: 'Give more of the id.' });
+  }
+  return run;
+}

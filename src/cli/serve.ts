@@ -1,0 +1,38 @@
+// What `server` and `worker` share: they run until they are told to stop.
+import { count } from '../base/count.ts';
+import type { CommandContext, ServiceWishes } from './context.ts';
+import { listOption, parsedOption } from './option.ts';
+
+export interface ServedData {
+  readonly worker: string;
+  readonly applications: readonly string[];
+}
+
+const runsMaxDefault = 2;
+
+export const serviceOptions = {
+  labels: listOption('--label <label>', 'what jobs may ask of their worker, such as host=db-1; may be repeated'),
+  jobs: parsedOption('--jobs <count>', `how many jobs at once (default: ${runsMaxDefault})`, {
+    expected: 'a whole number from 1 to 64',
+    parse: (text) => (/^(?:[1-9]|[1-5]\d|6[0-4])$/.test(text) ? Number(text) : undefined),
+  }),
+};
+
+export async function serveUntilStopped(
+  context: CommandContext,
+  { jobs, ...wishes }: Omit<ServiceWishes, 'runsMax'> & { readonly jobs: number | undefined },
+): Promise<ServedData> {
+  const { signal, progress } = context;
+  await using service = await context.startService({ ...wishes, runsMax: jobs ?? runsMaxDefault });
+  const { workerId, applications } = service;
+  const what = count(applications.length, 'application');
+  progress.note(`${wishes.plans ? 'server' : 'worker'} is ready: ${what} (${applications.join(', ')})`);
+  await stopped(signal);
+  progress.note('stopping: what is being done goes on with the next start');
+  return { worker: workerId, applications };
+}
+
+function stopped(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+}

@@ -1,0 +1,105 @@
+// The part of the composition root that the service needs: its catalog, queue, configurations and the program that its jobs are. Loaded
+// only then.
+import { mkdir, stat } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { join, resolve } from 'node:path';
+import { errnoOf } from './base/errors.ts';
+import { lockFolder } from './base/folder-lock.ts';
+import { systemClock } from './base/clock.ts';
+import { systemRandom } from './base/random.ts';
+import type { Catalog } from './catalog/catalog.ts';
+import { openCatalog } from './catalog/open-catalog.ts';
+import type { RunningService, ServiceWishes } from './cli/context.ts';
+import type { Environment } from './config/environment.ts';
+import { findConfiguration } from './config/find.ts';
+import { loadConfiguration } from './config/load.ts';
+import { startService, type ServiceEvents } from './service/service.ts';
+import { Tenants, type Tenant } from './service/tenant.ts';
+import { CatalogQueue } from './workflow/catalog-queue.ts';
+import { openPgBossQueue } from './workflow/pg-boss-queue.ts';
+import type { Queue } from './workflow/queue.ts';
+
+export interface ServicePlace extends ServiceEvents {
+  readonly environment: Environment;
+  readonly stateFolder: string;
+  readonly databaseUrl: string | undefined;
+  readonly configurationPath: string | undefined;
+  readonly launcherPath: string;
+  readonly version: string;
+}
+
+export async function runService(place: ServicePlace, wishes: ServiceWishes): Promise<RunningService> {
+  const { environment, databaseUrl, onNote, onProblem, version } = place;
+  await using stack = new AsyncDisposableStack();
+  if (databaseUrl === undefined) stack.use(await lockState(place.stateFolder));
+  const location = { path: join(place.stateFolder, 'catalog.sqlite'), url: databaseUrl };
+  const catalog = stack.use(await openCatalog(location, systemClock));
+  const queue = stack.use(await openQueue(catalog, place));
+  const tenants = stack.use(await openTenants(place, wishes));
+  const service = stack.use(
+    await startService({
+      catalog,
+      queue,
+      tenants,
+      launcher: {
+        launcherPath: place.launcherPath,
+        workingFolder: environment.workingFolder,
+        variables: environment.variables,
+      },
+      plans: wishes.plans,
+      name: hostname(),
+      version,
+      labels: wishes.labels,
+      runsMax: wishes.runsMax,
+      random: systemRandom,
+      onNote,
+      onProblem,
+    }),
+  );
+  const running = stack.move();
+  const applications = tenants.all.map(({ application }) => application.name);
+  return { workerId: service.workerId, applications, [Symbol.asyncDispose]: () => running.disposeAsync() };
+}
+
+/** On this machine one service has the state, so that nobody waits for a lease of one that is gone. */
+async function lockState(stateFolder: string): Promise<Disposable> {
+  await mkdir(stateFolder, { recursive: true, mode: 0o700 });
+  const hint =
+    'Stop the other one, or give this one a state of its own with XDG_STATE_HOME; many take part with LIFEBOAT_DATABASE_URL.';
+  return lockFolder(stateFolder, { what: 'the state of the service in', hint, sinceMs: systemClock.now() });
+}
+
+function openQueue(catalog: Catalog, { databaseUrl: url, onProblem }: ServicePlace): Promise<Queue> {
+  return url === undefined
+    ? Promise.resolve(new CatalogQueue(catalog, { onProblem }))
+    : openPgBossQueue({ catalog, url, onProblem });
+}
+
+async function openTenants(place: ServicePlace, { configurations }: ServiceWishes): Promise<Tenants> {
+  const { environment, onNote, onProblem } = place;
+  const { workingFolder } = environment;
+  const found = async (): Promise<string | undefined> =>
+    findConfiguration({ named: place.configurationPath, workingFolder });
+  const load = async (path: string | undefined): Promise<Tenant> => {
+    const { application } = await loadConfiguration({ path, environment });
+    return { application, configurationPath: path };
+  };
+  return Tenants.open({
+    paths: configurations.length === 0 ? [await found()] : configurations.map((path) => resolve(workingFolder, path)),
+    load,
+    versionOf,
+    onChanged: ({ application, configurationPath }) =>
+      onNote(`${configurationPath ?? ''} was read again: ${application.name} is configured anew`),
+    onProblem,
+  });
+}
+
+async function versionOf(path: string): Promise<string | undefined> {
+  try {
+    const { mtimeMs, size, ino } = await stat(path);
+    return `${mtimeMs} ${size} ${ino}`;
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}

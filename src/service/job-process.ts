@@ -1,0 +1,163 @@
+// A job of the service: a command line of Lifeboat in a process of its own, so that its memory, its crash and its end are its own. What it
+// prints as JSON lines is told as it comes; how it ended is returned.
+import assert from 'node:assert/strict';
+import { fork, type ChildProcess } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
+import { z } from 'zod';
+import { AppError, isErrorCode } from '../base/errors.ts';
+
+/** How Lifeboat's own command line is started. */
+export interface Launcher {
+  readonly launcherPath: string;
+  readonly workingFolder: string;
+  readonly variables: Readonly<Record<string, string | undefined>>;
+}
+
+export interface JobCommand extends Launcher {
+  /** Without the program: `['backup', 'database']`; `--json` is added. */
+  readonly args: readonly string[];
+}
+
+export interface JobEvents {
+  /** A line that stays. */
+  readonly onNote: (text: string) => void;
+  /** How far it is; at most one a second. */
+  readonly onStatus: (status: Readonly<Record<string, unknown>>) => void;
+}
+
+export interface JobOutcome {
+  readonly exitCode: number;
+  /** What the command returned; undefined where it failed before. */
+  readonly summary: Readonly<Record<string, unknown>> | undefined;
+}
+
+/** Between two words to the child. */
+const wordEveryMs = 2000;
+/** Without one for so long the child ends itself. */
+export const silenceMaxMs = 20_000;
+/** Where it was asked to end. */
+const graceMs = 12_000;
+const documentMaxLength = 16 << 20;
+const errorTextMax = 4000;
+
+const errorLine = z.object({
+  message_type: z.literal('error'),
+  code: z.string(),
+  message: z.string(),
+  hint: z.string().default(''),
+  exitCode: z.number(),
+});
+
+/**
+ * Rejects with the `AppError` that the command ended with if it returned nothing; with the signal's reason after the process, and
+ * whatever it had started, has ended.
+ */
+export async function runJob(command: JobCommand, events: JobEvents, signal: AbortSignal): Promise<JobOutcome> {
+  signal.throwIfAborted();
+  const { launcherPath, args, workingFolder, variables } = command;
+  const child = fork(launcherPath, [...args, '--json'], {
+    cwd: workingFolder,
+    env: { ...variables, LIFEBOAT_TETHER_MS: String(silenceMaxMs) },
+    execArgv: ['--max-semi-space-size=4'],
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    // A group of its own: Ctrl-C at the server is not meant for it, and what it starts can be ended with it.
+    detached: true,
+  });
+  const { stdout, stderr } = child;
+  assert.ok(stdout !== null && stderr !== null);
+  const exited = exitOf(child);
+  const words = setInterval(() => {
+    if (!signal.aborted && child.connected) child.send('go on', () => undefined);
+  }, wordEveryMs);
+  const end = (): void => endGently(child, exited);
+  signal.addEventListener('abort', end, { once: true });
+  try {
+    const [lines, errorText] = await Promise.all([readLines(stdout, events), readText(stderr)]);
+    const exitCode = await exited;
+    signal.throwIfAborted();
+    if (lines.error !== undefined) throw lines.error;
+    if (lines.summary === undefined) throw endedWithout(args, exitCode, errorText);
+    return { exitCode: exitCode ?? 1, summary: lines.summary };
+  } finally {
+    clearInterval(words);
+    signal.removeEventListener('abort', end);
+    if (child.connected) child.disconnect();
+  }
+}
+
+/** Its exit code; null where a signal ended it. Rejects if it could not be started. */
+function exitOf(child: ChildProcess): Promise<number | null> {
+  const { promise, resolve, reject } = Promise.withResolvers<number | null>();
+  child.once('error', reject);
+  child.once('exit', resolve);
+  promise.catch(() => undefined); // Whoever waits for it hears of it.
+  return promise;
+}
+
+function endGently(child: ChildProcess, exited: Promise<unknown>): void {
+  const kill = (name: NodeJS.Signals): void => {
+    if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    try {
+      process.kill(-child.pid, name);
+    } catch {
+      // It ended at this moment.
+    }
+  };
+  kill('SIGTERM');
+  const timer = setTimeout(() => kill('SIGKILL'), graceMs);
+  void exited.then(
+    () => clearTimeout(timer),
+    () => clearTimeout(timer),
+  );
+}
+
+interface Lines {
+  summary?: Readonly<Record<string, unknown>>;
+  error?: AppError;
+}
+
+async function readLines(stream: Readable, { onNote, onStatus }: JobEvents): Promise<Lines> {
+  const lines: Lines = {};
+  /** Of a document over many lines, as short commands print it. */
+  let document = '';
+  for await (const line of createInterface({ input: stream, crlfDelay: Infinity })) {
+    const message = parsed(line);
+    const type = message?.['message_type'];
+    if (message === undefined) document = `${document}${line}\n`.slice(0, documentMaxLength);
+    else if (type === 'status') onStatus(message);
+    else if (type === 'note') onNote(String(message['text']));
+    else if (type === 'error') lines.error = errorOf(message);
+    else lines.summary = message;
+  }
+  const summary = lines.summary ?? parsed(document);
+  return summary === undefined ? lines : { ...lines, summary };
+}
+
+function parsed(line: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(line);
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function errorOf(message: unknown): AppError {
+  const { code, message: text, hint } = errorLine.parse(message);
+  return new AppError(isErrorCode(code) ? code : 'JOB_FAILED', text, { hint });
+}
+
+async function readText(stream: Readable): Promise<string> {
+  let text = '';
+  for await (const chunk of stream.setEncoding('utf8')) text = `${text}${String(chunk)}`.slice(-errorTextMax);
+  return text.trim();
+}
+
+function endedWithout(args: readonly string[], exitCode: number | null, errorText: string): AppError {
+  const how = exitCode === null ? 'was killed' : `ended with ${exitCode}`;
+  const words = errorText === '' ? '' : `: ${errorText}`;
+  return new AppError('JOB_FAILED', `lifeboat ${args[0] ?? ''} ${how} and returned nothing${words}`, {
+    hint: 'See whether the machine ran out of memory; the job is tried again if its policy says so.',
+  });
+}

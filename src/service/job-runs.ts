@@ -1,0 +1,141 @@
+// Jobs as durable runs: each command line is a step, so that after a crash what was done is not done again; and what waits for a job
+// follows when it ended well.
+import { z } from 'zod';
+import { AppError, errorKinds, type ErrorCode } from '../base/errors.ts';
+import { jobKinds } from '../model/schedule.ts';
+import type { Catalog } from '../catalog/catalog.ts';
+import type { NewRun } from '../catalog/runs.ts';
+import { concerns, jobsOf, type Job } from '../model/job.ts';
+import type { RunContext } from '../workflow/run-context.ts';
+import { defineRun, type RunDefinition } from '../workflow/worker.ts';
+import { concurrencyKeyOf, stepsOfJob } from './job-commands.ts';
+import { runJob, type JobCommand, type JobOutcome, type Launcher } from './job-process.ts';
+import { digestOf } from './outcome-digest.ts';
+import { configOption, type Tenant } from './tenant.ts';
+
+export interface JobRunsParts {
+  readonly catalog: Catalog;
+  readonly launcher: Launcher;
+  readonly tenantOf: (application: string) => Tenant | undefined;
+  /** Stores a run, and tells whoever listens. */
+  readonly enqueue: (run: NewRun) => Promise<string>;
+}
+
+export const jobInputSchema = z.object({
+  application: z.string(),
+  /** Of the configuration as it was then. */
+  job: z.string(),
+  round: z.number().default(0),
+});
+export type JobInput = z.output<typeof jobInputSchema>;
+
+export const originSchema = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('schedule'), schedule: z.string(), plannedAtMs: z.number(), missed: z.number() }),
+  z.object({ kind: z.literal('request'), by: z.string() }),
+  z.object({ kind: z.literal('event'), event: z.string(), by: z.string() }),
+  z.object({ kind: z.literal('run'), id: z.string() }),
+]);
+export type RunOrigin = z.output<typeof originSchema>;
+
+/** Tried again after reasons that may pass: a store that is away, a server that restarts. */
+const attemptsMax = 4;
+
+export function runOfJob(
+  { application, job, round }: { readonly application: string; readonly job: Job; readonly round: number },
+  origin: RunOrigin,
+): NewRun {
+  return {
+    kind: job.kind,
+    application,
+    component: 'component' in job ? job.component : undefined,
+    input: { application, job: job.id, round } satisfies JobInput,
+    concurrencyKey: concurrencyKeyOf(application, job),
+    attemptsMax,
+    origin,
+  };
+}
+
+/** By kind. */
+export function jobDefinitions(parts: JobRunsParts): Record<string, RunDefinition> {
+  const definition = defineRun({ input: jobInputSchema, execute: (run, input) => carryOut(run, input, parts) });
+  return Object.fromEntries(jobKinds.map((kind) => [kind, definition]));
+}
+
+const outcomeSchema = z.object({ exitCode: z.number(), digest: z.record(z.string(), z.unknown()) });
+type StepOutcome = z.output<typeof outcomeSchema>;
+
+async function carryOut(run: RunContext, input: JobInput, parts: JobRunsParts): Promise<object> {
+  const tenant = parts.tenantOf(input.application);
+  const job = tenant === undefined ? undefined : jobsOf(tenant.application).find(({ id }) => id === input.job);
+  if (tenant === undefined || job === undefined) throw jobGone(input);
+  const outcomes: StepOutcome[] = [];
+  for (const { name, args } of stepsOfJob(job, input.round)) {
+    const command = { ...parts.launcher, args: [...args, ...configOption(tenant)] };
+    outcomes.push(
+      await run.step(name, outcomeSchema, async ({ signal }) => {
+        const { exitCode, summary } = await runCommand(command, run, signal);
+        return { exitCode, digest: digestOf(summary) };
+      }),
+    );
+  }
+  const worst = outcomes.find(({ exitCode }) => exitCode !== 0 && exitCode !== warningsExitCode);
+  if (worst !== undefined) throw failureBy(worst, job);
+  await run.step('what follows', z.array(z.string()), () => startFollowers(run, { tenant, job, parts }));
+  return { outcomes };
+}
+
+const warningsExitCode = errorKinds.COMPLETED_WITH_WARNINGS.exitCode;
+
+async function runCommand(command: JobCommand, run: RunContext, signal: AbortSignal): Promise<JobOutcome> {
+  const events = {
+    onNote: (text: string): void => void run.tell('note', text).catch(() => undefined), // It is history, not state.
+    onStatus: (status: object): void => run.progress(status),
+  };
+  return runJob(command, events, signal);
+}
+
+function failureBy({ exitCode, digest }: StepOutcome, { id }: Job): AppError {
+  const code = codesByExit.get(exitCode) ?? 'JOB_FAILED';
+  const [told] =
+    z.array(z.object({ error: z.object({ message: z.string() }) })).safeParse(digest['backups']).data ?? [];
+  const why = told === undefined ? 'the output of the run says what it found' : told.error.message;
+  return new AppError(code, `${id} ended with ${exitCode}: ${why}`, {
+    hint: `Run the same by hand to see it in full: 'lifeboat runs show' has its command lines.`,
+  });
+}
+
+const codesByExit = new Map<number, ErrorCode>([
+  [errorKinds.VERIFICATION_FAILED.exitCode, 'VERIFICATION_FAILED'],
+  [errorKinds.INCONCLUSIVE.exitCode, 'INCONCLUSIVE'],
+  [errorKinds.REPOSITORY_LOCKED.exitCode, 'REPOSITORY_LOCKED'],
+]);
+
+function jobGone({ application, job }: JobInput): AppError {
+  return new AppError('NOT_FOUND', `${application} has no job ${job} any more`, {
+    hint: "The configuration has changed since it was begun; 'lifeboat schedule' shows what there is now.",
+  });
+}
+
+/** Returns the ids of the runs. Done once: it is a step. */
+async function startFollowers(
+  run: RunContext,
+  { tenant, job, parts }: { readonly tenant: Tenant; readonly job: Job; readonly parts: JobRunsParts },
+): Promise<string[]> {
+  const { application } = tenant;
+  const ids: string[] = [];
+  for (const follower of jobsOf(application).filter((other) => waitsFor(other, job))) {
+    const plan = { application: application.name, job: follower, round: 0 };
+    ids.push(await parts.enqueue(runOfJob(plan, { kind: 'run', id: run.id })));
+  }
+  return ids;
+}
+
+/** Whether a job comes after another one has ended well. */
+export function waitsFor(follower: Job, job: Job): boolean {
+  return follower.schedules.some((schedule) => {
+    if (schedule.kind !== 'after' || schedule.job !== job.kind || follower.id === job.id) return false;
+    if (schedule.component !== undefined) return concerns(job, schedule.component);
+    if ('component' in follower) return concerns(job, follower.component);
+    return follower.components.some((name) => concerns(job, name));
+  });
+}

@@ -1,0 +1,171 @@
+// The scheduler in simulated time: every moment of every schedule once and on time, over a change to summer time, after a rest, and
+// whatever two of them do at the same moment.
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import type { Clock } from '../base/clock.ts';
+import type { Catalog } from '../catalog/catalog.ts';
+import { openCatalog } from '../catalog/open-catalog.ts';
+import { pauseSchedule, resumeSchedule } from '../catalog/schedules.ts';
+import { parseConfiguration } from '../config/load.ts';
+import { jobsOf } from '../model/job.ts';
+import { timesBetween } from '../model/schedule-times.ts';
+import { temporaryFolder } from '../../test/support/temporary-folder.ts';
+import { Scheduler } from './scheduler.ts';
+import type { Tenant } from './tenant.ts';
+
+const environment = { variables: {}, workingFolder: '/srv', homeFolder: '/root' };
+const minuteMs = 60_000;
+const hourMs = 60 * minuteMs;
+
+function tenantOf(text: string): Tenant {
+  const { application } = parseConfiguration(text, { path: '/srv/lifeboat.yaml', environment });
+  return { application, configurationPath: '/srv/lifeboat.yaml' };
+}
+
+class Scene implements AsyncDisposable {
+  nowMs: number;
+  readonly clock: Clock = { now: () => this.nowMs };
+  readonly #stack = new AsyncDisposableStack();
+  catalog!: Catalog;
+  tenant: Tenant;
+  scheduler!: Scheduler;
+
+  private constructor(tenant: Tenant, nowMs: number) {
+    this.tenant = tenant;
+    this.nowMs = nowMs;
+  }
+
+  static async open(tenant: Tenant, start: string): Promise<Scene> {
+    const scene = new Scene(tenant, Date.parse(start));
+    const folder = scene.#stack.use(await temporaryFolder());
+    const location = { path: join(folder.path, 'catalog.sqlite'), url: undefined };
+    scene.catalog = scene.#stack.use(await openCatalog(location, scene.clock));
+    scene.restart();
+    await scene.scheduler.look();
+    return scene;
+  }
+
+  restart(): void {
+    this.scheduler = new Scheduler({ catalog: this.catalog, tenants: () => [this.tenant], onStarted: () => undefined });
+  }
+
+  /** As the service does, whose steps are seconds; each run has ended before the next moment. */
+  async pass(durationMs: number, stepMs: number, endsRuns = true): Promise<void> {
+    const endMs = this.nowMs + durationMs;
+    while (this.nowMs < endMs) {
+      this.nowMs = Math.min(endMs, this.nowMs + stepMs);
+      await this.scheduler.look();
+      if (endsRuns)
+        await this.catalog.db.updateTable('run').set({ state: 'succeeded' }).where('state', '=', 'queued').execute();
+    }
+  }
+
+  /** When each started its runs: what was planned, and when it happened. */
+  async firings(): Promise<{ id: string; plannedAtMs: number; lateMs: number; isRun: boolean }[]> {
+    const rows = await this.catalog.db.selectFrom('firing').selectAll().orderBy('plannedAtMs').execute();
+    return rows.map(({ scheduleId, plannedAtMs, firedAtMs, runId }) => ({
+      id: scheduleId,
+      plannedAtMs,
+      lateMs: firedAtMs - plannedAtMs,
+      isRun: runId !== null,
+    }));
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#stack.disposeAsync();
+  }
+}
+
+test('a day with 200 components over a change to summer time: each moment of each schedule, once, on time', async () => {
+  const schedules = [
+    "{ cron: '30 2 * * *', timeZone: Europe/Berlin }",
+    '{ every: 4h }',
+    "{ window: '03:00-04:00', timeZone: Europe/Berlin }",
+    "{ cron: '0 9 * * MON#1', timeZone: America/New_York, jitter: 10m }",
+    "[{ cron: '0 */6 * * *' }, { every: 5h }]",
+  ];
+  const components = Array.from(
+    { length: 200 },
+    (_, at) => `  c${at}: { type: files, paths: [./c${at}], policy: p${at % schedules.length} }`,
+  );
+  const policies = schedules.map((schedule, at) => `  p${at}: { schedule: ${schedule} }`);
+  const tenant = tenantOf(
+    [
+      'application: shop',
+      'repositories: { local: { location: ./repo } }',
+      'policies:',
+      ...policies,
+      'components:',
+      ...components,
+    ].join('\n'),
+  );
+  // 29 March 2026, 02:00 in Berlin does not exist.
+  await using scene = await Scene.open(tenant, '2026-03-28T20:00:00Z');
+  const startMs = scene.nowMs;
+  await scene.pass(24 * hourMs, 30_000);
+  const expected = jobsOf(tenant.application).flatMap(({ id, seed, schedules: own }) =>
+    timesBetween(own, { after: startMs, until: scene.nowMs, seed, max: 1000 }).map((time) => `shop/${id} ${time}`),
+  );
+  const firings = await scene.firings();
+  expect(firings.map(({ id, plannedAtMs }) => `${id} ${plannedAtMs}`).toSorted()).toEqual(expected.toSorted());
+  expect(firings.length).toBeGreaterThan(600);
+  expect(firings.filter(({ lateMs, isRun }) => lateMs < 0 || lateMs > 30_000 || !isRun)).toEqual([]);
+});
+
+const hourly = (cron: string): Tenant =>
+  tenantOf(`
+application: shop
+repositories: { local: { location: ./repo } }
+components: { files: { type: files, paths: [./data], policy: { schedule: { cron: '${cron}', timeZone: UTC } } } }`);
+
+test('after a rest what was missed is begun once, and the rest of it is noted', async () => {
+  await using scene = await Scene.open(hourly('0 * * * *'), '2026-01-01T00:30:00Z');
+  await scene.pass(hourMs, minuteMs);
+  scene.nowMs += 5 * hourMs + minuteMs;
+  scene.restart();
+  await scene.scheduler.look();
+  const firings = await scene.firings();
+  expect(firings.map(({ isRun }) => isRun)).toEqual([true, false, false, false, false, true]);
+  const runs = await scene.catalog.db.selectFrom('run').select('origin').orderBy('id').execute();
+  expect(runs.map(({ origin }) => JSON.parse(origin) as unknown)).toMatchObject([{ missed: 0 }, { missed: 4 }]);
+});
+
+test('a moment at which the one before is still at it is left out, and said so', async () => {
+  await using scene = await Scene.open(hourly('0 * * * *'), '2026-01-01T00:30:00Z');
+  await scene.pass(3 * hourMs, minuteMs, false);
+  expect((await scene.firings()).map(({ isRun }) => isRun)).toEqual([true, false, false]);
+});
+
+test('two servers that look at the same moment start a run once', async () => {
+  await using scene = await Scene.open(hourly('0 * * * *'), '2026-01-01T00:30:00Z');
+  const parts = { catalog: scene.catalog, tenants: () => [scene.tenant], onStarted: () => undefined };
+  const others = [new Scheduler(parts), new Scheduler(parts), scene.scheduler];
+  await Promise.all(others.map((one) => one.look()));
+  scene.nowMs += hourMs;
+  await Promise.all(others.map((one) => one.look()));
+  expect(await scene.catalog.db.selectFrom('run').select('id').execute()).toHaveLength(1);
+});
+
+test('what comes in a pause is left out, whether it ends by itself or not', async () => {
+  await using scene = await Scene.open(hourly('0 * * * *'), '2026-01-01T00:30:00Z');
+  const id = 'shop/backup/files';
+  expect(await pauseSchedule(scene.catalog, id, scene.nowMs + 2 * hourMs)).toBe(true);
+  await scene.pass(3 * hourMs, minuteMs);
+  await pauseSchedule(scene.catalog, id, undefined);
+  await scene.pass(3 * hourMs, minuteMs);
+  await resumeSchedule(scene.catalog, id);
+  await scene.pass(hourMs, minuteMs);
+  const hours = (await scene.firings()).map(({ plannedAtMs }) => new Date(plannedAtMs).getUTCHours());
+  expect(hours).toEqual([3, 7]);
+  expect(await pauseSchedule(scene.catalog, 'no such schedule', undefined)).toBe(false);
+});
+
+test('a schedule that is changed begins anew: nothing of it was missed before it was there', async () => {
+  await using scene = await Scene.open(hourly('0 22 * * *'), '2026-01-01T08:30:00Z');
+  await scene.pass(hourMs, minuteMs);
+  scene.tenant = hourly('0 9 * * *');
+  await scene.pass(hourMs, minuteMs);
+  expect(await scene.firings()).toEqual([]);
+  await scene.pass(24 * hourMs, minuteMs);
+  expect(await scene.firings()).toHaveLength(1);
+});

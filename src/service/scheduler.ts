@@ -1,0 +1,107 @@
+// Starts jobs when their time has come: each moment once, whoever else looks at the same clock; and after a rest what was missed is begun
+// once, not as often as it was missed.
+import type { Catalog } from '../catalog/catalog.ts';
+import { hasOpenRun, type NewRun } from '../catalog/runs.ts';
+import { countFirings, fire, knownSchedules, type ScheduleRow } from '../catalog/schedules.ts';
+import type { Application } from '../model/application.ts';
+import { jobsOf, type Job } from '../model/job.ts';
+import { lastTime, nextTimes, timesBetween } from '../model/schedule-times.ts';
+import { Repeating } from '../workflow/repeating.ts';
+import { runOfJob } from './job-runs.ts';
+import type { Tenant } from './tenant.ts';
+
+export interface SchedulerParts {
+  readonly catalog: Catalog;
+  readonly tenants: () => readonly Tenant[];
+  /** A run was stored. */
+  readonly onStarted: (id: string, run: NewRun) => void;
+}
+
+const lookEveryMs = 1000;
+/** So many moments that nobody dealt with are noted one by one. */
+const missedNotedMax = 100;
+
+export function startScheduler(parts: SchedulerParts, onProblem: (error: Error) => void): AsyncDisposable {
+  const scheduler = new Scheduler(parts);
+  return new Repeating({ everyMs: lookEveryMs, work: () => scheduler.look(), onProblem });
+}
+
+interface Planned {
+  /** Of the schedule: application and job. */
+  readonly id: string;
+  readonly application: string;
+  readonly job: Job;
+  /** Of what it is configured by: another text is another schedule, which begins when it is first seen. */
+  readonly spec: string;
+}
+
+export class Scheduler {
+  readonly #parts: SchedulerParts;
+  /** When each comes next; computed again when it came, or says something else. */
+  readonly #next = new Map<string, { readonly spec: string; readonly atMs: number }>();
+
+  readonly #plans = new WeakMap<Application, Planned[]>();
+
+  constructor(parts: SchedulerParts) {
+    this.#parts = parts;
+  }
+
+  /** Deals with all moments up to now. */
+  async look(): Promise<void> {
+    const { catalog } = this.#parts;
+    const nowMs = await catalog.nowMs();
+    const due = this.#planned().filter(({ id, spec }) => {
+      const next = this.#next.get(id);
+      return next?.spec !== spec || next.atMs <= nowMs;
+    });
+    if (due.length === 0) return;
+    const known = await knownSchedules(catalog, due);
+    for (const planned of due) {
+      const row = known.get(planned.id);
+      if (row === undefined) continue;
+      // What comes in a pause is left out.
+      if (row.pausedAtMs === null) await this.#deal(planned, row.firedUpToMs, nowMs);
+      this.#next.set(planned.id, { spec: planned.spec, atMs: nextOf(planned.job, nowMs, row) });
+    }
+  }
+
+  #planned(): Planned[] {
+    return this.#parts.tenants().flatMap(({ application }) => {
+      let planned = this.#plans.get(application);
+      if (planned === undefined) this.#plans.set(application, (planned = planOf(application)));
+      return planned;
+    });
+  }
+
+  async #deal({ id, application, job }: Planned, baseMs: number, nowMs: number): Promise<void> {
+    const { catalog, onStarted } = this.#parts;
+    const { schedules, seed } = job;
+    const moments = timesBetween(schedules, { after: baseMs, until: nowMs, seed, max: missedNotedMax });
+    const isCut = moments.length === missedNotedMax;
+    const plannedAtMs = isCut ? lastTime(schedules, { until: nowMs, seed }) : moments.at(-1);
+    if (plannedAtMs === undefined) return;
+    const missedMs = moments.filter((moment) => moment < plannedAtMs);
+    const round = await countFirings(catalog, id);
+    const origin = { kind: 'schedule', schedule: id, plannedAtMs, missed: missedMs.length } as const;
+    const run = runOfJob({ application, job, round }, origin);
+    // One that is still at it does what this moment is for.
+    const isAtIt = await hasOpenRun(catalog, { application, kind: job.kind, job: job.id });
+    const runId = await fire(catalog, { scheduleId: id, plannedAtMs, missedMs, run: isAtIt ? undefined : run });
+    if (runId !== undefined) onStarted(runId, run);
+  }
+}
+
+function planOf(application: Application): Planned[] {
+  return jobsOf(application).map((job) => ({
+    id: `${application.name}/${job.id}`,
+    application: application.name,
+    job,
+    spec: JSON.stringify(job.schedules),
+  }));
+}
+
+function nextOf({ schedules, seed }: Job, nowMs: number, row: ScheduleRow): number {
+  // Whoever resumes it is not heard here: it is looked at again soon.
+  if (row.pausedAtMs !== null) return nowMs + 10 * lookEveryMs;
+  return nextTimes(schedules, { after: nowMs, seed }).next().value ?? Infinity;
+}

@@ -1,0 +1,92 @@
+// The service: what keeps applications protected while nobody looks. A server plans and works; a worker only works, with the labels it
+// carries. All state is in the catalog, so that whatever dies goes on after its restart, or elsewhere.
+import { asError } from '../base/errors.ts';
+import type { Random } from '../base/random.ts';
+import type { Catalog } from '../catalog/catalog.ts';
+import { insertRun, type NewRun } from '../catalog/runs.ts';
+import { expireLeases } from '../catalog/leases.ts';
+import type { Queue } from '../workflow/queue.ts';
+import { startWorker } from '../workflow/worker.ts';
+import { InventoryKeeper } from './inventory.ts';
+import { jobDefinitions, jobInputSchema } from './job-runs.ts';
+import type { Launcher } from './job-process.ts';
+import { startScheduler } from './scheduler.ts';
+import { Supervisor } from './supervisor.ts';
+import type { Tenants } from './tenant.ts';
+
+export interface ServiceEvents {
+  readonly onNote: (text: string) => void;
+  readonly onProblem: (error: Error) => void;
+}
+
+export interface ServiceParts extends ServiceEvents {
+  readonly catalog: Catalog;
+  readonly queue: Queue;
+  readonly tenants: Tenants;
+  readonly launcher: Launcher;
+  readonly plans: boolean;
+  /** Of this worker, for people: the host's name. */
+  readonly name: string;
+  readonly version: string;
+  readonly labels: readonly string[];
+  readonly runsMax: number;
+  readonly random: Random;
+}
+
+export interface Service extends AsyncDisposable {
+  readonly workerId: string;
+  /** Stores a run, and has it begun as soon as somebody is free. Returns its id. */
+  enqueue(run: NewRun): Promise<string>;
+}
+
+/** Longer than a machine may be busy with other things, and than a job takes to end when it must. */
+const leaseMs = 60_000;
+
+export async function startService(parts: ServiceParts): Promise<Service> {
+  const { catalog, queue, tenants, launcher, random, onNote, onProblem } = parts;
+  await using stack = new AsyncDisposableStack();
+  const enqueue = async (run: NewRun): Promise<string> => {
+    const id = await insertRun(catalog, run);
+    await offer(id, run);
+    return id;
+  };
+  const offer = (id: string, { labels = [], priority = 0, wakeAtMs }: NewRun): Promise<void> =>
+    queue.offer({ id, labels, priority, wakeAtMs });
+  // Of a catalog on this machine there is one worker: whoever held a lease before is gone.
+  if (catalog.kind === 'sqlite') await expireLeases(catalog);
+  const all = (): Tenants['all'] => tenants.all;
+  const inventory = parts.plans
+    ? stack.use(new InventoryKeeper({ catalog, launcher, tenants: all, onProblem }))
+    : undefined;
+  const worker = stack.use(
+    await startWorker({
+      ...parts,
+      leaseMs,
+      definitions: jobDefinitions({ catalog, launcher, tenantOf: (name) => tenants.find(name), enqueue }),
+      onEnded: ({ kind, application, input, state }) => {
+        const job = jobInputSchema.safeParse(JSON.parse(input)).data?.job ?? kind;
+        onNote(`${application ?? 'service'}: ${job} ${state}`);
+        if (application !== null) inventory?.changed(application);
+      },
+    }),
+  );
+  stack.use(
+    new Supervisor({
+      catalog,
+      launcher,
+      tenants: all,
+      holder: worker.id,
+      random,
+      onNote: (name, text) => onNote(`${name}: ${text}`),
+      onProblem,
+    }),
+  );
+  if (parts.plans) {
+    const onStarted = (id: string, run: NewRun): void => {
+      offer(id, run).catch((error: unknown) => onProblem(asError(error)));
+    };
+    stack.use(startScheduler({ catalog, tenants: all, onStarted }, onProblem));
+  }
+  const started = stack.move();
+  return { workerId: worker.id, enqueue, [Symbol.asyncDispose]: () => started.disposeAsync() };
+}

@@ -1,0 +1,144 @@
+// What always runs and once: the receiver of each journal. Whoever has its lease keeps a process of it alive, begins it anew when it ends,
+// and ends it before another may take the lease.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { asError } from '../base/errors.ts';
+import type { Random } from '../base/random.ts';
+import type { Catalog } from '../catalog/catalog.ts';
+import { acquireLease, releaseLease, renewLease, tellLease, type HeldLease } from '../catalog/leases.ts';
+import type { Component } from '../model/component.ts';
+import { Repeating } from '../workflow/repeating.ts';
+import { runJob, type Launcher } from './job-process.ts';
+import { configOption, type Tenant } from './tenant.ts';
+
+export interface SupervisorParts {
+  readonly catalog: Catalog;
+  readonly launcher: Launcher;
+  readonly tenants: () => readonly Tenant[];
+  /** Whoever holds: a worker's id. */
+  readonly holder: string;
+  readonly random: Random;
+  readonly onNote: (name: string, text: string) => void;
+  readonly onProblem: (error: Error) => void;
+}
+
+/** Longer than that of a run: what is taken over here goes on for weeks, and each change of hands costs a moment of the stream. */
+const leaseMs = 60_000;
+const lookEveryMs = 5000;
+/** After half of it without a renewal the process is ended: what is left is for it to end. */
+const confirmedMaxMs = leaseMs / 2;
+const restartFirstMs = 2000;
+const restartMaxMs = 5 * 60_000;
+/** A process that lived so long was well: the next one is begun at once. */
+const wellMs = 60_000;
+const tellEveryMs = 2000;
+
+interface Kept {
+  readonly lease: HeldLease;
+  readonly abort: AbortController;
+  readonly work: Promise<void>;
+  confirmedMs: number;
+}
+
+export function leaseNameOf(application: string, component: string): string {
+  return `journal/${application}/${component}`;
+}
+
+export class Supervisor implements AsyncDisposable {
+  readonly #parts: SupervisorParts;
+  readonly #kept = new Map<string, Kept>();
+  readonly #looking: Repeating;
+
+  constructor(parts: SupervisorParts) {
+    this.#parts = parts;
+    this.#looking = new Repeating({ everyMs: lookEveryMs, work: () => this.#look(), onProblem: parts.onProblem });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#looking[Symbol.asyncDispose]();
+    await Promise.all([...this.#kept.values()].map((kept) => this.#end(kept)));
+  }
+
+  async #look(): Promise<void> {
+    const wanted = new Map(this.#parts.tenants().flatMap(receiversOf));
+    for (const [name, kept] of this.#kept) {
+      if (!wanted.has(name)) await this.#end(kept);
+    }
+    await Promise.all([...this.#kept.values()].map((kept) => this.#renew(kept)));
+    for (const [name, args] of wanted) {
+      if (!this.#kept.has(name)) await this.#take(name, args);
+    }
+  }
+
+  async #take(name: string, args: readonly string[]): Promise<void> {
+    const { catalog, holder } = this.#parts;
+    const confirmedMs = performance.now();
+    const lease = await acquireLease(catalog, { name, holder, leaseMs });
+    if (lease === undefined) return;
+    const abort = new AbortController();
+    const work = this.#keepAlive(lease, args, abort.signal);
+    this.#kept.set(name, { lease, abort, work, confirmedMs });
+  }
+
+  async #renew(kept: Kept): Promise<void> {
+    const askedMs = performance.now();
+    let isHeld = true;
+    try {
+      isHeld = await renewLease(this.#parts.catalog, kept.lease, leaseMs);
+      if (isHeld) kept.confirmedMs = askedMs;
+    } catch (error) {
+      this.#parts.onProblem(asError(error));
+    }
+    if (!isHeld || performance.now() - kept.confirmedMs > confirmedMaxMs) await this.#end(kept);
+  }
+
+  async #end({ lease, abort, work }: Kept): Promise<void> {
+    abort.abort(new Error('not kept any more'));
+    await work;
+    this.#kept.delete(lease.name);
+    try {
+      await releaseLease(this.#parts.catalog, lease);
+    } catch (error) {
+      this.#parts.onProblem(asError(error)); // Its time will be over by itself.
+    }
+  }
+
+  /** Resolves once it was ended. */
+  async #keepAlive(lease: HeldLease, args: readonly string[], signal: AbortSignal): Promise<void> {
+    const { launcher, random, onNote } = this.#parts;
+    let failures = 0;
+    while (!signal.aborted) {
+      const startMs = performance.now();
+      try {
+        const events = { onNote: (text: string) => onNote(lease.name, text), onStatus: this.#teller(lease) };
+        const { exitCode } = await runJob({ ...launcher, args }, events, signal);
+        onNote(lease.name, `ended by itself with ${exitCode}`);
+      } catch (error) {
+        if (signal.aborted) return;
+        onNote(lease.name, `failed: ${asError(error).message}`);
+      }
+      failures = performance.now() - startMs > wellMs ? 0 : failures + 1;
+      const delayMs = Math.min(restartMaxMs, restartFirstMs * 2 ** Math.min(failures, 20)) * (0.75 + random() / 2);
+      await sleep(delayMs, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  #teller(lease: HeldLease): (status: object) => void {
+    let toldMs = -Infinity;
+    return (status) => {
+      if (performance.now() - toldMs < tellEveryMs) return;
+      toldMs = performance.now();
+      tellLease(this.#parts.catalog, lease, status).catch((error: unknown) => this.#parts.onProblem(asError(error)));
+    };
+  }
+}
+
+function receiversOf(tenant: Tenant): [string, string[]][] {
+  const { application } = tenant;
+  return application.components
+    .filter(hasReceiver)
+    .map(({ name }) => [leaseNameOf(application.name, name), ['journal', 'run', name, ...configOption(tenant)]]);
+}
+
+function hasReceiver(component: Component): boolean {
+  return component.type === 'postgres' && component.journal !== undefined && component.method !== 'logical';
+}

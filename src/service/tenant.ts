@@ -1,0 +1,100 @@
+// The applications that a service protects, each by a configuration file of its own. A file that changes is read again; one that can't be
+// read then leaves what was known before, and says so.
+import { AppError, asError } from '../base/errors.ts';
+import type { Application } from '../model/application.ts';
+import { Repeating } from '../workflow/repeating.ts';
+
+export interface Tenant {
+  readonly application: Application;
+  /** Absent where the classic environment variables give it. */
+  readonly configurationPath: string | undefined;
+}
+
+/** Names the file of the tenant on a command line. */
+export function configOption({ configurationPath }: Tenant): string[] {
+  return configurationPath === undefined ? [] : ['--config', configurationPath];
+}
+
+export interface TenantsParts {
+  /** Of the files, in the order in which they were named; undefined for the one that is found by itself. */
+  readonly paths: readonly (string | undefined)[];
+  readonly load: (path: string | undefined) => Promise<Tenant>;
+  /** Changes whenever the file does; undefined where there is none. */
+  readonly versionOf: (path: string) => Promise<string | undefined>;
+  readonly onChanged: (tenant: Tenant) => void;
+  readonly onProblem: (error: Error) => void;
+}
+
+const lookEveryMs = 5000;
+
+interface Loaded {
+  readonly tenant: Tenant;
+  readonly version: string | undefined;
+}
+
+export class Tenants implements AsyncDisposable {
+  readonly #parts: TenantsParts;
+  readonly #loaded = new Map<string | undefined, Loaded>();
+  #looking: Repeating | undefined;
+
+  private constructor(parts: TenantsParts) {
+    this.#parts = parts;
+  }
+
+  /** Rejects if one of the files is not valid, or two are of one application. */
+  static async open(parts: TenantsParts): Promise<Tenants> {
+    const tenants = new Tenants(parts);
+    for (const path of parts.paths) await tenants.#load(path);
+    tenants.#looking = new Repeating({
+      everyMs: lookEveryMs,
+      work: () => tenants.#look(),
+      onProblem: parts.onProblem,
+    });
+    return tenants;
+  }
+
+  get all(): Tenant[] {
+    return [...this.#loaded.values()].map(({ tenant }) => tenant);
+  }
+
+  find(application: string): Tenant | undefined {
+    return this.all.find((tenant) => tenant.application.name === application);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#looking?.[Symbol.asyncDispose]();
+  }
+
+  async #load(path: string | undefined): Promise<Tenant> {
+    const version = path === undefined ? undefined : await this.#parts.versionOf(path);
+    const tenant = await this.#parts.load(path);
+    const { name } = tenant.application;
+    const other = [...this.#loaded].find(([at, { tenant: known }]) => at !== path && known.application.name === name);
+    if (other !== undefined) {
+      throw new AppError(
+        'CONFIG_INVALID',
+        `${path ?? name} and ${other[0] ?? 'another'} are both of application ${name}`,
+        {
+          hint: 'Give each application a name of its own, and name each file once.',
+        },
+      );
+    }
+    this.#loaded.set(path, { tenant, version });
+    return tenant;
+  }
+
+  async #look(): Promise<void> {
+    for (const [path, { version, tenant }] of this.#loaded) {
+      if (path === undefined) continue;
+      const now = await this.#parts.versionOf(path);
+      if (now === version) continue;
+      try {
+        this.#parts.onChanged(await this.#load(path));
+      } catch (error) {
+        // Told once for each state of the file.
+        this.#loaded.set(path, { tenant, version: now });
+        this.#parts.onProblem(asError(error));
+      }
+    }
+  }
+}
