@@ -62,11 +62,12 @@ test('a user gets a password by file or standard input, other roles, and is shut
   expect((await run(['user', 'set-password', 'bob', '--new-password-file', './password'])).exitCode).toBe(0);
   expect((await run(['user', 'disable', 'bob'])).stdout).toBe('user bob is disabled\n');
   expect((await run(['user', 'list'])).stdout).toContain('disabled');
+  expect((await run(['user', 'remove', 'bob', '--dry-run'])).stdout).toContain('would remove user bob');
   expect((await run(['user', 'remove', 'bob', '--yes'])).exitCode).toBe(0);
   const { users } = await documentOf<{ users: object[] }>('user', 'list');
   expect(users).toMatchObject([{ name: 'alice', hasPassword: true, grants: [{ application: '*', role: 'admin' }] }]);
-  const carol = ['user', 'create', 'carol', '--openid-issuer', 'https://login.example.com'];
-  expect((await run([...carol, '--openid-subject', '8f14'])).exitCode).toBe(0);
+  const carol = ['user', 'create', 'carol', '--issuer', 'https://login.example.com'];
+  expect((await run([...carol, '--subject', '8f14'])).exitCode).toBe(0);
   const everything = await Promise.all([readFile(state('catalog.sqlite'), 'latin1'), run(['audit', 'list', '--json'])]);
   expect(JSON.stringify(everything)).not.toContain(password);
 });

@@ -17,20 +17,20 @@ export const userCreateCommand = defineCommand({
   examples: [
     'lifeboat user create alice --role admin',
     'lifeboat user create bob --application shop --new-password-file ./bob',
-    'lifeboat user create carol --openid-issuer https://id.example --openid-subject 8f',
+    'lifeboat user create carol --issuer https://login.example.com --subject 8f14e45f',
   ],
   arguments: { name: requiredArgument('<name>', 'how they log in') },
   options: {
     role: choiceOption('--role <role>', 'what they may do; viewer if absent', roles),
     applications: listOption('--application <name>', 'an application for which they may, all if absent'),
     newPasswordFile: textOption('--new-password-file <path>', 'file that holds the password, or - for standard input'),
-    issuer: textOption('--openid-issuer <url>', 'the provider through which they log in'),
-    subject: textOption('--openid-subject <id>', 'how the provider calls them (the claim sub)'),
+    issuer: textOption('--issuer <url>', 'the provider through which they log in'),
+    subject: textOption('--subject <id>', 'how the provider calls them (the claim sub)'),
   },
   async run(context, { name, role = 'viewer', applications, newPasswordFile, issuer, subject }): Promise<UserView> {
     if ((issuer === undefined) !== (subject === undefined)) {
       throw new AppError('USAGE', 'an identity needs an issuer and a subject', {
-        hint: 'Give --openid-issuer and --openid-subject together.',
+        hint: 'Give --issuer and --subject together.',
       });
     }
     const userName = typed(userNameSchema, name, 'name');
