@@ -17,7 +17,7 @@ export const userCreateCommand = defineCommand({
   examples: [
     'lifeboat user create alice --role admin',
     'lifeboat user create bob --application shop --new-password-file ./bob',
-    'lifeboat user create carol --issuer https://login.example.com --subject 8f14e45f',
+    'lifeboat user create carol --issuer https://id.example.com --subject 8f14',
   ],
   arguments: { name: requiredArgument('<name>', 'how they log in') },
   options: {
