@@ -2,7 +2,18 @@
 import { globSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
-const lower = ['base', 'model', 'storage', 'repository', 'sources', 'operations', 'catalog', 'workflow', 'monitoring'];
+const lower = [
+  'base',
+  'model',
+  'storage',
+  'repository',
+  'sources',
+  'operations',
+  'catalog',
+  'workflow',
+  'monitoring',
+  'access',
+];
 const layers: Record<string, readonly string[]> = {
   base: [],
   model: ['base'],
@@ -13,6 +24,7 @@ const layers: Record<string, readonly string[]> = {
   catalog: ['base', 'model'],
   workflow: ['base', 'catalog'],
   monitoring: ['base', 'model', 'operations', 'catalog', 'workflow'],
+  access: ['base', 'model', 'catalog'],
   service: lower,
   cli: [...lower, 'service'],
   demo: [...lower, 'service', 'cli'],

@@ -39,7 +39,14 @@ import {
   resolveOptions,
   type GlobalOptions,
 } from './config/options.ts';
-import { passwordFrom, passwordMissing, passwordSource, readPassword, type PasswordSource } from './config/password.ts';
+import {
+  passwordFrom,
+  passwordMissing,
+  passwordSource,
+  readPassword,
+  readPasswordFrom,
+  type PasswordSource,
+} from './config/password.ts';
 import { postgresOptions, redisAddress } from './config/server-options.ts';
 import type { Component } from './model/component.ts';
 import type { Finding } from './model/finding.ts';
@@ -117,7 +124,8 @@ export function createContext(
     },
     startService: (wishes) => startService(context, parts, { options, wishes }),
     runDemo: () => runDemo(context, parts, { options, command }),
-    readPasswordFile: (path) => readPassword(resolve(environment.workingFolder, path)),
+    readPasswordFile: (path) =>
+      path === '-' ? readPasswordFrom(streams.stdin) : readPassword(resolve(environment.workingFolder, path)),
   };
   /** The global options as they are for one repository, whose settings may say some of them. */
   function optionsOf(repository: RepositorySettings): GlobalOptions {

@@ -141,6 +141,44 @@ export const errorKinds = {
     retry: 'later',
     meaning: 'A job of the service ended without a result.',
   },
+  REQUEST_INVALID: {
+    exitCode: 2,
+    httpStatus: 400,
+    retry: 'other-input',
+    meaning: 'A request to the API holds something that is not valid; the answer names each place.',
+  },
+  REQUEST_TOO_LARGE: {
+    exitCode: 2,
+    httpStatus: 413,
+    retry: 'other-input',
+    meaning: 'A request is longer than any needs to be.',
+  },
+  UNAUTHENTICATED: {
+    exitCode: 1,
+    httpStatus: 401,
+    retry: 'other-input',
+    meaning: 'The request carries no valid token or session, or the name or the password is wrong.',
+  },
+  FORBIDDEN: {
+    exitCode: 1,
+    httpStatus: 403,
+    retry: 'other-input',
+    meaning: 'The role or the scopes of whoever asks do not allow it.',
+  },
+  RATE_LIMITED: {
+    exitCode: 1,
+    httpStatus: 429,
+    retry: 'later',
+    meaning: 'There were too many requests, or too many failed logins, for now.',
+  },
+  NAME_TAKEN: { exitCode: 1, httpStatus: 409, retry: 'other-input', meaning: 'Something else has that name already.' },
+  IDEMPOTENCY_CONFLICT: {
+    exitCode: 1,
+    httpStatus: 409,
+    retry: 'other-input',
+    meaning:
+      'The idempotency key came with another request before, or with this one, which is still being carried out.',
+  },
   OBJECT_MISSING: { exitCode: 1, httpStatus: 404, retry: 'never', meaning: 'The store has no object of that name.' },
   STORE_UNREACHABLE: { exitCode: 1, httpStatus: 503, retry: 'later', meaning: 'The store does not answer.' },
   STORE_DENIED: {

@@ -10,7 +10,8 @@ export interface Catalog extends AsyncDisposable {
   readonly db: Queries;
   /** Milliseconds since 1970, as the database counts them: who shares a server has one clock, whatever the machines say. */
   readonly now: () => RawBuilder<number>;
-  nowMs(): Promise<number>;
+  /** The same as a number; inside a transaction it has to be asked there. */
+  nowMs(trx?: Queries): Promise<number>;
   /** All or nothing; on SQLite one process writes at a time. */
   transaction<Result>(work: (trx: Transaction<Tables>) => Promise<Result>): Promise<Result>;
 }

@@ -3,10 +3,15 @@ import { Migrator, type Migration } from 'kysely/migration';
 import { AppError, asError } from '../base/errors.ts';
 import type { Catalog } from './catalog.ts';
 import { up as runs } from './migrations/0001-runs.ts';
+import { up as access } from './migrations/0002-access.ts';
 import { up as service } from './migrations/0003-service.ts';
 
 /** In the order of their names. What is here never changes once it was released: it goes on in another file. */
-const migrations: Record<string, Migration> = { '0001-runs': { up: runs }, '0003-service': { up: service } };
+const migrations: Record<string, Migration> = {
+  '0001-runs': { up: runs },
+  '0002-access': { up: access },
+  '0003-service': { up: service },
+};
 
 /** Rejects with `CATALOG_NEWER` if a later Lifeboat was here. */
 export async function migrateCatalog({ db, kind }: Pick<Catalog, 'db' | 'kind'>): Promise<void> {

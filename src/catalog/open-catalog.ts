@@ -64,8 +64,8 @@ function catalogOf(kind: Catalog['kind'], db: Queries, now: Catalog['now']): Cat
     kind,
     db,
     now,
-    async nowMs() {
-      const { rows } = await sql<{ now: number }>`select ${now()} as now`.execute(db);
+    async nowMs(trx = db) {
+      const { rows } = await sql<{ now: number }>`select ${now()} as now`.execute(trx);
       return Number(rows[0]?.now);
     },
     transaction: (work) => db.transaction().execute(work),

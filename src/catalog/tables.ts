@@ -1,5 +1,6 @@
 // The tables of the catalog as TypeScript sees them. Columns are named alike on SQLite and PostgreSQL (`lease_until_ms`); times are
 // milliseconds since 1970; JSON is text, and whoever reads it checks it.
+import type { AccessTables } from './access-tables.ts';
 
 /** Text of a JSON document. */
 type JsonText = string;
@@ -123,7 +124,7 @@ export interface InventoryTable {
   readonly takenAtMs: number;
 }
 
-export interface Tables {
+export interface Tables extends AccessTables {
   readonly run: RunTable;
   readonly step: StepTable;
   readonly signal: SignalTable;

@@ -97,4 +97,36 @@ export const commandTable: readonly CommandEntry[] = [
     summary: 'Tell people when something is wrong',
     commands: [{ name: 'test', load: async () => (await import('./commands/alerts-test.ts')).alertsTestCommand }],
   },
+  {
+    name: 'token',
+    summary: 'Keys for programs that use the API',
+    commands: [
+      { name: 'create', load: async () => (await import('./commands/token-create.ts')).tokenCreateCommand },
+      { name: 'list', load: async () => (await import('./commands/token-list.ts')).tokenListCommand },
+      { name: 'revoke', load: async () => (await import('./commands/token-revoke.ts')).tokenRevokeCommand },
+    ],
+  },
+  {
+    name: 'user',
+    summary: 'Who may use API and dashboard, and for what',
+    commands: [
+      { name: 'create', load: async () => (await import('./commands/user-create.ts')).userCreateCommand },
+      { name: 'list', load: async () => (await import('./commands/user-list.ts')).userListCommand },
+      { name: 'set-role', load: async () => (await import('./commands/user-set-role.ts')).userSetRoleCommand },
+      {
+        name: 'set-password',
+        load: async () => (await import('./commands/user-set-password.ts')).userSetPasswordCommand,
+      },
+      { name: 'disable', load: async () => (await import('./commands/user-disable.ts')).userDisableCommand },
+      { name: 'remove', load: async () => (await import('./commands/user-remove.ts')).userRemoveCommand },
+    ],
+  },
+  {
+    name: 'audit',
+    summary: 'The log of who did what',
+    commands: [
+      { name: 'list', load: async () => (await import('./commands/audit-list.ts')).auditListCommand },
+      { name: 'verify', load: async () => (await import('./commands/audit-verify.ts')).auditVerifyCommand },
+    ],
+  },
 ];

@@ -78,7 +78,7 @@ export interface CommandContext {
   sourceOf(component: Component): Promise<Source>;
   /** The state of the service, created where there is none. A command opens it once: SQLite does not bear two in one process. */
   openCatalog(): Promise<Catalog>;
-  /** The text of a file that holds one password: its first line, without white space at its ends. */
+  /** The text of a file that holds one password, `-` for standard input, without white space at its ends. */
   readPasswordFile(path: string): Promise<string>;
 }
 

@@ -1,6 +1,8 @@
 // The password of a repository: which place gives it, and a file read as restic reads it.
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import type { Readable } from 'node:stream';
+import { text as textOf } from 'node:stream/consumers';
 import { AppError, errnoOf } from '../base/errors.ts';
 import type { RepositorySettings } from '../model/repository-settings.ts';
 import type { GlobalOptions, OptionOrigin } from './options.ts';
@@ -59,8 +61,17 @@ export async function readPassword(path: string): Promise<string> {
       },
     );
   }
+  return passwordIn(text, `the password file ${path}`);
+}
+
+/** From a program that writes it there. */
+export async function readPasswordFrom(input: Readable): Promise<string> {
+  return passwordIn(await textOf(input), 'standard input');
+}
+
+function passwordIn(text: string, place: string): string {
   // White space around it and a byte order mark are no part of it, as in restic.
   const password = text.trim();
   if (password !== '') return password;
-  throw new AppError('PASSWORD_MISSING', `the password file ${path} is empty`, { hint: 'Write the password into it.' });
+  throw new AppError('PASSWORD_MISSING', `${place} is empty`, { hint: 'Write the password into it.' });
 }

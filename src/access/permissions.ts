@@ -1,0 +1,71 @@
+// Who may do what: one table of actions, and one function that reads it.
+
+/** Each may do what those before it may. */
+export const roles = ['viewer', 'operator', 'approver', 'admin'] as const;
+export type Role = (typeof roles)[number];
+
+/** The least role for each action. */
+export const actionTable = {
+  /** Runs, recovery points, status, probes, schedules. */
+  read: 'viewer',
+  'configuration.read': 'viewer',
+  'run.start': 'operator',
+  'run.cancel': 'operator',
+  'schedule.pause': 'operator',
+  /** Asks for one; where an approval is wanted, it waits for it. */
+  restore: 'operator',
+  'alert.acknowledge': 'operator',
+  'alert.silence': 'operator',
+  'restore.approve': 'approver',
+  /** Lets retention go on that an anomaly froze. */
+  'retention.release': 'approver',
+  'audit.read': 'admin',
+  'configuration.write': 'admin',
+  'token.manage': 'admin',
+  'user.manage': 'admin',
+} as const satisfies Record<string, Role>;
+
+export type Action = keyof typeof actionTable;
+export const actions = Object.keys(actionTable) as Action[];
+
+/** Stands for every application, and for what belongs to none. */
+export const everywhere = '*';
+
+export interface Grant {
+  /** A name, or `*`. */
+  readonly application: string;
+  readonly role: Role;
+}
+
+/** Somebody who was recognised, with all that decides what they may do. */
+export interface Principal {
+  readonly kind: 'user' | 'token' | 'machine';
+  readonly id: string;
+  readonly name: string;
+  readonly grants: readonly Grant[];
+  /** Only these actions; all if absent. */
+  readonly scopes?: readonly Action[] | undefined;
+}
+
+/** `application` is a name, or `*` for what concerns all of them or the server itself. */
+export function may({ grants, scopes }: Principal, action: Action, application: string): boolean {
+  if (scopes !== undefined && !scopes.includes(action)) return false;
+  const least = roles.indexOf(actionTable[action]);
+  return grants.some(
+    (grant) =>
+      (grant.application === everywhere || grant.application === application) && roles.indexOf(grant.role) >= least,
+  );
+}
+
+/** The applications for which they may do it: names, or `*` for all. */
+export function applicationsFor(principal: Principal, action: Action): readonly string[] | typeof everywhere {
+  if (may(principal, action, everywhere)) return everywhere;
+  return [...new Set(principal.grants.map(({ application }) => application))].filter((application) =>
+    may(principal, action, application),
+  );
+}
+
+/** Whether they may do it for anything at all. */
+export function mayAnywhere(principal: Principal, action: Action): boolean {
+  return applicationsFor(principal, action).length > 0;
+}
