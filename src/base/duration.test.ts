@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { formatAge, formatDuration, parseDuration } from './duration.ts';
+import { formatAge, formatAtMost, formatDuration, parseDuration } from './duration.ts';
 
 const hour = 3_600_000;
 
@@ -85,4 +85,14 @@ test.each([
   [15 * 24 * hour + 61_000, '15d'],
 ])('an age of %d ms reads %s: two units next to each other, no milliseconds', (ms, text) => {
   expect(formatAge(ms)).toBe(text);
+});
+
+test.each([
+  [24 * hour + 30, '1d 1m'],
+  [24 * hour + 20 * 60_000, '1d 20m'],
+  [4 * hour, '4h'],
+  [4 * 60_000 + 1, '4m 1s'],
+  [5000, '5s'],
+])('what may be as long as %d ms reads %s: never less than it is', (ms, text) => {
+  expect(formatAtMost(ms)).toBe(text);
 });

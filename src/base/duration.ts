@@ -70,6 +70,12 @@ export function formatDuration(ms: number, options: { readonly unitsMax?: number
   return parts.length === 0 ? '0s' : parts.slice(0, options.unitsMax ?? 2).join(' ');
 }
 
+/** `1d 20m`, `45s`: for what may be as long as this. Rounded up, to whole minutes from an hour on, else to whole seconds. */
+export function formatAtMost(ms: number): string {
+  const unitMs = ms < hourMs ? secondMs : minuteMs;
+  return formatDuration(Math.ceil(ms / unitMs) * unitMs);
+}
+
 /** `3h 12m`, `1m 1s`: for times that passed. The largest unit and the one below it, seconds at least, cut off. */
 export function formatAge(ms: number): string {
   const largest = units.slice(1, -1).findIndex(({ sizeMs }) => ms >= sizeMs) + 1;

@@ -34,6 +34,7 @@ const exitCodes = [
   ['20', 'a verification or a proof failed'],
   ['21', 'a verification, a proof or a check was inconclusive'],
   ['30', 'an RPO is breached'],
+  ['32', 'something is promised that cannot be kept'],
   ['41', 'timed out'],
   ['130', 'interrupted'],
 ] as const;

@@ -27,7 +27,8 @@ export async function checkComponent(component: Component, context: CommandConte
   }
 }
 
-export function renderSubjects({ subjects }: FindingsData, style: Style): string {
+/** `more` stands above the last line, which counts. */
+export function renderSubjects({ subjects }: FindingsData, style: Style, more = ''): string {
   const parts = subjects
     .filter(({ findings }) => findings.length > 0)
     .map(({ subject, findings }) => [style.paint('bold', subject), ...findingLines(findings, style)].join('\n'));
@@ -39,7 +40,7 @@ export function renderSubjects({ subjects }: FindingsData, style: Style): string
     count(tally('failed'), 'failed', 'failed'),
     count(tally('inconclusive'), 'unknown', 'unknown'),
   ];
-  return [...parts, words.join(', ')].join('\n\n');
+  return [...parts, ...(more === '' ? [] : [more]), words.join(', ')].join('\n\n');
 }
 
 /** Failed before unknown before warnings. */

@@ -4,7 +4,7 @@ import type { AppError } from '../base/errors.ts';
 import { addressKindOf, type ChannelSettings } from '../model/alert-settings.ts';
 import type { Finding } from '../model/finding.ts';
 import type { Application } from '../model/application.ts';
-import { continuousProofFindings, objectiveFindings } from '../model/component.ts';
+import { continuousProofFindings } from '../model/component.ts';
 import { jobsInRings, jobsOf } from '../model/job.ts';
 import { nearestOf } from './nearest.ts';
 import { shortened } from './problems.ts';
@@ -131,14 +131,12 @@ function scheduleProblems(data: unknown, policyPath: DocumentPath, components: r
     });
 }
 
-/** Jobs that wait for each other would never run. */
+/** Jobs that follow each other would never end. */
 export function ringProblems(application: Application): ReferenceProblem[] {
   const stuck = jobsInRings(jobsOf(application));
   if (stuck.length === 0) return [];
   const names = stuck.map(({ id }) => id).join(', ');
-  return [
-    { path: ['components'], text: `found jobs that only wait for each other, expected one with a time: ${names}` },
-  ];
+  return [{ path: ['components'], text: `found jobs that start each other for ever, expected an end: ${names}` }];
 }
 
 function unknownName(name: string, kind: string, known: readonly string[]): string {
@@ -167,11 +165,5 @@ export function configurationWarnings(
   const unusable = [...unset].map(([key, { message, hint }]): Finding => {
     return { aspect: key, outcome: 'warning', message, hint };
   });
-  const { components } = application;
-  return [
-    ...unusedPolicies,
-    ...unusable,
-    ...components.flatMap(objectiveFindings),
-    ...components.flatMap(continuousProofFindings),
-  ];
+  return [...unusedPolicies, ...unusable, ...application.components.flatMap(continuousProofFindings)];
 }

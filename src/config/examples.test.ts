@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import { feasibilityOf } from '../model/feasibility.ts';
 import { parseConfiguration, type Configuration } from './load.ts';
 
 function load(name: string, variables: Record<string, string>): Configuration {
@@ -64,5 +65,14 @@ test('aigentable keeps 7 days, 4 weeks, 12 months, Redis 3 days, and is warned o
     targets: [{ retention: { keepWithin: { days: 3 } } }, {}],
   });
   expect(named.get('logs')?.policy.schedules).toMatchObject([{ cron: '0 4 * * 0' }]);
-  expect(warnings.map(({ message }) => message)).toEqual(['RPO is 1h, but 3h 25m or more pass between two backups']);
+  expect(warnings).toEqual([]);
+  const known = {
+    fromMs: Date.UTC(2026, 0, 1),
+    durationsMs: new Map<string, number>(),
+    restoresMs: new Map<string, number>(),
+  };
+  const { contradictions } = feasibilityOf({ application, components: application.components, ...known });
+  expect(contradictions.map(({ message }) => message)).toEqual([
+    'backups to offsite are up to 4h apart: up to 4h, and what comes while one runs, may be lost; promised is 1h',
+  ]);
 });

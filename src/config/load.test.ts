@@ -82,14 +82,13 @@ components: { cache: { type: redis, policy: nightly, checks: [{ keys: 'b*', min:
     expect(parse(text).application.components[0]?.checks).toEqual([{ keys: 'a*' }, { keys: 'b*', min: 1 }]);
   });
 
-  test('warns of policies that nothing uses and of promises the schedule breaks, not of a repository for copies', () => {
+  test('warns of policies that nothing uses, not of a repository for copies', () => {
     const text = `application: shop
 repositories: { local: { location: /a }, spare: { location: /b } }
 policies: { nightly: { schedule: { every: 1d }, repositories: [local] }, old: {} }
-components: { cache: { type: redis, policy: nightly, objectives: { rpo: 1h } } }`;
+components: { cache: { type: redis, policy: nightly } }`;
     expect(parse(text).warnings.map(({ aspect, message }) => `${aspect}: ${message}`)).toEqual([
       'policy old: no component uses it',
-      'objectives of cache: RPO is 1h, but 1d or more pass between two backups',
     ]);
   });
 });
@@ -163,10 +162,10 @@ describe('references', () => {
 });
 
 describe('a file with faults', () => {
-  test('with jobs that only wait for each other names them', () => {
+  test('with jobs that would start each other for ever names them', () => {
     const policy = '{ schedule: { after: proof }, proof: { schedule: { after: backup } } }';
     expect(problemsOf(`${head}components: { c: { type: redis, policy: ${policy} } }`)).toEqual([
-      'lifeboat.yaml:3:1: components: found jobs that only wait for each other, expected one with a time: backup/c, proof/c',
+      'lifeboat.yaml:3:1: components: found jobs that start each other for ever, expected an end: backup/c, proof/c',
     ]);
   });
 

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { serversOfVariables } from './defaults.ts';
+import { feasibilityOf } from '../model/feasibility.ts';
 import { parseConfiguration } from './load.ts';
 import { configurationTemplate, type TemplateAnswers } from './template.ts';
 
@@ -47,6 +48,14 @@ test('the template is a valid file that says what was answered', () => {
     targets: [{ repository: 'local' }, { repository: 'offsite' }],
   });
   expect(warnings).toEqual([]);
+  // What it promises it can keep, with a backup of an hour.
+  const known = {
+    fromMs: 0,
+    durationsMs: new Map([['backup/database', 3_600_000]]),
+    restoresMs: new Map<string, number>(),
+  };
+  const { contradictions } = feasibilityOf({ application, components: application.components, ...known });
+  expect(contradictions).toEqual([]);
 });
 
 test('an example stays valid when its commented keys are switched on', () => {

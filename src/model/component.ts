@@ -1,11 +1,10 @@
 // The parts of an application: what each is, where it is reached, how fresh and how fast back it must be.
 import { z } from 'zod';
-import { dayMs, formatDuration } from '../base/duration.ts';
+import { dayMs } from '../base/duration.ts';
 import { contentCheckSchema } from './content-check.ts';
 import type { Finding } from './finding.ts';
 import { journalSettingsSchema } from './journal-settings.ts';
 import { policySchema, type Policy } from './policy.ts';
-import type { Schedule } from './schedule.ts';
 import { sentinelSettingsSchema } from './sentinel.ts';
 import { timeWindowSchema } from './time-window.ts';
 import {
@@ -20,6 +19,11 @@ import {
 
 const availabilityForm = 'a percentage such as 99.95%';
 
+const scenarioRpo = z
+  .union([z.literal('none'), durationSchema])
+  .optional()
+  .meta({ title: "a duration, or 'none'" });
+
 const objectivesSchema = z
   .strictObject({
     rpo: durationSchema.optional().describe('how much of the newest data may be lost'),
@@ -31,8 +35,25 @@ const objectivesSchema = z
       .meta({ title: availabilityForm })
       .optional()
       .describe('share of the time in which it works'),
+    scenarios: z
+      .strictObject({
+        deletion: scenarioRpo.describe('somebody deletes data'),
+        corruption: scenarioRpo.describe('data is damaged, and found to be only later'),
+        host: scenarioRpo.describe('the machine is lost, with the repositories in its folders'),
+        site: scenarioRpo.describe('its site or region is lost'),
+        ransomware: scenarioRpo.describe(
+          'somebody takes over the machine and all its credentials; nothing is promised if absent',
+        ),
+      })
+      .optional()
+      .describe('how much may be lost in one kind of disaster, in place of rpo; `none`: nothing is promised'),
   })
-  .transform(({ rpo, rto, availability }) => ({ rpoMs: rpo, rtoMs: rto, availabilityPercent: availability }))
+  .transform(({ rpo, rto, availability, scenarios = {} }) => ({
+    rpoMs: rpo,
+    rtoMs: rto,
+    availabilityPercent: availability,
+    rpoOfScenario: scenarios,
+  }))
   .describe('what its users were promised');
 
 const commonFields = {
@@ -189,27 +210,6 @@ type Without<Union, Key extends PropertyKey> = Union extends unknown ? Omit<Unio
 /** A component with its name and its policy completed; `checks` holds those of the policy too. */
 export type Component = Without<ComponentSettings, 'policy'> & { readonly name: string; readonly policy: Policy };
 
-/** Promises that the settings can't keep, as far as simple arithmetic tells. Warnings only: the backup itself works. */
-export function objectiveFindings({ name, objectives, policy }: Component): Finding[] {
-  const rpoMs = objectives?.rpoMs;
-  if (rpoMs === undefined) return [];
-  const aspect = `objectives of ${name}`;
-  if (policy.schedules.length === 0) {
-    const message = `RPO is ${formatDuration(rpoMs)}, but backups run only on demand`;
-    return [{ aspect, outcome: 'warning', message, hint: 'Give its policy a schedule.' }];
-  }
-  const pauseMs = longestPauseMs(policy.schedules);
-  if (pauseMs === undefined || pauseMs <= rpoMs) return [];
-  return [
-    {
-      aspect,
-      outcome: 'warning',
-      message: `RPO is ${formatDuration(rpoMs)}, but ${formatDuration(pauseMs)} or more pass between two backups`,
-      hint: `Run backups at least every ${formatDuration(rpoMs)}, or promise less.`,
-    },
-  ];
-}
-
 /** A standby follows a journal. A policy may be shared by components of other kinds, for which this says nothing. */
 export function continuousProofFindings(component: Component): Finding[] {
   if (component.policy.proof?.continuous !== true || component.type !== 'postgres') return [];
@@ -225,18 +225,4 @@ export function continuousProofFindings(component: Component): Finding[] {
           : 'Give it journal: {}, or prove it on a schedule.',
     },
   ];
-}
-
-/**
- * A pause that surely occurs: n runs a day leave one of at least a day / n. Undefined where that would need to know more
- * of a cron text than that it names one minute and one hour, so that it runs once a day or less.
- */
-function longestPauseMs(schedules: readonly Schedule[]): number | undefined {
-  let runsPerDayMax = 0;
-  for (const schedule of schedules) {
-    if (schedule.kind === 'interval') runsPerDayMax += dayMs / schedule.everyMs;
-    else if (schedule.kind === 'cron' && /^\d+\s+\d+\s/.test(schedule.cron)) runsPerDayMax += 1;
-    else return undefined;
-  }
-  return dayMs / runsPerDayMax;
 }

@@ -120,21 +120,27 @@ function eachOnce(schedules: readonly Schedule[]): Schedule[] {
   return [...new Map(schedules.map((schedule) => [JSON.stringify(schedule), schedule])).values()];
 }
 
-/** Jobs that only wait for each other, in a ring, so that none ever comes. */
+/** Jobs that follow themselves, over others or at once: once started, they would never end. */
 export function jobsInRings(jobs: readonly Job[]): Job[] {
-  let waiting = [...jobs];
-  for (;;) {
-    const stuck = waiting.filter((job) =>
-      job.schedules.every((schedule) => {
-        if (schedule.kind !== 'after') return false;
-        const awaited = jobs.filter((other) => other.kind === schedule.job && isMeant(other, schedule.component, job));
-        // What no job does by itself may be started by hand.
-        return awaited.length > 0 && awaited.every((other) => waiting.includes(other));
-      }),
-    );
-    if (stuck.length === waiting.length) return stuck;
-    waiting = stuck;
-  }
+  return jobs.filter((start) => {
+    const reached = new Set<Job>();
+    const toVisit = [start];
+    for (let job = toVisit.pop(); job !== undefined; job = toVisit.pop()) {
+      for (const awaited of awaitedJobs(job, jobs)) {
+        if (!reached.has(awaited)) toVisit.push(awaited);
+        reached.add(awaited);
+      }
+    }
+    return reached.has(start);
+  });
+}
+
+/** Those of which each, when it ends well, starts the job. */
+export function awaitedJobs(job: Job, jobs: readonly Job[]): Job[] {
+  return job.schedules.flatMap((schedule) => {
+    if (schedule.kind !== 'after') return [];
+    return jobs.filter((other) => other.kind === schedule.job && isMeant(other, schedule.component, job));
+  });
 }
 
 function isMeant(job: Job, component: string | undefined, waiting: Job): boolean {

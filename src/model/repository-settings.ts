@@ -69,6 +69,12 @@ export const repositorySchema = z
       .refine((sizeBytes) => sizeBytes >= 4 * megabyte && sizeBytes <= 128 * megabyte, 'expected 4 MiB to 128 MiB')
       .optional()
       .describe('size that pack files aim at, 4 MiB to 128 MiB'),
+    survives: z
+      .array(z.enum(['host', 'site', 'ransomware']))
+      .optional()
+      .describe(
+        'what it outlives: loss of this machine, loss of its site or region, somebody with all its credentials (object lock); nothing if absent and it is a folder, `[host, site]` if it is a bucket',
+      ),
   })
   .refine(({ password, passwordFile }) => password === undefined || passwordFile === undefined, {
     path: ['passwordFile'],

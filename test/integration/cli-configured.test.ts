@@ -151,6 +151,27 @@ test('backup takes all components, prove restores them, and status then has noth
   expect((await succeed('start')).stdout).toContain('all is backed up and proven');
 });
 
+test('check tells what is lost at worst, and with --strict ends with 32 where more is promised', async () => {
+  const ran = await run('check', '--strict', '--json');
+  expect(ran).toMatchObject({ exitCode: 32 });
+  const { exposures, contradictions } = JSON.parse(ran.stdout);
+  // The backup before was timed, so that nothing is unknown; its repository is a folder of this machine.
+  expect(exposures).toMatchObject([
+    { scenario: 'deletion', isAtLeast: false, verdict: 'kept' },
+    { scenario: 'corruption', isAtLeast: false, verdict: 'kept' },
+    { scenario: 'host', lossMs: 'all', verdict: 'broken' },
+    { scenario: 'site', lossMs: 'all', verdict: 'broken' },
+    { scenario: 'ransomware', lossMs: 'all', verdict: 'unpromised' },
+  ]);
+  expect(contradictions).toBe(1);
+  const shown = await run('check', 'files');
+  expect(shown).toMatchObject({ exitCode: 3 });
+  expect(shown.stdout).toMatch(
+    /^Lost at worst +Deletion +Corruption +Host loss +Site loss +Ransomware\nfiles +1d .*all +all +all$/m,
+  );
+  expect(shown.stdout.replaceAll(/\s+/g, ' ')).toContain('no repository of files outlives it');
+});
+
 test('restore takes the name of a component, and latest-proven with it', async () => {
   await succeed('restore', 'files', '--from', 'latest-proven', '--to', './out', '--base', join(folder.path, 'uploads'));
   expect(await readFile(join(folder.path, 'out/a.txt'), 'utf8')).toBe('an upload');

@@ -1,8 +1,13 @@
-// `check`: is it configured? Connections, rights, versions, space and repositories, one line per aspect. Changes nothing.
-import type { Component } from '../../model/component.ts';
+// `check`: is it configured? Connections, rights, versions, space and repositories, one line per aspect; and can what is
+// promised be kept by what is configured. Changes nothing.
+import { feasibilityOf, type Feasibility } from '../../model/feasibility.ts';
+import type { Finding } from '../../model/finding.ts';
+import type { Repository } from '../../repository/repository.ts';
 import { defineCommand } from '../command.ts';
 import { chooseComponents } from '../component-choice.ts';
-import { listArgument } from '../option.ts';
+import { exposureTable } from '../exposure-table.ts';
+import { MeasuredDurations } from '../measured-durations.ts';
+import { listArgument, switchOption } from '../option.ts';
 import { checkRepository } from '../repository-findings.ts';
 import {
   checkComponent,
@@ -12,17 +17,34 @@ import {
   type SubjectFindings,
 } from '../subject-findings.ts';
 
+export interface CheckData extends FindingsData {
+  /** What each component loses at worst; empty without a configuration. */
+  readonly exposures: Feasibility['exposures'];
+  /** How many of the findings say that a promise can't be kept. */
+  readonly contradictions: number;
+  readonly isStrict: boolean;
+}
+
+const infeasibleExitCode = 32;
+
 export const checkCommand = defineCommand({
-  summary: 'Check whether everything needed for backups is in place',
+  summary: 'Check whether all is in place for backups, and whether promises can be kept',
   details:
-    "One line per aspect, with a hint where something is wrong. Exit code 0: all in place, 1: something failed, 3: warnings, 21: something could not be looked at. Whether backups are intact is told by 'verify', whether they come back by 'prove'.",
-  examples: ['lifeboat check', 'lifeboat check database --json', 'lifeboat check --repository s3://bucket/app'],
+    "One line per aspect, with a hint where something is wrong; below, what each component loses at worst in each kind of disaster, by its schedules and copies, and how long backups took so far ('+': and what was never measured). Exit code 0: all in place, 1: something failed, 3: warnings, 21: something could not be looked at; 32 with --strict: something is promised that can't be kept. Whether backups are intact is told by 'verify', whether they come back by 'prove'.",
+  examples: [
+    'lifeboat check',
+    'lifeboat check --strict',
+    'lifeboat check database --json',
+    'lifeboat check --repository s3://bucket/app',
+  ],
   arguments: { names: listArgument('[component...]', 'components of lifeboat.yaml; all if absent') },
-  options: {},
-  async run(context, { names }): Promise<FindingsData> {
+  options: {
+    isStrict: switchOption('--strict', "fail with 32 where objectives can't be kept, whatever else is found"),
+  },
+  async run(context, { names, isStrict }): Promise<CheckData> {
     const configuration = await context.findConfiguration();
-    const components: readonly Component[] =
-      configuration === undefined ? [] : chooseComponents(configuration.application, names);
+    const application = configuration?.application;
+    const components = application === undefined ? [] : chooseComponents(application, names);
     const subjects: SubjectFindings[] = [];
     if (configuration !== undefined) {
       const read = {
@@ -36,13 +58,23 @@ export const checkCommand = defineCommand({
       context.progress.update({ work: `check ${component.name}` });
       subjects.push(await checkComponent(component, context));
     }
+    const measured = new MeasuredDurations();
     for (const settings of await context.chosenRepositories()) {
       context.progress.update({ work: `check repository ${settings.name}` });
-      const findings = await Array.fromAsync(checkRepository(settings, context));
+      const measure = async (repository: Repository): Promise<Finding[]> => {
+        if (application !== undefined) await measured.add(repository, application.name, context.signal);
+        return [];
+      };
+      const findings = await Array.fromAsync(checkRepository(settings, context, measure));
       subjects.push({ subject: `repository ${settings.name}`, findings });
     }
-    return { subjects };
+    if (application === undefined) return { subjects, exposures: [], contradictions: 0, isStrict };
+    const { durationsMs, restoresMs } = measured;
+    const fromMs = context.clock.now();
+    const { exposures, contradictions } = feasibilityOf({ application, components, fromMs, durationsMs, restoresMs });
+    subjects.push({ subject: 'objectives', findings: contradictions });
+    return { subjects, exposures, contradictions: contradictions.length, isStrict };
   },
-  render: renderSubjects,
-  exitCode: findingsExitCode,
+  render: ({ subjects, exposures }, style) => renderSubjects({ subjects }, style, exposureTable(exposures, style)),
+  exitCode: (data) => (data.isStrict && data.contradictions > 0 ? infeasibleExitCode : findingsExitCode(data)),
 });

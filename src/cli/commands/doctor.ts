@@ -44,7 +44,7 @@ export const doctorCommand = defineCommand({
     }
     return { subjects };
   },
-  render: renderSubjects,
+  render: (data, style) => renderSubjects(data, style),
   exitCode: findingsExitCode,
 });
 
