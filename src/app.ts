@@ -51,6 +51,7 @@ import { postgresOptions, redisAddress } from './config/server-options.ts';
 import type { Component } from './model/component.ts';
 import type { Finding } from './model/finding.ts';
 import type { RepositorySettings } from './model/repository-settings.ts';
+import { probePorts } from './probe-ports.ts';
 import { openRepository } from './repository/open-repository.ts';
 import type { Repository } from './repository/repository.ts';
 import type { Source } from './sources/source.ts';
@@ -123,6 +124,7 @@ export function createContext(
       return reason === undefined ? source : unreachableSource(source, reason);
     },
     startService: (wishes) => startService(context, parts, { options, wishes }),
+    probePorts: probePorts(environment, loaded),
     runDemo: () => runDemo(context, parts, { options, command }),
     readPasswordFile: (path) =>
       path === '-' ? readPasswordFrom(streams.stdin) : readPassword(resolve(environment.workingFolder, path)),

@@ -9,7 +9,9 @@ import type { AlertSettings } from '../model/alert-settings.ts';
 import type { Application } from '../model/application.ts';
 import type { Component } from '../model/component.ts';
 import type { Finding } from '../model/finding.ts';
+import type { ProbeSettings } from '../model/probe.ts';
 import type { RepositorySettings } from '../model/repository-settings.ts';
+import type { ProbePorts } from '../monitoring/probes/look.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { Source } from '../sources/source.ts';
 import type { Store } from '../storage/store.ts';
@@ -76,6 +78,8 @@ export interface CommandContext {
   passwordFileOf(settings: RepositorySettings): Promise<string | undefined>;
   openRepository(settings: RepositorySettings, access: Access): Promise<OpenedRepository>;
   sourceOf(component: Component): Promise<Source>;
+  /** What probes ask components. */
+  readonly probePorts: ProbePorts;
   /** The state of the service, created where there is none. A command opens it once: SQLite does not bear two in one process. */
   openCatalog(): Promise<Catalog>;
   /** The text of a file that holds one password, `-` for standard input, without white space at its ends. */
@@ -142,7 +146,8 @@ export interface LoadedConfiguration {
   readonly path: string | undefined;
   readonly warnings: readonly Finding[];
   readonly alerts: AlertSettings;
-  /** Channels and the like that are left out, by their key, because what they refer to is not set here. */
+  readonly probes: Readonly<Record<string, ProbeSettings>>;
+  /** Channels, contacts and probes that are left out, by their key, because what they refer to is not set here. */
   readonly unset: ReadonlyMap<string, AppError>;
 }
 

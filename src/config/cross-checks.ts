@@ -6,6 +6,7 @@ import type { Finding } from '../model/finding.ts';
 import type { Application } from '../model/application.ts';
 import { continuousProofFindings } from '../model/component.ts';
 import { jobsInRings, jobsOf } from '../model/job.ts';
+import { probedComponentType, type ProbeSettings } from '../model/probe.ts';
 import { nearestOf } from './nearest.ts';
 import { shortened } from './problems.ts';
 import { childOf, type DocumentPath } from './schema-walk.ts';
@@ -36,7 +37,7 @@ export function referenceProblems(data: unknown): ReferenceProblem[] {
     if (typeof policy !== 'string') problems.push(...policyProblems(path));
     else if (!policies.includes(policy)) problems.push({ path, text: unknownName(policy, 'policy', policies) });
   }
-  problems.push(...contactProblems(data));
+  problems.push(...contactProblems(data), ...probeProblems(data));
   return problems;
 }
 
@@ -68,6 +69,23 @@ function addressProblem(settings: unknown, to: unknown): string | undefined {
     return childOf(settings, 'to') === undefined ? `missing key 'to', expected ${expected}` : undefined;
   if (typeof to !== 'string' || to.includes('@') === (kind === 'mail')) return undefined;
   return `found another kind of address, expected ${expected} as 'to'`;
+}
+
+/** Components of probes that do not exist, or can't be asked what the probe asks. */
+function probeProblems(data: unknown): ReferenceProblem[] {
+  const components = childOf(data, 'components');
+  const known = keysOf(components);
+  return keysOf(childOf(data, 'probes')).flatMap((name) => {
+    const probe = ['probes', name].reduce(childOf, data);
+    const component = childOf(probe, 'component');
+    if (typeof component !== 'string') return [];
+    const path = ['probes', name, 'component'];
+    if (!known.includes(component)) return [{ path, text: unknownName(component, 'component', known) }];
+    const wanted = probedComponentType(childOf(probe, 'type') as ProbeSettings['type']);
+    const type = [component, 'type'].reduce(childOf, components);
+    if (wanted === undefined || type === wanted || typeof type !== 'string') return [];
+    return [{ path, text: `found a component of type ${shortened(type)}, expected one of type ${wanted}` }];
+  });
 }
 
 function targetProblems(data: unknown, policyPath: DocumentPath, repositories: readonly string[]): ReferenceProblem[] {

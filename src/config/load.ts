@@ -9,6 +9,7 @@ import type { Application } from '../model/application.ts';
 import type { Component } from '../model/component.ts';
 import type { Finding } from '../model/finding.ts';
 import { completePolicy, policySchema } from '../model/policy.ts';
+import type { ProbeSettings } from '../model/probe.ts';
 import type { RepositorySettings } from '../model/repository-settings.ts';
 import { configurationWarnings, referenceProblems, ringProblems, type ReferenceProblem } from './cross-checks.ts';
 import { bucketLocation, configurationFromVariables, VariableProblem, withConnection, withStore } from './defaults.ts';
@@ -30,7 +31,8 @@ export interface Configuration {
   /** Components that can't be reached, by name, because what their connection refers to is not set here. */
   readonly unreachable: ReadonlyMap<string, AppError>;
   readonly alerts: AlertSettings;
-  /** Channels and the like that are left out, by their key, because what they refer to is not set here. */
+  readonly probes: Readonly<Record<string, ProbeSettings>>;
+  /** Channels, contacts and probes that are left out, by their key, because what they refer to is not set here. */
   readonly unset: ReadonlyMap<string, AppError>;
 }
 
@@ -105,7 +107,7 @@ function complete(text: string, origin: Origin): Configuration {
   problems.push(...(settled?.problems ?? []));
   const isBlocking = problems.some((problem) => !isOfConnection(problem));
   if (isBlocking || settled === undefined) throw invalid(problems, origin.name);
-  const { application, unusedPolicies, cacheFolder, alerts } = settled;
+  const { application, unusedPolicies, cacheFolder, alerts, probes } = settled;
   const unset = new Map([...unsetProblems].map(([key, own]) => [key, invalid(own, origin.name)]));
   return {
     application,
@@ -114,6 +116,7 @@ function complete(text: string, origin: Origin): Configuration {
     warnings: configurationWarnings(application, unusedPolicies, unset),
     unreachable: unreachableComponents(problems, origin.name),
     alerts,
+    probes,
     unset,
   };
 }
@@ -200,6 +203,7 @@ interface Settled {
   readonly unusedPolicies: ReadonlySet<string>;
   readonly cacheFolder: string | undefined;
   readonly alerts: AlertSettings;
+  readonly probes: Configuration['probes'];
   readonly problems: readonly Problem[];
 }
 
@@ -243,13 +247,33 @@ function settle(
     problems.push({ path, position: document.positionOf(path, 'key'), text });
   }
   const cacheFolder = file.cache.folder === undefined ? undefined : paths(file.cache.folder);
-  const channels = Object.entries(file.alerts.channels).map(([name, channel]) => [name, withCaPath(channel, paths)]);
-  const alerts = { ...file.alerts, channels: Object.fromEntries(channels) as AlertSettings['channels'] };
-  return { application, unusedPolicies, cacheFolder, alerts, problems };
+  const channels = mapValues(file.alerts.channels, (channel) => withCaPath(channel, paths));
+  const alerts = { ...file.alerts, channels };
+  const probes = mapValues(file.probes, (probe) => withProbePaths(probe, paths));
+  return { application, unusedPolicies, cacheFolder, alerts, probes, problems };
 }
 
-function withCaPath(channel: ChannelSettings, paths: PathResolver): ChannelSettings {
-  return 'ca' in channel && channel.ca !== undefined ? { ...channel, ca: paths(channel.ca) } : channel;
+function mapValues<Value>(
+  record: Readonly<Record<string, Value>>,
+  map: (value: Value) => Value,
+): Record<string, Value> {
+  return Object.fromEntries(Object.entries(record).map(([name, value]) => [name, map(value)]));
+}
+
+function withCaPath<Settings extends ChannelSettings | ProbeSettings>(
+  settings: Settings,
+  paths: PathResolver,
+): Settings {
+  return 'ca' in settings && settings.ca !== undefined ? { ...settings, ca: paths(settings.ca) } : settings;
+}
+
+function withProbePaths(probe: ProbeSettings, paths: PathResolver): ProbeSettings {
+  if (probe.type === 'disk') return { ...probe, path: paths(probe.path) };
+  if (probe.type === 'process' && probe.pidFile !== undefined) return { ...probe, pidFile: paths(probe.pidFile) };
+  if (probe.type !== 'script') return withCaPath(probe, paths);
+  const [program = '', ...args] = probe.run;
+  // A bare name is looked for in the PATH.
+  return program.includes('/') ? { ...probe, run: [paths(program), ...args] } : probe;
 }
 
 type ComponentEntry = ConfigurationFile['components'][string];

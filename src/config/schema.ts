@@ -5,6 +5,7 @@ import { applicationSchema, environmentNameSchema } from '../model/application.t
 import { componentSchema } from '../model/component.ts';
 import { policySchema } from '../model/policy.ts';
 import { repositorySchema } from '../model/repository-settings.ts';
+import { probeSchema } from '../model/probe.ts';
 import { nameSchema } from '../model/scalar-schemas.ts';
 
 export const configurationSchema = z
@@ -17,6 +18,7 @@ export const configurationSchema = z
       .describe('places for backups, by name; the bucket of S3_BACKUP_BUCKET if absent and that is set'),
     policies: z.record(nameSchema, policySchema).default({}).describe('policies that components refer to, by name'),
     components: z.record(nameSchema, componentSchema).describe('parts of the application, by name'),
+    probes: z.record(nameSchema, probeSchema).default({}).describe('looks at whether things work, by name'),
     alerts: alertsSchema.prefault({}),
     cache: z
       .strictObject({ folder: z.string().min(1).optional().describe('folder of the cache') })

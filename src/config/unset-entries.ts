@@ -1,12 +1,9 @@
-// Channels and the like whose references are not set here: backups must go on without them, so they are taken out, and told.
+// Channels, contacts and probes whose references are not set here: backups must go on without them, so they are taken out, and told.
 import type { ConfigurationDocument, Problem } from './document.ts';
 import { childOf } from './schema-walk.ts';
 
 /** Maps of entries that others can do without. */
-const sections: readonly (readonly string[])[] = [
-  ['alerts', 'channels'],
-  ['alerts', 'contacts'],
-];
+const sections: readonly (readonly string[])[] = [['alerts', 'channels'], ['alerts', 'contacts'], ['probes']];
 
 export interface WithoutUnset {
   readonly document: ConfigurationDocument;

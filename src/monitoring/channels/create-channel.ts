@@ -1,7 +1,7 @@
 // From settings to a channel; each kind is loaded when it is used.
-import { readFile } from 'node:fs/promises';
-import { AppError, errnoOf } from '../../base/errors.ts';
+import { AppError } from '../../base/errors.ts';
 import { addressKindOf, type ChannelSettings, type SettingsOf } from '../../model/alert-settings.ts';
+import { certificatesIn } from '../certificates.ts';
 import type { Channel, ChannelParts } from './channel.ts';
 
 /** `to`: the address of a contact, in place of those of the channel. Rejects with `CONFIG_INVALID` for settings that can't work. */
@@ -22,11 +22,17 @@ export async function createChannel(settings: ChannelSettings, parts: ChannelPar
     case 'pagerduty':
       return (await import('./pagerduty.ts')).pagerdutyChannel(settings, parts);
     case 'opsgenie':
-      return (await import('./opsgenie.ts')).opsgenieChannel({ ...settings, caText: await caOf(settings) }, parts);
+      return (await import('./opsgenie.ts')).opsgenieChannel(
+        { ...settings, caText: await certificatesIn(settings.ca) },
+        parts,
+      );
     case 'ntfy':
-      return (await import('./ntfy.ts')).ntfyChannel({ ...settings, caText: await caOf(settings) }, parts);
+      return (await import('./ntfy.ts')).ntfyChannel({ ...settings, caText: await certificatesIn(settings.ca) }, parts);
     case 'webhook':
-      return (await import('./webhook.ts')).webhookChannel({ ...settings, caText: await caOf(settings) }, parts);
+      return (await import('./webhook.ts')).webhookChannel(
+        { ...settings, caText: await certificatesIn(settings.ca) },
+        parts,
+      );
     default:
       return settings satisfies never;
   }
@@ -36,7 +42,7 @@ async function createEmail(settings: SettingsOf<'email'>, parts: ChannelParts, t
   const { emailChannel } = await import('./email.ts');
   const receivers = to === undefined ? settings.to : [to];
   if (receivers === undefined) throw nobody(settings);
-  return emailChannel({ ...settings, to: receivers, caText: await caOf(settings) }, parts);
+  return emailChannel({ ...settings, to: receivers, caText: await certificatesIn(settings.ca) }, parts);
 }
 
 function addressOf(settings: SettingsOf<'twilio' | 'sns-sms'>, to: string | undefined): string {
@@ -50,20 +56,4 @@ function nobody(settings: ChannelSettings): AppError {
   return new AppError('CONFIG_INVALID', `the ${settings.type} channel has nobody to send to`, {
     hint: `Give it ${what} as to, or reach it through a contact.`,
   });
-}
-
-async function caOf({ ca }: { readonly ca?: string | undefined }): Promise<string | undefined> {
-  if (ca === undefined) return undefined;
-  try {
-    return await readFile(ca, 'utf8');
-  } catch (error) {
-    throw new AppError(
-      'CONFIG_INVALID',
-      `cannot read the certificates in ${ca}: ${errnoOf(error) ?? 'unknown error'}`,
-      {
-        hint: 'Name a file that this user may read as ca.',
-        cause: error,
-      },
-    );
-  }
 }

@@ -4,7 +4,7 @@ import { homedir } from 'node:os';
 import { promisify } from 'node:util';
 import { AppError, errnoOf } from '../../base/errors.ts';
 import type { JsonObject } from '../../base/json.ts';
-import { programEnvironment } from '../program-environment.ts';
+import { programEnvironment } from '../../base/program-environment.ts';
 
 export type GitState =
   | { readonly kind: 'revision'; readonly facts: GitFacts }

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError, errnoOf, isAppError } from '../../base/errors.ts';
 import { makeThrowAwayFolder, type ThrowAwayFolder } from '../../base/throw-away-folder.ts';
-import { programEnvironment } from '../program-environment.ts';
+import { programEnvironment } from '../../base/program-environment.ts';
 import { connectRedis, type RedisAddress } from './connection.ts';
 
 export interface LocalServer extends AsyncDisposable {

@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import { AppError, errnoOf } from '../../base/errors.ts';
 import type { ContentCheck } from '../../model/content-check.ts';
 import type { Fingerprint } from '../../model/fingerprint.ts';
-import { programEnvironment } from '../program-environment.ts';
+import { programEnvironment } from '../../base/program-environment.ts';
 import type { RecoveryReader, Sandbox } from '../source.ts';
 import { connectRedis, type RedisAddress } from './connection.ts';
 import { privateParentFolder, programMissing, startLocalServer, type LocalServer } from './local-server.ts';

@@ -1,4 +1,4 @@
-// What programs that a source starts are told of our environment: where programs lie. All else may hold secrets (passwords
+// What programs that we start are told of our environment: where programs lie. All else may hold secrets (passwords
 // of repositories and servers, keys of stores) and settings that lead elsewhere.
 import { delimiter } from 'node:path';
 

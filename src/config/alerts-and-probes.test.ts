@@ -66,3 +66,53 @@ test.each([
   expect(message).toContain(problem);
   expect(message).not.toContain('planted');
 });
+
+const servers = start.replace(
+  '[/srv/data] } }',
+  '[/srv/data] }, cache: { type: redis, host: c }, database: { type: postgres, host: d } }',
+);
+
+test('probes have their defaults, absolute paths, and are left out where something is not set', () => {
+  const text = `probes:
+  site: { type: http, url: "https://shop.example/", headers: { Authorization: "\${PROBE_TOKEN}" } }
+  disk: { type: disk, path: data, warn: 5 GB, component: data }
+  plugin: { type: script, run: [./check.sh, ./argument], every: 5m, timeout: 1m }
+  other: { type: script, run: [check_load] }
+`;
+  const { probes, unset } = parse(text);
+  expect([...unset.keys()]).toEqual(['probes.site']);
+  expect(probes['disk']).toMatchObject({
+    path: '/srv/data',
+    warn: { sizeBytes: 5e9 },
+    min: { share: 0.05 },
+    everyMs: 60_000,
+    timeoutMs: 10_000,
+    damping: { worse: 2, of: 3, better: 2, flappingStart: 0.4 },
+  });
+  expect(probes['plugin']).toMatchObject({ run: ['/srv/check.sh', './argument'], everyMs: 300_000, timeoutMs: 60_000 });
+  expect(probes['other']).toMatchObject({ run: ['check_load'] });
+});
+
+test.each([
+  ['{ type: sql, sql: SELECT 1, component: cache }', 'found a component of type redis, expected one of type postgres'],
+  ['{ type: redis, component: database }', 'found a component of type postgres, expected one of type redis'],
+  ['{ type: disk, path: /, component: dta }', "found 'dta', expected the name of a component"],
+  ['{ type: http, url: "https://me:planted@shop.example/" }', 'without a password'],
+  ['{ type: http, url: "https://shop.example/", matches: "(" }', 'a regular expression'],
+  ['{ type: http, url: "https://shop.example/", status: [2xy] }', 'a status such as 200, or 2xx'],
+  ['{ type: process }', 'one of pidFile, command and unit'],
+  ['{ type: dns, name: shop.example, resolver: ns1.example }', 'an IP address'],
+  ['{ type: disk, path: /, damping: { worse: 4, of: 3 } }', 'worse to be at most of'],
+  ['{ type: disk, path: /, min: much }', 'a share such as 10%, or a size such as 5 GiB'],
+])('a probe %s is refused', (probe, problem) => {
+  let message = 'none';
+  try {
+    const environment = { variables: {}, workingFolder: '/srv', homeFolder: '/root' };
+    parseConfiguration(`${servers}probes: { one: ${probe} }`, { path: '/srv/lifeboat.yaml', environment });
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    message = error.message;
+  }
+  expect(message).toContain(problem);
+  expect(message).not.toContain('planted');
+});
