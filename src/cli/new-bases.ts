@@ -23,7 +23,7 @@ export interface TakenBase {
   readonly reason: string;
 }
 
-export interface NewBases extends Pick<BaseKeeper, 'need' | 'streams' | 'needed'>, AsyncDisposable {
+export interface NewBases extends Pick<BaseKeeper, 'need' | 'streams' | 'needed' | 'signal'>, AsyncDisposable {
   readonly taken: readonly TakenBase[];
   /** What is being done just now, for a line that tells of more. */
   readonly working: string | undefined;
@@ -73,6 +73,7 @@ export function newBases(context: CommandContext, subject: JournalSubject): NewB
   });
   return {
     taken,
+    signal: keeper.signal,
     get working() {
       return working;
     },

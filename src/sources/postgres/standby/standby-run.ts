@@ -23,6 +23,8 @@ export interface RunOptions {
   /** Where it is at the least. */
   readonly from: Lsn;
   readonly description: string;
+  /** How long whoever is to take over waits for a repository that does not answer. */
+  readonly answerMaxMs?: number;
   /** Looks at everything anew: backups, timelines. Tells why the copy must be written anew, if it must. */
   lookAround(place: { readonly lineage: string; readonly lsn: Lsn }, signal: AbortSignal): Promise<LookAround>;
 }
@@ -56,6 +58,10 @@ const lostLooksMin = 3;
 const tryAgainMs = 5_000;
 /** Without any progress for so long it is as far as it gets. */
 const stillMs = 10_000;
+/** Where the repository does not tell either. */
+const stillBlindMs = 2_000;
+
+export const answerMaxDefaultMs = 10_000;
 
 export class StandbyRun {
   readonly #options: RunOptions;
@@ -238,22 +244,26 @@ export class StandbyRun {
   }
 
   async #look(signal: AbortSignal): Promise<void> {
-    const { request, clock } = this.#options;
+    const { request, clock, answerMaxMs = answerMaxDefaultMs } = this.#options;
     const nowMs = clock.now();
     if (nowMs < this.#nextLookMs) return;
     this.#nextLookMs = nowMs + request.intervalMs;
+    // A store that is away is tried for minutes: too long for whoever takes over because all is away.
+    const { promotion } = request;
+    const patience = promotion.aborted ? AbortSignal.timeout(answerMaxMs) : promotion;
+    const until = AbortSignal.any([signal, patience]);
     try {
       const isAround = this.#looks % lookAroundEvery === 0 || this.#lostLooks > 0;
       this.#looks += 1;
-      if (isAround) await this.#lookAround(signal);
-      else this.supply.see(await withNewSegments(this.supply.view, request.repository.journal, signal));
-      await this.#lookAtEnd(signal);
+      if (isAround) await this.#lookAround(until);
+      else this.supply.see(await withNewSegments(this.supply.view, request.repository.journal, until));
+      await this.#lookAtEnd(until);
       this.#seeLoss();
       this.#problems.look = undefined;
     } catch (error) {
       signal.throwIfAborted();
-      if (!isAppError(error)) throw error;
-      this.#problems.look = error.message; // It goes on with what it has.
+      if (!isAppError(error) && !patience.aborted) throw error;
+      this.#problems.look = isAppError(error) ? error.message : 'the repository does not answer'; // It goes on with what it has.
     }
   }
 
@@ -336,7 +346,9 @@ export class StandbyRun {
       const nowMs = this.#options.clock.now();
       if (replayed !== before.replayed) before = { replayed, atMs: nowMs };
       const isThere = this.#end !== undefined && replayed >= this.#end.lsn;
-      if (this.#place !== undefined && (isThere || nowMs - before.atMs > stillMs)) {
+      const isBlind = this.#problems.look !== undefined;
+      if (isBlind) this.#nextLookMs = Infinity; // Once is enough.
+      if (this.#place !== undefined && (isThere || nowMs - before.atMs > (isBlind ? stillBlindMs : stillMs))) {
         return { kind: 'promote', isJournalKnown: isJournalKnown && this.#problems.look === undefined };
       }
       await sleep(tickMaxMs, undefined, { signal });
