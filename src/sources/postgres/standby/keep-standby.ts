@@ -22,7 +22,8 @@ import {
   type StandbyCopy,
   writeStandby,
 } from './standby-copy.ts';
-import { answerMaxDefaultMs, type LookAround, type RunEnd, StandbyRun } from './standby-run.ts';
+import type { LookAround } from './repository-watch.ts';
+import { answerMaxDefaultMs, type RunEnd, StandbyRun } from './standby-run.ts';
 import { startStandbyServer } from './standby-server.ts';
 import type { StandbyState } from './standby-state.ts';
 import { dropTaken } from './taken-fingerprints.ts';
