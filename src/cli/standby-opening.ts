@@ -19,14 +19,14 @@ const answerMaxMs = 10_000;
 
 /** Rejects with what trying again would not mend; once it is to take over, with whatever keeps the repository away. */
 export async function openPatiently<Opened extends AsyncDisposable>(wish: PatientOpening<Opened>): Promise<Opened> {
-  const { open, promotion, onAway, sleep, signal } = wish;
+  const { promotion, sleep, signal } = wish;
   for (let pauseMs = pauseFirstMs; ; pauseMs = Math.min(pauseMaxMs, pauseMs * 2)) {
     try {
-      return await answerOf(open(), wish);
+      return await answerOf(wish.open(), wish);
     } catch (error) {
       signal.throwIfAborted();
       if (!isAppError(error) || errorKinds[error.code].retry !== 'later' || promotion.aborted) throw error;
-      onAway(error, pauseMs === pauseFirstMs);
+      wish.onAway(error, pauseMs === pauseFirstMs);
     }
     await sleep(pauseMs, AbortSignal.any([signal, promotion])).catch((error: unknown) => {
       signal.throwIfAborted();

@@ -75,10 +75,11 @@ async function readTimelines(
 
 /** Adds the timeline of a base of which no journal is kept. */
 async function readBase(
-  { id, journal, facts }: Physical<ReplayBase>,
+  candidate: Physical<ReplayBase>,
   { timelines, signal }: { readonly timelines: KeptTimeline[]; readonly signal: AbortSignal },
 ): Promise<MapBase | UnreadableBase> {
-  const parsed = await readFacts(facts, signal);
+  const { id, journal } = candidate;
+  const parsed = await readFacts(candidate, signal);
   if (typeof parsed === 'string') return { id, message: parsed };
   const { lineage, from, to } = journal;
   if (!timelines.some((one) => one.lineage === lineage)) {
@@ -92,9 +93,9 @@ async function readBase(
 }
 
 /** Or why they can't be read. What others hold must not be lost with one that is damaged. */
-async function readFacts(facts: ReplayBase['facts'], signal: AbortSignal): Promise<BaseFacts | string> {
+async function readFacts(candidate: ReplayBase, signal: AbortSignal): Promise<BaseFacts | string> {
   try {
-    const { data, error } = baseFactsSchema.safeParse(await facts(signal));
+    const { data, error } = baseFactsSchema.safeParse(await candidate.facts(signal));
     if (data !== undefined) return data;
     const wrong = new Set(error.issues.map(({ path }) => path.join('.')));
     return `what it says of itself is not complete (${[...wrong].join(', ')})`;

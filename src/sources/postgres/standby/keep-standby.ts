@@ -221,10 +221,11 @@ function placeOf({ state, control }: KeptStandby): StandbyPlace {
 
 interface StandbyBases extends Omit<LookAround, 'whyAnew' | 'isOriginGone'> {}
 
-async function mapOf({ repository, onUnreadable }: OwnRequest, signal: AbortSignal): Promise<StandbyBases> {
+async function mapOf(request: OwnRequest, signal: AbortSignal): Promise<StandbyBases> {
+  const { repository } = request;
   const candidates = await repository.bases(signal);
-  const place = { bases: candidates, journal: repository.journal, onUnreadable };
-  const map = await readReplayMap(place, signal);
+  const onUnreadable = (base: UnreadableBase): void => request.onUnreadable(base);
+  const map = await readReplayMap({ bases: candidates, journal: repository.journal, onUnreadable }, signal);
   return { ...standbyMap(map), candidates };
 }
 
