@@ -121,6 +121,7 @@ components:
     restore: (target, { isDelta }) =>
       command('restore', 'database', '--to', target, '--yes', ...(isDelta ? ['--delta'] : [])),
     recover: (target) => command('restore', 'database', '--at-end', '--to', target, '--yes'),
-    receive: command('journal', 'run', 'database'),
+    // A base that it takes by itself would hold what is to be replayed.
+    receive: command('journal', 'run', 'database', '--no-new-base'),
   };
 }

@@ -111,6 +111,8 @@ async function walSteps(base: string, cluster: Cluster, all: readonly PostgresCo
   );
   const streaming = 'SELECT count(*) FROM pg_stat_replication';
   await until(() => receivers.length === 0 || sql(cluster, streaming).trim() === String(receivers.length));
+  // From here on all is received: each replays the same WAL, from a backup right before it.
+  for (const contender of all) measure(contender.incremental());
   const startedMs = performance.now();
   const end = writeWal(cluster, walMebibytes);
   const writtenMs = performance.now();
@@ -126,7 +128,9 @@ async function walSteps(base: string, cluster: Cluster, all: readonly PostgresCo
     `  WAL: ${walMebibytes} MiB written in ${seconds(writtenMs - startedMs)} s, received ${seconds(receivedMs - writtenMs)} s later: ${rate.toFixed(0)} MB/s`,
   );
   walIntake.push({ major: cluster.major, mebibytes: walMebibytes, megabytesPerSecond: rate });
-  sql(cluster, 'SELECT pg_switch_wal()');
+  const last = sql(cluster, 'SELECT pg_walfile_name(pg_switch_wal())').trim();
+  const archived = `SELECT current_setting('archive_mode') = 'off' OR last_archived_wal >= '${last}' FROM pg_stat_archiver`;
+  await until(() => sql(cluster, archived).trim() === 't');
   for (const child of running) {
     // Its whole group: runuser would end without what it runs.
     if (child.pid !== undefined) process.kill(-child.pid, 'SIGINT');

@@ -23,7 +23,7 @@ export interface TakenBase {
   readonly reason: string;
 }
 
-export interface NewBases extends Pick<BaseKeeper, 'need' | 'streams' | 'needed'>, AsyncDisposable {
+export interface NewBases extends Pick<BaseKeeper, 'need' | 'streams' | 'needed' | 'signal'>, AsyncDisposable {
   readonly taken: readonly TakenBase[];
   /** What is being done just now, for a line that tells of more. */
   readonly working: string | undefined;
@@ -46,13 +46,15 @@ export function newBases(context: CommandContext, subject: JournalSubject): NewB
       return await lackOf(opened.repository, { context, subject }, signal);
     },
     async take(place, reason, signal) {
+      await requirePhysical(context, subject, signal);
       progress.note(`a new base of ${component} is taken in ${place}: ${reason}`);
       const startMs = clock.now();
       try {
         const quiet = { ...context, signal, progress: besideOthers(progress, (text) => (working = `base: ${text}`)) };
         const work = { component: subject.configured, repository: settingsOf(place), host: subject.application };
         const { snapshot } = await backUp(quiet, work, { type: 'full', description: `new base: ${reason}` });
-        if (snapshot.lifeboat?.journal === undefined) throw notPhysical(component, snapshot.id);
+        if (snapshot.lifeboat?.journal === undefined)
+          throw notPhysical(`snapshot ${shortId(snapshot.id)} of ${component} is a dump`);
         taken.push({ repository: place, snapshot: snapshot.id, reason });
         const elapsed = elapsedWords(clock.now() - startMs);
         progress.note(`new base ${shortId(snapshot.id)} in ${place}, in ${elapsed}: what follows can be reached again`);
@@ -73,6 +75,7 @@ export function newBases(context: CommandContext, subject: JournalSubject): NewB
   });
   return {
     taken,
+    signal: keeper.signal,
     get working() {
       return working;
     },
@@ -106,10 +109,22 @@ function besideOthers(all: ProgressSink, tell: (text: string) => void): Progress
   return { update: (told) => tell(progressText(told)), note: (text) => all.note(text), clear: () => undefined };
 }
 
-function notPhysical(component: string, id: string): AppError {
-  return new AppError(
-    'SOURCE_UNSUPPORTED',
-    `snapshot ${shortId(id)} of ${component} is a dump, on which no journal can be replayed`,
-    { hint: "Set 'method: physical' for the component; 'lifeboat check' says what it needs." },
-  );
+/** Before all of it is read for nothing: where the method is left to the server, it may turn out to be a dump. */
+async function requirePhysical(
+  context: CommandContext,
+  { component, configured }: JournalSubject,
+  signal: AbortSignal,
+): Promise<void> {
+  const source = await context.sourceOf(configured);
+  const form = await source.decideBackup?.({ type: 'full' }, signal);
+  if (form?.method !== 'logical') return;
+  const what = `a backup of ${component} would be ${form.reason ?? 'a dump'}`;
+  if (form.isUnknown !== true) throw notPhysical(what);
+  throw new AppError('SOURCE_UNREACHABLE', what, { hint: 'Check that the server can be reached.' });
+}
+
+function notPhysical(what: string): AppError {
+  return new AppError('SOURCE_UNSUPPORTED', `${what}, on which no journal can be replayed`, {
+    hint: "Set 'method: physical' for the component; 'lifeboat check' says what it needs.",
+  });
 }

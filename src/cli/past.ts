@@ -11,10 +11,10 @@ import type { CommandContext } from './context.ts';
 import type { Recovered } from './measured-rpo.ts';
 import { requiredArgument, textOption } from './option.ts';
 import { reachedData, type ReachedData } from './past-words.ts';
-import { noteUnread, PointSearch } from './point-search.ts';
+import { noteUnread, PointSearch, type UnreadRepository } from './point-search.ts';
 import { sharedLock } from './recovery-point.ts';
 import { noInstant, replayOptions, replayRequestOf, zoneNote } from './replay-request.ts';
-import { ofComponent, replayRepository, sourceOf } from './restore-to-instant.ts';
+import { replayRepository, sourceOf } from './restore-to-instant.ts';
 import { snapshotWords } from './snapshot-argument.ts';
 
 export const pastArguments = { component: requiredArgument('<component>', 'a component whose backups are physical') };
@@ -66,14 +66,22 @@ export async function openPast(
   const stack = new AsyncDisposableStack();
   try {
     const search = stack.use(new PointSearch(context, 'write'));
-    const { read } = await ofComponent({ what: component, component: undefined }, search);
-    noteUnread(search.unread, context);
+    const read = await search.ofComponent(component, from);
+    const told = new Set<string>();
+    const tellUnread = (): void => {
+      const isNew = ({ repository, snapshot = '' }: UnreadRepository): boolean =>
+        !told.has(`${repository} ${snapshot}`);
+      const fresh = search.unread.filter(isNew);
+      for (const { repository, snapshot = '' } of fresh) told.add(`${repository} ${snapshot}`);
+      noteUnread(fresh, context);
+    };
+    tellUnread();
     const signals = [context.signal];
     const repositories: ReplayRepository[] = [];
     for (const one of read) {
       const lock = stack.use(await sharedLock(one.opened.repository, context));
       signals.push(lock.signal);
-      const parts = { component, from: undefined, opened: stack, context };
+      const parts = { from: undefined, opened: stack, context, search };
       repositories.push(await replayRepository(one, parts));
     }
     const source = await sourceOf(repositories, context);
@@ -88,13 +96,17 @@ export async function openPast(
       source,
       signal,
       async choose(request) {
-        if (request === undefined) {
-          const found = await search.find({ component, from: from ?? 'latest' });
-          return chooseBase({ source, repositories }, { found, signal });
+        try {
+          if (request === undefined) {
+            const found = await search.find({ component, from: from ?? 'latest' });
+            return await chooseBase({ source, repositories }, { found, signal });
+          }
+          const fitting =
+            from === undefined ? repositories : await startingFrom(from, { repositories, search, component });
+          return await chooseReplay(fitting, { replay: source.replay, request }, signal);
+        } finally {
+          tellUnread();
         }
-        const fitting =
-          from === undefined ? repositories : await startingFrom(from, { repositories, search, component });
-        return chooseReplay(fitting, { replay: source.replay, request }, signal);
       },
       makePlace: () =>
         source.explore.makePlace({

@@ -1,9 +1,10 @@
 // Looks for a recovery point in all repositories that a command may read, in their order: one that can't be read must not
 // keep anybody from what another one holds.
 import { AppError, isAppError } from '../base/errors.ts';
-import { componentOf, selectPoint, type PointRequest } from '../operations/restore/select-point.ts';
+import { componentOf, isOf, isRelative, selectPoint, type PointRequest } from '../operations/restore/select-point.ts';
 import { parseTime } from '../repository/go-text.ts';
 import { loadSnapshots, type StoredSnapshot } from '../repository/snapshot.ts';
+import type { UnreadableBase } from '../sources/replay.ts';
 import type { Access, CommandContext, OpenedRepository } from './context.ts';
 import { isProvenFor } from './proofs.ts';
 import { plainStyle, shortId, wrap, type Style } from './style.ts';
@@ -27,9 +28,6 @@ export interface ReadRepository {
   readonly snapshots: readonly StoredSnapshot[];
 }
 
-/** Words that mean the newest of all that fit, wherever it lies; an id means one snapshot, wherever it is found first. */
-const isRelative = (from: string): boolean => /^(?:latest|latest-proven|before:.*)$/.test(from);
-
 /** Opens each repository once, and only when it is needed. */
 export class PointSearch implements AsyncDisposable {
   readonly #context: CommandContext;
@@ -44,13 +42,20 @@ export class PointSearch implements AsyncDisposable {
     this.#access = access;
   }
 
+  /** A snapshot that was tried in vain by whoever searched. */
+  leaveOut(repository: string, { id: snapshot, message }: UnreadableBase): void {
+    if (this.#damaged.some((each) => each.repository === repository && each.snapshot === snapshot)) return;
+    this.#damaged.push({ repository, snapshot, message });
+  }
+
   /** Those that were tried in vain so far. */
   get unread(): readonly UnreadRepository[] {
     return [...this.#errors].map(([repository, { message }]) => ({ repository, message })).concat(this.#damaged);
   }
 
   /** Rejects with `NOT_FOUND` if no repository has it, and with what keeps them from being read if none can be. */
-  async find(request: PointRequest): Promise<FoundPoint> {
+  async find(wanted: PointRequest): Promise<FoundPoint> {
+    const request = await this.#within(wanted);
     const found: FoundPoint[] = [];
     for await (const read of this.#readable()) {
       const snapshot = await this.#pick(read, request);
@@ -76,6 +81,19 @@ export class PointSearch implements AsyncDisposable {
     throw await this.#notFound({ component: word, from: 'latest' });
   }
 
+  /** Those that have snapshots of it, with these alone; one that `from` names by its id may be another application's. */
+  async ofComponent(component: string, from?: string): Promise<readonly ReadRepository[]> {
+    const request = await this.#within({ component, from: 'latest' });
+    const isNamed = ({ id }: StoredSnapshot): boolean => from !== undefined && id.startsWith(from);
+    const found: ReadRepository[] = [];
+    for await (const { opened, snapshots } of this.#readable()) {
+      const own = snapshots.filter((one) => isOf(one, request) || (isNamed(one) && componentOf(one) === component));
+      if (own.length > 0) found.push({ opened, snapshots: own });
+    }
+    if (found.length === 0) throw await this.#notFound(request);
+    return found;
+  }
+
   /** All that can be read, in their order; rejects if none can. */
   async repositories(): Promise<readonly ReadRepository[]> {
     return Array.fromAsync(this.#readable());
@@ -88,6 +106,12 @@ export class PointSearch implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#opened.disposeAsync();
+  }
+
+  /** The configuration is that of one application, whose component is meant. */
+  async #within(request: PointRequest): Promise<PointRequest> {
+    if (request.component === undefined) return request;
+    return { ...request, host: (await this.#context.findConfiguration())?.application.name };
   }
 
   async *#readable(): AsyncGenerator<ReadRepository> {
@@ -125,7 +149,7 @@ export class PointSearch implements AsyncDisposable {
     }
   }
 
-  async #notFound({ component, from }: PointRequest): Promise<AppError> {
+  async #notFound({ component, from, host }: PointRequest): Promise<AppError> {
     const read = this.#read.filter((each) => each !== undefined);
     const names = read.map(({ opened }) => opened.settings.name).join(', ');
     const all = read.flatMap(({ snapshots }) => snapshots);
@@ -137,6 +161,17 @@ export class PointSearch implements AsyncDisposable {
       return new AppError('NOT_FOUND', `there is no component and no snapshot '${component}' in ${names}${unread}`, {
         hint: `Name a component (${components.join(', ')}), or a snapshot that 'lifeboat snapshots' lists.`,
       });
+    }
+    const namesakes = all.filter((snapshot) => componentOf(snapshot) === component);
+    if (host !== undefined && namesakes.length > 0 && namesakes.every(({ hostname }) => hostname !== host)) {
+      const others = [...new Set(namesakes.map(({ hostname }) => hostname))].toSorted();
+      return new AppError(
+        'NOT_FOUND',
+        `the application ${host} has no snapshot of ${component} in ${names}${unread}; ${others.join(' and ')} ${others.length === 1 ? 'has' : 'have'}`,
+        {
+          hint: `Name one by its id with --from ('lifeboat snapshots --host ${others[0]}' lists them) if it is meant.`,
+        },
+      );
     }
     const whose = component === undefined ? '' : ` of ${component}`;
     const hasSome = component === undefined ? all.length > 0 : components.includes(component);

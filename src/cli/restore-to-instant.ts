@@ -5,7 +5,6 @@ import { readJournals } from '../operations/journal/reader.ts';
 import { chooseReplay, type ChosenReplay, type ReplayRepository } from '../operations/restore/replay.ts';
 import { recoveryReader } from '../operations/restore/recovery-reader.ts';
 import { decidedBySource, type DecidedRestore } from '../operations/restore/restore.ts';
-import { componentOf } from '../operations/restore/select-point.ts';
 import { loadIndex } from '../repository/load-index.ts';
 import { WorkerPool } from '../repository/worker-pool.ts';
 import { isReplayable, type ReplayableSource, type ReplayRequest } from '../sources/replay.ts';
@@ -13,7 +12,7 @@ import { systemSleep } from '../storage/interruption.ts';
 import { requireConsent } from './confirmation.ts';
 import type { CommandContext } from './context.ts';
 import { measuredRpo } from './measured-rpo.ts';
-import type { PointSearch, ReadRepository } from './point-search.ts';
+import { noteUnread, type PointSearch, type ReadRepository } from './point-search.ts';
 import { componentLike, configuredComponent, noLock, sharedLock } from './recovery-point.ts';
 import { placesOf, zoneNote, type ReplayInput } from './replay-request.ts';
 import { dataOf, decisionLines, noteWarnings, plain, type RestoreData } from './restore-report.ts';
@@ -40,7 +39,8 @@ export async function restoreToInstant(context: CommandContext, restore: Instant
   const { input, request, search } = restore;
   const startMs = context.clock.now();
   const to = targetFolder(input);
-  const { component, read } = await ofComponent(input, search);
+  const component = input.component ?? input.what;
+  const read = await search.ofComponent(component, input.from);
   await using opened = new AsyncDisposableStack();
   const signals = [context.signal];
   const repositories: ReplayRepository[] = [];
@@ -48,11 +48,11 @@ export async function restoreToInstant(context: CommandContext, restore: Instant
     // Of all, and before anything is read: which one leads there is not known yet.
     const lock = opened.use(input.isDryRun ? noLock() : await sharedLock(one.opened.repository, context));
     signals.push(lock.signal);
-    repositories.push(await replayRepository(one, { component, from: input.from, opened, context }));
+    repositories.push(await replayRepository(one, { from: input.from, opened, context, search }));
   }
   const signal = AbortSignal.any(signals);
   const source = await sourceOf(repositories, context);
-  const chosen = await chooseReplay(repositories, { replay: source.replay, request }, signal);
+  const chosen = await choose({ repositories, replay: source.replay, request }, { search, context, signal });
   const decision = await decide({ chosen, to, input, context }, signal);
   const data = { ...dataOf(pointOf(chosen, read), decision, search.unread), recovery: previewOf(chosen) };
   const note = zoneNote(input, request, Temporal.Now.timeZoneId());
@@ -77,6 +77,28 @@ export async function restoreToInstant(context: CommandContext, restore: Instant
   return { ...data, report, measured, elapsedMs: context.clock.now() - startMs };
 }
 
+interface Choosing {
+  readonly search: PointSearch;
+  readonly context: CommandContext;
+  readonly signal: AbortSignal;
+}
+
+/** Where none leads there, whoever asks must still hear of backups that were left out. */
+async function choose(
+  {
+    repositories,
+    ...wish
+  }: { readonly repositories: readonly ReplayRepository[] } & Parameters<typeof chooseReplay>[1],
+  { search, context, signal }: Choosing,
+): Promise<ChosenReplay> {
+  try {
+    return await chooseReplay(repositories, wish, signal);
+  } catch (error) {
+    noteUnread(search.unread, context);
+    throw error;
+  }
+}
+
 function targetFolder({ to, include, exclude, base }: InstantInput): string {
   if (include.length > 0 || exclude.length > 0 || base !== undefined) {
     throw new AppError(
@@ -94,33 +116,19 @@ function targetFolder({ to, include, exclude, base }: InstantInput): string {
   });
 }
 
-/** The repositories that have anything of it. */
-export async function ofComponent(
-  { what, component }: Pick<InstantInput, 'what' | 'component'>,
-  search: PointSearch,
-): Promise<{ component: string; read: readonly ReadRepository[] }> {
-  const name = component ?? what;
-  const read = (await search.all()).filter(({ snapshots }) => snapshots.some((one) => componentOf(one) === name));
-  if (read.length > 0) return { component: name, read };
-  throw new AppError('NOT_FOUND', `there is no snapshot of a component '${name}'`, {
-    hint: "Name a component; 'lifeboat snapshots' lists what there is.",
-  });
-}
-
 interface OpeningOptions {
-  readonly component: string;
   readonly from: string | undefined;
   readonly opened: AsyncDisposableStack;
   readonly context: CommandContext;
+  readonly search: PointSearch;
 }
 
+/** `snapshots` are those of the component. */
 export async function replayRepository(
   { opened: { repository, settings }, snapshots }: ReadRepository,
-  { component, from, opened, context }: OpeningOptions,
+  { from, opened, context, search }: OpeningOptions,
 ): Promise<ReplayRepository> {
-  const own = snapshots.filter(
-    (one) => componentOf(one) === component && (from === undefined || one.id.startsWith(from)),
-  );
+  const own = snapshots.filter((one) => from === undefined || one.id.startsWith(from));
   return {
     name: settings.name,
     // Snapshots were read before: what they need is sure to be in it.
@@ -128,6 +136,7 @@ export async function replayRepository(
     pool: opened.use(new WorkerPool(repository)),
     snapshots: own,
     journal: readJournals(repository),
+    onUnreadable: (base) => search.leaveOut(settings.name, base),
   };
 }
 

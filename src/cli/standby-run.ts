@@ -16,6 +16,7 @@ import type { StandbyEnd, StandbyFigures } from '../sources/standby.ts';
 import { systemSleep } from '../storage/interruption.ts';
 import type { CommandContext, OpenedRepository } from './context.ts';
 import { sharedLock } from './recovery-point.ts';
+import { openPatiently } from './standby-opening.ts';
 import { StandbyProver } from './standby-prover.ts';
 import { standbyRepositoryOf, type StandbySubject } from './standby-subject.ts';
 import { StandbyTeller } from './standby-teller.ts';
@@ -53,10 +54,10 @@ export async function runStandby(
   await mkdir(wish.folder, { recursive: true });
   for (const folder of [recordFolder, wish.folder]) stack.use(await lockFolder(folder, lockWords(context)));
   await forgetPromotion(recordFolder);
-  const { name, repository, opened } = await openFor(context, { subject, wish, stack });
   const promotion = new AbortController();
   if (wish.promotes) promotion.abort();
   else stack.defer(watchRequests(recordFolder, promotion));
+  const { name, repository, opened } = await openFor(context, { subject, promotion: promotion.signal, stack });
   const teller = new StandbyTeller(context, {
     component: component.name,
     recordFolder,
@@ -102,20 +103,35 @@ interface Followed {
 
 interface Opening {
   readonly subject: StandbySubject;
-  readonly wish: StandbyWish;
+  readonly promotion: AbortSignal;
   readonly stack: AsyncDisposableStack;
 }
 
-async function openFor(context: CommandContext, { subject, wish, stack }: Opening): Promise<Followed> {
+/** One that is away is waited for, as it is later on; whoever is to take over does without it. */
+async function openFor(context: CommandContext, { subject, promotion, stack }: Opening): Promise<Followed> {
+  const { signal, progress } = context;
   try {
-    const opened = stack.use(await standbyRepositoryOf(context, subject));
+    const opened = await openPatiently({
+      open: () => standbyRepositoryOf(context, subject),
+      promotion,
+      onAway({ message, hint }, isFirst) {
+        if (isFirst) progress.note(`warning: ${message}; it is waited for\nhint: ${hint}`);
+        progress.update({
+          work: `standby of ${subject.component.name}`,
+          detail: `waits for its repository: ${message}`,
+        });
+      },
+      sleep: systemSleep,
+      signal,
+    });
+    stack.use(opened);
     const { repository } = opened;
     const parts = { repository, component: subject.component.name, host: subject.application };
     const lock = () => sharedLock(repository, context);
     return { name: opened.settings.name, repository: standbyRepository({ ...parts, lock }), opened };
   } catch (error) {
-    context.signal.throwIfAborted();
-    if (!wish.promotes || !isAppError(error) || !isLost(error)) throw error;
+    signal.throwIfAborted();
+    if (!promotion.aborted || !isAppError(error) || !isLost(error)) throw error;
     const name = (await readStandbyRecord(subject.recordFolder))?.repository ?? '';
     return { name, repository: awayRepository(error), opened: undefined };
   }

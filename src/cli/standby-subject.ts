@@ -3,11 +3,11 @@ import { join } from 'node:path';
 import { AppError, isAppError } from '../base/errors.ts';
 import type { Component } from '../model/component.ts';
 import { readStandbyRecord } from '../operations/standby/standby-record.ts';
-import { componentOf } from '../operations/restore/select-point.ts';
 import { loadSnapshots } from '../repository/snapshot.ts';
 import { isStandbySource, type StandbySource } from '../sources/standby.ts';
 import { chooseComponents, requireConfiguration } from './component-choice.ts';
 import type { CommandContext, OpenedRepository } from './context.ts';
+import { ofApplication } from './journal-reach.ts';
 
 export interface StandbySubject {
   readonly application: string;
@@ -46,7 +46,7 @@ export async function standbySubject(context: CommandContext, name: string): Pro
 /** The one that it followed before, else the first that has a backup of it. */
 export async function standbyRepositoryOf(
   context: CommandContext,
-  { component, recordFolder }: StandbySubject,
+  { application, component, recordFolder }: StandbySubject,
 ): Promise<OpenedRepository> {
   const chosen = await context.chosenRepositories();
   const targets = new Set(component.policy.targets.map(({ repository }) => repository));
@@ -58,7 +58,7 @@ export async function standbyRepositoryOf(
     try {
       const opened = await context.openRepository(settings, 'uncached');
       const snapshots = await loadSnapshots(opened.repository, context.signal, () => undefined);
-      if (snapshots.some((one) => componentOf(one) === component.name)) return opened;
+      if (ofApplication(snapshots, { component: component.name, application }).length > 0) return opened;
       await opened[Symbol.asyncDispose]();
     } catch (error) {
       context.signal.throwIfAborted();

@@ -1,5 +1,6 @@
 // Tells how a standby is: in the last line of the terminal, in JSON lines, and in the record that other processes read.
 import { isAppError } from '../base/errors.ts';
+import { NewestOnly } from '../base/newest-only.ts';
 import type { Finding } from '../model/finding.ts';
 import type { Proof } from '../model/proof.ts';
 import { type StandbyRecord, writeStandbyRecord } from '../operations/standby/standby-record.ts';
@@ -35,7 +36,7 @@ export class StandbyTeller implements StandbyEvents {
   #troubleMs = -Infinity;
   #bytesDone = 0;
   #failure: string | undefined;
-  #writing: Promise<void> = Promise.resolve();
+  readonly #writes = new NewestOnly<StandbyRecord>((record) => this.#write(record));
 
   constructor(context: CommandContext, options: TellerOptions & { readonly aliveMs?: number }) {
     this.#context = context;
@@ -109,15 +110,15 @@ export class StandbyTeller implements StandbyEvents {
         ? { phase: 'promoted' as const, promoted: { ...end, notes: [...end.notes] } }
         : { phase: 'stopped' as const };
     const why = this.#failure === undefined ? {} : { problem: this.#failure };
-    this.#write({ ...this.#current(), connection: undefined, ...last, ...why });
-    await this.#writing;
+    this.#writes.hand({ ...this.#current(), connection: undefined, ...last, ...why });
+    await this.#writes.settled();
   }
 
   #record(isDue: boolean): boolean {
     const nowMs = this.#context.clock.now();
     if (!isDue && nowMs - this.#toldMs < tellEveryMs) return false;
     this.#toldMs = nowMs;
-    this.#write(this.#current());
+    this.#writes.hand(this.#current());
     return true;
   }
 
@@ -140,12 +141,12 @@ export class StandbyTeller implements StandbyEvents {
     };
   }
 
-  /** One after the other. A record that can't be written is no reason to stop. */
-  #write(record: StandbyRecord): void {
-    this.#writing = this.#writing
-      .then(() => writeStandbyRecord(this.#options.recordFolder, record, this.#context.random))
-      .catch((error: unknown) => {
-        if (error instanceof Error) this.trouble(error);
-      });
+  /** A record that can't be written is no reason to stop. */
+  async #write(record: StandbyRecord): Promise<void> {
+    try {
+      await writeStandbyRecord(this.#options.recordFolder, record, this.#context.random);
+    } catch (error) {
+      if (error instanceof Error) this.trouble(error);
+    }
   }
 }

@@ -2,7 +2,7 @@
 import { forEachLimited } from '../base/for-each-limited.ts';
 import { isAppError } from '../base/errors.ts';
 import type { BlobIndex } from './blob-index.ts';
-import { pieceMaxBytes, planFetch, type FetchPiece } from './fetch-plan.ts';
+import { fetchMaxBytes, planFetch, type FetchPiece } from './fetch-plan.ts';
 import { fileName } from './layout.ts';
 import type { Repository } from './repository.ts';
 import { fetchSlabs, getInto, oversizeSlab, type Slab } from './slab-pool.ts';
@@ -29,7 +29,7 @@ export async function findDamagedCopies(
   const slabs = fetchSlabs(options.pool.threadsMax, repository.store);
   await forEachLimited(pieces, slabs.slabsMax, async (piece) => {
     options.signal.throwIfAborted();
-    using slab = piece.lengthBytes > pieceMaxBytes ? oversizeSlab(piece.lengthBytes) : await slabs.acquire();
+    using slab = piece.lengthBytes > fetchMaxBytes ? oversizeSlab(piece.lengthBytes) : await slabs.acquire();
     for (const [number, isGood] of (await openPiece(repository, { piece, slab }, options)).entries()) {
       const offsetBytes = piece.offsetBytes + (piece.blobs[number]?.offsetBytes ?? 0);
       const record = recordAt.get(placeKey({ pack: piece.pack, offsetBytes }));

@@ -18,7 +18,7 @@ export interface FetchPiece<Target = unknown> {
 /** Fetching a gap is cheaper than asking again. */
 const gapMaxBytes = 256 * 1024;
 /** One worker task, unless a single blob is larger; memory is this times the tasks under way. */
-export const pieceMaxBytes = 8 * 1024 * 1024;
+export const fetchMaxBytes = 8 * 1024 * 1024;
 const pieceBlobsMax = 2048;
 
 /** `wanted` maps records of the index to where their content goes. */
@@ -41,7 +41,7 @@ export function planFetch<Target>(
     const grownBytes = last === undefined ? 0 : place.offsetBytes + place.lengthBytes - last.offsetBytes;
     const isNear = last?.pack === place.pack && place.offsetBytes - endBytes <= gapMaxBytes;
     const piece =
-      isNear && grownBytes <= pieceMaxBytes && last.blobs.length < pieceBlobsMax
+      isNear && grownBytes <= fetchMaxBytes && last.blobs.length < pieceBlobsMax
         ? last
         : { pack: place.pack, offsetBytes: place.offsetBytes, lengthBytes: 0, blobs: [] };
     if (piece !== last) pieces.push(piece);

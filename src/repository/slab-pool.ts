@@ -2,7 +2,7 @@
 // in the read path, where stretches of packs lie in them.
 import { Semaphore } from '../base/semaphore.ts';
 import type { Store } from '../storage/store.ts';
-import { pieceMaxBytes } from './fetch-plan.ts';
+import { fetchMaxBytes } from './fetch-plan.ts';
 
 /**
  * A slab is filled behind a margin. Sealed blobs are written from its very beginning while their sources are read:
@@ -65,7 +65,7 @@ export async function getInto(
 /** Slabs for stretches of packs: each thread works on one while the next is fetched; a remote store keeps more coming. */
 export function fetchSlabs(threads: number, store: Pick<Store, 'properties'>): SlabPool {
   const { isRemote, connectionsMax } = store.properties;
-  return new SlabPool(Math.max(threads + 1, isRemote ? Math.min(connectionsMax, 8) : 0), pieceMaxBytes);
+  return new SlabPool(Math.max(threads + 1, isRemote ? Math.min(connectionsMax, 8) : 0), fetchMaxBytes);
 }
 
 /** For content that no slab holds: the tree of a folder with a hundred thousand entries. */

@@ -4,7 +4,7 @@ import { forEachLimited } from '../base/for-each-limited.ts';
 import { AppError, isAppError, messageOf } from '../base/errors.ts';
 import type { BlobLocation } from './blob-index.ts';
 import type { IndexedRepository } from './blob-reader.ts';
-import { pieceMaxBytes, planFetch, type FetchPiece } from './fetch-plan.ts';
+import { fetchMaxBytes, planFetch, type FetchPiece } from './fetch-plan.ts';
 import { fileName } from './layout.ts';
 import type { PackWriter } from './pack-writer.ts';
 import type { KeyTriple } from './seal.ts';
@@ -38,7 +38,7 @@ export async function transferBlobs(
   const slabs = fetchSlabs(pool.threadsMax, source.repository.store);
   await forEachLimited(piecesOf(source, records), slabs.slabsMax, async (piece) => {
     signal.throwIfAborted();
-    using slab = piece.lengthBytes > pieceMaxBytes ? oversizeSlab(piece.lengthBytes) : await slabs.acquire();
+    using slab = piece.lengthBytes > fetchMaxBytes ? oversizeSlab(piece.lengthBytes) : await slabs.acquire();
     const run = await reseal(source, { piece, slab }, options);
     for (const [number, place] of piece.places.entries()) {
       const blob = run?.blobs[number];

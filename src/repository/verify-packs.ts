@@ -5,7 +5,7 @@ import { count } from '../base/count.ts';
 import { forEachLimited } from '../base/for-each-limited.ts';
 import type { BlobIndex, BlobLocation } from './blob-index.ts';
 import type { PackId } from './ids.ts';
-import { pieceMaxBytes } from './fetch-plan.ts';
+import { fetchMaxBytes } from './fetch-plan.ts';
 import { fileName } from './layout.ts';
 import type { PackEntry } from './pack-header.ts';
 import { parsePackTail } from './read-pack-header.ts';
@@ -90,7 +90,7 @@ async function verifyPack(
   for (const stretch of stretchesOf(places)) {
     const offset = stretch[0]?.offsetBytes ?? 0;
     const length = stretch.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0);
-    using slab = length > pieceMaxBytes ? oversizeSlab(length) : await slabs.acquire();
+    using slab = length > fetchMaxBytes ? oversizeSlab(length) : await slabs.acquire();
     const bytes = await getInto(slab, repository.store, { name, offset, length, signal });
     const opening = openBlobs(bytes, stretch, options);
     hash.update(bytes);
@@ -119,7 +119,7 @@ function* stretchesOf(places: readonly BlobLocation[]): Generator<BlobLocation[]
   let stretch: BlobLocation[] = [];
   let lengthBytes = 0;
   for (const place of places) {
-    if (stretch.length > 0 && lengthBytes + place.lengthBytes > pieceMaxBytes) {
+    if (stretch.length > 0 && lengthBytes + place.lengthBytes > fetchMaxBytes) {
       yield stretch;
       stretch = [];
       lengthBytes = 0;

@@ -17,6 +17,13 @@ export function isReplayable(source: Source): source is ReplayableSource {
 export interface ReplayPlace {
   readonly bases: readonly ReplayBase[];
   readonly journal: JournalReader;
+  /** Told of each backup that is left out because what it says of itself can't be read. */
+  readonly onUnreadable?: ((base: UnreadableBase) => void) | undefined;
+}
+
+export interface UnreadableBase {
+  readonly id: ReplayBase['id'];
+  readonly message: string;
 }
 
 /** A backup that may be where a replay starts. */

@@ -40,6 +40,8 @@ export interface BackupForm {
   readonly type: BackupType;
   /** Why not incremental; absent where it is. */
   readonly reason?: string | undefined;
+  /** What the method depends on could not be found out: it may be another one next time. */
+  readonly isUnknown?: true | undefined;
 }
 
 /** One backup in progress. Closing it frees what it holds at the source, whether or not all was read. */

@@ -49,6 +49,7 @@ describeWithPostgres(15, 'lifeboat restore to an instant', () => {
     const received = receive({ source: options, target: journal, events: recordEvents() }, stop.signal);
     await backup(repository, postgresSource(options), {
       component: 'database',
+      host: 'shop',
       programVersion: 'test',
       signal: noSignal,
     });

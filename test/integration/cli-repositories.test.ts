@@ -318,3 +318,31 @@ describe('completion', () => {
     expect(await offered('snapshots', '--config', path, '-r', '')).toEqual([]);
   });
 });
+
+test('of two applications in one repository whose components have one name, each gets its own back', async () => {
+  const yaml = (application: string): string => join(folder.path, `${application}.yaml`);
+  const repositories = 'repositories:\n  near: { location: ./near/repository, passwordFile: ./password }\n';
+  const own = (application: string, path: string): string =>
+    `application: ${application}\n${repositories}components:\n  uploads: { type: files, paths: [${path}] }\n`;
+  await mkdir(join(folder.path, 'articles'));
+  await writeFile(join(folder.path, 'articles/b.txt'), 'of the blog');
+  await writeFile(yaml('blog'), own('blog', './articles'));
+  await writeFile(yaml('shop'), own('shop', './uploads'));
+  await writeFile(yaml('forum'), own('forum', './uploads'));
+  await succeed('backup', '--config', yaml('shop'));
+  await succeed('backup', '--config', yaml('blog'));
+  const base = ['--base', join(folder.path, 'uploads')];
+  await succeed('restore', 'uploads', '--config', yaml('shop'), '--to', './of-the-shop', ...base);
+  expect(await restored('of-the-shop')).toBe(await readFile(upload, 'utf8'));
+  expect((await run(['prove', 'uploads', '--config', yaml('shop')])).exitCode).toBe(0);
+
+  const none = await run(['restore', 'uploads', '--config', yaml('forum'), '--to', './of-the-forum']);
+  expect(none.exitCode).toBe(4);
+  expect(none.stderr).toMatch(/the application forum has no snapshot of uploads in near; blog and shop have/);
+  expect(none.stderr).toMatch(/by its id with --from/);
+  const { stdout } = await succeed('snapshots', '--json', '--host', 'blog', '--config', yaml('forum'));
+  const [id = ''] = /[0-9a-f]{64}/.exec(stdout) ?? [];
+  const byId = ['restore', 'uploads', '--from', id, '--config', yaml('forum'), '--to', './named-by-id'];
+  await succeed(...byId, '--base', join(folder.path, 'articles'));
+  expect(await readFile(join(folder.path, 'named-by-id/b.txt'), 'utf8')).toBe('of the blog');
+});

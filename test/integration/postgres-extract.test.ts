@@ -59,6 +59,8 @@ describeWith(['pg_dump'], 'with pg_dump', () => {
         'GRANT UPDATE (note) ON shop.stock TO PUBLIC',
         'GRANT USAGE ON SEQUENCE shop.stock_seen_seq TO app',
         'ALTER DEFAULT PRIVILEGES GRANT DELETE ON TABLES TO app',
+        'CREATE PUBLICATION outgoing FOR TABLE shop.customers',
+        "CREATE SUBSCRIPTION incoming CONNECTION 'host=127.0.0.1 port=1' PUBLICATION p WITH (connect = false)",
       );
       await scene.begin();
       await inShop(
@@ -155,9 +157,16 @@ describeWith(['pg_dump'], 'with pg_dump', () => {
       // The whole database, in the place of the one that is there.
       const unasked = await scene.run(['postgres', 'extract', 'database', ...at, '--replace']);
       expect(unasked.stderr).toMatch(/was not confirmed/);
+      expect(unasked.stderr).toMatch(/left behind: subscription incoming/);
       expect(await inShop(scene, 'SELECT count(*)::int AS n FROM shop.orders')).toEqual([{ n: 0 }]);
       await scene.succeed('postgres', 'extract', 'database', ...at, '--replace', '--yes');
       expect(await inShop(scene, 'SELECT count(*)::int AS n FROM shop.orders')).toEqual([{ n: 501 }]);
+      const [replication] = await inShop(
+        scene,
+        `SELECT ARRAY(SELECT pubname::text FROM pg_publication) AS out,
+                (SELECT count(*)::int FROM pg_subscription JOIN pg_database d ON d.oid = subdbid WHERE datname = 'shop') AS in`,
+      );
+      expect(replication).toEqual({ out: ['outgoing'], in: 0 });
       const names = await scene.cluster.sql(
         "SELECT datname::text AS name FROM pg_database WHERE datname LIKE 'shop%' ORDER BY 1",
       );

@@ -61,13 +61,15 @@ export const journalRunCommand = defineCommand({
       onFailed: (error) => context.progress.note(`warning: how far it is can't be noted for status: ${error.message}`),
     });
     const events = tellingEvents(context, subject, { journal, bases, seen });
-    const stop = AbortSignal.any([context.signal, journal.signal]);
+    const faults = [journal.signal, ...(bases === undefined ? [] : [bases.signal])];
+    const stop = AbortSignal.any([context.signal, ...faults]);
     const beside = new AbortController();
     const writing = subject.source.sentinels?.write(events, AbortSignal.any([stop, beside.signal]));
     writing?.catch(() => undefined); // Waited for below.
     try {
       await receive({ context, subject, journal, events, acceptsNewServer }, stop);
-      if (!context.signal.aborted) throw asError(journal.signal.reason);
+      const fault = faults.find(({ aborted }) => aborted);
+      if (!context.signal.aborted) throw asError(fault?.reason);
     } finally {
       events.end();
       beside.abort();

@@ -9,7 +9,7 @@ import { readJournals } from '../../operations/journal/reader.ts';
 import { prove } from '../../operations/prove/prove.ts';
 import { proveThrough, withThrough } from '../../operations/prove/prove-through.ts';
 import { feedFrom } from '../../operations/restore/feed.ts';
-import { componentOf } from '../../operations/restore/select-point.ts';
+import { componentOf, isOf } from '../../operations/restore/select-point.ts';
 import { isExplorable, type ExplorableSource } from '../../sources/explore.ts';
 import { parseTime } from '../../repository/go-text.ts';
 import { systemSleep } from '../../storage/interruption.ts';
@@ -159,7 +159,8 @@ async function alsoThroughJournal(
   const { indexed, pool, snapshot } = point;
   const { repository } = indexed;
   const read = (await search.all()).find(({ opened }) => opened.repository === repository);
-  const snapshots = (read?.snapshots ?? []).filter((one) => componentOf(one) === name);
+  const own = { component: name, host: snapshot.hostname, from: 'latest' };
+  const snapshots = (read?.snapshots ?? []).filter((one) => isOf(one, own));
   let work = `prove ${name}`;
   let bytesDone = 0;
   const through = await proveThrough(

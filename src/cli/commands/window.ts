@@ -1,8 +1,6 @@
 // `window`: to which instants a component can go back, by what the repositories hold now.
 import { readJournals } from '../../operations/journal/reader.ts';
-import { replayPlace } from '../../operations/restore/replay.ts';
-import { componentOf } from '../../operations/restore/select-point.ts';
-import { AppError } from '../../base/errors.ts';
+import { replayPlace, type ReplayRepository } from '../../operations/restore/replay.ts';
 import { loadIndex } from '../../repository/load-index.ts';
 import { WorkerPool } from '../../repository/worker-pool.ts';
 import { isReplayable, type ReplayWindow } from '../../sources/replay.ts';
@@ -23,23 +21,16 @@ export interface WindowData {
 export const windowCommand = defineCommand({
   summary: 'Show to which instants a component can go back',
   details:
-    'Per repository and timeline from where a backup is consistent to the end of what was received without a hole. Every instant in between can be given to restore --at. Exit code 4: there is none.',
+    'Per repository and timeline from where a backup is consistent to the end of what was received without a hole. Every instant in between can be given to restore --at. Exit code 4: there is none, 3: a repository or a backup could not be read.',
   examples: ['lifeboat window database', 'lifeboat window database --json'],
   arguments: { component: requiredArgument('<component>', 'the component') },
   options: {},
   async run(context, { component }): Promise<WindowData> {
     await using search = new PointSearch(context, 'read');
-    const read = (await search.all()).filter(({ snapshots }) =>
-      snapshots.some((one) => componentOf(one) === component),
-    );
-    if (read.length === 0) {
-      throw new AppError('NOT_FOUND', `there is no snapshot of a component '${component}'`, {
-        hint: "Name a component; 'lifeboat snapshots' lists what there is.",
-      });
-    }
+    const read = await search.ofComponent(component);
     const repositories: { name: string; windows: readonly ReplayWindow[] }[] = [];
     for (const one of read) {
-      repositories.push({ name: one.opened.settings.name, windows: await windowsOf(one, { component, context }) });
+      repositories.push({ name: one.opened.settings.name, windows: await windowsOf(one, { search, context }) });
     }
     return { component, repositories, unread: search.unread };
   },
@@ -54,10 +45,9 @@ export const windowCommand = defineCommand({
 
 async function windowsOf(
   { opened: { repository, settings }, snapshots }: ReadRepository,
-  { component, context }: { readonly component: string; readonly context: CommandContext },
+  { search, context }: { readonly search: PointSearch; readonly context: CommandContext },
 ): Promise<readonly ReplayWindow[]> {
-  const own = snapshots.filter((one) => componentOf(one) === component);
-  const newest = own.at(-1);
+  const newest = snapshots.at(-1);
   if (newest === undefined) return [];
   const { signal } = context;
   await using pool = new WorkerPool(repository);
@@ -66,7 +56,14 @@ async function windowsOf(
   const kind = (await configuredComponent(newest, context)) ?? (await componentLike(point, signal));
   const source = await context.sourceOf(kind);
   if (!isReplayable(source)) return [];
-  const kept = { name: settings.name, indexed, pool, snapshots: own, journal: readJournals(repository) };
+  const kept: ReplayRepository = {
+    name: settings.name,
+    indexed,
+    pool,
+    snapshots,
+    journal: readJournals(repository),
+    onUnreadable: (base) => search.leaveOut(settings.name, base),
+  };
   return await source.replay.windows(await replayPlace(kept, signal), signal);
 }
 

@@ -1,7 +1,7 @@
 // Brings chunks of earlier backups into memory where they are changed: neighbours in one request, opened by a worker thread.
 import { isAppError } from '../../base/errors.ts';
 import { readBlob, type IndexedRepository } from '../../repository/blob-reader.ts';
-import { pieceMaxBytes, planFetch, type FetchPiece } from '../../repository/fetch-plan.ts';
+import { fetchMaxBytes, planFetch, type FetchPiece } from '../../repository/fetch-plan.ts';
 import type { BlobId } from '../../repository/ids.ts';
 import { fileName } from '../../repository/layout.ts';
 import { fetchSlabs, fillArea, getInto, oversizeSlab, type SlabPool } from '../../repository/slab-pool.ts';
@@ -48,7 +48,7 @@ export class OldChunks {
   async #openPiece(memory: SharedArrayBuffer, piece: FetchPiece<OldChunk>): Promise<void> {
     const { pool, signal, indexed } = this.#parts;
     const { pack, offsetBytes: offset, lengthBytes: length, blobs } = piece;
-    using slab = length > pieceMaxBytes ? oversizeSlab(length) : await this.#slabs.acquire();
+    using slab = length > fetchMaxBytes ? oversizeSlab(length) : await this.#slabs.acquire();
     let damaged: readonly number[];
     try {
       const name = fileName('data', pack);

@@ -30,7 +30,10 @@ function scene({ attempts = [], lacking = {}, places = ['local'] }: Script = {})
         atOnce -= 1;
       }
     },
-    onFailed: ({ error }) => void failures.push(error.message),
+    onFailed: ({ error }) => {
+      failures.push(error.message);
+      if (error.message === 'a fault') throw error;
+    },
     random: () => 1,
     sleep: async (delayMs, signal) => {
       signal?.throwIfAborted();
@@ -123,4 +126,19 @@ test('closing ends a wait', async () => {
   await keeper[Symbol.asyncDispose]();
   expect(failures.length).toBeLessThanOrEqual(1);
   expect(keeper.needed).toBe('lost');
+});
+
+test('a fault of the program is not lost with the work that met it', async () => {
+  const fault = (): never => {
+    throw new Error('a fault');
+  };
+  const { keeper, failures } = scene({ attempts: [fault] });
+  await using _ = keeper;
+  keeper.need('lost');
+  keeper.streams();
+  await settle();
+  expect(keeper.signal.reason).toMatchObject({ message: 'a fault' });
+  keeper.streams();
+  await settle();
+  expect(failures).toEqual(['a fault']);
 });

@@ -31,6 +31,7 @@ const needFor = (reason: string | undefined): Need => ({ reason, isGivenUp: fals
 export class BaseKeeper implements AsyncDisposable {
   readonly #options: BaseKeeperOptions;
   readonly #stop = new AbortController();
+  readonly #failed = new AbortController();
   readonly #needs: Map<string, Need>;
   #isStreaming = false;
   #work: Promise<void> | undefined;
@@ -46,6 +47,11 @@ export class BaseKeeper implements AsyncDisposable {
     return [...this.#needs.values()].find(({ reason }) => reason !== undefined)?.reason;
   }
 
+  /** Aborts with a fault of the program, which must end the command and not pass unheard. */
+  get signal(): AbortSignal {
+    return this.#failed.signal;
+  }
+
   /** From here on a base is needed: one that is being taken may not be new enough. */
   need(reason: string): void {
     this.#isStreaming = false;
@@ -55,7 +61,10 @@ export class BaseKeeper implements AsyncDisposable {
   /** Changes come in: what follows a base that begins now will be kept. */
   streams(): void {
     this.#isStreaming = true;
-    if (this.#open().length > 0) this.#work ??= this.#takeAll().finally(() => (this.#work = undefined));
+    if (this.#open().length === 0 || this.#failed.signal.aborted) return;
+    this.#work ??= this.#takeAll()
+      .catch((error: unknown) => this.#failed.abort(asError(error)))
+      .finally(() => (this.#work = undefined));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

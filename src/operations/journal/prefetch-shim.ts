@@ -10,7 +10,7 @@ export const shimFile = 'fetch.sh';
  */
 export function prefetchShim({ silenceMaxSeconds = 30, waitMaxSeconds = 3600, isUnhurried = false } = {}): string {
   return `#!/bin/sh
-# Copies a file that lifeboat has fetched. Ends with 0 if it is there, with 1 if there certainly is none, else with 200.
+# Hands over a file that lifeboat has fetched. Ends with 0 if it is there, with 1 if there certainly is none, else with 200.
 answer=none
 # Whatever ends this script without an answer (a shell that gives up ends with 1 or 2) must not look like one.
 trap 'status=$?; [ "$status" = "$answer" ] || status=200; trap - EXIT; exit "$status"' EXIT
@@ -36,12 +36,13 @@ esac
 beat=none
 silent=0
 waited=0
-pause=0.1
-tenths=1
+pause=0.02
+hundredths=2
 while true; do
   if [ -e "$folder/$name.ready" ]; then
-    cp "$folder/$name" "$target" || fail "could not copy $name to $target"
-    rm -f "$folder/$name.ready" "$folder/$name" "$folder/$name.wanted"
+    # The mark goes first: without its file it would be a lie.
+    rm -f "$folder/$name.ready" "$folder/$name.wanted"
+    mv -f "$folder/$name" "$target" || fail "could not move $name to $target"
     finish 0
   fi
   if [ -e "$folder/$name.absent" ]; then
@@ -51,15 +52,16 @@ while true; do
   [ -e "$folder/$name.wanted" ] || touch "$folder/$name.wanted" || fail "could not ask for $name"
   now=$(cat "$folder/heartbeat" 2>/dev/null)
   if [ "$now" = "$beat" ] || [ -z "$now" ]; then
-    silent=$((silent + tenths))
+    silent=$((silent + hundredths))
   else
     beat=$now
     silent=0
   fi
-  [ "$silent" -lt ${silenceMaxSeconds * 10} ] || fail "nobody fetches $name: the restore was stopped"
-  waited=$((waited + tenths))
-  [ "$waited" -lt ${waitMaxSeconds * 10} ] || fail "$name did not come in time"
-${isUnhurried ? '  [ "$waited" -lt 10 ] || { pause=0.5; tenths=5; }\n' : ''}  sleep "$pause" || sleep 1 || fail 'could not wait'
+  [ "$silent" -lt ${silenceMaxSeconds * 100} ] || fail "nobody fetches $name: the restore was stopped"
+  waited=$((waited + hundredths))
+  [ "$waited" -lt ${waitMaxSeconds * 100} ] || fail "$name did not come in time"
+  [ "$waited" -lt 20 ] || { pause=0.1; hundredths=10; }
+${isUnhurried ? '  [ "$waited" -lt 100 ] || { pause=0.5; hundredths=50; }\n' : ''}  sleep "$pause" || sleep 1 || fail 'could not wait'
 done
 `;
 }

@@ -77,6 +77,8 @@ class FolderPrefetch implements Prefetcher {
   /** The first item of the plan that was not begun yet. */
   #next = 0;
   #beats = 0;
+  /** Ended early by whatever makes room for the next. */
+  #nap = new AbortController();
 
   constructor(options: PrefetchOptions) {
     this.#options = options;
@@ -102,10 +104,14 @@ class FolderPrefetch implements Prefetcher {
 
   async #run(): Promise<void> {
     await this.#untilStopped(async (signal) => {
+      const nap = new AbortController();
+      this.#nap = nap;
       const names = new Set(await readdir(this.#options.folder));
       await this.#answer(names);
       this.#fetchAhead(names);
-      await this.#options.sleep(lookEveryMs, signal);
+      await this.#options.sleep(lookEveryMs, AbortSignal.any([signal, nap.signal])).catch((error: unknown) => {
+        if (!nap.signal.aborted) throw asError(error);
+      });
     });
   }
 
@@ -174,6 +180,7 @@ class FolderPrefetch implements Prefetcher {
       .finally(() => {
         this.#underWay.delete(name);
         this.#tasks.delete(task);
+        this.#nap.abort();
       });
     this.#tasks.add(task);
   }

@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { errnoOf } from '../../base/errors.ts';
+import { NewestOnly } from '../../base/newest-only.ts';
 import type { Random } from '../../base/random.ts';
 import type { JournalPosition, JournalProgress } from '../../sources/journal.ts';
 import { writeAtomically } from '../../storage/atomic-write.ts';
@@ -34,7 +35,7 @@ export class SeenNotes implements AsyncDisposable {
   readonly #random: Random;
   readonly #onFailed: (error: Error) => void;
   #notedMs = -Infinity;
-  #writing: Promise<void> = Promise.resolve();
+  readonly #writes = new NewestOnly<Seen>((seen) => this.#write(seen));
   #hasFailed = false;
 
   /** The folder must exist. `onFailed` is told once: the journal itself does not depend on it. */
@@ -48,11 +49,11 @@ export class SeenNotes implements AsyncDisposable {
     // Clocks may be set back.
     if (complete === undefined || Math.abs(complete.timeMs - this.#notedMs) < noteEveryMs) return;
     this.#notedMs = complete.timeMs;
-    this.#writing = this.#writing.then(() => this.#write({ lineage, ...complete }));
+    this.#writes.hand({ lineage, ...complete });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#writing;
+    await this.#writes.settled();
   }
 
   async #write(seen: Seen): Promise<void> {

@@ -1,5 +1,4 @@
 // What a repository holds of a component's journal, and what it lacks: how far it reaches, and each hole with its reason.
-import { isAppError } from '../../base/errors.ts';
 import type { JsonObject } from '../../base/json.ts';
 import { readBranches } from '../../repository/journal/branches.ts';
 import { lookAtLease, type SeenLease } from '../../repository/journal/lease.ts';
@@ -8,6 +7,7 @@ import type { JournalProblem } from '../../repository/journal/object-name.ts';
 import { readFacts, readGap } from '../../repository/journal/read.ts';
 import type { Repository } from '../../repository/repository.ts';
 import type { JournalBranch, JournalPosition } from '../../sources/journal.ts';
+import { tellingFacts } from '../../sources/telling-facts.ts';
 import { comparePositions } from './positions.ts';
 
 export interface SurveyedBranch extends JournalBranch {
@@ -33,9 +33,6 @@ export interface JournalSurvey {
   readonly problems: readonly JournalProblem[];
 }
 
-/** Segments without a change say nothing of time: so many are looked at until one does. */
-const factsLookedAtMax = 4;
-
 export async function surveyJournal(
   repository: Repository,
   options: { readonly family: string; readonly withFacts: boolean },
@@ -51,6 +48,7 @@ export async function surveyJournal(
     found.push(...listing.problems);
     const [first, last] = [listing.stretches[0], listing.stretches.at(-1)];
     if (first === undefined || last === undefined) continue;
+    const factsOf = (segment: number): Promise<JsonObject> => readFacts(repository, listing, { segment, signal });
     const numbers = [...new Set(listing.stretches.map(({ segment }) => segment))];
     surveyed.push({
       lineage,
@@ -58,29 +56,12 @@ export async function surveyJournal(
       about,
       start: { segment: first.segment, offset: first.from },
       end: last.isSealed ? { segment: last.segment + 1, offset: 0 } : { segment: last.segment, offset: last.to },
-      newestFacts: withFacts ? await factsOf(repository, listing, { numbers: numbers.toReversed(), signal }) : [],
-      oldestFacts: withFacts ? await factsOf(repository, listing, { numbers, signal }) : [],
+      newestFacts: withFacts ? await tellingFacts(numbers.toReversed(), factsOf) : [],
+      oldestFacts: withFacts ? await tellingFacts(numbers, factsOf) : [],
       holes: await Promise.all(listing.holes.map((hole) => explain(repository, listing, { hole, signal }))),
     });
   }
   return { branches: surveyed, lease: await lookAtLease(repository, family, signal), problems: found };
-}
-
-async function factsOf(
-  repository: Repository,
-  listing: JournalListing,
-  { numbers, signal }: { readonly numbers: readonly number[]; readonly signal: AbortSignal },
-): Promise<JsonObject[]> {
-  const facts: JsonObject[] = [];
-  for (const segment of numbers.slice(0, factsLookedAtMax)) {
-    try {
-      facts.push(await readFacts(repository, listing, { segment, signal }));
-    } catch (error) {
-      // Sealed or trimmed meanwhile, or damaged, which `verify` tells.
-      if (!isAppError(error, 'NOT_FOUND', 'REPOSITORY_DAMAGED')) throw error;
-    }
-  }
-  return facts;
 }
 
 async function explain(

@@ -7,7 +7,7 @@ import { forEachLimited } from '../../base/for-each-limited.ts';
 import { writePart } from '../../base/write-part.ts';
 import { plainBytesOf } from '../../repository/blob-codec.ts';
 import { blobMissing, readBlob, type IndexedRepository } from '../../repository/blob-reader.ts';
-import { pieceMaxBytes, planFetch, type FetchPiece, type WantedBlob } from '../../repository/fetch-plan.ts';
+import { fetchMaxBytes, planFetch, type FetchPiece, type WantedBlob } from '../../repository/fetch-plan.ts';
 import type { BlobId } from '../../repository/ids.ts';
 import { fileName } from '../../repository/layout.ts';
 import { getInto, oversizeSlab, type SlabPool } from '../../repository/slab-pool.ts';
@@ -50,7 +50,7 @@ interface WindowFile extends FilePlace {
 
 export interface WindowOptions {
   readonly pool: Workers;
-  /** Where stretches of packs are held, each of at most `pieceMaxBytes`. */
+  /** Where stretches of packs are held, each of at most `fetchMaxBytes`. */
   readonly slabs: SlabPool;
   readonly signal: AbortSignal;
   readonly isDelta: boolean;
@@ -254,7 +254,7 @@ export class FileWindow {
   async #restorePiece(piece: FetchPiece<RestoreTarget>): Promise<void> {
     const { pool, slabs, signal } = this.#options;
     const { offsetBytes: offset, lengthBytes: length } = piece;
-    using slab = length > pieceMaxBytes ? oversizeSlab(length) : await slabs.acquire();
+    using slab = length > fetchMaxBytes ? oversizeSlab(length) : await slabs.acquire();
     const { store } = this.#indexed.repository;
     let bytes: Uint8Array;
     try {

@@ -5,7 +5,7 @@ import type { StoredSnapshot } from '../../repository/snapshot.ts';
 import type { Workers } from '../../repository/worker-pool.ts';
 import type { JournalReader } from '../../sources/journal.ts';
 import { findBases } from '../journal/bases.ts';
-import type { ReplayChoice, ReplayPlace, ReplayRequest, ReplayRestore } from '../../sources/replay.ts';
+import type { ReplayChoice, ReplayPlace, ReplayRequest, ReplayRestore, UnreadableBase } from '../../sources/replay.ts';
 import { recoveryReader } from './recovery-reader.ts';
 
 /** One repository as far as one component is concerned. */
@@ -16,6 +16,8 @@ export interface ReplayRepository {
   /** Of the component. */
   readonly snapshots: readonly StoredSnapshot[];
   readonly journal: JournalReader;
+  /** Told of each snapshot that can't be recovered from. */
+  readonly onUnreadable?: ((base: UnreadableBase) => void) | undefined;
 }
 
 export interface ChosenReplay {
@@ -26,7 +28,7 @@ export interface ChosenReplay {
 
 /** Rejects with `REPOSITORY_DAMAGED` if a backup does not say where in the journal it begins, although it should. */
 export async function replayPlace(
-  { indexed, pool, snapshots, journal }: ReplayRepository,
+  { indexed, pool, snapshots, journal, onUnreadable }: ReplayRepository,
   signal: AbortSignal,
 ): Promise<ReplayPlace> {
   const found = await findBases(indexed.repository, snapshots, { indexed, pool, signal });
@@ -35,7 +37,7 @@ export async function replayPlace(
     journal: { lineage, from, to },
     facts: (factsSignal: AbortSignal) => recoveryReader({ indexed, pool, snapshot }).facts(factsSignal),
   }));
-  return { bases, journal };
+  return { bases, journal, onUnreadable };
 }
 
 /** Of several repositories that lead there the one that leads furthest, or else replays least. Rejects if none does. */

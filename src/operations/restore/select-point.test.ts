@@ -37,7 +37,7 @@ const history = [
 
 const eldest = snapshot({ id: 'eeee1', time: '1999-12-31T00:00:00Z' });
 
-function selected(from: string, options: { component?: string; proven?: string } = {}): string {
+function selected(from: string, options: { component?: string; host?: string; proven?: string } = {}): string {
   const { proven = '', ...rest } = options;
   const request: PointRequest = { from, ...rest };
   return selectPoint(history, request, (tree) => proven !== '' && tree.startsWith(proven)).id.replace(/0+$/, '');
@@ -63,9 +63,14 @@ describe('a recovery point named', () => {
     ['before:2026-11-19T23:00Z', {}, 'aaaa1'],
     ['before:2030-01-01', {}, 'cccc1'],
     ['before:2030-01-01 00:00', { component: 'cache' }, 'aaaa2'],
-  ] as [string, { component?: string; proven?: string }, string][])("'%s' with %j is %s", (from, options, id) => {
-    expect(selected(from, options)).toBe(id);
-  });
+    ['latest', { component: 'database', host: 'shop' }, 'cccc1'],
+    ['bbbb', { component: 'database', host: 'blog' }, 'bbbb1'], // An id is one snapshot.
+  ] as [string, { component?: string; host?: string; proven?: string }, string][])(
+    "'%s' with %j is %s",
+    (from, options, id) => {
+      expect(selected(from, options)).toBe(id);
+    },
+  );
 
   test('before a time without a zone means this machine’s', () => {
     const local = new Date(2026, 10, 20, 0, 0, 0);
@@ -78,6 +83,7 @@ describe('a recovery point named', () => {
   test.each([
     ['latest-proven', {}, 'NOT_FOUND'],
     ['latest', { component: 'uploads' }, 'NOT_FOUND'],
+    ['latest', { component: 'database', host: 'blog' }, 'NOT_FOUND'],
     ['before:2020-01-01', {}, 'NOT_FOUND'],
     ['aaaa', {}, 'AMBIGUOUS'],
     ['aaaa', { component: 'uploads' }, 'NOT_FOUND'],
@@ -96,9 +102,12 @@ describe('a recovery point named', () => {
     ['before:2026-11-20 10:15 tomorrow', {}, 'USAGE'],
     ['before:2026-11-20T10:15+25:00', {}, 'USAGE'],
     ['before:2026-11-20Z', {}, 'USAGE'],
-  ] as [string, { component?: string }, string][])("'%s' with %j is refused: %s", (from, options, code) => {
-    expect(() => selected(from, options)).toThrow(expect.objectContaining({ code }) as Error);
-  });
+  ] as [string, { component?: string; host?: string }, string][])(
+    "'%s' with %j is refused: %s",
+    (from, options, code) => {
+      expect(() => selected(from, options)).toThrow(expect.objectContaining({ code }) as Error);
+    },
+  );
 
   test('before any instant is the newest that is older, whatever the zone it is written in', () => {
     const hours = fc.integer({ min: -12, max: 14 });

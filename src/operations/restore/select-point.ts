@@ -8,7 +8,12 @@ export interface PointRequest {
   readonly from: string;
   /** Only snapshots of this component; any if absent. */
   readonly component?: string | undefined;
+  /** Only those of this application, unless one is named by its id; of any if absent. */
+  readonly host?: string | undefined;
 }
+
+/** Words that mean the newest of all that fit, wherever it lies; an id means one snapshot, wherever it is found first. */
+export const isRelative = (from: string): boolean => /^(?:latest|latest-proven|before:.*)$/.test(from);
 
 /** Component a snapshot belongs to: by our own field, or by the tag that survives restic's rewriting. */
 export function componentOf(snapshot: StoredSnapshot): string | undefined {
@@ -18,6 +23,12 @@ export function componentOf(snapshot: StoredSnapshot): string | undefined {
   );
 }
 
+/** Applications that share a repository may name their components alike. */
+export function isOf(snapshot: StoredSnapshot, { from, component, host }: PointRequest): boolean {
+  if (component !== undefined && componentOf(snapshot) !== component) return false;
+  return host === undefined || snapshot.hostname === host || !isRelative(from);
+}
+
 /** `snapshots` are sorted oldest first. `isProven` is asked for root trees. */
 export function selectPoint(
   snapshots: readonly StoredSnapshot[],
@@ -25,7 +36,7 @@ export function selectPoint(
   isProven: (tree: string) => boolean,
 ): StoredSnapshot {
   const { from, component } = request;
-  const own = component === undefined ? snapshots : snapshots.filter((snapshot) => componentOf(snapshot) === component);
+  const own = snapshots.filter((snapshot) => isOf(snapshot, request));
   const found = pick(own, from, isProven);
   if (found !== undefined) return found;
   const whose = component === undefined ? '' : ` of ${component}`;

@@ -15,7 +15,7 @@ import { namesIn, sampleRepository, type SampleRepository } from '../../../test/
 import { faultyStore } from '../../storage/faulty.ts';
 import { readBranches } from './branches.ts';
 import { copyJournals, decideJournalCopy } from './copy.ts';
-import { pieceMaxBytes } from './frames.ts';
+import { objectMaxBytes } from './frames.ts';
 import { readFacts, readGap } from './read.ts';
 import type { JournalWriter } from './writer.ts';
 
@@ -92,9 +92,9 @@ test('the next copy brings only what is new', async () => {
 });
 
 test('a segment of several objects is copied without being held whole', async () => {
-  const branch = { ...testBranch, lineage: 'test/large', segmentBytes: 2 * pieceMaxBytes };
+  const branch = { ...testBranch, lineage: 'test/large', segmentBytes: 2 * objectMaxBytes };
   const content = Buffer.alloc(branch.segmentBytes, 'again and ');
-  content.set(segmentContent(1, 5000), pieceMaxBytes - 2500);
+  content.set(segmentContent(1, 5000), objectMaxBytes - 2500);
   const large = await openTestJournal(source.repository, 4, { branch });
   await large.sealSegment(sourceOf(1, content), noSignal);
   // Parts in the target that hold the same bytes make the copy read its source twice.

@@ -9,7 +9,7 @@ import type { JsonObject } from '../../base/json.ts';
 import { damaged, type Repository } from '../repository.ts';
 import { fillArea, type Slab } from '../slab-pool.ts';
 import type { FrameSealer } from './frame-sealer.ts';
-import { frameBytes, openFrames, pieceMaxBytes } from './frames.ts';
+import { frameBytes, openFrames, objectMaxBytes } from './frames.ts';
 import { openHeader, payloadKeys, readHeader, sealHeader, type OpenedHeader } from './object.ts';
 import { endOfName, type DataName } from './object-name.ts';
 
@@ -64,7 +64,7 @@ export const chainText = (chain: Hash): string => chain.copy().digest('hex');
 export async function putData(repository: Repository, object: NewData, signal: AbortSignal): Promise<DataName> {
   const { lineage, data, start, slab, before, facts, level, sealer } = object;
   const { segment, offset, lengthBytes, segmentEnd } = data;
-  assert.ok(lengthBytes > 0 && lengthBytes <= pieceMaxBytes && (object.through !== undefined || offset === start));
+  assert.ok(lengthBytes > 0 && lengthBytes <= objectMaxBytes && (object.through !== undefined || offset === start));
   const expected = object.through && hash('sha256', fillArea(slab.memory).subarray(0, lengthBytes), 'hex');
   const keys = payloadKeys(repository.keys, data.kind);
   const { lengthsBytes: frames, sha256 } = await sealer.seal(slab, { lengthBytes, keys, level });
@@ -99,7 +99,7 @@ function parseDataHeader({ body, writtenAtMs, headerBytes }: OpenedHeader, data:
     const isSame = segment === data.segment && offset === data.offset && lengthBytes === data.lengthBytes;
     if (!isSame || segmentEnd !== data.segmentEnd || header.start > offset)
       throw new Error('its header does not fit its name');
-    if (lengthBytes > pieceMaxBytes || frames.length !== Math.ceil(lengthBytes / frameBytes))
+    if (lengthBytes > objectMaxBytes || frames.length !== Math.ceil(lengthBytes / frameBytes))
       throw new Error(`it says that ${lengthBytes} bytes are in ${frames.length} frames`);
     const storedBytes = frames.reduce((sum, length) => sum + length, headerBytes);
     if (storedBytes !== data.storedBytes)

@@ -4,7 +4,7 @@ import type { KeyTriple } from '../seal.ts';
 import { oversizeSlab, SlabPool, type Slab } from '../slab-pool.ts';
 import { WorkerPool } from '../worker-pool.ts';
 import type { Repository } from '../repository.ts';
-import { pieceMaxBytes } from './frames.ts';
+import { objectMaxBytes } from './frames.ts';
 import type { SealedFrames } from '../worker-protocol.ts';
 import { sealFrames } from './seal-frames.ts';
 
@@ -20,7 +20,7 @@ export interface SealOptions {
 }
 
 export class FrameSealer implements AsyncDisposable {
-  readonly #slabs = new SlabPool(slabsMax, pieceMaxBytes);
+  readonly #slabs = new SlabPool(slabsMax, objectMaxBytes);
   readonly #workers: WorkerPool;
 
   constructor(repository: Pick<Repository, 'keys' | 'config'>) {

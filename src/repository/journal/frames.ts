@@ -7,7 +7,7 @@ import { openInto, sealOverheadBytes, SealBroken, type KeyTriple } from '../seal
 
 export const frameBytes = 1024 * 1024;
 /** Larger segments become several objects: a store takes an object in one piece of memory. */
-export const pieceMaxBytes = 16 * frameBytes;
+export const objectMaxBytes = 16 * frameBytes;
 
 /** What one frame is decrypted into; made once a thread. */
 let packedMade: Buffer | undefined;

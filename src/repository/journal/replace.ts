@@ -9,7 +9,7 @@ import { Chain } from './chain.ts';
 import { fillArea } from '../slab-pool.ts';
 import { chainStart, chainText, doOverlap, putData, readDataHeader, type DataHeader } from './data-object.ts';
 import type { FrameSealer } from './frame-sealer.ts';
-import { frameBytes, pieceMaxBytes } from './frames.ts';
+import { frameBytes, objectMaxBytes } from './frames.ts';
 import { sealedSets } from './listing.ts';
 import {
   compareRanks,
@@ -149,8 +149,8 @@ async function putPieces(
   const folder = lineageFolder(repository, branch.lineage);
   const pieces: DataName[] = [];
   const chain = chainStart();
-  for (let offset = from; offset < sizeBytes; offset += pieceMaxBytes) {
-    const lengthBytes = Math.min(pieceMaxBytes, sizeBytes - offset);
+  for (let offset = from; offset < sizeBytes; offset += objectMaxBytes) {
+    const lengthBytes = Math.min(objectMaxBytes, sizeBytes - offset);
     using slab = await sealer.take(lengthBytes);
     const bytes = fillArea(slab.memory).subarray(0, lengthBytes);
     await readInto(bytes, { source, offset, signal });

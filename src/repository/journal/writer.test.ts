@@ -16,7 +16,7 @@ import type { Store } from '../../storage/store.ts';
 import type { Repository } from '../repository.ts';
 import { readBranches } from './branches.ts';
 import { endOf, startOf } from './listing.ts';
-import { pieceMaxBytes } from './frames.ts';
+import { objectMaxBytes } from './frames.ts';
 import { readFacts, readGap, readSegment } from './read.ts';
 import type { JournalWriter } from './writer.ts';
 
@@ -114,7 +114,7 @@ test('facts of any length come back', async () => {
 });
 
 test('a segment larger than an object may be becomes several, which count as sealed only together', async () => {
-  const branch = { ...testBranch, segmentBytes: 2 * pieceMaxBytes + 70_000 };
+  const branch = { ...testBranch, segmentBytes: 2 * objectMaxBytes + 70_000 };
   const content = Buffer.alloc(branch.segmentBytes, 'the same over and over');
   content.fill(segmentContent(1, 50_000), 1_000_000, 1_050_000);
   const journal = await openTestJournal(sample.repository, 1, { branch });
@@ -137,7 +137,9 @@ test('a segment larger than an object may be becomes several, which count as sea
   const request = { segment: 3, signal: noSignal };
   expect(await readFacts(sample.repository, await list(sample.repository, branch), request)).toEqual({ last: true });
   await sample.store.remove(segments[2] ?? '');
-  expect((await list(sample.repository, branch)).stretches).toMatchObject([{ to: 2 * pieceMaxBytes, isSealed: false }]);
+  expect((await list(sample.repository, branch)).stretches).toMatchObject([
+    { to: 2 * objectMaxBytes, isSealed: false },
+  ]);
 });
 
 test('bytes that come again must be those that are kept', async () => {

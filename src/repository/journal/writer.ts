@@ -11,7 +11,7 @@ import { streamStretch } from './chain.ts';
 import { fillArea } from '../slab-pool.ts';
 import { chainStart, chainText, putData, readDataHeader, type DataPlace } from './data-object.ts';
 import type { FrameSealer } from './frame-sealer.ts';
-import { pieceMaxBytes } from './frames.ts';
+import { objectMaxBytes } from './frames.ts';
 import { listJournal, nextPlaceAfter, sealedSets, type JournalListing, type KeptStretch } from './listing.ts';
 import { putHeader } from './object.ts';
 import {
@@ -31,7 +31,7 @@ import { comparePlaces, placeText, type JournalPlace } from './place.ts';
 import { replaceObjects, type SegmentSource } from './replace.ts';
 
 /** Longest part. */
-export const partMaxBytes = pieceMaxBytes;
+export const partMaxBytes = objectMaxBytes;
 /** As backups compress by default. */
 const levelDefault = 1;
 const problemsMax = 1000;

@@ -60,10 +60,10 @@ export function postgresSource(options: PostgresOptions): ExplorableSource & Sta
         : openBackup(options, choice, signal);
     },
     async decideBackup(request, signal) {
-      const { method, reason } = await decideMethod(options, signal);
+      const { method, reason, isUnknown } = await decideMethod(options, signal);
       return method === 'physical'
         ? decidePhysicalForm(options, request, signal)
-        : { method, type: 'full', reason: `a dump; ${reason}` };
+        : { method, type: 'full', reason: `a dump; ${reason}`, isUnknown };
     },
     journal: {
       check: (signal) => checkReceiver(options, signal),

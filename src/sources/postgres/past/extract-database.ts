@@ -1,5 +1,5 @@
 // Takes a whole database out of a server of the past: into a new database of the target, compared, and only then, if that is asked for,
-// in the place of the one of its name.
+// in the place of the one of its name. Why this is not the restore of databases-over-copy.ts: docs/decisions/service-restore.md.
 import pg from 'pg';
 import { formatByteSize } from '../../../base/byte-size.ts';
 import { count } from '../../../base/count.ts';
@@ -7,7 +7,7 @@ import { AppError, asError } from '../../../base/errors.ts';
 import type { Finding } from '../../../model/finding.ts';
 import type { ExtractRequest } from '../../explore.ts';
 import type { RestoreDecision } from '../../source.ts';
-import { connect } from '../connection.ts';
+import { connect, onlyRow } from '../connection.ts';
 import { type DatabaseFacts, readDatabaseFacts } from '../database-facts.ts';
 import { fingerprintOf } from '../fingerprint.ts';
 import { createDatabase, dropDatabase } from '../logical/database-creation.ts';
@@ -52,6 +52,7 @@ export async function decideDatabase(
     nameFinding(target, existing !== undefined, request.replaces),
     ...(isReplacing ? [ownershipFinding(server, [existing])] : []),
     rightsFinding(server),
+    ...replicationFindings(past, server),
     programsFinding(programs),
   ];
   const restored = isReplacing ? ending(target, `_lifeboat_new_${stamp}`) : target;
@@ -75,10 +76,37 @@ export async function decideDatabase(
 
 const ending = (name: string, text: string): string => namesWithEnding([name], text)[0] ?? name;
 
-async function factsOfPast(ends: Ends, signal: AbortSignal): Promise<{ major: number; facts: DatabaseFacts }> {
+interface Replication {
+  readonly publications: readonly string[];
+  readonly subscriptions: readonly string[];
+}
+
+interface PastFacts extends Replication {
+  readonly major: number;
+  readonly facts: DatabaseFacts;
+}
+
+const replicationQuery = `
+  SELECT ARRAY(SELECT pubname::text FROM pg_catalog.pg_publication ORDER BY 1) AS publications,
+         ARRAY(SELECT s.subname::text FROM pg_catalog.pg_subscription s JOIN pg_catalog.pg_database d ON d.oid = s.subdbid
+                WHERE d.datname = pg_catalog.current_database() ORDER BY 1) AS subscriptions`;
+
+async function factsOfPast(ends: Ends, signal: AbortSignal): Promise<PastFacts> {
   await using connection = await connect(ends.from, ends.source, signal);
   const { major } = await readServerFacts(connection);
-  return { major, facts: await readDatabaseFacts(connection, major) };
+  const replication = onlyRow(await connection.query<Replication>(replicationQuery));
+  return { major, facts: await readDatabaseFacts(connection, major), ...replication };
+}
+
+/** Publications wait for who subscribes; a subscription would fetch what the original is to get, and move its slot on. */
+function replicationFindings({ publications, subscriptions }: Replication, { isSuperuser }: ServerFacts): Finding[] {
+  const left = [
+    ...(isSuperuser ? [] : publications.map((name) => `publication ${name}`)),
+    ...subscriptions.map((name) => `subscription ${name}`),
+  ];
+  if (left.length === 0) return [];
+  const hint = 'Make them again by hand once nothing else uses them.';
+  return [{ aspect: 'replication', outcome: 'warning', message: `left behind: ${left.join(', ')}`, hint }];
 }
 
 async function factsOfTarget(ends: Ends, signal: AbortSignal): Promise<ServerFacts> {
@@ -165,7 +193,8 @@ async function copyDatabase(
   const roles = await rolesNeeded(ends, signal);
   const hasOwners = server.isSuperuser && roles.every((name) => server.roles.includes(name));
   const plain = hasOwners ? [] : ['--no-owner', '--no-privileges'];
-  const flags = ['--no-subscriptions', '--no-publications', '--no-security-labels', '--no-tablespaces', ...plain];
+  const passive = server.isSuperuser ? [] : ['--no-publications'];
+  const flags = ['--no-subscriptions', ...passive, '--no-security-labels', '--no-tablespaces', ...plain];
   await dumpAcross(
     {
       programs,
@@ -194,7 +223,7 @@ async function compare({ ends, restored }: DatabaseWork, signal: AbortSignal): P
   const original = ends.source;
   const expected = await fingerprintRestored(ends.from, { original, current: original }, signal);
   const found = await fingerprintRestored(ends.to, { original, current: restored }, signal);
-  // Publications, subscriptions and owners stay behind on purpose, so what the structure consists of is not compared.
+  // Subscriptions and owners may stay behind on purpose, so what the structure consists of is not compared.
   requireEqual({ expected: fingerprintOf(expected), database: original, found, isSameMajor: false });
   const rows = expected.filter(({ name }) => !name.endsWith(')')).reduce((sum, one) => sum + one.rows, 0);
   return count(rows, 'row');

@@ -52,11 +52,10 @@ async function* typedArchives(
 ): AsyncGenerator<BaseBackupEvent, void> {
   const decoder = new TypedArchiveDecoder(tablespaces);
   await copyBegins(session);
-  session.channel.arePassing = true;
+  session.channel.passCopyData();
   for (;;) {
     const frame = session.nextNow() ?? (await session.next());
     if (frame.kind === 'message') {
-      session.channel.arePassing = false;
       if (frame.type === 'E') throw await session.refused(frame.body);
       if (frame.type !== 'c') throw session.die(protocolError(`a message '${frame.type}' in a base backup`));
       yield* session.orDie(() => decoder.finish());
@@ -73,11 +72,10 @@ async function* plainArchives(
   while (!decoder.isComplete) {
     await copyBegins(session);
     yield session.orDie(() => decoder.begin());
-    session.channel.arePassing = true;
+    session.channel.passCopyData();
     for (;;) {
       const frame = session.nextNow() ?? (await session.next());
       if (frame.kind === 'message') {
-        session.channel.arePassing = false;
         if (frame.type === 'E') throw await session.refused(frame.body);
         if (frame.type !== 'c') throw session.die(protocolError(`a message '${frame.type}' in a base backup`));
         break;

@@ -45,18 +45,19 @@ export class MessageChannel {
   }
 
   /**
-   * While set, whoever takes a frame is done with the one before: gigabytes pass by whose memory is given back at once. Once it is
-   * not, the rest of the chunk at hand belongs to its readers, who put rows of several chunks together.
+   * Copy data begins that whoever takes a frame of it is done with once the next one is taken: gigabytes pass by whose memory is given
+   * back at once. Ends by itself with the message that ends the copy: the rest of the chunk at hand belongs to its readers, who put
+   * rows of several chunks together. What is read of a frame too late is empty.
    */
-  set arePassing(arePassing: boolean) {
-    this.#arePassing = arePassing;
-    if (!arePassing) this.#passing = undefined;
+  passCopyData(): void {
+    this.#arePassing = true;
   }
 
   /** The next frame if it is here already. */
   nextNow(): Frame | undefined {
     for (;;) {
       const frame = this.#decoder.next();
+      if (frame !== undefined && endsCopy(frame)) this.#stopPassing();
       if (frame !== undefined || !this.#feed()) return frame;
     }
   }
@@ -107,6 +108,11 @@ export class MessageChannel {
     clearTimeout(timer);
   }
 
+  #stopPassing(): void {
+    this.#arePassing = false;
+    this.#passing = undefined;
+  }
+
   #receive(chunk: Buffer): void {
     this.#chunksReceived += 1;
     if (this.#failure !== undefined) return;
@@ -152,6 +158,11 @@ export class MessageChannel {
     clearTimeout(timer);
     this.#wake = undefined;
   }
+}
+
+/** Notices and changed settings come in between. */
+function endsCopy(frame: Frame): boolean {
+  return frame.kind === 'message' && frame.type !== 'N' && frame.type !== 'S';
 }
 
 /** Also for those who find it out by their own means. */

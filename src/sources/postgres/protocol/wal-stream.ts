@@ -47,7 +47,7 @@ export class WalStream implements AsyncIterable<WalEvent> {
     this.#foregone = end;
     if (end !== undefined) return;
     session.channel.silenceMaxMs = undefined;
-    session.channel.arePassing = true;
+    session.channel.passCopyData();
     this.#timer = setInterval(() => this.#beat(), options.statusIntervalMs);
     this.#timer.unref();
   }
@@ -88,11 +88,9 @@ export class WalStream implements AsyncIterable<WalEvent> {
           const message = this.#session.orDie(() => this.#decoder.decode(frame));
           if (message !== undefined) return message;
         } else if (frame.type === 'c') {
-          this.#session.channel.arePassing = false;
           this.#stopSending();
           return await this.#readEnd();
         } else {
-          this.#session.channel.arePassing = false;
           throw frame.type === 'E' ? await this.#session.refused(frame.body) : this.#session.die(shutDown(frame.type));
         }
       }

@@ -187,6 +187,8 @@ class ArchiveIntake {
     for (const { name, hash } of this.#taken.filter(isSafe)) await this.#incoming.forget(name, hash);
     this.#taken = this.#taken.filter((file) => !isSafe(file));
     const end = positionOf(safe, segmentBytes);
+    // Not `complete`: a file tells when it was filled by the changes in it alone. What the server did since is in no file yet, so up to
+    // when nothing was missing is the time of the newest change in the newest file, which its facts tell.
     const serverTimeMs = this.#options.clock.now();
     this.#options.events.progress({ lineage, serverEnd: end, receivedEnd: end, serverTimeMs });
   }

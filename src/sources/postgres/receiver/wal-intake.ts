@@ -35,7 +35,7 @@ const heldMaxBytes = 1024 * 1024;
 /** The socket's buffers are dropped as fast as WAL comes. */
 const garbageMaxBytes = 16 * 1024 * 1024;
 /** Of one append. */
-const pieceMaxBytes = 1024 * 1024;
+const appendMaxBytes = 1024 * 1024;
 
 /** What a server says along with bytes of its WAL. */
 export interface ServerMoment {
@@ -236,7 +236,7 @@ export class WalIntake {
       const end = seal !== undefined && seal.lsn < good ? seal.lsn : good;
       if (end <= this.#appended) return;
       const from = Number(this.#appended - this.#options.start) % ringBytes;
-      const length = Math.min(Number(end - this.#appended), ringBytes - from, pieceMaxBytes);
+      const length = Math.min(Number(end - this.#appended), ringBytes - from, appendMaxBytes);
       const position = positionOf(this.#appended, this.#segmentBytes);
       await sink.append(position, this.#ring.subarray(from, from + length), signal);
       this.#appended += BigInt(length);

@@ -8,8 +8,9 @@ import {
   type MadeTimeline,
 } from '../../../../test/support/made-timelines.ts';
 import { madeWalOptions } from '../../../../test/support/made-wal.ts';
-import { isAppError } from '../../../base/errors.ts';
+import { AppError, isAppError } from '../../../base/errors.ts';
 import type { RecoveryTarget, TimelineChoice } from '../../../model/recovery-target.ts';
+import type { UnreadableBase } from '../../replay.ts';
 import { formatLsn, type Lsn } from '../wal/lsn.ts';
 import { chooseRecovery, type Recovery } from './choose-recovery.ts';
 import { readReplayMap } from './replay-map.ts';
@@ -57,6 +58,46 @@ test('after a promotion the newest timeline is followed, and the old one only if
   expect(outcome(made, await choose(made, time(other.timeUs)))).toEqual([701, 702, 703, 704, 705, other.xid]);
   expect(outcome(made, await choose(made, end, { kind: 'current' }))).toEqual([701, 702, 703, 704, 705, 706]);
   await expect(choose(made, end, number(7))).rejects.toThrow(/timeline 7 is not known; those kept are 1, 2/);
+});
+
+test('a backup that can not be read is told of, and an older one leads there as well', async () => {
+  const made = new MadeTimelines();
+  const [first] = made.timelines as [MadeTimeline];
+  made.commit(first);
+  const older = made.backUp(first);
+  made.commit(first);
+  const incomplete = made.backUp(first);
+  const damaged = made.backUp(first);
+  made.commit(first);
+  const { bases, journal } = await made.place();
+  const told: UnreadableBase[] = [];
+  const reading = (left: readonly string[]) =>
+    readReplayMap(
+      {
+        journal,
+        bases: bases
+          .filter(({ id }) => left.includes(id))
+          .map((base) => ({
+            ...base,
+            async facts(until) {
+              if (base.id === damaged.id) throw new AppError('REPOSITORY_DAMAGED', 'a pack is gone', { hint: 'Look.' });
+              const { walSegmentBytes, ...rest } = await base.facts(until);
+              return base.id === incomplete.id ? rest : { walSegmentBytes: walSegmentBytes ?? 0, ...rest };
+            },
+          })),
+        onUnreadable: (base) => void told.push(base),
+      },
+      signal,
+    );
+  const map = await reading(bases.map(({ id }) => id));
+  const request = { target: end, timeline: latest };
+  expect((await chooseRecovery(map, request, { journal, signal })).base.id).toBe(older.id);
+  expect(told.toSorted((left, right) => (left.id < right.id ? -1 : 1))).toEqual([
+    { id: incomplete.id, message: 'what it says of itself is not complete (walSegmentBytes)' },
+    { id: damaged.id, message: 'a pack is gone' },
+  ]);
+  const none = chooseRecovery(await reading([incomplete.id, damaged.id]), request, { journal, signal });
+  await expect(none).rejects.toThrow('no physical backup can be read to start a recovery from: 2 backups left out');
 });
 
 test('an instant is refused with the reason and what can be reached instead', async () => {

@@ -1,5 +1,6 @@
 // Chooses where a recovery starts, which timeline it follows and where it stops; or says beforehand, and precisely, why the
 // instant can't be reached. Reads listings and facts, decides on those alone.
+import { count } from '../../../base/count.ts';
 import { AppError } from '../../../base/errors.ts';
 import { formatInstantUs, type RecoveryTarget, type TimelineChoice } from '../../../model/recovery-target.ts';
 import type { JournalReader } from '../../journal.ts';
@@ -38,11 +39,7 @@ export async function chooseRecovery(
   { target, timeline }: ReplayRequest,
   { journal, signal }: { readonly journal: JournalReader; readonly signal: AbortSignal },
 ): Promise<Recovery> {
-  if (map.bases.length === 0) {
-    throw new AppError('RECOVERY_TARGET_UNREACHABLE', 'there is no physical backup to start a recovery from', {
-      hint: 'Take one with lifeboat backup, with the method physical; it must be older than what you want to go back to.',
-    });
-  }
+  if (map.bases.length === 0) throw noBase(map);
   const refusals: AppError[] = [];
   for (const goal of goalsOf(map, timeline)) {
     const { systemIdentifier, segmentBytes } = goal.timeline;
@@ -52,6 +49,19 @@ export async function chooseRecovery(
     refusals.push(tried);
   }
   throw refusals[0] ?? noTimeline(map, timeline);
+}
+
+function noBase({ unreadable }: ReplayMap): AppError {
+  const what =
+    unreadable === 0
+      ? 'there is no physical backup to start a recovery from'
+      : `no physical backup can be read to start a recovery from: ${count(unreadable, 'backup')} left out`;
+  return new AppError('RECOVERY_TARGET_UNREACHABLE', what, {
+    hint:
+      unreadable === 0
+        ? 'Take one with lifeboat backup, with the method physical; it must be older than what you want to go back to.'
+        : "Look for what is damaged with 'lifeboat verify --read-data', or name another repository; 'lifeboat window' names the backups.",
+  });
 }
 
 /** Timelines that may be followed, the one that is most likely meant first. */

@@ -1,5 +1,6 @@
 // Brings the databases of a physical backup into a running server: a throw-away server is started on the backup, and what it holds
-// is brought over as dumps are, beside what is there, then swapped.
+// is brought over as dumps are, beside what is there, then swapped. Why past/extract-database.ts is another way:
+// docs/decisions/service-restore.md.
 import { AppError, isAppError } from '../../../base/errors.ts';
 import type { Finding } from '../../../model/finding.ts';
 import type {

@@ -1,17 +1,12 @@
 // How far the newest timeline can be followed from a backup, and to what time that is: by names and stored facts, so that a status
 // may ask for it often.
-import { isAppError } from '../../../base/errors.ts';
-import type { JournalReader, JournalTimes } from '../../journal.ts';
 import type { ReplayEnd, ReplayEndPlace } from '../../replay.ts';
+import { tellingFacts } from '../../telling-facts.ts';
 import { walTimes } from '../receiver/wal-words.ts';
 import { formatLsn, positionOf } from '../wal/lsn.ts';
-import type { ReplaySegment } from './reach.ts';
 import { readQuickMap } from './replay-map.ts';
 import { type KeptTimeline, timelineName } from './timeline-tree.ts';
 import { basesOf, holeWords, runsOf } from './windows.ts';
-
-/** Segments without a change say nothing of time: so many are looked at until one does. */
-const factsLookedAtMax = 4;
 
 export async function replayEnd(place: ReplayEndPlace, signal: AbortSignal): Promise<ReplayEnd | undefined> {
   const map = await readQuickMap(place, signal);
@@ -25,7 +20,10 @@ export async function replayEnd(place: ReplayEndPlace, signal: AbortSignal): Pro
   for (const goal of newestFirst) {
     const reach = runsOf(map, goal, basesOf(map, goal)).at(-1)?.reach;
     if (reach === undefined || (reach.segments.length === 0 && reach.hole === undefined)) continue;
-    const times = await newestTimes(place.journal, reach.segments, signal);
+    const facts = await tellingFacts(reach.segments.toReversed(), ({ lineage, segment }) =>
+      place.journal.facts(lineage, segment, signal),
+    );
+    const times = facts.map(walTimes);
     return {
       branch: `timeline ${timelineName(goal, map.timelines)}`,
       lineage: goal.lineage,
@@ -37,22 +35,4 @@ export async function replayEnd(place: ReplayEndPlace, signal: AbortSignal): Pro
     };
   }
   return undefined;
-}
-
-/** Newest first. */
-async function newestTimes(
-  journal: JournalReader,
-  segments: readonly ReplaySegment[],
-  signal: AbortSignal,
-): Promise<JournalTimes[]> {
-  const times: JournalTimes[] = [];
-  for (const { lineage, segment } of segments.slice(-factsLookedAtMax).toReversed()) {
-    try {
-      times.push(walTimes(await journal.facts(lineage, segment, signal)));
-    } catch (error) {
-      // Sealed or trimmed meanwhile, or damaged, which `verify` tells.
-      if (!isAppError(error, 'NOT_FOUND', 'REPOSITORY_DAMAGED')) throw error;
-    }
-  }
-  return times;
 }

@@ -12,12 +12,12 @@ import type { JournalReader } from '../../journal.ts';
 import type { ReplayFile, ReplayOptions } from '../../replay.ts';
 import type { RecoveryReader, RestoreOutcome, RestoreProgress } from '../../source.ts';
 import type { PostgresOptions } from '../options.ts';
-import { giveAway, reachablePrograms } from '../server-process.ts';
+import { type Account, giveAway, reachablePrograms } from '../server-process.ts';
 import { formatLsn } from '../wal/lsn.ts';
 import { sentinelOfCopy } from '../sentinel/read-sentinels.ts';
 import type { Recovery } from './choose-recovery.ts';
 import { completeDataFolder, type DataFolder, endRestore, writeDataFolder, writeDurably } from './data-folder.ts';
-import { stopWords } from './locate-target.ts';
+import { type Stop, stopWords } from './locate-target.ts';
 import { type Recovered, runRecovery } from './recovering-server.ts';
 import {
   ownSettingsFile,
@@ -31,6 +31,7 @@ import { replayFiles, segmentFile } from './replay-files.ts';
 import type { ReplayMap } from './replay-map.ts';
 import { startServer } from './start-server.ts';
 import { lookAtTarget } from './target-folder.ts';
+import { syncDataFolder, unsynced, withBarrier, withoutBarrier } from './unsynced-replay.ts';
 
 export interface Execution {
   readonly options: PostgresOptions;
@@ -125,7 +126,7 @@ export async function writeData(
   return written;
 }
 
-async function changeSettings(folder: string, change: (text: string) => string): Promise<void> {
+async function changeSettings(folder: string, change: (text: string) => string, account?: Account): Promise<void> {
   const path = join(folder, ownSettingsFile);
   let text = '';
   try {
@@ -133,7 +134,7 @@ async function changeSettings(folder: string, change: (text: string) => string):
   } catch (error) {
     if (errnoOf(error) !== 'ENOENT') throw error;
   }
-  await writeDurably(path, Buffer.from(change(text)));
+  await writeDurably(path, Buffer.from(change(text)), account);
 }
 
 /** For whoever starts the server himself: all that it will ask for lies in pg_wal already. */
@@ -186,6 +187,7 @@ async function replay(execution: Execution, progress: RestoreProgress, signal: A
   await using feed = await wish.openFeed({ files, parentFolder: work.path, account }, signal);
   const aim = { timeline: recovery.goal.timeline, stop: recovery.stop, action: wish.action };
   let sentinelMs: number | undefined;
+  await changeSettings(plan.folder, withBarrier, account);
   const recovered = await runRecovery(
     {
       dataFolder: plan.folder,
@@ -194,7 +196,7 @@ async function replay(execution: Execution, progress: RestoreProgress, signal: A
       work,
       aim,
       feed,
-      settings: quietSettings(plan.facts.serverMajor),
+      settings: [...unsynced, ...quietSettings(plan.facts.serverMajor)],
       onReplayed: () => undefined,
       async look({ socketFolder, port }) {
         const user = plan.facts.superuser ?? 'postgres';
@@ -205,6 +207,8 @@ async function replay(execution: Execution, progress: RestoreProgress, signal: A
       inspected(execution, `psql -h ${socketFolder} -p ${port} -U ${plan.facts.superuser ?? 'postgres'} postgres`),
     signal,
   );
+  await syncDataFolder({ programFolder, folder: work.path, account }, plan.folder, signal);
+  await changeSettings(plan.folder, withoutBarrier, account);
   return { ...recovered, sentinelMs };
 }
 
@@ -235,16 +239,22 @@ function writtenWords({ folder, tablespaces }: FolderPlan, written: DataFolder):
 
 function outcomeOf({ plan, recovery, wish }: Execution, written: DataFolder, recovered: Replayed): RestoreOutcome {
   const { control, lastTransaction, replayedLsn, sentinelMs } = recovered;
-  const at = replayedLsn === undefined ? stopWords(recovery.stop) : formatLsn(replayedLsn);
-  const last =
-    lastTransaction === undefined
-      ? 'no transaction was replayed'
-      : `the last transaction replayed ended at ${lastTransaction}`;
   const isPromoted = control.state === 'shut down';
+  // Only one that is promoted says in the end what it replayed last.
+  const at = !isPromoted || replayedLsn === undefined ? whereStopped(recovery.stop) : formatLsn(replayedLsn);
+  const newest =
+    lastTransaction === undefined
+      ? '; no transaction was replayed'
+      : `; the last transaction replayed ended at ${lastTransaction}`;
   const end = isPromoted
     ? `it is stopped, on timeline ${control.timeline}: start PostgreSQL ${plan.facts.serverMajor} on it as ${plan.owner.name}`
     : `it is stopped within the recovery, on timeline ${recovery.goal.timeline}: ${wish.action === 'pause' ? 'nobody promoted it' : 'as --action shutdown asks'}`;
-  return { restored: [writtenWords(plan, written), `recovered to ${at}; ${last}`, end], sentinelMs };
+  return { restored: [writtenWords(plan, written), `recovered to ${at}${isPromoted ? newest : ''}`, end], sentinelMs };
+}
+
+function whereStopped(stop: Stop): string {
+  if (stop.kind === 'base') return stopWords(stop);
+  return `the record at ${formatLsn(stop.lsn)}, ${stop.isInclusive ? 'with' : 'without'} it`;
 }
 
 function withRest(error: unknown, folder: string, signal: AbortSignal): unknown {

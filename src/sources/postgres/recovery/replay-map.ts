@@ -1,8 +1,9 @@
 // All that a repository keeps for a recovery of one component: backups that can be a base, timelines, segments.
+import { isAppError } from '../../../base/errors.ts';
 import type { JournalPosition, JournalReader, JournalStretch } from '../../journal.ts';
-import type { ReplayBase, ReplayEndPlace, ReplayPlace } from '../../replay.ts';
+import type { ReplayBase, ReplayEndPlace, ReplayPlace, UnreadableBase } from '../../replay.ts';
 import { type Lsn, lsnOf, parseLsn } from '../wal/lsn.ts';
-import { baseFactsSchema } from './base-facts.ts';
+import { type BaseFacts, baseFactsSchema } from './base-facts.ts';
 import { type Base, KeptSegments } from './reach.ts';
 import { keptTimeline, type KeptTimeline, readLineage, unkeptTimeline } from './timeline-tree.ts';
 
@@ -14,6 +15,8 @@ export interface MapBase extends Base {
 export interface ReplayMap {
   /** Newest first. */
   readonly bases: readonly MapBase[];
+  /** Backups that are left out, as what they say of themselves can't be read. */
+  readonly unreadable: number;
   readonly timelines: readonly KeptTimeline[];
   readonly kept: KeptSegments;
 }
@@ -25,9 +28,11 @@ export async function readReplayMap(place: ReplayPlace, signal: AbortSignal): Pr
   const bases: MapBase[] = [];
   for (const candidate of physical) {
     const base = await readBase(candidate, { timelines, signal });
-    if (base !== undefined) bases.push(base);
+    if ('message' in base) place.onUnreadable?.(base);
+    else bases.push(base);
   }
-  return { bases: bases.toSorted(newerFirst), timelines, kept: new KeptSegments(timelines) };
+  const unreadable = physical.length - bases.length;
+  return { bases: bases.toSorted(newerFirst), unreadable, timelines, kept: new KeptSegments(timelines) };
 }
 
 /** As `readReplayMap`, without a look into backups: those of which no journal is kept are left out, and no times are known. */
@@ -40,7 +45,7 @@ export async function readQuickMap({ bases, journal }: ReplayEndPlace, signal: A
     const lsn = (position: JournalPosition): Lsn => lsnOf(position, own.segmentBytes);
     return [{ id, lineage, startLsn: lsn(from), consistentLsn: lsn(to), consistentTimeUs: undefined }];
   });
-  return { bases: found, timelines, kept: new KeptSegments(timelines) };
+  return { bases: found, unreadable: 0, timelines, kept: new KeptSegments(timelines) };
 }
 
 type Physical<Candidate> = Candidate & { readonly journal: JournalStretch };
@@ -70,21 +75,34 @@ async function readTimelines(
 
 /** Adds the timeline of a base of which no journal is kept. */
 async function readBase(
-  candidate: ReplayBase,
+  candidate: Physical<ReplayBase>,
   { timelines, signal }: { readonly timelines: KeptTimeline[]; readonly signal: AbortSignal },
-): Promise<MapBase | undefined> {
+): Promise<MapBase | UnreadableBase> {
   const { id, journal } = candidate;
-  const parsed = baseFactsSchema.safeParse(await candidate.facts(signal)).data;
-  if (journal === undefined || parsed === undefined) return undefined;
+  const parsed = await readFacts(candidate, signal);
+  if (typeof parsed === 'string') return { id, message: parsed };
   const { lineage, from, to } = journal;
   if (!timelines.some((one) => one.lineage === lineage)) {
     const own = unkeptTimeline(lineage, parsed.walSegmentBytes);
-    if (own === undefined) return undefined;
+    if (own === undefined) return { id, message: `its timeline '${lineage}' is none` };
     timelines.push(own);
   }
   const { consistentTimeUs } = parsed;
   const consistentLsn: Lsn = parseLsn(parsed.consistentLsn) ?? lsnOf(to, parsed.walSegmentBytes);
   return { id, lineage, startLsn: lsnOf(from, parsed.walSegmentBytes), consistentLsn, consistentTimeUs };
+}
+
+/** Or why they can't be read. What others hold must not be lost with one that is damaged. */
+async function readFacts(candidate: ReplayBase, signal: AbortSignal): Promise<BaseFacts | string> {
+  try {
+    const { data, error } = baseFactsSchema.safeParse(await candidate.facts(signal));
+    if (data !== undefined) return data;
+    const wrong = new Set(error.issues.map(({ path }) => path.join('.')));
+    return `what it says of itself is not complete (${[...wrong].join(', ')})`;
+  } catch (error) {
+    if (!isAppError(error, 'REPOSITORY_DAMAGED')) throw error;
+    return error.message;
+  }
 }
 
 function newerFirst(left: MapBase, right: MapBase): number {

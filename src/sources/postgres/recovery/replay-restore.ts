@@ -47,7 +47,7 @@ export async function chooseBase(
 ): Promise<ReplayChoice> {
   const map = await readReplayMap({ ...place, bases: place.bases.filter((one) => one.id === id) }, signal);
   const [base] = map.bases;
-  if (base === undefined) throw notPhysical();
+  if (base === undefined) throw map.unreadable > 0 ? unreadable() : notPhysical();
   const target = { kind: 'lsn', lsn: formatLsn(base.consistentLsn), isInclusive: false } as const;
   const request: ReplayRequest = { target, timeline: { kind: 'current' } };
   const recovery = await chooseRecovery(map, request, { journal: place.journal, signal });
@@ -75,6 +75,12 @@ export async function chooseThrough(
   const request: ReplayRequest = { target, timeline };
   const recovery = await chooseRecovery(map, request, { journal: place.journal, signal });
   return asChoice({ options, map, recovery, request, journal: place.journal });
+}
+
+function unreadable(): AppError {
+  return new AppError('REPOSITORY_DAMAGED', 'what this backup says of itself can not be read', {
+    hint: 'Choose another backup, or another repository.',
+  });
 }
 
 function notPhysical(): AppError {

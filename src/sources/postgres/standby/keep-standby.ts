@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AppError, errorKinds, isAppError, messageOf } from '../../../base/errors.ts';
 import { makeThrowAwayFolder } from '../../../base/throw-away-folder.ts';
-import type { ReplayInstant } from '../../replay.ts';
+import type { ReplayInstant, UnreadableBase } from '../../replay.ts';
 import type { StandbyEnd, StandbyPhase, StandbyRequest } from '../../standby.ts';
 import type { PostgresOptions } from '../options.ts';
 import { notReached } from '../recovery/recovering-server.ts';
@@ -22,14 +22,19 @@ import {
   type StandbyCopy,
   writeStandby,
 } from './standby-copy.ts';
-import { type LookAround, type RunEnd, StandbyRun } from './standby-run.ts';
+import type { LookAround } from './repository-watch.ts';
+import { answerMaxDefaultMs, type RunEnd, StandbyRun } from './standby-run.ts';
 import { startStandbyServer } from './standby-server.ts';
 import type { StandbyState } from './standby-state.ts';
 import { dropTaken } from './taken-fingerprints.ts';
 
+interface OwnRequest extends StandbyRequest {
+  onUnreadable(base: UnreadableBase): void;
+}
+
 interface Keeping {
   readonly options: PostgresOptions;
-  readonly request: StandbyRequest;
+  readonly request: OwnRequest;
 }
 
 const pauseFirstMs = 1_000;
@@ -42,7 +47,7 @@ export async function keepStandby(
   request: StandbyRequest,
   signal: AbortSignal,
 ): Promise<StandbyEnd> {
-  const keeping = { options, request };
+  const keeping = { options, request: { ...request, onUnreadable: tellOnce(request) } };
   const patience = new Patience(request);
   let whyAnew: string | undefined;
   while (!signal.aborted) {
@@ -53,6 +58,17 @@ export async function keepStandby(
     if (step.kind === 'again' || step.kind === 'failed') await patience.pause(signal);
   }
   return { kind: 'stopped' };
+}
+
+/** Backups are looked at again and again. */
+function tellOnce({ events }: StandbyRequest): OwnRequest['onUnreadable'] {
+  const told = new Set<string>();
+  return ({ id, message }) => {
+    if (told.has(id)) return;
+    told.add(id);
+    const what = `the backup with the tree ${id.slice(0, 8)} is passed over: ${message}`;
+    events.warn({ aspect: 'backup', outcome: 'warning', message: what });
+  };
 }
 
 type Step =
@@ -168,14 +184,17 @@ async function makeReady(
 
 /** Undefined where a standby is to take over and the repository does not tell: then what it has must do. */
 async function mapIfKnown(
-  request: StandbyRequest,
+  request: OwnRequest,
   found: KeptStandby | undefined,
   signal: AbortSignal,
 ): Promise<StandbyBases | undefined> {
+  if (found === undefined || !request.promotion.aborted) return mapOf(request, signal);
+  const patience = AbortSignal.timeout(answerMaxDefaultMs);
   try {
-    return await mapOf(request, signal);
+    return await mapOf(request, AbortSignal.any([signal, patience]));
   } catch (error) {
-    if (found === undefined || !request.promotion.aborted || !isAppError(error) || signal.aborted) throw error;
+    signal.throwIfAborted();
+    if (!isAppError(error) && !patience.aborted) throw error;
     return undefined;
   }
 }
@@ -202,14 +221,16 @@ function placeOf({ state, control }: KeptStandby): StandbyPlace {
 
 interface StandbyBases extends Omit<LookAround, 'whyAnew' | 'isOriginGone'> {}
 
-async function mapOf({ repository }: StandbyRequest, signal: AbortSignal): Promise<StandbyBases> {
+async function mapOf(request: OwnRequest, signal: AbortSignal): Promise<StandbyBases> {
+  const { repository } = request;
   const candidates = await repository.bases(signal);
-  const map = await readReplayMap({ bases: candidates, journal: repository.journal }, signal);
+  const onUnreadable = (base: UnreadableBase): void => request.onUnreadable(base);
+  const map = await readReplayMap({ bases: candidates, journal: repository.journal, onUnreadable }, signal);
   return { ...standbyMap(map), candidates };
 }
 
 async function lookAround(
-  request: StandbyRequest,
+  request: OwnRequest,
   { state, place }: { readonly state: StandbyState; readonly place: StandbyPlace },
   signal: AbortSignal,
 ): Promise<LookAround> {

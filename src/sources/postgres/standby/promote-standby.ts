@@ -64,7 +64,11 @@ export async function startPromoted(
   const running = await runningIn(folder);
   const server =
     running ??
-    (await startEmergency(await openStandby(options, { request, state: found.state }, signal), found.control, place));
+    (await startEmergency(
+      await openStandby(options, { request, state: found.state }, signal),
+      { control: found.control, place },
+      signal,
+    ));
   return {
     kind: 'promoted',
     description: `PostgreSQL ${found.state.serverMajor}`,
@@ -91,7 +95,11 @@ const connectionFile = 'connection.json';
 /** The name of a socket in it may not have more than 107 characters. */
 const socketFolderMax = 85;
 
-async function startEmergency(copy: StandbyCopy, control: ControlFile, place: string): Promise<Running> {
+async function startEmergency(
+  copy: StandbyCopy,
+  { control, place }: { readonly control: ControlFile; readonly place: string },
+  signal: AbortSignal,
+): Promise<Running> {
   const { account, programs } = copy;
   if (account !== undefined && !(await isOpenToAll(programs.folder))) {
     throw new AppError(
@@ -102,6 +110,7 @@ async function startEmergency(copy: StandbyCopy, control: ControlFile, place: st
       },
     );
   }
+  signal.throwIfAborted();
   // What somebody changed since the first time stays as it is.
   const running = (await writtenBefore(place)) ?? (await writeEmergency(copy, control, place));
   const log = join(place, 'server.log');
@@ -116,8 +125,17 @@ async function startEmergency(copy: StandbyCopy, control: ControlFile, place: st
     'start',
   ]);
   const messages = collectMessages(child);
+  const stop = (): boolean => child.kill('SIGTERM');
+  signal.addEventListener('abort', stop, { once: true });
   const [code] = (await once(child, 'exit')) as [number | null];
+  signal.removeEventListener('abort', stop);
   if (code === 0) return running;
+  if (signal.aborted) {
+    // Nobody would be told of it. Promoted it stays, and is started by whoever promotes it again.
+    const pid = await serverOn(copy.dataFolder);
+    if (pid !== undefined) process.kill(pid, 'SIGINT');
+    throw signal.reason;
+  }
   const said = (await readIfThere(log))?.split('\n').findLast((one) => /(?:FATAL|PANIC): {2}/.test(one));
   throw new AppError(
     'SOURCE_UNREACHABLE',

@@ -9,12 +9,12 @@ import { readReplayMap } from '../recovery/replay-map.ts';
 import { formatLsn } from '../wal/lsn.ts';
 import { standbyMap } from './journal-view.ts';
 import type { StandbyServer } from './standby-server.ts';
-import { StandbyRun } from './standby-run.ts';
+import { type RunOptions, StandbyRun } from './standby-run.ts';
 
 const never = new AbortController().signal;
 
 /** A standby at the position of its backup, whose server is not one: it stays where it is. */
-async function standing(prove: StandbyRequest['prove']) {
+async function standing(prove: StandbyRequest['prove'], changes: Partial<RunOptions> = {}) {
   const folder = await temporaryFolder();
   const made = new MadeTimelines();
   const [first] = made.timelines;
@@ -63,6 +63,7 @@ async function standing(prove: StandbyRequest['prove']) {
       isPromoted: false,
     },
     lookAround: async () => ({ view, bases, candidates: place.bases, whyAnew: undefined, isOriginGone: false }),
+    ...changes,
   });
   const server = {
     address: { host: '/none', port: 1, user: 'nobody', ssl: { mode: 'disable' } },
@@ -110,4 +111,22 @@ test('a fingerprint that stays unreadable holds nobody up; one that is away for 
   again.abort();
   await held;
   expect(waiting.warnings).toEqual([]);
+});
+
+test('whoever is to take over does not wait for a repository that does not answer', async () => {
+  const asked: AbortSignal[] = [];
+  await using at = await standing(async () => undefined, {
+    answerMaxMs: 20,
+    lookAround: async (_place, signal) => {
+      asked.push(signal);
+      await once(signal, 'abort'); // As a store that is tried again and again.
+      throw signal.reason;
+    },
+  });
+  const following = at.run.follow(at.server, never);
+  while (asked.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  at.promotion.abort();
+  expect(await following).toEqual({ kind: 'promote', isJournalKnown: false });
+  expect(asked).toHaveLength(2); // While it followed, and once more for as long as it may take.
+  expect(at.problems.at(-1)).toBe('the repository does not answer');
 });

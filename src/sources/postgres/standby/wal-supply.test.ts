@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { expect, test } from 'vitest';
 import { endOf, type MadeTimeline, MadeTimelines } from '../../../../test/support/made-timelines.ts';
 import { madeWalOptions } from '../../../../test/support/made-wal.ts';
@@ -30,12 +31,14 @@ async function scene() {
   if (first === undefined) throw new Error('there is a first timeline');
   const base = made.backUp(first);
   let kept = await made.place();
-  const weather = { isAway: false };
+  const weather = { isAway: false, isHanging: false };
   const journal: JournalReader = {
     branches: (signal) => kept.journal.branches(signal),
     segments: (lineage, signal) => kept.journal.segments(lineage, signal),
     facts: (lineage, segment, signal) => kept.journal.facts(lineage, segment, signal),
     read: async (lineage, segment, signal) => {
+      if (weather.isHanging && !signal.aborted) await once(signal, 'abort');
+      signal.throwIfAborted();
       if (weather.isAway) throw new Error('away');
       return kept.journal.read(lineage, segment, signal);
     },
@@ -159,4 +162,15 @@ test('tells where what it needs is missing though more is kept', async () => {
   expect(supply.given).toBe(hole);
   expect(await find(nameAt(first, hole))).toBe(undefined);
   expect(supply.reach.hole).toMatchObject({ from: hole, to: hole + BigInt(segmentBytes) });
+});
+
+test('a server that is to end its recovery is told at once that nothing comes, though a store hangs', async () => {
+  const { first, supply, nameAt, find, weather } = await scene();
+  weather.isHanging = true;
+  const name = nameAt(first, endOf(first));
+  const asked = find(name);
+  supply.hurry();
+  expect(await asked).toBe(undefined);
+  expect(await find(name)).toBe(undefined);
+  expect(supply.failure).toBe(undefined);
 });

@@ -35,7 +35,7 @@ export class WalSupply {
   #limit: Lsn | undefined;
   #problem: string | undefined;
   #failure: Error | undefined;
-  #waits = true;
+  readonly #hurried = new AbortController();
   #changed = Promise.withResolvers<undefined>();
 
   constructor(options: SupplyOptions) {
@@ -99,20 +99,22 @@ export class WalSupply {
     if (lsn > this.#given) this.#given = lsn;
   }
 
-  /** From now on it is answered at once: it is to end its recovery. */
+  /** It is to end its recovery: from now on it gets nothing more, at once, whatever a store is waited for. */
   hurry(): void {
-    this.#waits = false;
-    this.#wake();
+    this.#hurried.abort();
   }
 
   /** Rejects where it can't be known; the one who asks tries again. */
   async find(name: string, signal: AbortSignal): Promise<Uint8Array | undefined> {
+    const hurried = this.#hurried.signal;
     try {
-      const bytes = await this.#find(name, signal);
+      const bytes = await this.#find(name, AbortSignal.any([signal, hurried]));
       this.#failure = undefined;
       return bytes;
     } catch (error) {
-      if (!signal.aborted) this.#failure = asError(error);
+      signal.throwIfAborted();
+      if (hurried.aborted) return undefined;
+      this.#failure = asError(error);
       throw error;
     }
   }
@@ -122,9 +124,10 @@ export class WalSupply {
     const file = parseWalFileName(name, segmentBytes);
     if (file?.kind === 'history') return this.#histories.get(name);
     if (file?.kind !== 'segment') return undefined;
+    signal.throwIfAborted();
     const { changed, isNewest } = this.#expect(file.segment);
     const bytes = await this.#more(name, file, signal);
-    if (bytes !== undefined || !isNewest || !this.#waits) return bytes;
+    if (bytes !== undefined || !isNewest) return bytes;
     const stop = new AbortController();
     const until = { signal: AbortSignal.any([signal, stop.signal]) };
     await Promise.race([changed, sleep(this.#options.waitMs, undefined, until).catch(() => undefined)]);
