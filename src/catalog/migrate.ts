@@ -5,12 +5,14 @@ import type { Catalog } from './catalog.ts';
 import { up as runs } from './migrations/0001-runs.ts';
 import { up as access } from './migrations/0002-access.ts';
 import { up as service } from './migrations/0003-service.ts';
+import { up as ledger } from './migrations/0004-ledger.ts';
 
 /** In the order of their names. What is here never changes once it was released: it goes on in another file. */
 const migrations: Record<string, Migration> = {
   '0001-runs': { up: runs },
   '0002-access': { up: access },
   '0003-service': { up: service },
+  '0004-ledger': { up: ledger },
 };
 
 /** Rejects with `CATALOG_NEWER` if a later Lifeboat was here. */

@@ -124,6 +124,29 @@ export interface InventoryTable {
   readonly takenAtMs: number;
 }
 
+/** How a component stands against what was promised. */
+export interface StandingTable {
+  readonly application: string;
+  readonly component: string;
+  readonly standing: string;
+  readonly reason: string;
+  readonly hint: string | null;
+  /** Of the newest that can be recovered, when it was seen. */
+  readonly ageMs: number | null;
+  readonly rpoMs: number | null;
+  /** Since when the standing is this. */
+  readonly sinceMs: number;
+  readonly seenAtMs: number;
+}
+
+export interface StandingSampleTable {
+  readonly application: string;
+  readonly component: string;
+  readonly atMs: number;
+  readonly standing: string;
+  readonly ageMs: number | null;
+}
+
 export interface Tables extends AccessTables {
   readonly run: RunTable;
   readonly step: StepTable;
@@ -134,4 +157,6 @@ export interface Tables extends AccessTables {
   readonly firing: FiringTable;
   readonly lease: LeaseTable;
   readonly inventory: InventoryTable;
+  readonly standing: StandingTable;
+  readonly standingSample: StandingSampleTable;
 }

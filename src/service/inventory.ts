@@ -1,33 +1,43 @@
 // What the repositories of each application hold, looked at again and again and after each run that may have changed it: the command
 // `status` in a process of its own, whose answer is kept.
-import { asError } from '../base/errors.ts';
+import { messageOf } from '../base/errors.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import { saveInventory } from '../catalog/inventories.ts';
 import { Repeating } from '../workflow/repeating.ts';
 import { runJob, type Launcher } from './job-process.ts';
 import { configOption, type Tenant } from './tenant.ts';
 
+/** `problem`: why nobody could look. */
+export type Seen = { readonly atMs: number } & (
+  | { readonly document: unknown; readonly problem?: undefined }
+  | { readonly problem: string }
+);
+
 export interface InventoryParts {
   readonly catalog: Catalog;
   readonly launcher: Launcher;
   readonly tenants: () => readonly Tenant[];
-  readonly onTaken?: (application: string) => void;
+  readonly onSeen: (tenant: Tenant, seen: Seen) => Promise<void>;
   readonly onProblem: (error: Error) => void;
 }
 
-const lookEveryMs = 5 * 60_000;
+const tickMs = 5000;
+const lookMaxMs = 5 * 60_000;
+const lookMinMs = 30_000;
+/** Of the shortest RPO: what is about to be breached must be seen in time. */
+const lookShare = 0.25;
 
 export class InventoryKeeper implements AsyncDisposable {
   readonly #parts: InventoryParts;
   readonly #abort = new AbortController();
   readonly #changed = new Set<string>();
+  /** When each was looked at, on the clock that never jumps. */
+  readonly #lookedMs = new Map<string, number>();
   readonly #looking: Repeating;
-  #isFirst = true;
-  #lookedMs = 0;
 
   constructor(parts: InventoryParts) {
     this.#parts = parts;
-    this.#looking = new Repeating({ everyMs: lookEveryMs, work: () => this.#look(), onProblem: parts.onProblem });
+    this.#looking = new Repeating({ everyMs: tickMs, work: () => this.#look(), onProblem: parts.onProblem });
   }
 
   /** Something of the application may be different now. */
@@ -42,29 +52,35 @@ export class InventoryKeeper implements AsyncDisposable {
   }
 
   async #look(): Promise<void> {
-    const nowMs = performance.now();
-    const isTime = this.#isFirst || nowMs - this.#lookedMs >= lookEveryMs * 0.9;
-    if (isTime) this.#lookedMs = nowMs;
-    this.#isFirst = false;
+    const { signal } = this.#abort;
     for (const tenant of this.#parts.tenants()) {
       const { name } = tenant.application;
+      const lookedMs = this.#lookedMs.get(name) ?? -Infinity;
+      const isTime = performance.now() - lookedMs >= lookEveryMs(tenant);
       if (!this.#changed.delete(name) && !isTime) continue;
-      if (this.#abort.signal.aborted) return;
-      try {
-        await this.#take(tenant);
-      } catch (error) {
-        if (!this.#abort.signal.aborted) this.#parts.onProblem(asError(error));
-      }
+      this.#lookedMs.set(name, performance.now());
+      const atMs = await this.#parts.catalog.nowMs();
+      const seen = await this.#seen(tenant, atMs);
+      if (signal.aborted) return;
+      await this.#parts.onSeen(tenant, seen);
     }
   }
 
-  async #take(tenant: Tenant): Promise<void> {
-    const { application } = tenant;
-    const { catalog, launcher, onTaken } = this.#parts;
+  async #seen(tenant: Tenant, atMs: number): Promise<Seen> {
+    const { catalog, launcher } = this.#parts;
     const events = { onNote: () => undefined, onStatus: () => undefined };
     const command = { ...launcher, args: ['status', ...configOption(tenant)] };
-    const { summary } = await runJob(command, events, this.#abort.signal);
-    await saveInventory(catalog, application.name, summary ?? {});
-    onTaken?.(application.name);
+    try {
+      const { summary = {} } = await runJob(command, events, this.#abort.signal);
+      await saveInventory(catalog, tenant.application.name, summary);
+      return { document: summary, atMs };
+    } catch (error) {
+      return { problem: messageOf(error), atMs };
+    }
   }
+}
+
+function lookEveryMs({ application }: Tenant): number {
+  const shortestMs = Math.min(...application.components.map(({ objectives }) => objectives?.rpoMs ?? Infinity));
+  return Math.min(lookMaxMs, Math.max(lookMinMs, shortestMs * lookShare));
 }

@@ -7,12 +7,13 @@ import { insertRun, type NewRun } from '../catalog/runs.ts';
 import { expireLeases } from '../catalog/leases.ts';
 import type { Queue } from '../workflow/queue.ts';
 import { startWorker } from '../workflow/worker.ts';
-import { InventoryKeeper } from './inventory.ts';
+import { InventoryKeeper, type Seen } from './inventory.ts';
 import { jobDefinitions, jobInputSchema } from './job-runs.ts';
 import type { Launcher } from './job-process.ts';
+import { recordStandings } from './ledger.ts';
 import { startScheduler } from './scheduler.ts';
 import { Supervisor } from './supervisor.ts';
-import type { Tenants } from './tenant.ts';
+import type { Tenant, Tenants } from './tenant.ts';
 
 export interface ServiceEvents {
   readonly onNote: (text: string) => void;
@@ -55,8 +56,12 @@ export async function startService(parts: ServiceParts): Promise<Service> {
   // Of a catalog on this machine there is one worker: whoever held a lease before is gone.
   if (catalog.kind === 'sqlite') await expireLeases(catalog);
   const all = (): Tenants['all'] => tenants.all;
+  const onSeen = async ({ application }: Tenant, seen: Seen): Promise<void> => {
+    for (const { component, standing, reason } of await recordStandings(catalog, application, seen))
+      onNote(`${application.name}: ${component} is ${standing.replace('_', ' ')}: ${reason}`);
+  };
   const inventory = parts.plans
-    ? stack.use(new InventoryKeeper({ catalog, launcher, tenants: all, onProblem }))
+    ? stack.use(new InventoryKeeper({ catalog, launcher, tenants: all, onSeen, onProblem }))
     : undefined;
   const worker = stack.use(
     await startWorker({

@@ -3,7 +3,7 @@
 import { defineCommand } from '../command.ts';
 import type { DemoOutcome } from '../context.ts';
 import { wrap } from '../style.ts';
-import { proofTroubles, renderStatus, statusCommand, type ComponentStatus, type StatusData } from './status.ts';
+import { liveStatus, proofTroubles, renderStatus, type ComponentStatus, type StatusData } from './status.ts';
 
 export type StartData = StartStatus | ({ readonly mode: 'demo' } & DemoOutcome);
 
@@ -26,7 +26,7 @@ export const startCommand = defineCommand({
     // Who names a repository asks about it.
     if (path === undefined && context.named.repository === undefined)
       return { mode: 'demo', ...(await context.runDemo()) };
-    const status = await statusCommand.run(context, { names: [] });
+    const status = await liveStatus(context, []);
     return { mode: 'status', status, nextSteps: nextSteps(status, path) };
   },
   render(data, style) {

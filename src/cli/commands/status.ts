@@ -9,7 +9,8 @@ import { componentOf } from '../../operations/restore/select-point.ts';
 import { loadSnapshots, type StoredSnapshot } from '../../repository/snapshot.ts';
 import { defineCommand } from '../command.ts';
 import type { CommandContext } from '../context.ts';
-import { listArgument } from '../option.ts';
+import { lastStatus, nagiosExitCodes, renderLast, renderNagios, worstOf, type LastStatus } from '../last-status.ts';
+import { listArgument, switchOption } from '../option.ts';
 import { lookAtStandbys, type StandbyStatus } from '../standby-look.ts';
 import { standbyLines } from '../standby-words.ts';
 import { loadProofs } from '../proofs.ts';
@@ -69,47 +70,67 @@ export interface StatusData {
   readonly repositories: readonly RepositoryStatus[];
 }
 
+/** As the server saw it last. */
+type LastData = LastStatus & { readonly isNagios: boolean };
+
 export const statusCommand = defineCommand({
   summary: 'Show what could be recovered now, and when that was proven',
   details:
-    'Per component the age of the newest that can be recovered (a snapshot, or what the journal holds behind one without a gap) against the RPO, and the newest proof, with the reason where it did not pass. Exit code 30: an RPO is breached; else 20: a newest proof failed; else 21: one was inconclusive, or something is unknown because a repository could not be read, or because a receiver runs elsewhere and nothing came lately.',
-  examples: ['lifeboat status', 'lifeboat status database --json'],
+    'Per component the age of the newest that can be recovered (a snapshot, or what the journal holds behind one without a gap) against the RPO, and the newest proof, with the reason where it did not pass. Exit code 30: an RPO is breached; else 20: a newest proof failed; else 21: one was inconclusive, or something is unknown because a repository could not be read, or because a receiver runs elsewhere and nothing came lately. --last tells how components stand as the server saw it last, at once and without reading a repository; --nagios the same in one line with the exit codes of a Nagios plugin.',
+  examples: ['lifeboat status', 'lifeboat status database --json', 'lifeboat status --nagios'],
   arguments: { names: listArgument('[component...]', 'components; all if absent') },
-  options: {},
-  async run(context, { names }): Promise<StatusData> {
-    const configuration = await context.findConfiguration();
-    const application = configuration?.application;
-    const journaled = application === undefined ? [] : await journaledComponents(context, application);
-    const read = await Promise.all(
-      (await context.chosenRepositories()).map((settings) => readRepository(settings, { context, journaled })),
-    );
-    const found = new Set(read.flatMap(({ snapshots }) => snapshots.map(({ component }) => component)));
-    const known = application?.components ?? [];
-    const others = application === undefined ? [...found].toSorted().map((name) => ({ name })) : [];
-    const subjects: Subject[] = [
-      ...known.map(({ name, tier, objectives }) => ({ name, tier, rpoMs: objectives?.rpoMs })),
-      ...others,
-    ];
-    const chosen = names.length === 0 ? subjects : subjects.filter(({ name }) => names.includes(name));
-    return {
-      application: application?.name,
-      components: chosen.map((subject) =>
-        statusOf(subject, { read, host: application?.name, nowMs: context.clock.now() }),
-      ),
-      standbys: application === undefined ? [] : await lookAtStandbys(context, application, names),
-      repositories: read.map(({ status }) => status),
-    };
+  options: {
+    isLast: switchOption('--last', 'as the server saw it last, without reading repositories'),
+    isNagios: switchOption('--nagios', 'the same in one line for monitors; exit code 0, 1, 2 or 3'),
   },
-  render: (data, style) => [renderStatus(data, style), ...troubleLines(data, style)].join('\n'),
-  exitCode({ components, repositories }) {
-    if (components.some(({ rpo }) => rpo === 'breached')) return 30;
-    if (components.some(({ proof }) => proof?.outcome === 'failed')) return 20;
-    const isUnknown =
-      components.some(({ rpo, proof }) => rpo === 'unknown' || proof?.outcome === 'inconclusive') ||
-      repositories.some(({ problem }) => problem !== undefined);
-    return isUnknown ? 21 : 0;
+  async run(context, { names, isLast, isNagios }): Promise<StatusData | LastData> {
+    return isLast || isNagios ? { ...(await lastStatus(context, names)), isNagios } : liveStatus(context, names);
+  },
+  render(data, style) {
+    if (!('standings' in data)) return [renderStatus(data, style), ...troubleLines(data, style)].join('\n');
+    return data.isNagios ? renderNagios(data) : renderLast(data, style);
+  },
+  exitCode(data) {
+    if (!('standings' in data)) return exitCodeOf(data);
+    return data.isNagios ? nagiosExitCodes[worstOf(data)] : lastExitCodes[worstOf(data)];
   },
 });
+
+const lastExitCodes = { protected: 0, at_risk: 0, overdue: 30, unprotected: 30, unknown: 21 } as const;
+
+function exitCodeOf({ components, repositories }: StatusData): number {
+  if (components.some(({ rpo }) => rpo === 'breached')) return 30;
+  if (components.some(({ proof }) => proof?.outcome === 'failed')) return 20;
+  const isUnknown =
+    components.some(({ rpo, proof }) => rpo === 'unknown' || proof?.outcome === 'inconclusive') ||
+    repositories.some(({ problem }) => problem !== undefined);
+  return isUnknown ? 21 : 0;
+}
+
+export async function liveStatus(context: CommandContext, names: readonly string[]): Promise<StatusData> {
+  const configuration = await context.findConfiguration();
+  const application = configuration?.application;
+  const journaled = application === undefined ? [] : await journaledComponents(context, application);
+  const read = await Promise.all(
+    (await context.chosenRepositories()).map((settings) => readRepository(settings, { context, journaled })),
+  );
+  const found = new Set(read.flatMap(({ snapshots }) => snapshots.map(({ component }) => component)));
+  const known = application?.components ?? [];
+  const others = application === undefined ? [...found].toSorted().map((name) => ({ name })) : [];
+  const subjects: Subject[] = [
+    ...known.map(({ name, tier, objectives }) => ({ name, tier, rpoMs: objectives?.rpoMs })),
+    ...others,
+  ];
+  const chosen = names.length === 0 ? subjects : subjects.filter(({ name }) => names.includes(name));
+  return {
+    application: application?.name,
+    components: chosen.map((subject) =>
+      statusOf(subject, { read, host: application?.name, nowMs: context.clock.now() }),
+    ),
+    standbys: application === undefined ? [] : await lookAtStandbys(context, application, names),
+    repositories: read.map(({ status }) => status),
+  };
+}
 
 interface Subject {
   readonly name: string;

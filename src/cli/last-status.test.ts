@@ -1,0 +1,52 @@
+// What monitors read: one word, one line, one exit code, the worst that is true.
+import { expect, test } from 'vitest';
+import { renderLast, renderNagios, worstOf, type LastStanding, type LastStatus } from './last-status.ts';
+import { plainStyle } from './style.ts';
+
+const one = (component: string, change: Partial<LastStanding> = {}): LastStanding => ({
+  application: 'shop',
+  component,
+  standing: 'protected',
+  reason: 'proven 5h ago',
+  hint: undefined,
+  ageMs: 3_600_000,
+  rpoMs: 14_400_000,
+  since: '2026-11-28T00:00:00Z',
+  seenAt: '2026-11-28T00:00:00Z',
+  ...change,
+});
+const late = one('database', { standing: 'overdue', reason: 'old | older', hint: "Run 'lifeboat backup database'." });
+const status = (...standings: LastStanding[]): LastStatus => ({ standings });
+
+test('all well is one line that says so', () => {
+  expect(renderNagios(status(one('a'), one('b', { rpoMs: undefined })))).toBe(
+    "LIFEBOAT OK - 2 components protected | 'a'=3600s;;14400;0 'b'=3600s;;;0",
+  );
+});
+
+test('what is wrong is named, the worst of it first in the word, and no bar in it ends the text', () => {
+  const line = renderNagios(status(one('a', { standing: 'at_risk', reason: 'never proven' }), late));
+  expect(line).toBe(
+    "LIFEBOAT CRITICAL - a is at risk (never proven); database is overdue (old   older) | 'a'=3600s;;14400;0 'database'=3600s;;14400;0",
+  );
+});
+
+test.each([
+  [[one('a'), one('b', { standing: 'unknown', ageMs: undefined })], 'unknown'],
+  [[one('a', { standing: 'unknown' }), late], 'overdue'],
+  [[late, one('b', { standing: 'unprotected' })], 'unprotected'],
+  [[], 'unknown'],
+] as const)('the worst of %j is %s', (standings, worst) => {
+  expect(worstOf({ standings })).toBe(worst);
+});
+
+test('people see why and what to do, within 80 columns', () => {
+  const text = renderLast(status(one('a'), late), plainStyle({ nowMs: Date.parse('2026-11-28T05:00:00Z') }));
+  expect(text.split('\n')).toEqual([
+    'Component  Stands     Since   Why',
+    'a          protected  5h ago  proven 5h ago',
+    'database   overdue    5h ago  old | older',
+    "hint: Run 'lifeboat backup database'.",
+  ]);
+  for (const line of text.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
+});

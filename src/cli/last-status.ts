@@ -1,0 +1,123 @@
+// How components stand as the server saw it last: out of its catalog, without a look at any repository, for monitors and people in a hurry.
+import { AppError } from '../base/errors.ts';
+import { count } from '../base/count.ts';
+import { formatAge } from '../base/duration.ts';
+import { standingsOf } from '../catalog/standings.ts';
+import { sightingMaxAgeMs, standings, type Standing } from '../model/standing.ts';
+import type { CommandContext } from './context.ts';
+import { ageWords, wrap, type Paint, type Style } from './style.ts';
+import { table } from './table.ts';
+
+export interface LastStanding {
+  readonly application: string;
+  readonly component: string;
+  readonly standing: Standing;
+  readonly reason: string;
+  readonly hint: string | undefined;
+  readonly ageMs: number | undefined;
+  readonly rpoMs: number | undefined;
+  /** RFC 3339. */
+  readonly since: string;
+  readonly seenAt: string;
+}
+
+export interface LastStatus {
+  readonly standings: readonly LastStanding[];
+}
+
+/** Rejects with `NOT_FOUND` if no server has looked at any of them. */
+export async function lastStatus(context: CommandContext, names: readonly string[]): Promise<LastStatus> {
+  const application = (await context.findConfiguration())?.application.name;
+  await using catalog = await context.openCatalog();
+  const rows = await standingsOf(catalog, application === undefined ? undefined : [application]);
+  const nowMs = await catalog.nowMs();
+  const found = rows
+    .filter(({ component }) => names.length === 0 || names.includes(component))
+    .map((row) => {
+      const sinceMs = nowMs - row.seenAtMs;
+      const isOld = sinceMs > sightingMaxAgeMs;
+      return {
+        application: row.application,
+        component: row.component,
+        standing: isOld ? ('unknown' as const) : standingOf(row.standing),
+        reason: isOld ? `nobody has looked for ${formatAge(sinceMs)}` : row.reason,
+        hint: isOld ? "See that 'lifeboat server' runs." : (row.hint ?? undefined),
+        ageMs: row.ageMs ?? undefined,
+        rpoMs: row.rpoMs ?? undefined,
+        since: new Date(row.sinceMs).toISOString(),
+        seenAt: new Date(row.seenAtMs).toISOString(),
+      };
+    });
+  if (found.length > 0) return { standings: found };
+  throw new AppError('NOT_FOUND', `no server has looked at ${names.length === 0 ? 'anything' : names.join(', ')} yet`, {
+    hint: "Start 'lifeboat server', or leave --last out to look at the repositories themselves.",
+  });
+}
+
+/** One that a later Lifeboat wrote is not known here. */
+function standingOf(text: string): Standing {
+  return standings.find((one) => one === text) ?? 'unknown';
+}
+
+const paints: Readonly<Record<Standing, Paint>> = {
+  protected: 'green',
+  at_risk: 'yellow',
+  overdue: 'red',
+  unprotected: 'red',
+  unknown: 'yellow',
+};
+const words = (standing: Standing): string => standing.replace('_', ' ');
+
+export function renderLast({ standings: all }: LastStatus, style: Style): string {
+  const columns = [
+    { title: 'Component', shrinksTo: 10 },
+    { title: 'Stands' },
+    { title: 'Since', shrinksTo: 8 },
+    { title: 'Why', shrinksTo: 20 },
+  ];
+  const isOfMany = new Set(all.map(({ application }) => application)).size > 1;
+  const rows = all.map(({ application, component, standing, since, reason }) => [
+    isOfMany ? `${application}/${component}` : component,
+    style.paint(paints[standing], words(standing)),
+    ageWords(since, style),
+    reason,
+  ]);
+  const hints = [...new Set(all.flatMap(({ hint }) => hint ?? []))];
+  return [table(columns, rows, style), ...hints.flatMap((hint) => wrap(`hint: ${hint}`, style.widthColumns))].join(
+    '\n',
+  );
+}
+
+/** Worst first. */
+const severity: readonly Standing[] = ['unprotected', 'overdue', 'unknown', 'at_risk', 'protected'];
+
+export function worstOf({ standings: all }: LastStatus): Standing {
+  return severity.find((standing) => all.some((one) => one.standing === standing)) ?? 'unknown';
+}
+
+/** Of plugins for Nagios and its kin: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN. */
+export const nagiosExitCodes: Readonly<Record<Standing, number>> = {
+  protected: 0,
+  at_risk: 1,
+  overdue: 2,
+  unprotected: 2,
+  unknown: 3,
+};
+const nagiosWords = ['OK', 'WARNING', 'CRITICAL', 'UNKNOWN'] as const;
+
+/** One line and performance data: ages in seconds against their RPO. */
+export function renderNagios(last: LastStatus): string {
+  const worst = worstOf(last);
+  const bad = last.standings.filter(({ standing }) => standing !== 'protected');
+  const text =
+    bad.length === 0
+      ? `${count(last.standings.length, 'component')} protected`
+      : bad.map(({ component, standing, reason }) => `${component} is ${words(standing)} (${reason})`).join('; ');
+  const data = last.standings.flatMap(({ component, ageMs, rpoMs }) => {
+    if (ageMs === undefined) return [];
+    return [`'${component}'=${Math.round(ageMs / 1000)}s;;${rpoMs === undefined ? '' : Math.round(rpoMs / 1000)};0`];
+  });
+  // A bar ends the text there.
+  const line = `LIFEBOAT ${nagiosWords[nagiosExitCodes[worst]] ?? ''} - ${text.replaceAll(/[|\n]/g, ' ')}`;
+  return data.length === 0 ? line : `${line} | ${data.join(' ')}`;
+}

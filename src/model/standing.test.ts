@@ -1,0 +1,91 @@
+// One word for how a component stands: the worst that is true, and green only where all is known and well.
+import { describe, expect, test } from 'vitest';
+import fc from 'fast-check';
+import { judge, sightingMaxAgeMs, type Sighting } from './standing.ts';
+
+const hourMs = 3_600_000;
+const nowMs = 1000 * hourMs;
+const well: Sighting = {
+  component: 'database',
+  atMs: nowMs - 1000,
+  ageMs: hourMs,
+  rpoMs: 4 * hourMs,
+  mayBeNewer: false,
+  proof: { outcome: 'passed', timeMs: nowMs - 5 * hourMs, message: 'equal' },
+  problems: [],
+  isScheduled: true,
+  failedBackup: undefined,
+  proofMaxAgeMs: 48 * hourMs,
+};
+const failedProof = { outcome: 'failed', timeMs: nowMs - hourMs, message: '1 row is missing' } as const;
+
+describe('a component', () => {
+  test.each<[string, Partial<Sighting>, string, RegExp]>([
+    ['backed up in time and proven', {}, 'protected', /proven 5h/],
+    ['of which no freshness was promised', { rpoMs: undefined }, 'protected', /proven/],
+    ['that nobody looked at', { atMs: nowMs - sightingMaxAgeMs - 1000 }, 'unknown', /nobody has looked/],
+    ['without a backup', { ageMs: undefined }, 'unprotected', /no backup/],
+    ['without one, whose repository is away', { ageMs: undefined, problems: ['s3 is away'] }, 'unknown', /s3 is away/],
+    ['older than promised', { ageMs: 5 * hourMs }, 'overdue', /5h old, and 4h was promised/],
+    [
+      'older than promised since its backups fail',
+      { ageMs: 5 * hourMs, failedBackup: 'disk full' },
+      'overdue',
+      /disk full/,
+    ],
+    ['older, but perhaps not', { ageMs: 5 * hourMs, mayBeNewer: true }, 'unknown', /newer one may lie/],
+    ['almost older than promised', { ageMs: 3.8 * hourMs }, 'at_risk', /in 12m/],
+    ['whose last backup failed', { failedBackup: 'disk full' }, 'at_risk', /disk full/],
+    ['whose proof failed', { proof: failedProof }, 'at_risk', /1 row is missing/],
+    ['whose proof says nothing', { proof: { ...failedProof, outcome: 'inconclusive' } }, 'at_risk', /inconclusive/],
+    [
+      'whose proof is old',
+      { proof: { outcome: 'passed', timeMs: nowMs - 60 * hourMs, message: '' } },
+      'at_risk',
+      /2d 12h old/,
+    ],
+    ['that was never proven', { proof: undefined }, 'at_risk', /never proven/],
+    ['that nothing backs up by itself', { isScheduled: false }, 'at_risk', /by itself/],
+    ['one of whose repositories is away', { problems: ['s3 is away'] }, 'at_risk', /s3 is away/],
+  ])('%s: %s', (...[, change, standing, reason]) => {
+    const judged = judge({ ...well, ...change }, nowMs);
+    expect([judged.standing, judged.reason]).toEqual([standing, expect.stringMatching(reason)]);
+    expect(judged.hint === undefined).toBe(standing === 'protected');
+  });
+
+  test('is green only where everything is known and well', () => {
+    const sighting = fc.record({
+      component: fc.constant('c'),
+      atMs: fc.integer({ min: nowMs - 2 * sightingMaxAgeMs, max: nowMs }),
+      ageMs: fc.option(fc.nat(10 * hourMs), { nil: undefined }),
+      rpoMs: fc.option(fc.integer({ min: 1, max: 10 * hourMs }), { nil: undefined }),
+      mayBeNewer: fc.boolean(),
+      proof: fc.option(
+        fc.record({
+          outcome: fc.constantFrom('passed', 'failed', 'inconclusive'),
+          timeMs: fc.integer({ min: nowMs - 100 * hourMs, max: nowMs }),
+          message: fc.string(),
+        }),
+        { nil: undefined },
+      ),
+      problems: fc.array(fc.string(), { maxLength: 1 }),
+      isScheduled: fc.boolean(),
+      failedBackup: fc.option(fc.string(), { nil: undefined }),
+      proofMaxAgeMs: fc.option(fc.nat(100 * hourMs), { nil: undefined }),
+    });
+    fc.assert(
+      fc.property(sighting, (seen) => {
+        if (judge(seen, nowMs).standing !== 'protected') return;
+        expect(nowMs - seen.atMs).toBeLessThanOrEqual(sightingMaxAgeMs);
+        expect(seen.ageMs ?? Infinity).toBeLessThanOrEqual(seen.rpoMs ?? seen.ageMs ?? -1);
+        expect([seen.proof?.outcome, seen.problems, seen.isScheduled, seen.failedBackup]).toEqual([
+          'passed',
+          [],
+          true,
+          undefined,
+        ]);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+});

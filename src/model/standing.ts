@@ -1,0 +1,130 @@
+// How a component stands against what was promised, by what was last seen of it: one word, with its reason and what to do. Green only where
+// every fact says so; what is not known is said to be unknown.
+import { formatDuration } from '../base/duration.ts';
+
+export const standings = ['protected', 'at_risk', 'overdue', 'unprotected', 'unknown'] as const;
+export type Standing = (typeof standings)[number];
+
+/** What was seen, and when. */
+export interface Sighting {
+  readonly component: string;
+  /** When it was looked at. */
+  readonly atMs: number;
+  /** Of the newest that can be recovered, then; undefined if there is nothing. */
+  readonly ageMs: number | undefined;
+  readonly rpoMs: number | undefined;
+  /** Something newer may lie where nobody could look. */
+  readonly mayBeNewer: boolean;
+  readonly proof:
+    | { readonly outcome: 'passed' | 'failed' | 'inconclusive'; readonly timeMs: number; readonly message: string }
+    | undefined;
+  /** Why a repository of its could not be read. */
+  readonly problems: readonly string[];
+  /** Something backs it up by itself. */
+  readonly isScheduled: boolean;
+  /** The last backup that was begun by itself, if it did not end well: why. */
+  readonly failedBackup: string | undefined;
+  /** A proof is asked for; how old it may be, if it is proven on a schedule. */
+  readonly proofMaxAgeMs: number | undefined;
+}
+
+export interface Judgement {
+  readonly standing: Standing;
+  readonly reason: string;
+  readonly hint: string | undefined;
+}
+
+/** Nobody has looked for so long: what was seen says nothing of now. */
+export const sightingMaxAgeMs = 20 * 60_000;
+/** Of an RPO: beyond it there is little left for the next backup to be late. */
+const riskShare = 0.9;
+
+/** The worst that is true. */
+export function judge(sighting: Sighting, nowMs: number): Judgement {
+  const { component, atMs, ageMs, rpoMs, mayBeNewer, proof, problems, isScheduled, failedBackup } = sighting;
+  const sinceMs = nowMs - atMs;
+  if (sinceMs > sightingMaxAgeMs) {
+    return judgement(
+      'unknown',
+      `nobody has looked for ${formatDuration(roundedMs(sinceMs))}`,
+      "See that 'lifeboat server' runs.",
+    );
+  }
+  if (ageMs === undefined) {
+    return mayBeNewer || problems.length > 0
+      ? judgement('unknown', problems[0] ?? 'no backup is known', "Run 'lifeboat check'.")
+      : judgement('unprotected', failedBackup ?? 'there is no backup', `Run 'lifeboat backup ${component}'.`);
+  }
+  if (rpoMs !== undefined && ageMs > rpoMs) {
+    const fact = `the newest is ${formatDuration(roundedMs(ageMs))} old, and ${formatDuration(rpoMs)} was promised`;
+    return mayBeNewer
+      ? judgement('unknown', `${fact}; a newer one may lie where nobody could look`, "Run 'lifeboat check'.")
+      : judgement(
+          'overdue',
+          failedBackup === undefined ? fact : `${fact}: ${failedBackup}`,
+          `Run 'lifeboat backup ${component}'.`,
+        );
+  }
+  return atRisk(sighting, nowMs) ?? (isScheduled && problems.length === 0 ? wellKept(proof, nowMs) : notKept(sighting));
+}
+
+function atRisk(
+  { component, ageMs = 0, rpoMs, proof, failedBackup, proofMaxAgeMs }: Sighting,
+  nowMs: number,
+): Judgement | undefined {
+  if (proof?.outcome === 'failed') {
+    return judgement(
+      'at_risk',
+      `the last proof failed: ${proof.message}`,
+      `Mend the cause, and run 'lifeboat prove ${component}'.`,
+    );
+  }
+  if (failedBackup !== undefined)
+    return judgement('at_risk', `the last backup failed: ${failedBackup}`, "'lifeboat runs list' has it.");
+  if (rpoMs !== undefined && ageMs > rpoMs * riskShare) {
+    const left = formatDuration(roundedMs(rpoMs - ageMs));
+    return judgement('at_risk', `in ${left} the newest is older than promised`, `Run 'lifeboat backup ${component}'.`);
+  }
+  if (proofMaxAgeMs !== undefined && proof !== undefined && nowMs - proof.timeMs > proofMaxAgeMs) {
+    const age = formatDuration(roundedMs(nowMs - proof.timeMs));
+    return judgement('at_risk', `the last proof is ${age} old`, `Run 'lifeboat prove ${component}'.`);
+  }
+  if (proof?.outcome === 'inconclusive') {
+    return judgement(
+      'at_risk',
+      `the last proof was inconclusive: ${proof.message}`,
+      `Run 'lifeboat prove ${component}'.`,
+    );
+  }
+  return undefined;
+}
+
+function wellKept(proof: Sighting['proof'], nowMs: number): Judgement {
+  if (proof === undefined) {
+    return judgement(
+      'at_risk',
+      'it was never proven to come back',
+      "Give its policy a 'proof', or run 'lifeboat prove'.",
+    );
+  }
+  return judgement('protected', `proven ${formatDuration(roundedMs(nowMs - proof.timeMs))} ago`, undefined);
+}
+
+function notKept({ component, isScheduled, problems: [problem] }: Sighting): Judgement {
+  if (!isScheduled) {
+    return judgement('at_risk', 'nothing backs it up by itself', `Give the policy of ${component} a schedule.`);
+  }
+  return judgement('at_risk', `a repository could not be read: ${problem ?? ''}`, "Run 'lifeboat check'.");
+}
+
+const judgement = (standing: Standing, reason: string, hint: string | undefined): Judgement => ({
+  standing,
+  reason,
+  hint,
+});
+
+/** Seconds below an hour, minutes above: nobody reads more. */
+function roundedMs(ms: number): number {
+  const unitMs = ms < 3_600_000 ? 1000 : 60_000;
+  return Math.max(unitMs, Math.round(ms / unitMs) * unitMs);
+}

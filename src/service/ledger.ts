@@ -1,0 +1,113 @@
+// The ledger: how each component stands against what was promised, judged anew whenever the repositories were looked at.
+import { z } from 'zod';
+import type { Catalog } from '../catalog/catalog.ts';
+import { listRuns } from '../catalog/run-list.ts';
+import { saveStandings, trimSamples, type SeenStanding, type StandingRow } from '../catalog/standings.ts';
+import type { Application } from '../model/application.ts';
+import type { Component } from '../model/component.ts';
+import { jobsOf, type Job } from '../model/job.ts';
+import { nextTimes } from '../model/schedule-times.ts';
+import type { Seen } from './inventory.ts';
+import { judge, type Sighting } from '../model/standing.ts';
+
+/** What of the answer of `status` is used here. */
+const inventorySchema = z.object({
+  components: z.array(
+    z.object({
+      name: z.string(),
+      ageMs: z.number().optional(),
+      rpo: z.enum(['met', 'breached', 'unknown', 'none']),
+      proof: z
+        .object({ outcome: z.enum(['passed', 'failed', 'inconclusive']), time: z.string(), message: z.string() })
+        .optional(),
+    }),
+  ),
+  repositories: z.array(z.object({ name: z.string(), problem: z.string().optional() })),
+});
+
+const nothingSeen: z.output<typeof inventorySchema> = { components: [], repositories: [] };
+
+/** Of a proof on a schedule: twice as old as it should be is too old. */
+const proofAgeGaps = 2;
+
+/** Returns the components whose standing is another than before. */
+export async function recordStandings(catalog: Catalog, application: Application, seen: Seen): Promise<StandingRow[]> {
+  const inventory = seen.problem === undefined ? inventorySchema.parse(seen.document) : nothingSeen;
+  const jobs = jobsOf(application);
+  const nowMs = await catalog.nowMs();
+  const rows: SeenStanding[] = [];
+  for (const component of application.components) {
+    const sighting = await sightingOf(catalog, { application, component, jobs, inventory, seen });
+    const { standing, reason, hint = null } = judge(sighting, nowMs);
+    const { ageMs = null, rpoMs = null } = sighting;
+    rows.push({
+      application: application.name,
+      component: component.name,
+      standing,
+      reason,
+      hint,
+      ageMs,
+      rpoMs,
+      seenAtMs: seen.atMs,
+    });
+  }
+  await trimSamples(catalog);
+  return saveStandings(catalog, application.name, rows);
+}
+
+interface Subject {
+  readonly application: Application;
+  readonly component: Component;
+  readonly jobs: readonly Job[];
+  readonly inventory: z.output<typeof inventorySchema>;
+  readonly seen: Seen;
+}
+
+async function sightingOf(catalog: Catalog, subject: Subject): Promise<Sighting> {
+  const { application, component, jobs, inventory, seen } = subject;
+  const { atMs } = seen;
+  const { name, objectives, policy } = component;
+  const found = inventory.components.find((one) => one.name === name);
+  const own = new Set(policy.targets.map(({ repository }) => repository));
+  const proof = found?.proof;
+  return {
+    component: name,
+    atMs,
+    ageMs: found?.ageMs,
+    rpoMs: objectives?.rpoMs,
+    mayBeNewer: found?.rpo === 'unknown',
+    proof: proof && { outcome: proof.outcome, timeMs: Date.parse(proof.time), message: proof.message },
+    problems: [
+      ...(seen.problem === undefined ? [] : [seen.problem]),
+      ...inventory.repositories.flatMap(({ name: repository, problem }) =>
+        problem !== undefined && own.has(repository) ? [`${repository}: ${problem}`] : [],
+      ),
+    ],
+    isScheduled: jobs.some((job) => job.kind === 'backup' && job.component === name),
+    failedBackup: await failedBackupOf(catalog, application.name, name),
+    proofMaxAgeMs: proofMaxAgeOf(jobs, name, atMs),
+  };
+}
+
+const errorSchema = z.object({ message: z.string() });
+
+async function failedBackupOf(catalog: Catalog, application: string, component: string): Promise<string | undefined> {
+  const states = ['succeeded', 'failed'] as const;
+  const [last] = await listRuns(catalog, {
+    applications: [application],
+    component,
+    kinds: ['backup'],
+    states,
+    limit: 1,
+  });
+  if (last?.state !== 'failed') return undefined;
+  return errorSchema.safeParse(JSON.parse(last.error ?? '{}')).data?.message ?? 'it did not say why';
+}
+
+function proofMaxAgeOf(jobs: readonly Job[], component: string, atMs: number): number | undefined {
+  const job = jobs.find((one) => one.kind === 'proof' && one.component === component);
+  if (job === undefined) return undefined;
+  const times = nextTimes(job.schedules, { after: atMs, seed: job.seed });
+  const [first, second] = [times.next().value, times.next().value];
+  return first === undefined || second === undefined ? undefined : (second - first) * proofAgeGaps;
+}

@@ -1,0 +1,72 @@
+// The ledger on both kinds of catalog: a standing keeps the moment since when it is so, the series has its changes.
+import { expect, test } from 'vitest';
+import { endRun, claimRun, insertRun } from '../../src/catalog/runs.ts';
+import { standingSamples, standingsOf } from '../../src/catalog/standings.ts';
+import { parseConfiguration } from '../../src/config/load.ts';
+import { recordStandings } from '../../src/service/ledger.ts';
+import { describeWithCatalogs, openTestCatalog } from '../support/catalogs.ts';
+
+const environment = { variables: {}, workingFolder: '/srv', homeFolder: '/root' };
+const { application } = parseConfiguration(
+  `
+application: shop
+repositories: { local: { location: ./repo }, other: { location: ./other } }
+policies:
+  nightly: { schedule: { every: 1h }, repositories: [local], proof: { schedule: { every: 1d } } }
+components:
+  files: { type: files, paths: [./data], objectives: { rpo: 2h }, policy: nightly }
+  byhand: { type: files, paths: [./more] }
+`,
+  { path: '/srv/lifeboat.yaml', environment },
+);
+
+describeWithCatalogs('the ledger', (make) => {
+  test('judges what was seen, and tells what changed', async () => {
+    await using place = await make();
+    await using catalog = await openTestCatalog(place);
+    const nowMs = await catalog.nowMs();
+    const proof = { outcome: 'passed', time: new Date(nowMs).toISOString(), message: 'equal' };
+    const document = (ageMs: number | undefined, rpo: string, problem?: string): object => ({
+      components: [
+        { name: 'files', ageMs, rpo, proof },
+        { name: 'byhand', ageMs: 1, rpo: 'none' },
+      ],
+      repositories: [
+        { name: 'local', problem },
+        { name: 'other', problem: 'is away, and no concern of files' },
+      ],
+    });
+    const stand = async (seen: object, at: number): Promise<string[]> => {
+      const changed = await recordStandings(catalog, application, { document: seen, atMs: nowMs + at });
+      return changed.map(({ component, standing }) => `${component} ${standing}`);
+    };
+    expect(await stand(document(1000, 'met'), -3000)).toEqual(['files protected', 'byhand at_risk']);
+    expect(await stand(document(2000, 'met'), -2000)).toEqual([]);
+    expect(await stand(document(8_000_000, 'breached'), -1000)).toEqual(['files overdue']);
+    expect(await stand(document(undefined, 'unknown', 'local is away'), 0)).toEqual(['files unknown']);
+    const [, files] = await standingsOf(catalog, ['shop']);
+    expect(files).toMatchObject({ sinceMs: nowMs, reason: 'local: local is away', rpoMs: 7_200_000 });
+    const series = await standingSamples(catalog, { application: 'shop', component: 'files', sinceMs: 0 });
+    expect(series.map(({ atMs, standing }) => [atMs - nowMs, standing])).toEqual([
+      [-3000, 'protected'],
+      [-1000, 'overdue'],
+      [0, 'unknown'],
+    ]);
+    // A backup that failed is a risk long before the newest is too old.
+    const id = await insertRun(catalog, {
+      kind: 'backup',
+      application: 'shop',
+      component: 'files',
+      input: {},
+      origin: {},
+    });
+    const run = await claimRun(catalog, id, { worker: 'w', leaseMs: 1000, kinds: ['backup'] });
+    await endRun(catalog, { id, epoch: run?.epoch ?? 0 }, { state: 'failed', error: { message: 'the disk is full' } });
+    expect(await stand(document(1000, 'met'), 1000)).toEqual(['files at_risk']);
+    expect((await standingsOf(catalog))[1]?.reason).toBe('the last backup failed: the disk is full');
+    // Nobody could look.
+    await recordStandings(catalog, application, { problem: 'the configuration is not valid', atMs: nowMs + 2000 });
+    expect((await standingsOf(catalog)).map(({ standing }) => standing)).toEqual(['unknown', 'unknown']);
+    expect(await standingsOf(catalog, [])).toEqual([]);
+  });
+});
