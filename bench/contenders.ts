@@ -32,7 +32,7 @@ function lifeboat(): Contender {
     program,
     args: ['--max-semi-space-size=4', main, ...args, '--quiet'],
     // As the installed program does.
-    environment: { LIFEBOAT_PASSWORD: password, NODE_COMPILE_CACHE: compileCache },
+    environment: { LIFEBOAT_PASSWORD: password, NODE_COMPILE_CACHE: compileCache, MALLOC_MMAP_THRESHOLD_: '131072' },
   });
   return {
     name: 'lifeboat',

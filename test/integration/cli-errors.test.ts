@@ -312,6 +312,14 @@ test.each([
   expect(stderr).toContain(`hint: Did you mean ${nearest}?`);
 });
 
+test('called by its name, the program is given the settings that save memory', async () => {
+  const programs = join(folder.path, 'programs');
+  await mkdir(programs);
+  await writeFile(join(programs, 'node'), '#!/bin/sh\necho "$MALLOC_MMAP_THRESHOLD_ $1"\n', { mode: 0o755 });
+  const shown = execFileSync(launcher, { env: { PATH: `${programs}:/usr/bin:/bin` }, encoding: 'utf8' });
+  expect(shown).toBe('131072 --max-semi-space-size=4\n');
+});
+
 test('no help has a line of more than 80 columns', async () => {
   const commands = [['backup'], ['restore'], ['repository', 'forget'], ['repository'], ['init'], []];
   for (const command of commands) {
