@@ -10,7 +10,7 @@ const dayMs = 24 * hourMs;
  * is removed. Tags are set by hand, so they promise nothing. Months count 28 days.
  */
 export function surelyReachesMs(policy: RetentionPolicy, everyMs: number): number {
-  const { keepTags, ...rules } = policy;
+  const { keepTags, tagged: _, ...rules } = policy;
   if ((keepTags ?? []).length === 0 && Object.values(rules).every((rule) => rule === undefined || rule === 0))
     return Infinity;
   const counted = (count: number | 'unlimited' | undefined, periodMs: number): number => {

@@ -148,6 +148,44 @@ describe('decideRetention', () => {
     expect(decisions.filter(({ keep }) => keep)).toHaveLength(2);
   });
 
+  test('keeps 7 days, but 90 of what was backed up by hand, as S0-74 wants', () => {
+    const manual = [0, 30, 89, 90, 200].map((day) =>
+      snapshot(new Date(Date.parse('2026-06-30T09:00:00Z') - day * 86_400_000).toISOString(), ['manual']),
+    );
+    const policy = { keepWithin: '7d', tagged: { manual: { keepWithin: '90d' } } };
+    expect(kept([...daily(100), ...manual], policy)).toEqual([
+      manual[0]?.id,
+      ...daily(7).map(({ id }) => id),
+      manual[1]?.id,
+      manual[2]?.id,
+    ]);
+    // A day that was backed up by hand still has its daily one.
+    expect(kept([...daily(3), ...manual.slice(0, 1)], { keepDaily: 1, tagged: { manual: { keepLast: 1 } } })).toEqual([
+      manual[0]?.id,
+      daily(1)[0]?.id,
+    ]);
+  });
+
+  test('counts the rules of a tag apart: none keeps all of it, and all of it may go where others stay', () => {
+    const old = snapshot('2026-01-01T00:00:00Z', ['legal', 'manual']);
+    const policy = { keepLast: 1, tagged: { legal: {}, manual: { keepWithin: '1d' } } };
+    expect(kept([...daily(3), old], policy)).toEqual([daily(1)[0]?.id, old.id]);
+    const other = { ...old, tags: ['manual'] };
+    expect(kept([...daily(3), other], policy)).toEqual([daily(1)[0]?.id]);
+    expect(kept([...daily(3), other], policy, { provenIds: new Set([other.id]) })).toEqual([daily(1)[0]?.id, other.id]);
+    // A backup by hand today is no reason to remove those of nights that ended long ago.
+    const stalled = [
+      snapshot('2026-06-30T09:00:00Z', ['manual']),
+      snapshot('2026-05-02T02:00:00Z'),
+      snapshot('2026-05-01T02:00:00Z'),
+    ];
+    expect(kept(stalled, { keepWithin: '7d', tagged: { manual: { keepLast: 1 } } })).toHaveLength(3);
+    const typo = () => kept(stalled, { keepTags: ['typo'], tagged: { manual: { keepLast: 1 } } });
+    expect(typo).toThrow(expect.objectContaining({ message: expect.stringContaining('2 snapshots') }));
+    const alone = [snapshot('2026-06-29T00:00:00Z'), other];
+    expect(kept(alone, { tagged: { manual: { keepWithin: '1d' } } })).toEqual([alone[0]?.id]);
+  });
+
   test('keeps Redis snapshots of 3 days as S2-033 wants', () => {
     const sixHourly = Array.from({ length: 40 }, (_, index) =>
       snapshot(new Date(Date.parse('2026-06-30T06:00:00Z') - index * 6 * 3_600_000).toISOString()),

@@ -10,27 +10,42 @@ const countSchema = z
   .union([z.int().min(0), z.literal('unlimited')])
   .meta({ title: "a whole number from 0, or 'unlimited'" });
 
-export const retentionPolicySchema = z
-  .strictObject({
-    keepLast: countSchema.optional().describe('snapshots to keep, counted from the newest'),
-    keepHourly: countSchema.optional().describe('hours of which the last snapshot is kept'),
-    keepDaily: countSchema.optional().describe('days of which the last snapshot is kept'),
-    keepWeekly: countSchema.optional().describe('ISO weeks of which the last snapshot is kept'),
-    keepMonthly: countSchema.optional().describe('months of which the last snapshot is kept'),
-    keepYearly: countSchema.optional().describe('years of which the last snapshot is kept'),
-    keepWithin: calendarDurationSchema.optional().describe('keep all within this span before the newest snapshot'),
-    keepWithinHourly: calendarDurationSchema.optional().describe('keep the last of each hour within this span'),
-    keepWithinDaily: calendarDurationSchema.optional().describe('keep the last of each day within this span'),
-    keepWithinWeekly: calendarDurationSchema.optional().describe('keep the last of each ISO week within this span'),
-    keepWithinMonthly: calendarDurationSchema.optional().describe('keep the last of each month within this span'),
-    keepWithinYearly: calendarDurationSchema.optional().describe('keep the last of each year within this span'),
-    keepTags: z
-      .array(z.string().min(1))
+const rulesSchema = z.strictObject({
+  keepLast: countSchema.optional().describe('snapshots to keep, counted from the newest'),
+  keepHourly: countSchema.optional().describe('hours of which the last snapshot is kept'),
+  keepDaily: countSchema.optional().describe('days of which the last snapshot is kept'),
+  keepWeekly: countSchema.optional().describe('ISO weeks of which the last snapshot is kept'),
+  keepMonthly: countSchema.optional().describe('months of which the last snapshot is kept'),
+  keepYearly: countSchema.optional().describe('years of which the last snapshot is kept'),
+  keepWithin: calendarDurationSchema.optional().describe('keep all within this span before the newest snapshot'),
+  keepWithinHourly: calendarDurationSchema.optional().describe('keep the last of each hour within this span'),
+  keepWithinDaily: calendarDurationSchema.optional().describe('keep the last of each day within this span'),
+  keepWithinWeekly: calendarDurationSchema.optional().describe('keep the last of each ISO week within this span'),
+  keepWithinMonthly: calendarDurationSchema.optional().describe('keep the last of each month within this span'),
+  keepWithinYearly: calendarDurationSchema.optional().describe('keep the last of each year within this span'),
+  keepTags: z
+    .array(z.string().min(1))
+    .optional()
+    .describe('keep snapshots that carry one of these tags; `a,b` means both'),
+});
+
+const tagSchema = z
+  .string()
+  .regex(/^[^\s,]+$/, 'expected a tag without spaces and commas')
+  .meta({ title: 'a tag without spaces and commas' });
+
+export const retentionPolicySchema = rulesSchema
+  .extend({
+    tagged: z
+      .record(tagSchema, rulesSchema.describe('what to keep of them; without any key all of them'))
       .optional()
-      .describe('keep snapshots that carry one of these tags; `a,b` means both'),
+      .describe(
+        'rules for snapshots with a tag, such as manual, in place of the others; the first tag that fits counts',
+      ),
   })
   .describe('what to keep; without any key everything is kept');
 
+type RetentionRules = z.output<typeof rulesSchema>;
 export type RetentionPolicy = z.output<typeof retentionPolicySchema>;
 
 /** What a decision needs to know of a snapshot. */
@@ -78,15 +93,25 @@ export function decideRetention<Snapshot extends RetainableSnapshot>(
   if (isEmptyPolicy(policy)) {
     return dated.map(({ snapshot }) => ({ snapshot, keep: true, reasons: ['policy is empty'] }));
   }
-  const rules = rulesOf(policy, newestNotInFuture(dated, context.now));
-  const reasons = dated.map((item, index) => [
-    ...tagReasons(item.snapshot, policy.keepTags ?? []),
-    ...rules.flatMap((rule) => rule(item, index, index === dated.length - 1) ?? []),
-  ]);
-  if (dated.length > 0 && reasons.every((of) => of.length === 0)) {
+  const { tagged = {}, ...own } = policy;
+  const newest = (of: typeof dated): Temporal.ZonedDateTime | undefined => newestNotInFuture(of, context.now);
+  const byClass = new Map<string | undefined, DatedSnapshot<Snapshot>[]>(
+    Map.groupBy(dated, ({ snapshot }) => classOf(snapshot, policy)),
+  );
+  const reasonsById = new Map(
+    [...byClass].flatMap(([tag, items]) =>
+      // Spans of a tag count from the newest snapshot of all, or the last one by hand would stay for ever.
+      tag === undefined ? reasonsOf(items, own, newest(items)) : reasonsOf(items, tagged[tag] ?? {}, newest(dated)),
+    ),
+  );
+  const reasons = dated.map(({ snapshot }) => reasonsById.get(snapshot.id) ?? []);
+  const lost = [dated, byClass.get(undefined) ?? []].find(
+    (of) => of.length > 0 && of.every(({ snapshot }) => reasonsById.get(snapshot.id)?.length === 0),
+  );
+  if (lost !== undefined) {
     throw new AppError(
       'CONFIG_INVALID',
-      `the retention policy would remove all of a group: ${count(dated.length, 'snapshot')}`,
+      `the retention policy would remove all of a group: ${count(lost.length, 'snapshot')}`,
       {
         hint: 'Add a rule that keeps some, such as keepLast: 1; remove single snapshots by their id.',
       },
@@ -95,8 +120,27 @@ export function decideRetention<Snapshot extends RetainableSnapshot>(
   const guarded = context.forgetProven ? undefined : guardedIndex(dated, context);
   if (guarded !== undefined) reasons[guarded.index]?.push(guarded.reason);
   return dated.map(({ snapshot }, index) => {
-    const own = reasons[index] ?? [];
-    return { snapshot, keep: own.length > 0, reasons: own };
+    const why = reasons[index] ?? [];
+    return { snapshot, keep: why.length > 0, reasons: why };
+  });
+}
+
+/** The tag by whose rules a snapshot stays or goes. */
+function classOf({ tags }: RetainableSnapshot, { tagged = {} }: RetentionPolicy): string | undefined {
+  return Object.keys(tagged).find((tag) => tags.includes(tag));
+}
+
+/** Of one class, newest first; spans count from `newest`. */
+function reasonsOf(
+  dated: readonly DatedSnapshot<RetainableSnapshot>[],
+  policy: RetentionRules,
+  newest: Temporal.ZonedDateTime | undefined,
+): [id: string, reasons: string[]][] {
+  if (isEmptyPolicy(policy)) return dated.map(({ snapshot }) => [snapshot.id, ['no rule for it']]);
+  const rules = rulesOf(policy, newest);
+  return dated.map((item, index) => {
+    const byRules = rules.flatMap((rule) => rule(item, index, index === dated.length - 1) ?? []);
+    return [item.snapshot.id, [...tagReasons(item.snapshot, policy.keepTags ?? []), ...byRules]];
   });
 }
 
@@ -125,8 +169,9 @@ function newestFirst(left: DatedSnapshot<RetainableSnapshot>, right: DatedSnapsh
   return left.snapshot.id < right.snapshot.id ? -1 : 1;
 }
 
-function isEmptyPolicy({ keepTags, ...others }: RetentionPolicy): boolean {
-  return (keepTags ?? []).length === 0 && Object.values(others).every((value) => value === undefined || value === 0);
+function isEmptyPolicy({ keepTags, tagged = {}, ...others }: RetentionPolicy): boolean {
+  if ((keepTags ?? []).length > 0 || Object.keys(tagged).length > 0) return false;
+  return Object.values(others).every((value) => value === undefined || value === 0);
 }
 
 /** Spans count from it; a clock that once ran ahead must not shift them. */
@@ -157,7 +202,7 @@ const bucketOf = {
   year: (time) => `${time.year}`,
 } satisfies Record<string, BucketOf>;
 
-function rulesOf(policy: RetentionPolicy, newest: Temporal.ZonedDateTime | undefined): Rule[] {
+function rulesOf(policy: RetentionRules, newest: Temporal.ZonedDateTime | undefined): Rule[] {
   const counted = (word: string, bucket: BucketOf, most: RetentionPolicy['keepLast']): Rule =>
     bucketRule(`${word} snapshot`, bucket, { countMax: most === 'unlimited' ? Infinity : (most ?? 0) });
   const within = (word: string, bucket: BucketOf, span: CalendarDuration | undefined): Rule => {

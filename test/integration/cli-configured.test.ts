@@ -121,6 +121,8 @@ test('the bucket of the variables is where backups go while nothing else is said
   expect(ran).toMatchObject({ exitCode: 0 });
   expect(await readFile(join(other.path, 'lifeboat.yaml'), 'utf8')).toContain('location: s3://bkt/pre\n');
   // Without a region nothing is sent anywhere; that it is asked for shows which place is meant.
+  const checked = await runLifeboat(['check'], { folder: other.path, environment });
+  expect(checked).toMatchObject({ exitCode: 1, stdout: expect.stringMatching(/unknown +clock +.*region/i) });
   const asked = await runLifeboat(['snapshots', '-c', './lifeboat.yaml'], { folder: other.path, environment });
   await rm(join(other.path, 'lifeboat.yaml'));
   const alone = await runLifeboat(['snapshots'], { folder: other.path, environment });

@@ -113,7 +113,14 @@ const providers: readonly (readonly [string, string])[] = [
 
 async function clockSkew({ client, at, clock, signal }: Looking): Promise<BucketAspect> {
   const aspect = 'clock';
-  const url = at.client.endpoint ?? `https://s3.${await client.config.region()}.amazonaws.com`;
+  let url: string;
+  try {
+    url = at.client.endpoint ?? `https://s3.${await client.config.region()}.amazonaws.com`;
+  } catch (error) {
+    // Nobody said which region.
+    const { message, hint } = storeErrorOfS3(error, 'ask for the time');
+    return { aspect, outcome: 'inconclusive', message, hint };
+  }
   let serverMs: number;
   try {
     const limit = AbortSignal.any([signal, AbortSignal.timeout(answerWaitMaxMs)]);
