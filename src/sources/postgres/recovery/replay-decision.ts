@@ -67,7 +67,7 @@ export async function planFolder(
     owner,
     programs: programs?.found,
     findings,
-    replaces: isReplacing ? `the data directory ${folder}, and remove what is not in the backup from it` : undefined,
+    replaces: isReplacing ? `the data directory ${folder}; what is not in the backup is removed from it` : undefined,
   };
 }
 
