@@ -50,7 +50,15 @@ test('a backup that is damaged does not hide what else is there', async () => {
 
 test('of repositories that lead as far, a copy into which nobody receives does not stand for the one that changes come into', () => {
   const reach = (repository: string, untilMs: number, receiver: JournalReach['receiver']): JournalReach => {
-    return { repository, untilMs, receiver, branch: 'timeline 1', position: '0/3000000', missing: undefined, isSeen: true };
+    return {
+      repository,
+      untilMs,
+      receiver,
+      branch: 'timeline 1',
+      position: '0/3000000',
+      missing: undefined,
+      isSeen: true,
+    };
   };
   const copy = reach('copy', 2, 'none');
   const received = reach('received', 2, 'here');

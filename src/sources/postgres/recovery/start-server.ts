@@ -54,7 +54,9 @@ async function complaintsIn(log: string): Promise<string> {
   try {
     const lines = (await readFile(log, 'utf8')).split('\n');
     // Whatever its log_line_prefix puts before.
-    const told = lines.flatMap((line) => /(?:LOG: {2}(?=could not )|(?:FATAL|PANIC|HINT): {2})(.*)$/.exec(line)?.[1] ?? []);
+    const told = lines.flatMap(
+      (line) => /(?:LOG: {2}(?=could not )|(?:FATAL|PANIC|HINT): {2})(.*)$/.exec(line)?.[1] ?? [],
+    );
     return told.slice(-complaintsMax).join('; ');
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return '';
