@@ -204,8 +204,8 @@ describeWithPostgres(major, 'a recovery into a folder', () => {
       'it is stopped within the recovery, on timeline 1: as --action shutdown asks',
     ]);
     const { bases } = await scene.place();
-    const consistentLsn = String((await bases[0]?.facts(noSignal))?.['consistentLsn']);
-    const base: RecoveryTarget = { kind: 'lsn', lsn: consistentLsn, isInclusive: false };
+    const facts = await bases[0]?.facts(noSignal);
+    const base: RecoveryTarget = { kind: 'lsn', lsn: facts?.['consistentLsn'] as string, isInclusive: false };
     const decision = await scene.decide(await scene.choose(base), dataIn(scene.folder, 'base'), { action: 'shutdown' });
     expect(decision.findings).toContainEqual(
       expect.objectContaining({ outcome: 'warning', message: expect.stringContaining('it is promoted there') }),
