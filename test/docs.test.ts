@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { commandTable, isGroup } from '../src/cli/command-table.ts';
 import type { AnyCommand } from '../src/cli/command.ts';
+import { errorKinds } from '../src/base/errors.ts';
 import { globalOptions } from '../src/config/options.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -52,6 +53,16 @@ test.each(pages)('every file and symbol of the sources that %s names exists', (p
       problems.push(`${whole}: no such symbol`);
   }
   expect(problems).toEqual([]);
+});
+
+const families = /^(?:SOURCE|JOURNAL|SPOOL|RECOVERY|RESTORE|TARGET|REPOSITORY|STORE|OBJECT|PASSWORD|CONFIG|LOCK)_/;
+
+test('the page on troubleshooting says of every error of sources, journals, repositories and restores what to do', () => {
+  const [, table = ''] = textOf('docs/troubleshooting.md').split('## By error code');
+  const named = [...table.matchAll(/`([A-Z_]+)(…?)`/g)].map(([, name = '', more]) => ({ name, isFamily: more !== '' }));
+  const isThere = (code: string): boolean =>
+    named.some(({ name, isFamily }) => (isFamily ? code.startsWith(name) : code === name));
+  expect(Object.keys(errorKinds).filter((code) => families.test(code) && !isThere(code))).toEqual([]);
 });
 
 test('the layers in ARCHITECTURE.md are those that scripts/tidy.ts enforces', () => {

@@ -6,7 +6,7 @@ import type { ReplayRestore } from '../sources/replay.ts';
 import { createRepository, noSignal } from '../../test/support/repository.ts';
 import { temporaryFolder } from '../../test/support/temporary-folder.ts';
 import type { OpenedRepository } from './context.ts';
-import { journalReaches } from './journal-reach.ts';
+import { journalReaches, newestReach, type JournalReach } from './journal-reach.ts';
 
 const place = { segment: 1, offset: 0 };
 
@@ -46,4 +46,23 @@ test('a backup that is damaged does not hide what else is there', async () => {
   expect((await reachOf(() => Promise.reject(damaged))).size).toBe(0);
   const away = new AppError('STORE_UNREACHABLE', 'no answer', { hint: 'Wait.' });
   await expect(reachOf(() => Promise.reject(away))).rejects.toThrow(away);
+});
+
+test('of repositories that lead as far, a copy into which nobody receives does not stand for the one that changes come into', () => {
+  const reach = (repository: string, untilMs: number, receiver: JournalReach['receiver']): JournalReach => {
+    return {
+      repository,
+      untilMs,
+      receiver,
+      branch: 'timeline 1',
+      position: '0/3000000',
+      missing: undefined,
+      isSeen: true,
+    };
+  };
+  const copy = reach('copy', 2, 'none');
+  const received = reach('received', 2, 'here');
+  expect(newestReach([received, copy])).toBe(received);
+  expect(newestReach([copy, received])).toBe(received);
+  expect(newestReach([reach('behind', 1, 'here'), copy])).toBe(copy);
 });

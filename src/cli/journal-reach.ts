@@ -114,9 +114,12 @@ function untilOf(end: ReplayEnd, seen: Seen | undefined): Pick<JournalReach, 'un
   return { untilMs: seenMs, isSeen: true };
 }
 
-/** Of several repositories the one that leads furthest. */
+/** Of several repositories the one that leads furthest; of those that lead as far, one that changes still come into. */
 export function newestReach(reaches: readonly JournalReach[]): JournalReach | undefined {
-  return reaches.toSorted((left, right) => (left.untilMs ?? 0) - (right.untilMs ?? 0)).at(-1);
+  const isReceived = ({ receiver }: JournalReach): number => Number(receiver !== 'none');
+  return reaches
+    .toSorted((left, right) => (left.untilMs ?? 0) - (right.untilMs ?? 0) || isReceived(left) - isReceived(right))
+    .at(-1);
 }
 
 export function reachText(component: string, reach: JournalReach, style: Style): string {

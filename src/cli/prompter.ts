@@ -24,17 +24,22 @@ type Clack = typeof ClackModule;
 
 /** Questions go to standard error, so that standard output stays what the command returns. */
 export function terminalPrompter(signal: AbortSignal): Prompter {
-  const common = { output: process.stderr, signal };
-  async function ask<Value>(question: (clack: Clack) => Promise<Value>): Promise<Exclude<Value, symbol>> {
+  async function ask<Value>(
+    question: (clack: Clack, common: { output: NodeJS.WriteStream; signal: AbortSignal }) => Promise<Value>,
+  ): Promise<Exclude<Value, symbol>> {
     // Loaded when the first question comes up: most runs ask none.
     const clack = await import('@clack/prompts');
-    const answer = await question(clack);
+    using ended = endOfInput();
+    const answer = await question(clack, {
+      output: process.stderr,
+      signal: AbortSignal.any([signal, ended.signal]),
+    });
     if (!clack.isCancel(answer)) return answer as Exclude<Value, symbol>;
     throw new AppError('INTERRUPTED', 'the question was not answered', { hint: 'Run the command again to answer it.' });
   }
   return {
     text: (message, { suggestion, validate } = {}) =>
-      ask((clack) =>
+      ask((clack, common) =>
         clack.text({
           message,
           ...common,
@@ -42,12 +47,26 @@ export function terminalPrompter(signal: AbortSignal): Prompter {
           validate: (answer) => validate?.(answer ?? ''),
         }),
       ),
-    secret: (message) => ask((clack) => clack.password({ message, ...common })),
+    secret: (message) => ask((clack, common) => clack.password({ message, ...common })),
     choose: (message, choices) =>
-      ask((clack) =>
+      ask((clack, common) =>
         clack.select<string>({ message, ...common, options: choices.map((choice) => ({ ...choice })) }),
       ) as Promise<(typeof choices)[number]['value']>,
     confirm: (message, isYesByDefault) =>
-      ask((clack) => clack.confirm({ message, ...common, initialValue: isYesByDefault })),
+      ask((clack, common) => clack.confirm({ message, ...common, initialValue: isYesByDefault })),
+  };
+}
+
+/** Ctrl-D, or nobody types any more: clack would stop listening and never answer. */
+function endOfInput(): Disposable & { readonly signal: AbortSignal } {
+  const ended = new AbortController();
+  const end = (): void => ended.abort();
+  const press = (_text: unknown, key?: { readonly ctrl?: boolean; readonly name?: string }): void => {
+    if (key?.ctrl === true && key.name === 'd') end();
+  };
+  process.stdin.on('keypress', press).once('end', end);
+  return {
+    signal: ended.signal,
+    [Symbol.dispose]: () => void process.stdin.off('keypress', press).off('end', end),
   };
 }

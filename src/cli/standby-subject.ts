@@ -15,7 +15,7 @@ export interface StandbySubject {
   readonly source: StandbySource;
   /** Where it tells of itself. */
   readonly recordFolder: string;
-  /** Where its copy lies if nobody says where else. */
+  /** Where its copy lies if nobody says where else: where it was kept before, if it was. */
   readonly defaultFolder: string;
 }
 
@@ -34,13 +34,10 @@ export async function standbySubject(context: CommandContext, name: string): Pro
       hint: 'Name a PostgreSQL component.',
     });
   }
-  return {
-    application: application.name,
-    component,
-    source,
-    recordFolder: standbyRecordFolder(context, application.name, name),
-    defaultFolder: join(context.stateFolder, application.name, name, 'standby-server'),
-  };
+  const recordFolder = standbyRecordFolder(context, application.name, name);
+  const before = (await readStandbyRecord(recordFolder))?.folder;
+  const defaultFolder = before ?? join(context.stateFolder, application.name, name, 'standby-server');
+  return { application: application.name, component, source, recordFolder, defaultFolder };
 }
 
 /** The one that it followed before, else the first that has a backup of it. */

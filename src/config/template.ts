@@ -94,9 +94,11 @@ function componentLines(component: InitComponent): string[] {
     `  type: ${component.type}`,
     `  tier: ${tier} # P0 is recovered first, P3 last`,
   ];
+  const continuous =
+    component.type === 'postgres' ? ['  # journal: {} # back to any instant: docs/postgresql-to-any-instant.md'] : [];
   // A night is 25 hours long once a year, and the backup takes its time.
   const end = ['  objectives: { rpo: 26h, rto: 1h } # what may be lost, and how long it may take', '  policy: nightly'];
-  return [...common, ...ownLines(component), ...end];
+  return [...common, ...ownLines(component), ...continuous, ...end];
 }
 
 function ownLines(component: InitComponent): string[] {

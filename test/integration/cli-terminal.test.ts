@@ -122,6 +122,10 @@ describe.skipIf(!hasPython)('on a terminal', () => {
     const told = await onTerminal(wrong);
     expect(told.lines.join(' ')).toContain('not faster');
     expect(told.lines.filter((line) => line.length > 80)).toEqual([]);
+    // A terminal that is closed says the same.
+    const left = await onTerminal(restore, { when: "Type 'yes'", typed: '\\u0004' });
+    expect(left.exitCode).toBe(130);
+    expect(left.lines.join('\n')).toContain('the question was not answered');
     const accepted = await onTerminal(restore, { when: "Type 'yes'", typed: 'yes\\r' });
     expect(accepted.exitCode).toBe(0);
   });

@@ -1,4 +1,4 @@
-// A slice of the faults that `npm run soak -- --what faults` goes through, with a fresh seed.
+// A slice of the faults that `npm run soak -- --what postgres-faults` goes through, with a fresh seed.
 import { expect, test } from 'vitest';
 import { seededRandom } from '../../src/base/random.ts';
 import { runFaults } from '../simulation/postgres-faults.ts';

@@ -1,4 +1,4 @@
-// A slice of the disasters that `npm run soak -- --what recoveries` goes through, with a fresh seed: servers of several versions are
+// A slice of the disasters that `npm run soak -- --what postgres-recoveries` goes through, with a fresh seed: servers of several versions are
 // lost under load, and come back at random instants, row for row.
 import { expect, test } from 'vitest';
 import { seededRandom } from '../../src/base/random.ts';

@@ -161,7 +161,7 @@ describeWithPostgres(major, 'a recovery into a folder', () => {
     expect(await idsIn(folder)).toHaveLength(7);
     writeFileSync(join(folder, 'base/leftover'), 'x');
     const decision = await scene.decide(await scene.choose(end), folder);
-    expect(decision.replaces).toMatch(/the data directory .*, and remove what is not in the backup/);
+    expect(decision.replaces).toMatch(/the data directory .*; what is not in the backup is removed/);
     const outcome = await decision.execute(silent, noSignal);
     expect(outcome.restored[0]).toMatch(/entr(?:y|ies) that were not in the backup removed/);
     const [, all = '', written = ''] = /\((.*?)\), (.*?) of them written/.exec(outcome.restored[0] ?? '') ?? [];
@@ -191,13 +191,41 @@ describeWithPostgres(major, 'a recovery into a folder', () => {
     expect(await idsIn(dataIn(scene.folder, 'promote'))).toHaveLength(7);
   });
 
-  test('leaves a server running on it where that is asked for', async () => {
+  test('stops at the instant without a promotion and says which it is, but for the end of a backup', async () => {
     await using scene = await sceneOverSegments();
+    const [row] = await scene.cluster.sql('SELECT pg_current_wal_flush_lsn()::text AS lsn');
+    const lsn = String(row?.['lsn']);
+    await commit(scene.cluster);
+    await scene.received();
+    const target: RecoveryTarget = { kind: 'lsn', lsn, isInclusive: false };
+    const outcome = await scene.recover(target, dataIn(scene.folder, 'stopped'), { action: 'shutdown' });
+    expect(outcome.restored.slice(1)).toEqual([
+      `recovered up to the record at ${lsn}, without it`,
+      'it is stopped within the recovery, on timeline 1: as --action shutdown asks',
+    ]);
+    const { bases } = await scene.place();
+    const facts = await bases[0]?.facts(noSignal);
+    const base: RecoveryTarget = { kind: 'lsn', lsn: facts?.['consistentLsn'] as string, isInclusive: false };
+    const decision = await scene.decide(await scene.choose(base), dataIn(scene.folder, 'base'), { action: 'shutdown' });
+    expect(decision.findings).toContainEqual(
+      expect.objectContaining({ outcome: 'warning', message: expect.stringContaining('it is promoted there') }),
+    );
+    expect(decision.steps).toContain('promote it to a timeline of its own, and stop it cleanly');
+  });
+
+  test('leaves a server running on it where that is asked for, or says why it did not start', async () => {
+    await using scene = await sceneOverSegments();
+    await scene.cluster.sql(`ALTER SYSTEM SET port = ${scene.cluster.address.port}`);
+    await scene.backUp();
+    await expect(scene.recover(end, dataIn(scene.folder, 'beside'), { isStarted: true })).rejects.toThrow(
+      /no server started on it: .*could not bind .*; .*could not create any TCP\/IP sockets/,
+    );
     const port = await freePort();
     await scene.cluster.sql(`ALTER SYSTEM SET port = ${port}`);
     await scene.backUp();
     const folder = dataIn(scene.folder, 'copy');
     const outcome = await scene.recover(end, folder, { isStarted: true });
+    expect(outcome.restored.join('\n')).not.toMatch(/stopped|start PostgreSQL/);
     const [pid] = readFileSync(join(folder, 'postmaster.pid'), 'utf8').split('\n');
     try {
       expect(outcome.restored.at(-1)).toMatch(/^a server runs on it; its log is /);

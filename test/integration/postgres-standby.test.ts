@@ -141,7 +141,8 @@ describeWithPostgres(15, 'a standby', () => {
     const { cluster } = scene;
     await cluster.sql('CREATE TABLE orders (id serial PRIMARY KEY, note text)', insert);
     await scene.begin();
-    let standby = keep(scene);
+    const folder = join(scene.folder, 'elsewhere');
+    let standby = keep(scene, '--to', folder);
     await standby.untilSo(({ phase, lagBytes }) => phase === 'following' && lagBytes === 0);
     const [first = ''] = await snapshotsIn(scene);
     expect(await proofsIn(scene)).toMatchObject([{ outcome: 'passed', snapshot: first, rows: 100 }]);
@@ -171,6 +172,7 @@ describeWithPostgres(15, 'a standby', () => {
       },
     ]);
 
+    // From here on it is found where it was kept, without being told again.
     const killed = await standby.stop('SIGKILL');
     expect(killed.stdout).toContain(third.slice(0, 8));
     await cluster.sql(insert, 'SELECT pg_switch_wal()', insert);
@@ -205,7 +207,7 @@ describeWithPostgres(15, 'a standby', () => {
       const again = await scene.succeed('postgres', 'promote', 'database', '--json');
       expect(jsonLines(again).at(-1)).toMatchObject({ connection });
     } finally {
-      const data = join(scene.folder, '.local/state/lifeboat/shop/database/standby-server/data');
+      const data = join(folder, 'data');
       const pid = Number(readFileSync(join(data, 'postmaster.pid'), 'utf8').split('\n')[0]);
       process.kill(pid, 'SIGINT');
       await until(() => !existsSync(join(data, 'postmaster.pid')));

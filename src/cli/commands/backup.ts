@@ -160,7 +160,7 @@ function renderOutcome(outcome: BackupOutcome, isOneOfMany: boolean, style: Styl
   ];
   if (fingerprintItems > 0) lines.push(`  fingerprint of ${count(fingerprintItems, 'item')}, for proofs`);
   for (const { message } of notes) {
-    const [first, ...more] = wrap(`note: ${message}; 'lifeboat check' says how to change that`, style.widthColumns - 4);
+    const [first, ...more] = wrap(`note: ${message}; see 'lifeboat check'`, style.widthColumns - 4);
     lines.push(`  ${first}`, ...more.map((line) => `    ${line}`));
   }
   if (problems.length > 0)

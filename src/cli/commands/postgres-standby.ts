@@ -13,7 +13,10 @@ const intervalDefaultMs = 5_000;
 const intervalMinMs = 100;
 
 export const standbyOptions = {
-  to: textOption('--to <folder>', 'where its files are kept (default: below the state folder)'),
+  to: textOption(
+    '--to <folder>',
+    'where its files are kept (default: where it was before, else below the state folder)',
+  ),
   intervalMs: parsedOption('--interval <duration>', 'how often the repository is asked for more (default: 5s)', {
     expected: `${durationForm}, at least 100ms`,
     parse(text) {

@@ -59,8 +59,8 @@ test('a backup tells what was read, what was stored, what was left out and what 
     "backed up uploads to local as snapshot 46c536f7 in 4.3 s
       read    2,000 files, 1.4 GiB: 12 new, 3 changed, 1985 as before; 1 left out
       stored  20 MiB for 50 MiB of new data
-      note: roles without their passwords: app may not read pg_authid; 'lifeboat
-        check' says how to change that
+      note: roles without their passwords: app may not read pg_authid; see
+        'lifeboat check'
       1 item left out or changed while read:
         /srv/uploads/secret: permission denied
     failed  database to local: database postgres at db.internal.example:5432 as

@@ -17,6 +17,7 @@ const good: StatusData = {
       snapshots: 14,
       newest: { id: 'a'.repeat(64), time: '2026-11-20T09:48:00Z', repository: 'local' },
       journal: undefined,
+      isJournalWanted: false,
       freshest: 'snapshot',
       ageMs: 2.2 * hourMs,
       rpoMs: 24 * hourMs,
@@ -129,6 +130,7 @@ describe('status', () => {
     const components = [
       { ...database, journal: reach, freshest: 'journal' as const, ageMs: 4000, rpoMs: 60_000 },
       { ...database, name: 'other', journal: cut },
+      { ...database, name: 'new', isJournalWanted: true },
     ];
     const text = renderStatus({ ...good, components, repositories: [] }, style);
     expect(text).toMatchInlineSnapshot(`
@@ -137,11 +139,14 @@ describe('status', () => {
       Component  Newest             RPO     Proven            Size  Snapshots
       database   just now, journal  met 1m  passed 1d ago  1.4 GiB         14
       other      2h 12m ago         met 1d  passed 1d ago  1.4 GiB         14
+      new        2h 12m ago         met 1d  passed 1d ago  1.4 GiB         14
       journal of database in local: to 0/5000060 on timeline 1, 4s ago; the server had
       nothing more then
       journal of other in local: to 0/5000060 on timeline 1, 3h ago; behind it changes
       of timeline 1 from 0/5000000 to 0/7000000 are missing, so nothing later can be
       recovered: take a full backup
+      journal of new: nothing leads on from a backup: it takes a physical one, and
+      'lifeboat journal run new'
 
       "
     `);

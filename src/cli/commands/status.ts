@@ -37,6 +37,8 @@ export interface ComponentStatus {
   readonly newest: { readonly id: string; readonly time: string; readonly repository: string } | undefined;
   /** How far the journal can be followed from a backup; absent where none is kept. */
   readonly journal: JournalReach | undefined;
+  /** The configuration asks for one. */
+  readonly isJournalWanted: boolean;
   /** What the age is counted from: the newest of what can be recovered. */
   readonly freshest: 'snapshot' | 'journal' | undefined;
   readonly ageMs: number | undefined;
@@ -118,7 +120,12 @@ export async function liveStatus(context: CommandContext, names: readonly string
   const known = application?.components ?? [];
   const others = application === undefined ? [...found].toSorted().map((name) => ({ name })) : [];
   const subjects: Subject[] = [
-    ...known.map(({ name, tier, objectives }) => ({ name, tier, rpoMs: objectives?.rpoMs })),
+    ...known.map((component) => ({
+      name: component.name,
+      tier: component.tier,
+      rpoMs: component.objectives?.rpoMs,
+      isJournalWanted: component.type === 'postgres' && component.journal !== undefined,
+    })),
     ...others,
   ];
   const chosen = names.length === 0 ? subjects : subjects.filter(({ name }) => names.includes(name));
@@ -136,6 +143,7 @@ interface Subject {
   readonly name: string;
   readonly tier?: string | undefined;
   readonly rpoMs?: number | undefined;
+  readonly isJournalWanted?: boolean;
 }
 
 interface ReadRepository {
@@ -192,7 +200,7 @@ async function readRepository(
 }
 
 function statusOf(
-  { name, tier, rpoMs }: Subject,
+  { name, tier, rpoMs, isJournalWanted = false }: Subject,
   {
     read,
     host,
@@ -219,6 +227,7 @@ function statusOf(
     snapshots: own.length,
     newest: newest && { id: newest.snapshot.id, time: newest.snapshot.time, repository: newest.repository },
     journal,
+    isJournalWanted,
     freshest,
     ageMs,
     rpoMs,
@@ -294,8 +303,11 @@ function newestWords({ newest, freshest, ageMs = 0 }: ComponentStatus, style: St
   return freshest === 'journal' ? `${ageWords(journalTime, style)}, journal` : ageWords(newest.time, style);
 }
 
-function journalLines({ name, journal }: ComponentStatus, style: Style): string[] {
-  return journal === undefined ? [] : wrap(reachText(name, journal, style), style.widthColumns);
+function journalLines({ name, journal, isJournalWanted }: ComponentStatus, style: Style): string[] {
+  if (journal !== undefined) return wrap(reachText(name, journal, style), style.widthColumns);
+  if (!isJournalWanted) return [];
+  const what = `nothing leads on from a backup: it takes a physical one, and 'lifeboat journal run ${name}'`;
+  return wrap(`journal of ${name}: ${style.paint('yellow', what)}`, style.widthColumns);
 }
 
 function rpoWords({ rpo, rpoMs }: ComponentStatus, style: Style): string {

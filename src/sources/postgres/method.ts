@@ -48,7 +48,7 @@ export function chooseMethod({ configured, listed, existing, replication }: Meth
   }
   const leftOut = listed.length === 0 ? [] : (existing ?? []).filter((name) => !listed.includes(name));
   if (leftOut.length > 0) {
-    const reason = `the databases of the configuration leave out ${leftOut.join(', ')}, and a physical backup holds all`;
+    const reason = `the databases of the configuration leave out ${leftOut.join(', ')}, and a physical backup holds all; method: physical takes them along`;
     return { method: 'logical', reason };
   }
   if (replication.isGranted === 'unknown') {

@@ -139,17 +139,19 @@ function wayFinding(programs: DumpPrograms | AppError): Finding {
 async function schemaFinding(past: Connection, live: Connection, schema: string): Promise<Finding> {
   const aspect = 'schema';
   const query = `SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = $1) AS "isThere",
-                        pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE') AS "mayCreate"`;
+                        pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE') AS "mayCreate",
+                        current_user::text AS role`;
   for (const one of [live, past]) {
-    const { isThere, mayCreate } = onlyRow(await one.query<{ isThere: boolean; mayCreate: boolean }>(query, [schema]));
+    const rights = await one.query<{ isThere: boolean; mayCreate: boolean; role: string }>(query, [schema]);
+    const { isThere, mayCreate, role } = onlyRow(rights);
     if (isThere || schema.startsWith('pg_')) {
       const where = one === live ? `database ${live.database}` : 'the database of that instant';
       const message = isThere ? `${where} has a schema ${schema}` : `${schema} is a name for the server's own schemas`;
       return { aspect, outcome: 'failed', message, hint: 'Name another with --as.' };
     }
     if (!mayCreate) {
-      const hint = `Run as a superuser: GRANT CREATE ON DATABASE ${pg.escapeIdentifier(live.database)} TO …, or name another role in --to.`;
-      return { aspect, outcome: 'failed', message: `the role may not create schemas in ${live.database}`, hint };
+      const hint = `Run as a superuser: GRANT CREATE ON DATABASE ${pg.escapeIdentifier(live.database)} TO ${pg.escapeIdentifier(role)}; or name another role in --to.`;
+      return { aspect, outcome: 'failed', message: `${role} may not create schemas in ${live.database}`, hint };
     }
   }
   return { aspect, outcome: 'passed', message: `${schema} is new` };

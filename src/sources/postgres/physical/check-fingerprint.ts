@@ -34,6 +34,8 @@ interface Lacks {
   readonly unreadable: number;
   readonly unlockable: number;
   readonly first: string | null;
+  /** Quoted; of those that can't be locked. */
+  readonly schemas: readonly string[] | null;
   readonly mayPause: boolean;
   readonly isPaused: boolean;
 }
@@ -41,7 +43,7 @@ interface Lacks {
 async function lackIn(connection: Connection, server: ServerFacts): Promise<Finding | undefined> {
   const { database } = connection;
   const lacks = onlyRow(await connection.query<Lacks>(lacksQuery(server.major)));
-  const { unreadable, unlockable, first, mayPause, isPaused } = lacks;
+  const { unreadable, unlockable, first, schemas, mayPause, isPaused } = lacks;
   const role = pg.escapeIdentifier(server.user);
   const example = first === null ? '' : `, such as ${first}`;
   if (unreadable > 0) {
@@ -64,7 +66,7 @@ async function lackIn(connection: Connection, server: ServerFacts): Promise<Find
   const hint =
     server.major >= 17
       ? `Run as a superuser: GRANT pg_maintain TO ${role};`
-      : `Grant ${role} UPDATE on all tables, back up as their owner or as a superuser, or do without: physical: {fingerprint: false}.`;
+      : `Run as a superuser in ${database}: GRANT UPDATE ON ALL TABLES IN SCHEMA ${(schemas ?? []).join(', ')} TO ${role}; or back up as their owner, or do without: physical: {fingerprint: false}.`;
   return { aspect, outcome: 'warning', message, hint };
 }
 
@@ -75,6 +77,7 @@ function lacksQuery(major: number): string {
   return `
     SELECT count(*) FILTER (WHERE NOT ${read})::int AS unreadable, count(*) FILTER (WHERE NOT ${lock})::int AS unlockable,
            min(format('%I.%I', n.nspname, c.relname)) FILTER (WHERE NOT (${read} AND ${lock})) AS first,
+           array_agg(DISTINCT format('%I', n.nspname)) FILTER (WHERE NOT ${lock}) AS schemas,
            pg_catalog.has_function_privilege('pg_catalog.pg_wal_replay_pause()', 'EXECUTE')
              AND pg_catalog.has_function_privilege('pg_catalog.pg_wal_replay_resume()', 'EXECUTE') AS "mayPause",
            CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_get_wal_replay_pause_state() <> 'not paused' ELSE false END AS "isPaused"

@@ -200,8 +200,14 @@ function until({ reach, segmentBytes }: Field, end: Lsn): ReplaySegment[] {
 
 const baseOnly = (isEnd: boolean): Located => ({ stop: { kind: 'base' }, segments: [], isEnd });
 
-/** `before 0/3000060`, `with 0/3000060`. */
+/** Behind 'stops': `before the record at 0/3000060`, `with the record at 0/3000060`. */
 export function stopWords(stop: Stop): string {
   if (stop.kind === 'base') return 'where the backup ends';
   return `${stop.isInclusive ? 'with' : 'before'} the record at ${formatLsn(stop.lsn)}`;
+}
+
+/** Behind 'up to': `the record at 0/3000060, with it`. */
+export function limitWords(stop: Stop): string {
+  if (stop.kind === 'base') return 'the end of the backup';
+  return `the record at ${formatLsn(stop.lsn)}, ${stop.isInclusive ? 'with' : 'without'} it`;
 }

@@ -40,6 +40,7 @@ export class RecoveryWatch {
     return this.#isPromoted;
   }
 
+  /** Where the replay ended; a server that is shut down at its target does not say it. */
   get replayedLsn(): Lsn | undefined {
     return this.#replayedLsn;
   }
@@ -90,6 +91,8 @@ export class RecoveryWatch {
     switch (event.kind) {
       case 'consistent':
       case 'replaying':
+        this.#onReplayed(event.lsn);
+        return;
       case 'replayed':
         this.#replayedLsn = event.lsn;
         this.#onReplayed(event.lsn);

@@ -67,7 +67,7 @@ export async function planFolder(
     owner,
     programs: programs?.found,
     findings,
-    replaces: isReplacing ? `the data directory ${folder}, and remove what is not in the backup from it` : undefined,
+    replaces: isReplacing ? `the data directory ${folder}; what is not in the backup is removed from it` : undefined,
   };
 }
 
@@ -185,7 +185,12 @@ async function entryFinding(folder: string, { account, name }: FileOwner): Promi
     });
     if (stats?.isDirectory() === true && !mayEnter(stats, account)) {
       const message = `${name} may not enter ${at}, so no server of ${name}'s can run in ${folder}`;
-      return { aspect: 'owner', outcome: 'failed', message, hint: `Run 'chmod a+x ${at}', or choose another folder.` };
+      return {
+        aspect: 'owner',
+        outcome: 'failed',
+        message,
+        hint: `Run 'chmod a+x ${at}', or name another folder with --to.`,
+      };
     }
     if (at === '/') return undefined;
   }

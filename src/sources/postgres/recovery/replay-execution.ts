@@ -17,7 +17,7 @@ import { formatLsn } from '../wal/lsn.ts';
 import { sentinelOfCopy } from '../sentinel/read-sentinels.ts';
 import type { Recovery } from './choose-recovery.ts';
 import { completeDataFolder, type DataFolder, endRestore, writeDataFolder, writeDurably } from './data-folder.ts';
-import { type Stop, stopWords } from './locate-target.ts';
+import { limitWords } from './locate-target.ts';
 import { type Recovered, runRecovery } from './recovering-server.ts';
 import {
   ownSettingsFile,
@@ -163,7 +163,7 @@ async function prepare(
   return {
     restored: [
       writtenWords(plan, written),
-      `${count(needed.length, 'segment')} of the journal lie in its pg_wal; start PostgreSQL ${plan.facts.serverMajor} on it as ${owner.name}, and it recovers to ${stopWords(stop)}`,
+      `${count(needed.length, 'segment')} of the journal lie in its pg_wal; start PostgreSQL ${plan.facts.serverMajor} on it as ${owner.name}, and it recovers up to ${limitWords(stop)}`,
       `then remove the recovery_… settings, restore_command and archive_mode from ${ownSettingsFile}`,
     ],
   };
@@ -240,21 +240,20 @@ function writtenWords({ folder, tablespaces }: FolderPlan, written: DataFolder):
 function outcomeOf({ plan, recovery, wish }: Execution, written: DataFolder, recovered: Replayed): RestoreOutcome {
   const { control, lastTransaction, replayedLsn, sentinelMs } = recovered;
   const isPromoted = control.state === 'shut down';
-  // Only one that is promoted says in the end what it replayed last.
-  const at = !isPromoted || replayedLsn === undefined ? whereStopped(recovery.stop) : formatLsn(replayedLsn);
-  const newest =
+  // What was replayed the server says when it is promoted, and only then.
+  const last =
     lastTransaction === undefined
-      ? '; no transaction was replayed'
-      : `; the last transaction replayed ended at ${lastTransaction}`;
+      ? 'no transaction was replayed'
+      : `the last transaction replayed ended at ${lastTransaction}`;
+  const reached =
+    replayedLsn === undefined
+      ? `recovered up to ${limitWords(recovery.stop)}`
+      : `recovered to ${formatLsn(replayedLsn)}; ${last}`;
+  const byHand = wish.isStarted ? '' : `: start PostgreSQL ${plan.facts.serverMajor} on it as ${plan.owner.name}`;
   const end = isPromoted
-    ? `it is stopped, on timeline ${control.timeline}: start PostgreSQL ${plan.facts.serverMajor} on it as ${plan.owner.name}`
+    ? `it is ${wish.isStarted ? '' : 'stopped, '}on timeline ${control.timeline}${byHand}`
     : `it is stopped within the recovery, on timeline ${recovery.goal.timeline}: ${wish.action === 'pause' ? 'nobody promoted it' : 'as --action shutdown asks'}`;
-  return { restored: [writtenWords(plan, written), `recovered to ${at}${isPromoted ? newest : ''}`, end], sentinelMs };
-}
-
-function whereStopped(stop: Stop): string {
-  if (stop.kind === 'base') return stopWords(stop);
-  return `the record at ${formatLsn(stop.lsn)}, ${stop.isInclusive ? 'with' : 'without'} it`;
+  return { restored: [writtenWords(plan, written), reached, end], sentinelMs };
 }
 
 function withRest(error: unknown, folder: string, signal: AbortSignal): unknown {

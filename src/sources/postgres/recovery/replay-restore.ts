@@ -13,11 +13,12 @@ import type { RecoveryReader, RestoreDecision } from '../../source.ts';
 import { formatByteSize } from '../../../base/byte-size.ts';
 import { count } from '../../../base/count.ts';
 import { AppError } from '../../../base/errors.ts';
+import type { Finding } from '../../../model/finding.ts';
 import type { PostgresOptions } from '../options.ts';
 import { formatLsn } from '../wal/lsn.ts';
 import { chooseRecovery, type Recovery } from './choose-recovery.ts';
 import { reasonsFor } from './explain.ts';
-import { stopWords } from './locate-target.ts';
+import { limitWords, type Stop } from './locate-target.ts';
 import { planFolder, writeStep } from './replay-decision.ts';
 import { executeReplay } from './replay-execution.ts';
 import { replayEnd } from './replay-end.ts';
@@ -148,16 +149,20 @@ async function decide(
   const needsServer = !wish.isOnlyPrepared;
   const folderWish = { to, places, owner, newTablespaces: recovery.tablespaces, needsServer };
   const plan = await planFolder({ options, reader }, folderWish, signal);
-  const findings = [...plan.findings, ...(wish.isStarted ? [await startFinding(plan, reader, signal)] : [])];
   const { segments, stop } = recovery;
+  const findings = [
+    ...plan.findings,
+    ...actionFindings(wish, stop),
+    ...(wish.isStarted ? [await startFinding(plan, reader, signal)] : []),
+  ];
   const size = formatByteSize(segments.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0));
-  const replayed = `${count(segments.length, 'segment')} (${size}) of the journal, to ${stopWords(stop)}`;
+  const replayed = `${count(segments.length, 'segment')} (${size}) of the journal, up to ${limitWords(stop)}`;
   const steps = wish.isOnlyPrepared
     ? [writeStep(plan), `put ${replayed}, in its pg_wal, with the settings that make a server recover to there`]
     : [
         writeStep(plan),
         `replay ${replayed}`,
-        endStep(wish),
+        endStep(wish, stop),
         ...(wish.isStarted ? ['start a server on it, with its own configuration'] : []),
       ];
   return {
@@ -170,8 +175,21 @@ async function decide(
   };
 }
 
-function endStep({ action }: ReplayOptions): string {
-  if (action === 'promote') return 'promote it to a timeline of its own, and stop it cleanly';
+function endStep({ action }: ReplayOptions, stop: Stop): string {
+  if (action === 'promote' || stop.kind === 'base') return 'promote it to a timeline of its own, and stop it cleanly';
   if (action === 'pause') return 'wait there for somebody to look at it, then promote or stop it';
   return 'stop it there, not promoted';
+}
+
+/** A server can be told to stop at a record; where the backup ends there is none. */
+function actionFindings({ action, isOnlyPrepared }: ReplayOptions, stop: Stop): Finding[] {
+  if (action === 'promote' || stop.kind !== 'base' || isOnlyPrepared) return [];
+  return [
+    {
+      aspect: 'action',
+      outcome: 'warning',
+      message: `the instant is the end of the backup itself, where no server can be told to ${action === 'pause' ? 'wait' : 'stop'}: it is promoted there`,
+      hint: "To look at this instant without a promotion use 'lifeboat postgres open'.",
+    },
+  ];
 }

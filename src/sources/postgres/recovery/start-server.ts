@@ -1,11 +1,13 @@
 // Starts a server on a recovered data directory and leaves it running: with its own configuration, as an administrator would.
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { AppError } from '../../../base/errors.ts';
+import { AppError, errnoOf } from '../../../base/errors.ts';
 import type { Finding } from '../../../model/finding.ts';
 import type { RecoveryReader } from '../../source.ts';
 import { collectMessages, isOpenToAll, spawnServerProgram } from '../server-process.ts';
 import { dataFolder } from './data-folder.ts';
+import { ownSettingsFile } from './recovery-settings.ts';
 import type { FolderPlan } from './replay-decision.ts';
 
 const logFile = 'lifeboat-start.log';
@@ -38,11 +40,26 @@ export async function startServer({ folder, programs, owner }: FolderPlan, signa
   const messages = collectMessages(child);
   const [code] = (await once(child, 'exit', { signal })) as [number | null];
   if (code === 0) return `a server runs on it; its log is ${log}`;
-  throw new AppError(
-    'SOURCE_UNREACHABLE',
-    `${folder} is recovered, but no server started on it: ${messages() || `see ${log}`}`,
-    {
-      hint: `Read ${log}, mend the configuration, and start it by hand.`,
-    },
-  );
+  // pg_ctl itself says only that something is in the log.
+  const why = (await complaintsIn(log)) || messages() || `see ${log}`;
+  throw new AppError('SOURCE_UNREACHABLE', `${folder} is recovered, but no server started on it: ${why}`, {
+    hint: `Mend ${ownSettingsFile} or postgresql.conf there, and start it by hand; all it said is in ${log}.`,
+  });
+}
+
+const complaintsMax = 3;
+
+/** The server's last words; nothing where it writes them elsewhere. */
+async function complaintsIn(log: string): Promise<string> {
+  try {
+    const lines = (await readFile(log, 'utf8')).split('\n');
+    // Whatever its log_line_prefix puts before.
+    const told = lines.flatMap(
+      (line) => /(?:LOG: {2}(?=could not )|(?:FATAL|PANIC|HINT): {2})(.*)$/.exec(line)?.[1] ?? [],
+    );
+    return told.slice(-complaintsMax).join('; ');
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return '';
+    throw error;
+  }
 }
