@@ -91,6 +91,7 @@ export function createContext(
     prompter: isInteractive(streams) && !options.json ? terminalPrompter(signal) : undefined,
     stdout: streams.stdout,
     workingFolder: environment.workingFolder,
+    homeFolder: environment.homeFolder,
     launcherPath: fileURLToPath(new URL('../bin/lifeboat.js', import.meta.url)),
     cacheFolder: options.cacheFolder ?? defaultCacheFolder(environment),
     stateFolder: defaultStateFolder(environment),

@@ -129,6 +129,12 @@ export const errorKinds = {
     retry: 'never',
     meaning: 'The catalog was changed by a later Lifeboat, so this one leaves it alone.',
   },
+  SERVICE_MANAGER_FAILED: {
+    exitCode: 1,
+    httpStatus: 500,
+    retry: 'other-input',
+    meaning: 'The system could not be had to keep the server running.',
+  },
   RUN_GIVEN_UP: {
     exitCode: 1,
     httpStatus: 500,

@@ -45,6 +45,17 @@ export const commandTable: readonly CommandEntry[] = [
   { name: 'server', load: async () => (await import('./commands/server.ts')).serverCommand },
   { name: 'worker', load: async () => (await import('./commands/worker.ts')).workerCommand },
   {
+    name: 'service',
+    summary: 'Have the system keep the server running',
+    commands: [
+      { name: 'install', load: async () => (await import('./commands/service-install.ts')).serviceInstallCommand },
+      {
+        name: 'uninstall',
+        load: async () => (await import('./commands/service-uninstall.ts')).serviceUninstallCommand,
+      },
+    ],
+  },
+  {
     name: 'runs',
     summary: 'Look at the jobs of the service, start and cancel them',
     commands: [

@@ -32,6 +32,7 @@ export interface CommandContext {
   /** For commands that write bytes. */
   readonly stdout: Writable;
   readonly workingFolder: string;
+  readonly homeFolder: string;
   /** What a script or a timer starts. */
   readonly launcherPath: string;
   readonly cacheFolder: string;
