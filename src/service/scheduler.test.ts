@@ -160,6 +160,34 @@ test('what comes in a pause is left out, whether it ends by itself or not', asyn
   expect(await pauseSchedule(scene.catalog, 'no such schedule', undefined)).toBe(false);
 });
 
+test('S3-08 what comes in the maintenance of its component begins once, at its end', async () => {
+  const tenant = tenantOf(`
+application: shop
+repositories: { local: { location: ./repo } }
+components:
+  files:
+    type: files
+    paths: [./data]
+    policy: { schedule: { cron: '*/20 * * * *', timeZone: UTC } }
+    maintenance: [{ window: 'sun:04:00-sun:05:00', timeZone: UTC }]`);
+  await using scene = await Scene.open(tenant, '2026-01-04T03:30:00Z');
+  await scene.pass(30 * minuteMs - 1, minuteMs / 2);
+  scene.restart();
+  await scene.pass(61 * minuteMs, minuteMs / 2);
+  const firings = await scene.firings();
+  const shown = firings.map(({ plannedAtMs, lateMs, isRun }) => [
+    new Date(plannedAtMs + lateMs).toISOString().slice(11, 16),
+    isRun,
+  ]);
+  expect(shown).toEqual([
+    ['03:40', true],
+    ['05:00', false],
+    ['05:00', false],
+    ['05:00', false],
+    ['05:00', true],
+  ]);
+});
+
 test('a schedule that is changed begins anew: nothing of it was missed before it was there', async () => {
   await using scene = await Scene.open(hourly('0 22 * * *'), '2026-01-01T08:30:00Z');
   await scene.pass(hourMs, minuteMs);

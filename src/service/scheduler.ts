@@ -6,6 +6,7 @@ import { countFirings, fire, knownSchedules, type ScheduleRow } from '../catalog
 import type { Application } from '../model/application.ts';
 import { jobsOf, type Job } from '../model/job.ts';
 import { lastTime, nextTimes, timesBetween } from '../model/schedule-times.ts';
+import { opensAt } from '../model/time-window.ts';
 import { Repeating } from '../workflow/repeating.ts';
 import { runOfJob } from './job-runs.ts';
 import type { Tenant } from './tenant.ts';
@@ -59,6 +60,13 @@ export class Scheduler {
     for (const planned of due) {
       const row = known.get(planned.id);
       if (row === undefined) continue;
+      const opensMs = opensAt(planned.job.maintenance, nowMs);
+      if (opensMs !== nowMs) {
+        // Others work on the component: what comes now is dealt with when they have ended, or the configuration says less of it.
+        const atMs = Math.min(opensMs ?? Infinity, nowMs + 10 * lookEveryMs);
+        this.#next.set(planned.id, { spec: planned.spec, atMs });
+        continue;
+      }
       // What comes in a pause is left out.
       if (row.pausedAtMs === null) await this.#deal(planned, row.firedUpToMs, nowMs);
       this.#next.set(planned.id, { spec: planned.spec, atMs: nextOf(planned.job, nowMs, row) });
