@@ -15,8 +15,11 @@ const migrations: Record<string, Migration> = {
   '0004-ledger': { up: ledger },
 };
 
-/** Rejects with `CATALOG_NEWER` if a later Lifeboat was here. */
-export async function migrateCatalog({ db, kind }: Pick<Catalog, 'db' | 'kind'>): Promise<void> {
+/** Oldest first. */
+export const migrationNames = Object.keys(migrations).toSorted();
+
+/** To the newest, or as far as an earlier Lifeboat went. Rejects with `CATALOG_NEWER` if a later one was here. */
+export async function migrateCatalog({ db, kind }: Pick<Catalog, 'db' | 'kind'>, upTo?: string): Promise<void> {
   const migrator = new Migrator({
     db,
     // Branches of development may come together in any order; none of them changes what another made.
@@ -24,7 +27,7 @@ export async function migrateCatalog({ db, kind }: Pick<Catalog, 'db' | 'kind'>)
     provider: { getMigrations: () => Promise.resolve(migrations) },
     ...(kind === 'postgres' && { migrationTableSchema: 'lifeboat' }),
   });
-  const { error: thrown } = await migrator.migrateToLatest();
+  const { error: thrown } = await (upTo === undefined ? migrator.migrateToLatest() : migrator.migrateTo(upTo));
   if (thrown === undefined) return;
   const error = asError(thrown);
   const unknown = /previously executed migration (\S+) is missing/.exec(error.message)?.[1];

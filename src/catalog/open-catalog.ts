@@ -22,8 +22,9 @@ export interface CatalogLocation {
  * process, and with it that transaction. Rejects with `CATALOG_NEWER` if a later Lifeboat has changed it, `CATALOG_UNREACHABLE` if it can't be
  * had.
  */
-export async function openCatalog({ path, url }: CatalogLocation, clock: Clock): Promise<Catalog> {
-  const catalog = url === undefined ? await sqliteCatalog(path, clock) : postgresCatalog(url);
+export async function openCatalog(location: CatalogLocation, clock: Clock): Promise<Catalog> {
+  const { path, url } = location;
+  const catalog = await connectCatalog(location, clock);
   try {
     await migrateCatalog(catalog);
     return catalog;
@@ -31,6 +32,11 @@ export async function openCatalog({ path, url }: CatalogLocation, clock: Clock):
     await catalog.db.destroy();
     throw isAppError(error) ? error : unreachable(url === undefined ? path : 'LIFEBOAT_DATABASE_URL', asError(error));
   }
+}
+
+/** As it is, of whatever age. */
+export async function connectCatalog({ path, url }: CatalogLocation, clock: Clock): Promise<Catalog> {
+  return url === undefined ? sqliteCatalog(path, clock) : postgresCatalog(url);
 }
 
 function unreachable(place: string, cause: Error): AppError {

@@ -6,7 +6,8 @@ import { promisify } from 'node:util';
 import { sql } from 'kysely';
 import { describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
-import { openCatalog } from '../../src/catalog/open-catalog.ts';
+import { migrateCatalog, migrationNames } from '../../src/catalog/migrate.ts';
+import { connectCatalog, openCatalog } from '../../src/catalog/open-catalog.ts';
 import { claimableRuns, claimRun, findRun, insertRun, type NewRun } from '../../src/catalog/runs.ts';
 import { describeWithCatalogs, openTestCatalog } from '../support/catalogs.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
@@ -35,6 +36,26 @@ describeWithCatalogs('a catalog', (make) => {
     }
     await expect(openTestCatalog(place)).rejects.toMatchObject({ code: 'CATALOG_NEWER' });
   });
+
+  test.each(migrationNames)(
+    'as an earlier Lifeboat left it after %s is brought to what this one knows',
+    async (name) => {
+      await using place = await make();
+      {
+        await using old = await connectCatalog(place.location, systemClock);
+        await migrateCatalog(old, name);
+        const times = { createdAtMs: 1, epoch: 0, priority: 0, crashes: 0, attempt: 0, attemptsMax: 1 };
+        const texts = { id: 'old', kind: 'test', input: '{}', labels: '[]', state: 'queued' as const, origin: '{}' };
+        await old.db
+          .insertInto('run')
+          .values({ ...times, ...texts })
+          .execute();
+      }
+      await using catalog = await openTestCatalog(place);
+      expect(await findRun(catalog, 'old')).toMatchObject({ state: 'queued', progress: null });
+      expect(await insertRun(catalog, newRun)).toHaveLength(36);
+    },
+  );
 
   test('undoes a transaction that fails, also while others write', async () => {
     await using place = await make();
