@@ -1,5 +1,7 @@
 // Writes the pages of docs/reference that derive from declarations. A test holds each equal to what it derives from.
 import { mkdirSync, writeFileSync } from 'node:fs';
+import { apiDescription, apiReference } from '../src/api/description.ts';
+import { routes } from '../src/api/routes.ts';
 import { errorKinds } from '../src/base/errors.ts';
 import { commandReference, loadAllCommands } from '../src/cli/reference.ts';
 import { globalOptions } from '../src/config/options.ts';
@@ -11,6 +13,8 @@ const pages = {
   'options.md': optionsReference(globalOptions),
   'errors.md': errorsReference(errorKinds),
   'cli.md': commandReference(await loadAllCommands()),
+  'api.md': apiReference(routes),
+  'openapi.json': `${JSON.stringify(await apiDescription(routes), null, 2)}\n`,
   'configuration.md': configurationReference(configurationJsonSchema()),
 };
 

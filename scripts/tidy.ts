@@ -26,6 +26,7 @@ const layers: Record<string, readonly string[]> = {
   monitoring: ['base', 'model', 'operations', 'catalog', 'workflow'],
   access: ['base', 'model', 'catalog'],
   service: lower,
+  api: [...lower, 'service'],
   cli: [...lower, 'service'],
   demo: [...lower, 'service', 'cli'],
   config: [...lower, 'service', 'cli'],

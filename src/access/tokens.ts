@@ -90,6 +90,11 @@ export async function listTokens(catalog: Catalog): Promise<TokenRecord[]> {
   return (await allApiTokens(catalog)).map(recordOf);
 }
 
+export async function findToken({ db }: Catalog, id: string): Promise<TokenRecord | undefined> {
+  const row = await findApiToken(db, id);
+  return row && recordOf(row);
+}
+
 /** Rejects with `NOT_FOUND`. One that is revoked already stays so. */
 export async function revokeToken(log: AuditLog, id: string, actor: Actor): Promise<void> {
   await log.catalog.transaction(async (trx) => {

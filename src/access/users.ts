@@ -156,6 +156,13 @@ export async function removeUser(log: AuditLog, key: UserKey, actor: Actor): Pro
   });
 }
 
+export async function endSessionsOf(log: AuditLog, key: UserKey, actor: Actor): Promise<void> {
+  await change(log, key, async ({ id }, trx) => {
+    const sessionsEnded = await deleteSessionsOf(trx, id);
+    return { actor, action: 'user.sessions-ended', details: { sessionsEnded } };
+  });
+}
+
 export function principalOfUser({ id, name, grants }: Pick<User, 'id' | 'name' | 'grants'>): Principal {
   return { kind: 'user', id, name, grants };
 }

@@ -185,6 +185,12 @@ export const errorKinds = {
     meaning:
       'The idempotency key came with another request before, or with this one, which is still being carried out.',
   },
+  PROVIDER_UNREACHABLE: {
+    exitCode: 1,
+    httpStatus: 503,
+    retry: 'later',
+    meaning: 'The OpenID provider through which users log in does not answer, or not as one.',
+  },
   OBJECT_MISSING: { exitCode: 1, httpStatus: 404, retry: 'never', meaning: 'The store has no object of that name.' },
   STORE_UNREACHABLE: { exitCode: 1, httpStatus: 503, retry: 'later', meaning: 'The store does not answer.' },
   STORE_DENIED: {

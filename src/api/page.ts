@@ -1,0 +1,45 @@
+// Long lists, a page at a time. A cursor says behind what the next page begins; what is in it is nobody's business.
+import { z } from 'zod';
+import { AppError } from '../base/errors.ts';
+
+const limitMax = 200;
+
+export const pageQuery = {
+  limit: z.coerce.number().int().min(1).max(limitMax).default(50).describe('how many at most'),
+  cursor: z.string().max(300).optional().describe('nextCursor of the page before'),
+};
+
+export const pageOf = <Item extends z.ZodType>(item: Item) =>
+  z.object({ items: z.array(item), nextCursor: z.string().optional() });
+
+/** `rows` holds one more than fits, if there is a next page. */
+export function pageFrom<Row, View>(
+  rows: readonly Row[],
+  limit: number,
+  { view, place }: { readonly view: (row: Row) => View; readonly place: (row: Row) => unknown },
+): { readonly items: View[]; readonly nextCursor?: string } {
+  const shown = rows.slice(0, limit);
+  const last = shown.at(-1);
+  const items = shown.map((row) => view(row));
+  if (rows.length <= limit || last === undefined) return { items };
+  return { items, nextCursor: Buffer.from(JSON.stringify(place(last))).toString('base64url') };
+}
+
+/** Rejects with `REQUEST_INVALID` for a cursor that is none of this list. */
+export function placeIn<Place>(cursor: string | undefined, schema: z.ZodType<Place>): Place | undefined {
+  if (cursor === undefined) return undefined;
+  const parsed = schema.safeParse(jsonOf(Buffer.from(cursor, 'base64url').toString()));
+  if (parsed.success) return parsed.data;
+  throw new AppError('REQUEST_INVALID', 'the cursor is none of this list', {
+    hint: 'Give nextCursor as the page before had it, or leave it out.',
+  });
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}

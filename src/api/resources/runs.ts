@@ -1,0 +1,190 @@
+// `/api/v1/runs`: what is being done and what was done, step by step, and as it happens.
+import { z } from 'zod';
+import { appendAudit } from '../../access/audit-log.ts';
+import { applicationsFor } from '../../access/permissions.ts';
+import { lineSchema } from '../../access/schemas.ts';
+import { eventsOf } from '../../catalog/run-events.ts';
+import { runHistory } from '../../catalog/run-history.ts';
+import { cancelRun, findRun, type RunRow } from '../../catalog/runs.ts';
+import { stepsOf, type StepRow } from '../../catalog/steps.ts';
+import { runStates } from '../../catalog/tables.ts';
+import type { News } from '../event-stream.ts';
+import { pageFrom, pageOf, pageQuery, placeIn } from '../page.ts';
+import type { ApiParts } from '../parts.ts';
+import { notFound } from '../problem.ts';
+import { actorOf, defineRoute, idParams, principalOf, type Found } from '../route.ts';
+import { wanted } from './audit.ts';
+
+const time = z.string().optional();
+
+const runSchema = z
+  .object({
+    id: z.string(),
+    kind: z.string(),
+    application: z.string().optional(),
+    component: z.string().optional(),
+    state: z.enum(runStates),
+    attempt: z.number(),
+    labels: z.array(z.string()),
+    origin: z.unknown(),
+    output: z.unknown().optional(),
+    error: z.unknown().optional(),
+    isCancelling: z.boolean(),
+    createdAt: z.string(),
+    startedAt: time,
+    endedAt: time,
+  })
+  .meta({ id: 'Run' });
+
+const stepSchema = z
+  .object({ name: z.string(), state: z.enum(['begun', 'done']), begunAt: z.string(), doneAt: time })
+  .meta({ id: 'RunStep' });
+
+const eventSchema = z
+  .object({ number: z.number(), at: z.string(), kind: z.string(), text: z.string() })
+  .meta({ id: 'RunEvent' });
+
+const timeOf = (ms: number): string => new Date(ms).toISOString();
+const maybeTimeOf = (ms: number | null): string | undefined => (ms === null ? undefined : timeOf(ms));
+const maybeJson = (text: string | null): unknown => (text === null ? undefined : JSON.parse(text));
+const ended: ReadonlySet<string> = new Set(['succeeded', 'failed', 'cancelled', 'abandoned']);
+
+function runView(row: RunRow): z.infer<typeof runSchema> {
+  return {
+    id: row.id,
+    kind: row.kind,
+    application: row.application ?? undefined,
+    component: row.component ?? undefined,
+    state: row.state,
+    attempt: row.attempt,
+    labels: z.array(z.string()).parse(JSON.parse(row.labels)),
+    origin: JSON.parse(row.origin) as unknown,
+    output: maybeJson(row.output),
+    error: maybeJson(row.error),
+    isCancelling: row.cancelRequestedAtMs !== null && !ended.has(row.state),
+    createdAt: timeOf(row.createdAtMs),
+    startedAt: maybeTimeOf(row.startedAtMs),
+    endedAt: maybeTimeOf(row.endedAtMs),
+  };
+}
+
+const stepView = ({ name, state, begunAtMs, doneAtMs }: StepRow) => ({
+  name,
+  state,
+  begunAt: timeOf(begunAtMs),
+  doneAt: maybeTimeOf(doneAtMs),
+});
+
+async function find({ log }: ApiParts, { id }: z.infer<typeof idParams>): Promise<Found<RunRow> | undefined> {
+  const run = await findRun(log.catalog, id);
+  return run && { applications: run.application === null ? [] : [run.application], value: run };
+}
+
+const filterTime = z.iso.datetime().optional();
+const line = lineSchema(200).optional();
+const placeSchema = z.tuple([z.number().int(), z.uuid()]);
+
+const list = defineRoute({
+  method: 'GET',
+  path: '/api/v1/runs',
+  summary: 'List runs, newest first',
+  access: { kind: 'some', action: 'read' },
+  query: z.object({
+    ...pageQuery,
+    state: z.enum(runStates).optional(),
+    kind: line,
+    application: line,
+    component: line,
+    since: filterTime,
+    until: filterTime,
+  }),
+  answers: { 200: pageOf(runSchema) },
+  async handle({ parts, query, request }) {
+    const { limit, cursor, application, since, until, ...filter } = query;
+    const place = placeIn(cursor, placeSchema);
+    const rows = await runHistory(parts.log.catalog, {
+      ...filter,
+      applications: wanted(applicationsFor(principalOf(request), 'read'), application),
+      sinceMs: since === undefined ? undefined : Date.parse(since),
+      untilMs: until === undefined ? undefined : Date.parse(until),
+      after: place && { createdAtMs: place[0], id: place[1] },
+      limit: limit + 1,
+    });
+    return pageFrom(rows, limit, { view: runView, place: ({ createdAtMs, id }) => [createdAtMs, id] });
+  },
+});
+
+const eventsShownMax = 500;
+
+const show = defineRoute({
+  method: 'GET',
+  path: '/api/v1/runs/{id}',
+  summary: 'Show a run with its steps and its first events',
+  params: idParams,
+  access: { kind: 'resource', action: 'read', find },
+  answers: { 200: runSchema.extend({ steps: z.array(stepSchema), events: z.array(eventSchema) }) },
+  async handle({ parts: { log }, params, resource }) {
+    const steps = await stepsOf(log.catalog, params.id);
+    const events = await eventsOf(log.catalog, { runId: params.id, after: 0, limit: eventsShownMax });
+    return { ...runView(resource), steps: steps.map(stepView), events: events.map(eventView) };
+  },
+});
+
+const eventView = ({ number, atMs, kind, text }: Awaited<ReturnType<typeof eventsOf>>[number]) => ({
+  number,
+  at: timeOf(atMs),
+  kind,
+  text,
+});
+
+const cancel = defineRoute({
+  method: 'POST',
+  path: '/api/v1/runs/{id}/cancel',
+  summary: 'Cancel a run; one that a worker is at ends as soon as it hears of it',
+  params: idParams,
+  access: { kind: 'resource', action: 'run.cancel', find },
+  answers: { 202: runSchema },
+  async handle({ parts: { log }, params: { id }, resource, request }) {
+    if (!ended.has(resource.state)) {
+      await cancelRun(log.catalog, id);
+      const { application, kind } = resource;
+      const about = { target: id, application: application ?? undefined, details: { kind } };
+      await appendAudit(log, { actor: actorOf(request), action: 'run.cancelled', ...about });
+    }
+    const run = await findRun(log.catalog, id);
+    if (run === undefined) throw notFound();
+    return runView(run);
+  },
+});
+
+const batchMax = 500;
+
+const follow = defineRoute({
+  method: 'GET',
+  path: '/api/v1/runs/{id}/events',
+  summary: 'Follow the events of a run (text/event-stream); Last-Event-ID goes on behind one',
+  params: idParams,
+  access: { kind: 'resource', action: 'read', find },
+  answers: { 200: null },
+  async handle({ parts, params: { id }, request, reply }) {
+    const { catalog } = parts.log;
+    const last = request.headers['last-event-id'];
+    let after = typeof last === 'string' && /^\d{1,9}$/.test(last) ? Number(last) : 0;
+    let state: string | undefined;
+    const next = async (): Promise<News> => {
+      // First the run: what an ended one told is all there by then.
+      const run = await findRun(catalog, id);
+      const rows = await eventsOf(catalog, { runId: id, after, limit: batchMax });
+      after = rows.at(-1)?.number ?? after;
+      const hasMore = rows.length === batchMax;
+      const events = rows.map((row) => ({ id: row.number, data: eventView(row) }));
+      const isEnd = !hasMore && (run === undefined || ended.has(run.state));
+      const isNew = run !== undefined && run.state !== state && !hasMore;
+      if (isNew) ({ state } = run);
+      return { events: isNew ? [...events, { event: 'state', data: { state: run.state } }] : events, isEnd, hasMore };
+    };
+    await request.server.eventStreams.serve(parts, { request, reply }, next);
+  },
+});
+
+export const runRoutes = [list, show, cancel, follow];
