@@ -61,6 +61,7 @@ test.each([
   ['{ type: twilio, accountSid: AC1, authToken: planted }', 'either from or messagingService'],
   ['{ type: sns, topic: alerts }', 'the ARN of a topic'],
   ['{ type: sns-sms, to: 0301234 }', 'a telephone number'],
+  ['{ type: sns-sms, to: +4930123456 }', 'a telephone number in quotes'],
 ])('a channel %s is refused without showing its secret', (channel, problem) => {
   const message = problemOf(`alerts: { channels: { one: ${channel} } }`);
   expect(message).toContain(problem);

@@ -62,7 +62,9 @@ function contactProblems(data: unknown): ReferenceProblem[] {
 }
 
 function addressProblem(settings: unknown, to: unknown): string | undefined {
-  const kind = addressKindOf(childOf(settings, 'type') as ChannelSettings['type']);
+  const type = childOf(settings, 'type');
+  if (typeof type !== 'string') return undefined; // Told of where the channel stands.
+  const kind = addressKindOf(type as ChannelSettings['type']);
   if (kind === undefined) return to === undefined ? undefined : 'found an address, expected none';
   const expected = kind === 'mail' ? 'an e-mail address' : 'a telephone number';
   if (to === undefined)

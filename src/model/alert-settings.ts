@@ -14,7 +14,8 @@ const mailAddressSchema = z
   .regex(/^[^\s@<>,;]+@[^\s@<>,;]+$/, `expected ${addressForm}`)
   .meta({ title: addressForm });
 
-const phoneForm = 'a telephone number such as +4930123456';
+// Without quotes YAML takes it for a number, and drops the plus sign.
+const phoneForm = "a telephone number in quotes such as '+4930123456'";
 const phoneSchema = z
   .string()
   .transform((text) => text.replaceAll(/[\s()-]/g, ''))

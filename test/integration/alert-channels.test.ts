@@ -241,6 +241,11 @@ describe('a receiver that does not answer as it should', () => {
       outcome: 'later',
       reason: 'the webhook cannot be reached: the connection broke off (ECONNRESET)',
     });
+    receiver.answer = (response) => void response.writeHead(200).write('half an answer, and no more');
+    expect(await deliver({ ...webhook(receiver.url) }, firing, { timeoutMs: 300 })).toMatchObject({
+      outcome: 'later',
+      reason: 'the webhook did not answer within 0.3 s',
+    });
     const listener = createServer().listen(0, '127.0.0.1');
     await once(listener, 'listening');
     const { port } = listener.address() as AddressInfo;

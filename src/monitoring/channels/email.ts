@@ -8,7 +8,7 @@ import type { AlertMessage } from '../../model/alert-message.ts';
 import type { SettingsOf } from '../../model/alert-settings.ts';
 import { alertKey } from './alert-key.ts';
 import type { Channel, ChannelParts, Delivery } from './channel.ts';
-import { cutText, oneLine } from './fitting-text.ts';
+import { cutText, oneLine } from '../fitting-text.ts';
 import { unreached, withoutSecrets } from './http-delivery.ts';
 import { actionLines, factLines, headline, plainText } from './message-text.ts';
 

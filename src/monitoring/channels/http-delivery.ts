@@ -4,7 +4,7 @@ import { errnoOf } from '../../base/errors.ts';
 import { httpRequest, type HttpAnswer, type HttpRequest } from '../http-request.ts';
 import { networkFact } from '../network-fact.ts';
 import type { Accepted, ChannelParts, Delivery, DeliveryOptions } from './channel.ts';
-import { cutText, oneLine } from './fitting-text.ts';
+import { cutText, oneLine } from '../fitting-text.ts';
 
 export interface Receiver {
   /** For messages: `Slack`, `the webhook`. */

@@ -1,7 +1,7 @@
 // An alert in words: what is wrong, by how much, since when, and what to do. Short, since it is read at night.
 import { formatAge } from '../../base/duration.ts';
 import type { AlertFact, AlertMessage } from '../../model/alert-message.ts';
-import { oneLine } from './fitting-text.ts';
+import { oneLine } from '../fitting-text.ts';
 
 /** `[CRITICAL] shop/production database: RPO breached`; the state in place of the severity once it changed. */
 export function headline(message: AlertMessage): string {

@@ -4,7 +4,7 @@ import type { AlertMessage } from '../../model/alert-message.ts';
 import type { SettingsOf } from '../../model/alert-settings.ts';
 import { alertKey } from './alert-key.ts';
 import type { Channel, ChannelParts } from './channel.ts';
-import { cutText, fittingParts } from './fitting-text.ts';
+import { cutText, fittingParts } from '../fitting-text.ts';
 import { deliverOverHttp, textField, type Receiver } from './http-delivery.ts';
 import { factLines, plainText, subject, type Line } from './message-text.ts';
 

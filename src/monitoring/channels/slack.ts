@@ -2,7 +2,7 @@
 import type { AlertMessage } from '../../model/alert-message.ts';
 import type { SettingsOf } from '../../model/alert-settings.ts';
 import type { Channel, ChannelParts } from './channel.ts';
-import { cutText, fittingParts, oneLine } from './fitting-text.ts';
+import { cutText, fittingParts, oneLine } from '../fitting-text.ts';
 import { deliverOverHttp, secretsOfUrl, type Receiver } from './http-delivery.ts';
 import { actionLines, factLines, headline, type Line } from './message-text.ts';
 

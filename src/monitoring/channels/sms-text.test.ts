@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { AlertMessage } from '../../model/alert-message.ts';
-import { cutBytes, cutText, fittingParts } from './fitting-text.ts';
+import { cutBytes, cutText, fittingParts } from '../fitting-text.ts';
 import { smsSegments, smsText } from './sms-text.ts';
 
 const text = fc.string({ unit: 'grapheme', maxLength: 300 });

@@ -1,7 +1,7 @@
 // An alert in as few characters as a telephone takes: 160 of the GSM alphabet in one message, 153 in each of several; 70
 // and 67 once a single character is not in that alphabet.
 import type { AlertMessage } from '../../model/alert-message.ts';
-import { oneLine } from './fitting-text.ts';
+import { oneLine } from '../fitting-text.ts';
 import { actionLines, factValue, subject, timeWords } from './message-text.ts';
 
 const basic = new Set(

@@ -5,7 +5,7 @@ import type { AlertMessage } from '../../model/alert-message.ts';
 import type { SettingsOf } from '../../model/alert-settings.ts';
 import { alertKey } from './alert-key.ts';
 import type { Channel, ChannelParts, Delivery } from './channel.ts';
-import { cutBytes, cutText, oneLine } from './fitting-text.ts';
+import { cutBytes, cutText, oneLine } from '../fitting-text.ts';
 import { retryAfter, unreached, withoutSecrets } from './http-delivery.ts';
 import { headline, plainText } from './message-text.ts';
 import { smsText } from './sms-text.ts';

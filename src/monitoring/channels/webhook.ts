@@ -4,7 +4,7 @@ import { createHmac } from 'node:crypto';
 import type { AlertMessage } from '../../model/alert-message.ts';
 import type { SettingsOf } from '../../model/alert-settings.ts';
 import type { Channel, ChannelParts } from './channel.ts';
-import { cutText } from './fitting-text.ts';
+import { cutText } from '../fitting-text.ts';
 import { deliverOverHttp, secretsOfUrl, textField, type Receiver } from './http-delivery.ts';
 import { headline, plainText } from './message-text.ts';
 

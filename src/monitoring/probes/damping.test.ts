@@ -92,6 +92,15 @@ test('what goes up and down at every look flaps, and no longer once it has been 
   );
 });
 
+test('it goes on to flap for a while at a share of changes by which it would not begin to', () => {
+  const changes = (looks: number): ProbeOutcome[] =>
+    Array.from({ length: looks }, (_, at): ProbeOutcome => (at % 2 === 0 ? 'up' : 'down'));
+  const quiet = Array.from<ProbeOutcome>({ length: 14 }).fill('up');
+  // The last 20 looks are the same in both.
+  expect(damp([...changes(20), ...quiet], settings).isFlapping).toBe(true);
+  expect(damp([...changes(6), ...quiet], settings).isFlapping).toBe(false);
+});
+
 test('it lasts since the look that made it so', () => {
   fc.assert(
     fc.property(fc.array(outcomes, { minLength: 1, maxLength: 40 }), dampings, (history, given) => {

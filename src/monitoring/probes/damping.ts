@@ -47,10 +47,10 @@ function afterSeen(before: ProbeOutcome, seen: readonly Known[], settings: Dampi
   );
   if (!isKnown(before)) return worsened ?? (latest === 'up' ? 'up' : before);
   if (worsened !== undefined && gravity[worsened] > gravity[before]) return worsened;
+  // What made it bad is among them where there are fewer than that.
   const last = seen.slice(-settings.better);
   const worstOfLast = last.reduce<Known>((worst, one) => (gravity[one] > gravity[worst] ? one : worst), 'up');
-  const isBetter = last.length === settings.better && gravity[worstOfLast] < gravity[before];
-  return isBetter ? worstOfLast : before;
+  return gravity[worstOfLast] < gravity[before] ? worstOfLast : before;
 }
 
 /** Between the two shares it stays as it was, or it would flap between flapping and not. */

@@ -2,7 +2,7 @@
 import { Resolver } from 'node:dns/promises';
 import { errnoOf } from '../../base/errors.ts';
 import type { ProbeOf } from '../../model/probe.ts';
-import { cutText } from '../channels/fitting-text.ts';
+import { cutText } from '../fitting-text.ts';
 import { conclude, down, slowness, type Look, type LookParts } from './look.ts';
 
 const shownMax = 200;

@@ -1,6 +1,6 @@
 // A web address: status, content, latency, and how long its certificate lasts.
 import type { ProbeOf } from '../../model/probe.ts';
-import { cutText, oneLine } from '../channels/fitting-text.ts';
+import { cutText, oneLine } from '../fitting-text.ts';
 import { httpRequest, type HttpAnswer } from '../http-request.ts';
 import { conclude, down, endingCertificate, slowness, type Look, type LookParts, type Problem } from './look.ts';
 import { certificatesIn } from '../certificates.ts';

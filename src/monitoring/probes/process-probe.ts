@@ -2,7 +2,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { errnoOf } from '../../base/errors.ts';
 import type { ProbeOf } from '../../model/probe.ts';
-import { cutText, oneLine } from '../channels/fitting-text.ts';
+import { cutText, oneLine } from '../fitting-text.ts';
 import { conclude, down, unknown, type Look, type LookParts } from './look.ts';
 import { runBounded } from './run-bounded.ts';
 

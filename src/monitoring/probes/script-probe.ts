@@ -2,7 +2,7 @@
 // behind a bar there.
 import { errnoOf } from '../../base/errors.ts';
 import type { ProbeOf } from '../../model/probe.ts';
-import { cutText, oneLine } from '../channels/fitting-text.ts';
+import { cutText, oneLine } from '../fitting-text.ts';
 import { conclude, degraded, down, unknown, type Look, type LookParts } from './look.ts';
 import { runBounded, type ProgramEnd } from './run-bounded.ts';
 

@@ -1,7 +1,7 @@
 // A query against a component: the value it yields, held against a range.
 import type { ProbeOf } from '../../model/probe.ts';
 import { isInRange } from '../../model/content-check.ts';
-import { cutText, oneLine } from '../channels/fitting-text.ts';
+import { cutText, oneLine } from '../fitting-text.ts';
 import { conclude, down, slowness, type Look, type LookParts } from './look.ts';
 
 const shownMax = 80;
