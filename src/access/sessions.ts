@@ -49,7 +49,7 @@ export async function principalOfSession(catalog: Catalog, secret: string): Prom
   if (session === undefined) return undefined;
   const user = await findUser(catalog, { id: session.userId });
   if (user === undefined || user.disabledAtMs !== undefined) return undefined;
-  await touchSession(catalog, hash, touchEveryMs);
+  if (session.readAtMs - session.seenAtMs > touchEveryMs) await touchSession(catalog, hash);
   return principalOfUser(user);
 }
 

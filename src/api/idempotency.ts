@@ -37,7 +37,7 @@ export async function replayOrTake(
     return false;
   }
   if (before.requestHash !== requestHash || before.status === null) {
-    const fact = before.status === null ? 'is still being carried out' : 'was another one';
+    const fact = before.status === null ? 'is still being carried out, or was cut off' : 'was another one';
     throw new AppError('IDEMPOTENCY_CONFLICT', `the first request with this ${header} ${fact}`, {
       hint: 'Use a new key for a new request, or wait.',
     });

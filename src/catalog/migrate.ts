@@ -6,6 +6,7 @@ import { up as runs } from './migrations/0001-runs.ts';
 import { up as access } from './migrations/0002-access.ts';
 import { up as service } from './migrations/0003-service.ts';
 import { up as ledger } from './migrations/0004-ledger.ts';
+import { up as runOrder } from './migrations/0006-run-order.ts';
 
 /** In the order of their names. What is here never changes once it was released: it goes on in another file. */
 const migrations: Record<string, Migration> = {
@@ -13,6 +14,7 @@ const migrations: Record<string, Migration> = {
   '0002-access': { up: access },
   '0003-service': { up: service },
   '0004-ledger': { up: ledger },
+  '0006-run-order': { up: runOrder },
 };
 
 /** Oldest first. */

@@ -25,28 +25,25 @@ export async function insertSession(
 
 const before = ({ now }: Catalog, ms: number): RawBuilder<number> => sql<number>`${now()} - ${sql.lit(ms)}`;
 
+/** With the time at which it was looked for. */
 export async function findValidSession(
   catalog: Catalog,
   hash: string,
   { idleMaxMs, ageMaxMs }: SessionAges,
-): Promise<SessionRow | undefined> {
+): Promise<(SessionRow & { readonly readAtMs: number }) | undefined> {
   return catalog.db
     .selectFrom('session')
     .selectAll()
+    .select(catalog.now().as('readAtMs'))
     .where('hash', '=', hash)
     .where('seenAtMs', '>', before(catalog, idleMaxMs))
     .where('createdAtMs', '>', before(catalog, ageMaxMs))
     .executeTakeFirst();
 }
 
-/** Notes that it was used, if the last note is older than `everyMs`. */
-export async function touchSession(catalog: Catalog, hash: string, everyMs: number): Promise<void> {
-  await catalog.db
-    .updateTable('session')
-    .set({ seenAtMs: catalog.now() })
-    .where('hash', '=', hash)
-    .where('seenAtMs', '<', before(catalog, everyMs))
-    .execute();
+/** Notes that it was used. */
+export async function touchSession({ db, now }: Catalog, hash: string): Promise<void> {
+  await db.updateTable('session').set({ seenAtMs: now() }).where('hash', '=', hash).execute();
 }
 
 export async function deleteSession(db: Queries, hash: string): Promise<void> {
