@@ -4,6 +4,16 @@ import { defineRoute, type AnyRoute } from '../route.ts';
 
 const scriptPath = '/docs/scalar.js';
 
+/** Without what would ask others: their fonts, assistants and services. */
+const configuration = JSON.stringify({
+  withDefaultFonts: false,
+  telemetry: false,
+  hideClientButton: true,
+  showDeveloperTools: 'never',
+  agent: { disabled: true },
+  mcp: { disabled: true },
+});
+
 const page = `<!doctype html>
 <html lang="en">
   <head>
@@ -12,7 +22,7 @@ const page = `<!doctype html>
     <title>Lifeboat API</title>
   </head>
   <body>
-    <script id="api-reference" data-url="/openapi.json"></script>
+    <script id="api-reference" data-url="/openapi.json" data-configuration='${configuration}'></script>
     <script src="${scriptPath}"></script>
   </body>
 </html>
