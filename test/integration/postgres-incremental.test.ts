@@ -166,7 +166,15 @@ describeWith(['restic'], 'incremental backups', () => {
           previewBackup(repository, source, { component: 'database', type, signal: noSignal });
         const { physical } = server.options();
         const physically = { method: 'physical', type: 'incremental' };
-        expect(await preview()).toMatchObject({ parent: expect.any(String), form: physically });
+        const answers = expect.objectContaining({
+          outcome: 'passed',
+          message: expect.stringContaining('lets lifeboat replicate'),
+        });
+        expect(await preview()).toMatchObject({
+          parent: expect.any(String),
+          form: physically,
+          findings: expect.arrayContaining([answers]),
+        });
         expect(await preview('full')).toMatchObject({ form: { type: 'full', reason: 'as asked for' } });
         expect(await back({})).toEqual({ type: 'incremental', notes: [] });
         expect(await back({}, 'full')).toEqual({ type: 'full', notes: [] });

@@ -20,7 +20,7 @@ export interface BackupPreview {
   readonly files?: PreviewedFiles | undefined;
   /** Of a server that can be backed up in several ways. */
   readonly form?: BackupForm | undefined;
-  /** What a server's check found, unless it passed; a failed one would make the backup fail or lack something. */
+  /** That a server answers, and what its check did not pass; what failed would make the backup fail or lack something. */
   readonly findings: readonly Finding[];
   readonly problems: readonly EntryProblem[];
 }
@@ -59,7 +59,9 @@ export async function previewBackup(
   const reader = parent && recoveryReader({ indexed, pool, snapshot: parent });
   const form = await source.decideBackup?.({ parent: reader, type: options.type }, signal);
   const all = await Array.fromAsync(source.check(signal));
-  return { parent: parent?.id, form, findings: all.filter(({ outcome }) => outcome !== 'passed'), problems };
+  // The first tells whether it answers, and as what.
+  const findings = all.filter(({ outcome }, at) => outcome !== 'passed' || at === 0);
+  return { parent: parent?.id, form, findings, problems };
 }
 
 interface Look {
