@@ -36,15 +36,14 @@ export async function authenticate(parts: ApiParts, request: FastifyRequest): Pr
   });
 }
 
-/** Whether they are still who they were: a stream lasts longer than a right may. */
-export async function isStillValid(parts: ApiParts, request: FastifyRequest): Promise<boolean> {
+/** Looks again who they are: a stream lasts longer than a right may. Returns false if they are nobody any more. */
+export async function recogniseAgain(parts: ApiParts, request: FastifyRequest): Promise<boolean> {
   const { authorization } = request.headers;
-  const { catalog } = parts.log;
-  const now =
+  request.principal =
     authorization === undefined
-      ? await principalOfSession(catalog, request.sessionSecret ?? '')
+      ? await principalOfSession(parts.log.catalog, request.sessionSecret ?? '')
       : await byToken(parts, authorization);
-  return now !== undefined;
+  return request.principal !== undefined;
 }
 
 async function byToken({ log }: ApiParts, authorization: string): Promise<Principal | undefined> {

@@ -3,12 +3,15 @@
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { AppError } from '../base/errors.ts';
-import { isStillValid } from './authentication.ts';
+import { AppError, isAppError } from '../base/errors.ts';
+import { recogniseAgain } from './authentication.ts';
+import { authorisedResource } from './authorisation.ts';
 import type { ApiParts } from './parts.ts';
 
 const streamsMax = 200;
-const heartbeatMs = 15_000;
+/** Every 15 seconds with the usual one. */
+const pollsPerHeartbeat = 30;
+const pollMsDefault = 500;
 /** A reader that takes nothing for so long is gone. */
 const stalledMaxMs = 30_000;
 
@@ -53,7 +56,13 @@ export class EventStreams {
         if (value !== undefined) reply.raw.setHeader(name, value);
       reply.raw.writeHead(200, { ...headers, 'x-accel-buffering': 'no' });
       reply.raw.write(': hello\n\n');
-      await follow({ reply, signal, next, pollMs: parts.pollMs ?? 500, isValid: () => isStillValid(parts, request) });
+      await follow({
+        reply,
+        signal,
+        next,
+        pollMs: parts.pollMs ?? pollMsDefault,
+        isAllowed: () => isStillAllowed(parts, request),
+      });
     } catch (error) {
       // The head is sent: all that can be said is that it ends here.
       if (!signal.aborted) parts.onProblem(error as Error, request.id);
@@ -68,24 +77,36 @@ export class EventStreams {
   }
 }
 
+async function isStillAllowed(parts: ApiParts, request: FastifyRequest): Promise<boolean> {
+  const { route } = request.routeOptions.config;
+  if (route === undefined || !(await recogniseAgain(parts, request))) return false;
+  try {
+    await authorisedResource(route, parts, request);
+    return true;
+  } catch (error) {
+    if (isAppError(error, 'FORBIDDEN', 'NOT_FOUND')) return false;
+    throw error;
+  }
+}
+
 async function follow(stream: {
   readonly reply: FastifyReply;
   readonly signal: AbortSignal;
   readonly next: () => Promise<News>;
   readonly pollMs: number;
-  readonly isValid: () => Promise<boolean>;
+  readonly isAllowed: () => Promise<boolean>;
 }): Promise<void> {
-  const { reply, signal, next, pollMs, isValid } = stream;
-  let quietMs = 0;
+  const { reply, signal, next, pollMs, isAllowed } = stream;
+  let quietPolls = 0;
   while (!signal.aborted) {
     const { events, isEnd, hasMore = false } = await next();
     for (const event of events) await write(reply, textOf(event), signal);
     if (isEnd) return;
     if (hasMore) continue;
-    quietMs += pollMs;
-    if (quietMs >= heartbeatMs) {
-      quietMs = 0;
-      if (!(await isValid())) return;
+    quietPolls += 1;
+    if (quietPolls >= pollsPerHeartbeat) {
+      quietPolls = 0;
+      if (!(await isAllowed())) return;
       await write(reply, ': still here\n\n', signal);
     }
     await sleep(pollMs, undefined, { signal });

@@ -2,7 +2,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import Fastify from 'fastify';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createUser } from '../../src/access/users.ts';
+import { startSession } from '../../src/access/sessions.ts';
+import { listTokens, revokeToken } from '../../src/access/tokens.ts';
+import { createUser, setGrants } from '../../src/access/users.ts';
 import { auditEntries } from '../../src/catalog/audit-entries.ts';
 import { insertEvent } from '../../src/catalog/run-events.ts';
 import { claimRun, endRun, findRun, insertRun } from '../../src/catalog/runs.ts';
@@ -12,6 +14,7 @@ import { apiScene, cookieOf, testActor, type Answer, type ApiScene } from '../su
 import { describeWithCatalogs } from '../support/catalogs.ts';
 
 const password = 'correct horse battery';
+const viewerOf = (application: string) => ({ application, role: 'viewer' }) as const;
 const claim = { worker: 'worker-1', leaseMs: 60_000, kinds: ['backup'] };
 
 describeWithCatalogs('the API', (make) => {
@@ -243,6 +246,22 @@ describe('the API', () => {
     const reading = response.text().catch(() => 'cut off');
     await api[Symbol.asyncDispose]();
     expect(await reading).toContain('queued');
+    expect(api.problems).toEqual([]);
+  });
+
+  test('ends the stream of somebody whose right to read ends', async () => {
+    await using api = await apiScene();
+    const id = await insertRun(api.catalog, { kind: 'backup', application: 'shop', input: {}, origin: {} });
+    const user = await createUser(api.log, { name: 'dave', grants: [viewerOf('shop')], password }, testActor);
+    const { secret } = await startSession(api.log, user, { address: '', through: 'password' });
+    const token = await api.tokenOf('viewer');
+    const events = (headers: Record<string, string>): Promise<string> =>
+      fetch(`${api.url}/api/v1/runs/${id}/events`, { headers }).then((response) => response.text());
+    const streams = [events({ cookie: `lifeboat_session=${secret}` }), events({ authorization: `Bearer ${token}` })];
+    await sleep(100);
+    await setGrants(api.log, { id: user.id }, { grants: [viewerOf('forum')], actor: testActor });
+    for (const { id: tokenId } of await listTokens(api.catalog)) await revokeToken(api.log, tokenId, testActor);
+    for (const text of await Promise.all(streams)) expect(text).toContain('queued');
     expect(api.problems).toEqual([]);
   });
 
