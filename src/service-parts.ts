@@ -3,13 +3,14 @@
 import { mkdir, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
-import { errnoOf } from './base/errors.ts';
+import { auditLogOf, pruneAudit } from './access/audit-log.ts';
+import { AppError, errnoOf, messageOf } from './base/errors.ts';
 import { lockFolder } from './base/folder-lock.ts';
 import { systemClock } from './base/clock.ts';
 import { systemRandom } from './base/random.ts';
 import type { Catalog } from './catalog/catalog.ts';
 import { openCatalog } from './catalog/open-catalog.ts';
-import type { RunningService, ServiceWishes } from './cli/context.ts';
+import type { ListenAddress, RunningService, ServiceWishes } from './cli/context.ts';
 import type { Environment } from './config/environment.ts';
 import { findConfiguration } from './config/find.ts';
 import { loadConfiguration } from './config/load.ts';
@@ -18,6 +19,7 @@ import { Tenants, type Tenant } from './service/tenant.ts';
 import { CatalogQueue } from './workflow/catalog-queue.ts';
 import { openPgBossQueue } from './workflow/pg-boss-queue.ts';
 import type { Queue } from './workflow/queue.ts';
+import { Repeating } from './workflow/repeating.ts';
 
 export interface ServicePlace extends ServiceEvents {
   readonly environment: Environment;
@@ -56,9 +58,36 @@ export async function runService(place: ServicePlace, wishes: ServiceWishes): Pr
       onProblem,
     }),
   );
+  const address =
+    wishes.listen === undefined ? undefined : await serveApi(stack, catalog, { place, listen: wishes.listen });
   const running = stack.move();
   const applications = tenants.all.map(({ application }) => application.name);
-  return { workerId: service.workerId, applications, [Symbol.asyncDispose]: () => running.disposeAsync() };
+  return { workerId: service.workerId, applications, address, [Symbol.asyncDispose]: () => running.disposeAsync() };
+}
+
+const pruneEveryMs = 86_400_000;
+
+/** Returns where it listens. */
+async function serveApi(
+  stack: AsyncDisposableStack,
+  catalog: Catalog,
+  { place, listen }: { readonly place: ServicePlace; readonly listen: ListenAddress },
+): Promise<string> {
+  const { createApi, listen: listenAt } = await import('./api/create-api.ts');
+  const { version, onProblem } = place;
+  const log = auditLogOf(catalog, place.stateFolder);
+  const app = await createApi({ log, version, health: () => 'ok', onProblem });
+  stack.defer(() => app.close());
+  stack.use(new Repeating({ everyMs: pruneEveryMs, work: async () => void (await pruneAudit(log)), onProblem }));
+  try {
+    return await listenAt(app, listen);
+  } catch (error) {
+    const { host, port } = listen;
+    throw new AppError('LISTEN_FAILED', `the API can't listen at ${host}:${port}: ${messageOf(error)}`, {
+      hint: 'Choose another address with --listen, or --no-api.',
+      cause: error,
+    });
+  }
 }
 
 /** On this machine one service has the state, so that nobody waits for a lease of one that is gone. */

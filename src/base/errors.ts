@@ -129,6 +129,12 @@ export const errorKinds = {
     retry: 'never',
     meaning: 'The catalog was changed by a later Lifeboat, so this one leaves it alone.',
   },
+  LISTEN_FAILED: {
+    exitCode: 1,
+    httpStatus: 500,
+    retry: 'other-input',
+    meaning: 'The server cannot listen where it should.',
+  },
   SERVICE_MANAGER_FAILED: {
     exitCode: 1,
     httpStatus: 500,

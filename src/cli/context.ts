@@ -128,11 +128,21 @@ export interface ServiceWishes {
   readonly labels: readonly string[];
   /** Jobs at once. */
   readonly runsMax: number;
+  /** Where the API answers; it does not if absent. */
+  readonly listen: ListenAddress | undefined;
+}
+
+export interface ListenAddress {
+  readonly host: string;
+  /** 0 for any that is free. */
+  readonly port: number;
 }
 
 export interface RunningService extends AsyncDisposable {
   readonly workerId: string;
   readonly applications: readonly string[];
+  /** Of the API: `http://127.0.0.1:7411`. */
+  readonly address: string | undefined;
 }
 
 export interface DemoOutcome {

@@ -24,9 +24,10 @@ export async function serveUntilStopped(
 ): Promise<ServedData> {
   const { signal, progress } = context;
   await using service = await context.startService({ ...wishes, runsMax: jobs ?? runsMaxDefault });
-  const { workerId, applications } = service;
+  const { workerId, applications, address } = service;
   const what = count(applications.length, 'application');
   progress.note(`${wishes.plans ? 'server' : 'worker'} is ready: ${what} (${applications.join(', ')})`);
+  if (address !== undefined) progress.note(`the API answers at ${address}`);
   await stopped(signal);
   progress.note('stopping: what is being done goes on with the next start');
   return { worker: workerId, applications };

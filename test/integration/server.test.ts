@@ -50,7 +50,7 @@ describe('a server', () => {
   }
 
   async function startServer(): Promise<{ child: ChildProcess; said: () => string; exited: Promise<number | null> }> {
-    const child = spawn(process.execPath, [launcher, 'server'], {
+    const child = spawn(process.execPath, [launcher, 'server', '--listen', '0'], {
       cwd: home.path,
       env: environmentIn(home.path),
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -20,7 +20,7 @@ export const workerCommand = defineCommand({
         hint: "Set it to the PostgreSQL database of the server; 'lifeboat server' alone plans and works.",
       });
     }
-    return serveUntilStopped(context, { ...wishes, configurations, plans: false });
+    return serveUntilStopped(context, { ...wishes, configurations, plans: false, listen: undefined });
   },
   render: () => 'stopped',
 });
