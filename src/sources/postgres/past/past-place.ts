@@ -27,7 +27,7 @@ import { startPastServer } from './past-server.ts';
 export async function makePastPlace(options: PostgresOptions, wish: PastWish): Promise<PastPlace> {
   const stack = new AsyncDisposableStack();
   let place: ServerPlace | undefined;
-  let stand: Stand | undefined;
+  let replayedTo: ReplayedTo | undefined;
   let runs = 0;
   return {
     async open(choice, point, signal) {
@@ -35,9 +35,9 @@ export async function makePastPlace(options: PostgresOptions, wish: PastWish): P
       const facts = await readBaseFacts(point.reader, signal);
       place ??= stack.use(await placeFor(options, facts, signal));
       const work = { place, chosen, facts, point, wish, folder: join(place.folder, 'data') };
-      const canGoOn = stand !== undefined && isAhead(chosen, stand);
-      const isStale = stand !== undefined || runs > 0;
-      stand = undefined; // Until it stands there again nobody knows where it is.
+      const canGoOn = replayedTo !== undefined && isAhead(chosen, replayedTo);
+      const isStale = replayedTo !== undefined || runs > 0;
+      replayedTo = undefined; // Until it stands there again nobody knows where it is.
       if (!canGoOn) await writeCopy(work, isStale, signal);
       runs += 1;
       const server = await start({ ...work, run: join(place.folder, `run-${runs}`) }, signal);
@@ -45,7 +45,7 @@ export async function makePastPlace(options: PostgresOptions, wish: PastWish): P
         ...server,
         async [Symbol.asyncDispose]() {
           await server[Symbol.asyncDispose]();
-          if (point.isWritable !== true && server.isPaused) stand = standOf(chosen);
+          if (point.isWritable !== true && server.isPaused) replayedTo = endOfReplay(chosen);
         },
       };
     },
@@ -54,19 +54,24 @@ export async function makePastPlace(options: PostgresOptions, wish: PastWish): P
 }
 
 /** Where a stopped server stands on its way, so that it can go on from there. */
-interface Stand {
+interface ReplayedTo {
   readonly base: string;
   readonly lineage: string;
   readonly lsn: Lsn;
 }
 
-function standOf({ recovery: { base, goal, stop } }: Chosen): Stand | undefined {
+function endOfReplay({ recovery: { base, goal, stop } }: Chosen): ReplayedTo | undefined {
   return stop.kind === 'base' ? undefined : { base: base.id, lineage: goal.lineage, lsn: stop.lsn };
 }
 
 /** The record at which it stands was replayed or not, and is not replayed twice either way. */
-function isAhead({ recovery: { base, goal, stop } }: Chosen, stand: Stand): boolean {
-  return base.id === stand.base && goal.lineage === stand.lineage && stop.kind === 'record' && stop.lsn > stand.lsn;
+function isAhead({ recovery: { base, goal, stop } }: Chosen, replayedTo: ReplayedTo): boolean {
+  return (
+    base.id === replayedTo.base &&
+    goal.lineage === replayedTo.lineage &&
+    stop.kind === 'record' &&
+    stop.lsn > replayedTo.lsn
+  );
 }
 
 async function placeFor(options: PostgresOptions, facts: BaseFacts, signal: AbortSignal): Promise<ServerPlace> {

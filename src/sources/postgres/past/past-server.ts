@@ -102,7 +102,7 @@ interface Found {
   readonly databases: string[];
 }
 
-const standQuery = `
+const placeQuery = `
   SELECT pg_catalog.pg_is_in_recovery() AS "isPaused", pg_catalog.pg_last_wal_replay_lsn()::text AS position,
          (extract(epoch FROM pg_catalog.pg_last_xact_replay_timestamp()) * 1000000)::bigint::text AS "timeUs",
          ARRAY(SELECT datname::text FROM pg_catalog.pg_database WHERE datallowconn AND NOT datistemplate ORDER BY 1) AS databases`;
@@ -111,7 +111,7 @@ async function ask(address: ServerAddress, watch: RecoveryWatch, signal: AbortSi
   for (let waitedMs = 0; ; waitedMs += 100) {
     try {
       await using connection = await connect(address, 'postgres', signal);
-      return onlyRow(await connection.query<Found>(standQuery));
+      return onlyRow(await connection.query<Found>(placeQuery));
     } catch (error) {
       if (!isAppError(error) || waitedMs >= answerWaitMaxMs) throw error;
       if (watch.hasEnded) throw notReached(watch.complaints || 'it ended');

@@ -22,7 +22,7 @@ export interface RecoveringOptions {
   readonly feed: Feed;
   readonly onReplayed: (lsn: Lsn) => void;
   /** Once it is promoted and before it is stopped; must not reject for what it finds. */
-  readonly look?: ((place: Waiting) => Promise<void>) | undefined;
+  readonly onPromoted?: ((place: Waiting) => Promise<void>) | undefined;
   /** More settings, which win. */
   readonly settings?: readonly (readonly [string, string])[] | undefined;
 }
@@ -69,7 +69,7 @@ export async function runRecovery(
     }
     signal.throwIfAborted();
     feed.signal.throwIfAborted();
-    if (watch.isPromoted && !watch.hasEnded) await options.look?.({ socketFolder, port: socketPort });
+    if (watch.isPromoted && !watch.hasEnded) await options.onPromoted?.({ socketFolder, port: socketPort });
     if (!watch.hasEnded) await stopServer(child);
     await watch.ended();
     signal.throwIfAborted();

@@ -198,7 +198,7 @@ async function replay(execution: Execution, progress: RestoreProgress, signal: A
       feed,
       settings: [...unsynced, ...quietSettings(plan.facts.serverMajor)],
       onReplayed: () => undefined,
-      async look({ socketFolder, port }) {
+      async onPromoted({ socketFolder, port }) {
         const user = plan.facts.superuser ?? 'postgres';
         sentinelMs = await sentinelOfCopy({ host: socketFolder, port, user, ssl: { mode: 'disable' } }, signal);
       },

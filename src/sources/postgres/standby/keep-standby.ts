@@ -26,7 +26,7 @@ import type { LookAround } from './repository-watch.ts';
 import { answerMaxDefaultMs, type RunEnd, StandbyRun } from './standby-run.ts';
 import { startStandbyServer } from './standby-server.ts';
 import type { StandbyState } from './standby-state.ts';
-import { dropTaken } from './taken-fingerprints.ts';
+import { forgetFingerprints } from './remembered-fingerprints.ts';
 
 interface OwnRequest extends StandbyRequest {
   onUnreadable(base: UnreadableBase): void;
@@ -178,7 +178,7 @@ async function makeReady(
     (reader, until) => writeStandby({ options, request, base, lineage }, reader, until),
     signal,
   );
-  await dropTaken(folder);
+  await forgetFingerprints(folder);
   return { ...written, view, isAnew: true };
 }
 

@@ -5,7 +5,7 @@ import { errorKinds, isAppError } from '../../../base/errors.ts';
 import type { StandbyRequest } from '../../standby.ts';
 import { formatLsn, type Lsn } from '../wal/lsn.ts';
 import { type JournalEnd, journalEnd, type JournalView, withNewSegments } from './journal-view.ts';
-import { compareTaken, type KnownBackups } from './standby-rows.ts';
+import { compareRemembered, type KnownBackups } from './standby-rows.ts';
 import type { StateKeeper } from './state-keeper.ts';
 import type { WalSupply } from './wal-supply.ts';
 import type { WorkAtStops } from './work-at-stops.ts';
@@ -129,7 +129,7 @@ export class RepositoryWatch {
       await keeper.change({ lineage: goal.lineage });
       request.events.note(`follows timeline ${goal.timeline} from now on`);
     }
-    if (!stops.isWorking && !isPromoted) await compareTaken({ request, state: keeper.state }, around, signal);
+    if (!stops.isWorking && !isPromoted) await compareRemembered({ request, state: keeper.state }, around, signal);
     this.#leap(around);
   }
 

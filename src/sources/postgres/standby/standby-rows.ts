@@ -12,7 +12,12 @@ import type { MapBase } from '../recovery/replay-map.ts';
 import type { ServerAddress } from '../server-address.ts';
 import { formatLsn, type Lsn, parseLsn } from '../wal/lsn.ts';
 import type { StandbyState } from './standby-state.ts';
-import { dropTaken, keepTaken, readTaken, type TakenFingerprint } from './taken-fingerprints.ts';
+import {
+  forgetFingerprints,
+  rememberFingerprint,
+  rememberedFingerprints,
+  type RememberedFingerprint,
+} from './remembered-fingerprints.ts';
 
 export interface StandbyRows {
   readonly request: StandbyRequest;
@@ -41,7 +46,7 @@ export async function compareAtBase(
 }
 
 /** While the server stands at a mark. Which items nobody can be sure of is known with the backup. */
-export async function takeRows(
+export async function rememberRows(
   { request, state, description }: StandbyRows,
   { address, lsn, lineage }: { readonly address: ServerAddress; readonly lsn: Lsn; readonly lineage: string },
   signal: AbortSignal,
@@ -49,7 +54,7 @@ export async function takeRows(
   const databases = await databasesOf(address, signal);
   const fingerprint = await fingerprintOf({ address, extent: { databases, leftOut: [] } }, signal);
   const journalBytes = Number(lsn - (parseLsn(state.consistentLsn) ?? 0n));
-  await keepTaken(request.folder, { lsn: formatLsn(lsn), lineage, description, fingerprint, journalBytes });
+  await rememberFingerprint(request.folder, { lsn: formatLsn(lsn), lineage, description, fingerprint, journalBytes });
 }
 
 interface Rows {
@@ -80,14 +85,14 @@ export interface KnownBackups {
 }
 
 /** What was remembered at marks whose backups are stored by now. */
-export async function compareTaken(
+export async function compareRemembered(
   { request, state }: Pick<StandbyRows, 'request' | 'state'>,
   { bases, candidates }: KnownBackups,
   signal: AbortSignal,
 ): Promise<void> {
-  for (const taken of await readTaken(request.folder)) {
+  for (const remembered of await rememberedFingerprints(request.folder)) {
     const base = bases.find(({ consistentLsn, lineage }) => {
-      return formatLsn(consistentLsn) === taken.lsn && lineage === taken.lineage;
+      return formatLsn(consistentLsn) === remembered.lsn && lineage === remembered.lineage;
     });
     const candidate = candidates.find(({ id }) => id === base?.id);
     if (candidate === undefined) continue;
@@ -95,7 +100,7 @@ export async function compareTaken(
       const facts = await candidate.facts(signal);
       const extent = isPhysical(facts) ? readPhysicalFacts(facts).fingerprint : null;
       if (extent !== null) {
-        await request.prove(claimOf({ state, taken, compared: candidate.id, leftOut: extent.leftOut }), signal);
+        await request.prove(claimOf({ state, remembered, compared: candidate.id, leftOut: extent.leftOut }), signal);
       }
     } catch (error) {
       if (!isAppError(error) || errorKinds[error.code].retry !== 'never') throw error;
@@ -103,19 +108,19 @@ export async function compareTaken(
       const { message, hint } = error;
       request.events.warn({ aspect: 'proof', outcome: 'warning', message: `not compared: ${message}`, hint });
     }
-    await dropTaken(request.folder, taken.lsn);
+    await forgetFingerprints(request.folder, remembered.lsn);
   }
 }
 
 interface Claiming {
   readonly state: StandbyState;
-  readonly taken: TakenFingerprint;
+  readonly remembered: RememberedFingerprint;
   readonly compared: string;
   readonly leftOut: readonly string[];
 }
 
-function claimOf({ state, taken, compared, leftOut }: Claiming): StandbyClaim {
-  const { description, lsn, journalBytes, fingerprint } = taken;
+function claimOf({ state, remembered, compared, leftOut }: Claiming): StandbyClaim {
+  const { description, lsn, journalBytes, fingerprint } = remembered;
   const items = fingerprint.items.filter(({ name }) => !leftOut.includes(name));
   return {
     origin: state.base,

@@ -7,7 +7,7 @@ import { newTablespaceFindings } from '../recovery/replay-decision.ts';
 import type { ServerAddress } from '../server-address.ts';
 import { formatLsn, type Lsn, parseLsn } from '../wal/lsn.ts';
 import type { WalEvent } from '../wal/record-event.ts';
-import { compareAtBase, takeRows } from './standby-rows.ts';
+import { compareAtBase, rememberRows } from './standby-rows.ts';
 import { isAt, type StandbyStop, StandbyStops } from './standby-stops.ts';
 import type { StateKeeper } from './state-keeper.ts';
 import type { WalSupply } from './wal-supply.ts';
@@ -21,10 +21,10 @@ export interface WorkOptions {
 }
 
 /** A mark that the server never gets to is no position of a record. */
-const holdMaxMs = 60_000;
+const pauseMaxMs = 60_000;
 /** Where hashing all rows takes long, at the most a fifth of its time is spent on standing still. */
-const pausesPerHold = 4;
-const longHoldMs = 60_000;
+const goingPerPause = 4;
+const longPauseMs = 60_000;
 const tryAgainMs = 5_000;
 
 export class WorkAtStops {
@@ -34,8 +34,8 @@ export class WorkAtStops {
   #problem: string | undefined;
   #fault: Error | undefined;
   #notBeforeMs = -Infinity;
-  #heldSinceMs: number | undefined;
-  #lastHold = { endedMs: -Infinity, tookMs: 0 };
+  #pausedSinceMs: number | undefined;
+  #lastPause = { endedMs: -Infinity, tookMs: 0 };
 
   constructor(options: WorkOptions) {
     this.#options = options;
@@ -74,9 +74,9 @@ export class WorkAtStops {
     }
     const lsn = markedLsn(event);
     if (lsn === undefined || lsn < given || lsn <= (parseLsn(keeper.state.consistentLsn) ?? 0n)) return;
-    const { endedMs, tookMs } = this.#lastHold;
-    const mayHold = tookMs < longHoldMs || clock.now() - endedMs >= pausesPerHold * tookMs;
-    if (mayHold && !request.promotion.aborted) this.#stopAt({ kind: 'mark', lsn });
+    const { endedMs, tookMs } = this.#lastPause;
+    const mayPause = tookMs < longPauseMs || clock.now() - endedMs >= goingPerPause * tookMs;
+    if (mayPause && !request.promotion.aborted) this.#stopAt({ kind: 'mark', lsn });
   }
 
   /** Begins what is to be done where it stands still, if it does by now. */
@@ -85,9 +85,9 @@ export class WorkAtStops {
     const { next } = this.#stops;
     const nowMs = clock.now();
     if (next === undefined || this.#working !== undefined || nowMs < this.#notBeforeMs) return;
-    if (supply.given >= next.lsn) this.#heldSinceMs ??= nowMs;
+    if (supply.given >= next.lsn) this.#pausedSinceMs ??= nowMs;
     const isThere = next.kind === 'tablespace' || isAt(replayed, next.lsn);
-    const isNowhere = this.#heldSinceMs !== undefined && nowMs - this.#heldSinceMs > holdMaxMs;
+    const isNowhere = this.#pausedSinceMs !== undefined && nowMs - this.#pausedSinceMs > pauseMaxMs;
     // Who is to take over does not wait until all rows are hashed.
     const until = next.kind === 'tablespace' ? signal : AbortSignal.any([signal, request.promotion]);
     if (isThere) this.#working = this.#workAt(next, address, until);
@@ -111,7 +111,7 @@ export class WorkAtStops {
   }
 
   #pass(stop: StandbyStop): void {
-    this.#heldSinceMs = undefined;
+    this.#pausedSinceMs = undefined;
     this.#stops.pass(stop);
     this.#options.supply.limitTo(this.#stops.next?.lsn);
   }
@@ -123,7 +123,7 @@ export class WorkAtStops {
     try {
       await this.#work(stop, address, signal);
       this.#problem = undefined;
-      if (stop.kind !== 'tablespace') this.#lastHold = { endedMs: clock.now(), tookMs: clock.now() - startMs };
+      if (stop.kind !== 'tablespace') this.#lastPause = { endedMs: clock.now(), tookMs: clock.now() - startMs };
       this.#pass(stop);
     } catch (error) {
       if (signal.aborted) return;
@@ -151,7 +151,7 @@ export class WorkAtStops {
         await compareAtBase(rows, address, signal);
         return keeper.change({ isCompared: true });
       case 'mark':
-        return takeRows(rows, { address, lsn: stop.lsn, lineage: supply.view.goal.lineage }, signal);
+        return rememberRows(rows, { address, lsn: stop.lsn, lineage: supply.view.goal.lineage }, signal);
       case 'tablespace': {
         const [finding] = await newTablespaceFindings([stop]);
         if (finding?.outcome === 'failed')

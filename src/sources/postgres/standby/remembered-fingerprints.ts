@@ -7,7 +7,7 @@ import { type Fingerprint, fingerprintSchema } from '../../../model/fingerprint.
 import { writeDurably } from '../recovery/data-folder.ts';
 import { parseLsn } from '../wal/lsn.ts';
 
-const takenSchema = z.object({
+const rememberedSchema = z.object({
   lsn: z.string().refine((text) => parseLsn(text) !== undefined, 'is no LSN'),
   lineage: z.string(),
   description: z.string(),
@@ -16,47 +16,47 @@ const takenSchema = z.object({
   fingerprint: fingerprintSchema,
 });
 
-export interface TakenFingerprint extends Omit<z.infer<typeof takenSchema>, 'fingerprint'> {
+export interface RememberedFingerprint extends Omit<z.infer<typeof rememberedSchema>, 'fingerprint'> {
   readonly fingerprint: Fingerprint;
 }
 
 /** A backup that failed never comes. */
-const takenMax = 4;
+const rememberedMax = 4;
 const form = /^fingerprint-[0-9A-F]{16}\.json$/;
 
 const fileOf = (folder: string, lsn: string): string =>
   join(folder, `fingerprint-${(parseLsn(lsn) ?? 0n).toString(16).toUpperCase().padStart(16, '0')}.json`);
 
-export async function keepTaken(folder: string, taken: TakenFingerprint): Promise<void> {
-  await writeDurably(fileOf(folder, taken.lsn), Buffer.from(JSON.stringify(taken)));
-  const names = await takenNames(folder);
-  for (const name of names.slice(0, -takenMax)) await rm(join(folder, name), { force: true });
+export async function rememberFingerprint(folder: string, remembered: RememberedFingerprint): Promise<void> {
+  await writeDurably(fileOf(folder, remembered.lsn), Buffer.from(JSON.stringify(remembered)));
+  const names = await rememberedNames(folder);
+  for (const name of names.slice(0, -rememberedMax)) await rm(join(folder, name), { force: true });
 }
 
 /** Oldest first. What can't be read is none. */
-export async function readTaken(folder: string): Promise<TakenFingerprint[]> {
-  const taken: TakenFingerprint[] = [];
-  for (const name of await takenNames(folder)) {
+export async function rememberedFingerprints(folder: string): Promise<RememberedFingerprint[]> {
+  const remembered: RememberedFingerprint[] = [];
+  for (const name of await rememberedNames(folder)) {
     const one = await readOne(join(folder, name));
-    if (one !== undefined) taken.push(one);
+    if (one !== undefined) remembered.push(one);
   }
-  return taken;
+  return remembered;
 }
 
-async function readOne(path: string): Promise<TakenFingerprint | undefined> {
+async function readOne(path: string): Promise<RememberedFingerprint | undefined> {
   try {
-    return takenSchema.safeParse(JSON.parse(await readFile(path, 'utf8'))).data;
+    return rememberedSchema.safeParse(JSON.parse(await readFile(path, 'utf8'))).data;
   } catch (error) {
     if (error instanceof SyntaxError || errnoOf(error) === 'ENOENT') return undefined;
     throw error;
   }
 }
 
-export async function dropTaken(folder: string, lsn?: string): Promise<void> {
+export async function forgetFingerprints(folder: string, lsn?: string): Promise<void> {
   if (lsn !== undefined) return rm(fileOf(folder, lsn), { force: true });
-  for (const name of await takenNames(folder)) await rm(join(folder, name), { force: true });
+  for (const name of await rememberedNames(folder)) await rm(join(folder, name), { force: true });
 }
 
-async function takenNames(folder: string): Promise<string[]> {
+async function rememberedNames(folder: string): Promise<string[]> {
   return (await readdir(folder)).filter((name) => form.test(name)).toSorted();
 }
