@@ -37,7 +37,7 @@ const failures: readonly {
 }[] = [
   { title: 'an unknown option', args: ['snapshots', '--nonsense'], code: 'USAGE', exitCode: 2 },
   { title: 'a missing argument', args: ['restore', ...repository], code: 'USAGE', exitCode: 2 },
-  { title: 'too many arguments', args: ['status', 'a', '--last', '1'], code: 'USAGE', exitCode: 2 },
+  { title: 'too many arguments', args: ['retention', 'a'], code: 'USAGE', exitCode: 2 },
   { title: 'a choice that is none', args: ['backup', '--chunker', 'knife', ...repository], code: 'USAGE', exitCode: 2 },
   { title: 'help for a command that is none', args: ['help', 'nonsense'], code: 'USAGE', exitCode: 2 },
   { title: 'no repository named', args: ['snapshots'], code: 'CONFIG_MISSING', exitCode: 2 },

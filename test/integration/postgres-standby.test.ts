@@ -183,7 +183,9 @@ describeWithPostgres(15, 'a standby', () => {
     expect(standby.output()).not.toContain('writes the standby');
 
     // What it came from is no recovery point any more, so what it shows would prove nothing.
-    await scene.succeed('repository', 'forget', first, second, '--yes', '--forget-proven');
+    // It may be reading there just now, under a lock of its own.
+    const wait = ['--retry-lock', '1m'];
+    await scene.succeed('repository', 'forget', first, second, '--yes', '--forget-proven', ...wait);
     await until(async () => (await proofsIn(scene)).some(({ snapshot }) => snapshot === third));
     expect(standby.output()).toContain('is not kept any more');
     expect((await proofsIn(scene)).at(-1)).toMatchObject({ outcome: 'passed', snapshot: third });
