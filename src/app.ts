@@ -1,5 +1,5 @@
-// The composition root: from settings to stores, repositories and sources. The only file that names concrete drivers;
-// each is loaded when it is needed, so that a command pays for what it uses.
+// The composition root: from settings to repositories and sources. With the `…-parts.ts` beside it the only file that names
+// concrete drivers; each is loaded when it is needed, so that a command pays for what it uses.
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { systemClock } from './base/clock.ts';
@@ -9,7 +9,6 @@ import type { Catalog } from './catalog/catalog.ts';
 import type { AnyCommand } from './cli/command.ts';
 import type {
   Access,
-  BucketWish,
   CommandContext,
   ContextSettings,
   DemoOutcome,
@@ -27,7 +26,7 @@ import { terminalPrompter } from './cli/prompter.ts';
 import { isInteractive, jsonProgress, plainProgress, terminalProgress, type Streams } from './cli/terminal.ts';
 import { chooseRepository } from './config/choose-repository.ts';
 import { bucketOfVariables, serversOfVariables } from './config/defaults.ts';
-import { programFolders, readEnvFile, variable, type Environment } from './config/environment.ts';
+import { programFolders, readEnvFile, type Environment } from './config/environment.ts';
 import { findConfiguration } from './config/find.ts';
 import { firstFile } from './config/first-file.ts';
 import { loadConfiguration, type Configuration } from './config/load.ts';
@@ -49,7 +48,6 @@ import {
 } from './config/password.ts';
 import { postgresOptions, redisAddress } from './config/server-options.ts';
 import type { Component } from './model/component.ts';
-import type { Finding } from './model/finding.ts';
 import type { RepositorySettings } from './model/repository-settings.ts';
 import { probePorts } from './probe-ports.ts';
 import { openRepository } from './repository/open-repository.ts';
@@ -57,11 +55,8 @@ import type { Repository } from './repository/repository.ts';
 import type { Source } from './sources/source.ts';
 import { unreachableSource } from './sources/unreachable-source.ts';
 import { cachingStore } from './storage/caching.ts';
-import { limitingStore } from './storage/limiting.ts';
-import { parseLocation, type S3Location, type StoreLocation } from './storage/location.ts';
 import { readOnlyStore } from './storage/read-only.ts';
-import { retryingStore } from './storage/retrying.ts';
-import type { Store } from './storage/store.ts';
+import { openStore, prepareBucketOf, reportBucketOf } from './store-parts.ts';
 
 export interface AppParts {
   readonly version: string;
@@ -289,30 +284,6 @@ export function programParts(parts: AppParts, interruption: ProgramParts['interr
   };
 }
 
-async function* reportBucketOf(
-  settings: RepositorySettings,
-  environment: Environment,
-  signal: AbortSignal,
-): AsyncGenerator<Finding> {
-  const location = locationOf(settings);
-  if (location.kind !== 's3') return;
-  const { reportBucket } = await import('./storage/s3/bucket-report.ts');
-  const own = settings.s3?.accessKeyId;
-  const isVariable = own === variable(environment, 'AWS_ACCESS_KEY_ID');
-  const keyOrigin = own === undefined ? undefined : isVariable ? 'the environment' : 'lifeboat.yaml';
-  yield* reportBucket(location, { clock: systemClock, signal, keyOrigin });
-}
-
-async function prepareBucketOf(settings: RepositorySettings, wish: BucketWish, signal: AbortSignal): Promise<string[]> {
-  const location = locationOf(settings);
-  if (location.kind !== 's3') {
-    const hint = 'Leave --create-bucket and --versioning out.';
-    throw new AppError('USAGE', `${settings.location} is in no bucket`, { hint });
-  }
-  const { prepareBucket } = await import('./storage/s3/prepare-bucket.ts');
-  return prepareBucket(location, wish, signal);
-}
-
 function once<Value>(make: () => Promise<Value>): () => Promise<Value> {
   let made: Promise<Value> | undefined;
   return () => (made ??= make());
@@ -356,46 +327,6 @@ async function findPassword(
   const answer = (await prompter.secret(`Password of ${settings.name}`)).trim();
   if (answer === '') throw passwordMissing();
   return answer;
-}
-
-async function openStore(
-  settings: RepositorySettings,
-  { limitUpload: uploadBytesPerSecond, limitDownload: downloadBytesPerSecond }: GlobalOptions,
-): Promise<Store> {
-  const store = await openDriver(locationOf(settings));
-  const isLimited = uploadBytesPerSecond !== undefined || downloadBytesPerSecond !== undefined;
-  const limited = isLimited ? limitingStore(store, { uploadBytesPerSecond, downloadBytesPerSecond }) : store;
-  return limited.properties.isRemote ? retryingStore(limited) : limited;
-}
-
-async function openDriver(location: StoreLocation): Promise<Store> {
-  if (location.kind === 'local') return (await import('./storage/local/store.ts')).localStore(location.path);
-  return (await import('./storage/s3/store.ts')).s3Store(location);
-}
-
-/** What the address says comes before what the settings beside it say. */
-function locationOf({ location: address, s3 }: RepositorySettings): StoreLocation {
-  const location = parseLocation(address);
-  if (location.kind === 'local' || s3 === undefined) return location;
-  const { accessKeyId, secretAccessKey, sessionToken } = s3;
-  const credentials =
-    accessKeyId === undefined || secretAccessKey === undefined
-      ? undefined
-      : { accessKeyId, secretAccessKey, sessionToken };
-  const { client } = location;
-  return {
-    ...location,
-    client: {
-      ...client,
-      endpoint: client.endpoint ?? s3.endpoint,
-      region: client.region ?? s3.region,
-      usesPathStyle: client.usesPathStyle ?? (client.endpoint === undefined ? s3.pathStyle : undefined),
-      credentials,
-    },
-    serverEncryption: location.serverEncryption ?? (s3.sse === undefined ? undefined : { algorithm: s3.sse }),
-    bulkStorageClass: location.bulkStorageClass ?? s3.storageClass,
-    tagsBulkData: location.tagsBulkData ?? s3.tagBulkData,
-  } satisfies S3Location;
 }
 
 async function openWithCache(

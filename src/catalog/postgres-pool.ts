@@ -20,6 +20,8 @@ export function postgresPool(url: string): pg.Pool {
   });
   // The loss of an idle connection is no news: the next query opens another.
   pool.on('error', () => undefined);
+  // Nor is that of one in use: its query fails, or the next one. Without a listener it would end the process.
+  pool.on('connect', (client) => void client.on('error', () => undefined));
   return pool;
 }
 

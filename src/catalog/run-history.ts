@@ -10,7 +10,7 @@ export interface RunPlace {
 }
 
 export interface RunFilter {
-  readonly state?: RunState | undefined;
+  readonly states?: readonly RunState[] | undefined;
   readonly kind?: string | undefined;
   readonly component?: string | undefined;
   /** Only of these; all, and what is of none, if absent. */
@@ -23,9 +23,9 @@ export async function runHistory(
   { db }: Catalog,
   filter: RunFilter & { readonly after?: RunPlace | undefined; readonly limit: number },
 ): Promise<RunRow[]> {
-  const { state, kind, component, applications, sinceMs, untilMs, after, limit } = filter;
+  const { states, kind, component, applications, sinceMs, untilMs, after, limit } = filter;
   let query = db.selectFrom('run').selectAll();
-  if (state !== undefined) query = query.where('state', '=', state);
+  if (states !== undefined) query = query.where('state', 'in', states);
   if (kind !== undefined) query = query.where('kind', '=', kind);
   if (component !== undefined) query = query.where('component', '=', component);
   // No application is called nothing: the list may be empty.
@@ -41,4 +41,15 @@ export async function runHistory(
     );
   }
   return query.orderBy('createdAtMs', 'desc').orderBy('id', 'desc').limit(limit).execute();
+}
+
+/** By the last characters of their ids, where they differ, or a whole one; at most `limit`. */
+export async function runsByEnding({ db }: Catalog, ending: string, limit: number): Promise<RunRow[]> {
+  return db
+    .selectFrom('run')
+    .selectAll()
+    .where('id', 'like', `%${ending.replaceAll(/[%_\\]/g, '')}`)
+    .orderBy('id')
+    .limit(limit)
+    .execute();
 }

@@ -3,7 +3,7 @@
 import { randomUUIDv7 } from 'node:crypto';
 import { sql, type ExpressionBuilder, type Selectable } from 'kysely';
 import type { Catalog, Queries } from './catalog.ts';
-import type { RunState, RunTable, Tables } from './tables.ts';
+import { openStates, type RunState, type RunTable, type Tables } from './tables.ts';
 
 export type RunRow = Selectable<RunTable>;
 
@@ -181,7 +181,7 @@ export async function isHeld(db: Queries, hold: Hold, change: { readonly crashes
 }
 
 export interface Ending {
-  readonly state: Extract<RunState, 'succeeded' | 'failed' | 'cancelled' | 'abandoned'>;
+  readonly state: Exclude<RunState, (typeof openStates)[number]>;
   readonly output?: object | undefined;
   readonly error?: object | undefined;
 }
@@ -275,9 +275,25 @@ export async function hasOpenRun(
     .select('input')
     .where('application', '=', application)
     .where('kind', '=', kind)
-    .where('state', 'in', ['queued', 'running', 'waiting'])
+    .where('state', 'in', openStates)
     .execute();
   return rows.some(({ input }) => (JSON.parse(input) as { readonly job?: string }).job === job);
+}
+
+/** The id of a run with the same input that came from the same. */
+export async function findRunLike(
+  { db }: Catalog,
+  { kind, application = '', input, origin }: NewRun,
+): Promise<string | undefined> {
+  const row = await db
+    .selectFrom('run')
+    .select('id')
+    .where('kind', '=', kind)
+    .where('application', '=', application)
+    .where('input', '=', JSON.stringify(input))
+    .where('origin', '=', JSON.stringify(origin))
+    .executeTakeFirst();
+  return row?.id;
 }
 
 /** Nobody waits for it, and it says nothing once the run has ended. */

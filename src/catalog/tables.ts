@@ -5,7 +5,9 @@ import type { AccessTables } from './access-tables.ts';
 /** Text of a JSON document. */
 type JsonText = string;
 
-export const runStates = ['queued', 'running', 'waiting', 'succeeded', 'failed', 'cancelled', 'abandoned'] as const;
+/** Of runs that are not at their end. */
+export const openStates = ['queued', 'running', 'waiting'] as const;
+export const runStates = [...openStates, 'succeeded', 'failed', 'cancelled'] as const;
 export type RunState = (typeof runStates)[number];
 
 /** One piece of work that must come to an end, whatever dies on the way. */
@@ -117,13 +119,6 @@ export interface LeaseTable {
   readonly toldAtMs: number | null;
 }
 
-/** What the repositories of an application were last seen to hold. */
-export interface InventoryTable {
-  readonly application: string;
-  readonly document: JsonText;
-  readonly takenAtMs: number;
-}
-
 /** How a component stands against what was promised. */
 export interface StandingTable {
   readonly application: string;
@@ -156,7 +151,6 @@ export interface Tables extends AccessTables {
   readonly schedule: ScheduleTable;
   readonly firing: FiringTable;
   readonly lease: LeaseTable;
-  readonly inventory: InventoryTable;
   readonly standing: StandingTable;
   readonly standingSample: StandingSampleTable;
 }

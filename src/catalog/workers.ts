@@ -23,9 +23,13 @@ export async function endWorker({ db, now }: Catalog, id: string): Promise<void>
   await db.updateTable('worker').set({ seenAtMs: now(), endedAtMs: now() }).where('id', '=', id).execute();
 }
 
-/** Those that did not end and were heard of since; with the time of the database. */
-export async function liveWorkers({ db }: Catalog, sinceMs: number): Promise<WorkerRow[]> {
-  return db
+/** Much longer than the pause between two signs of life. */
+const silenceMaxMs = 60_000;
+
+/** Those that did not end and were heard of lately, the oldest first. */
+export async function liveWorkers(catalog: Catalog): Promise<WorkerRow[]> {
+  const sinceMs = (await catalog.nowMs()) - silenceMaxMs;
+  return catalog.db
     .selectFrom('worker')
     .selectAll()
     .where('endedAtMs', 'is', null)
@@ -33,3 +37,6 @@ export async function liveWorkers({ db }: Catalog, sinceMs: number): Promise<Wor
     .orderBy('startedAtMs')
     .execute();
 }
+
+/** Of a worker, or of a run. */
+export const labelsIn = (text: string): string[] => JSON.parse(text) as string[];

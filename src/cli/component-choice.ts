@@ -48,6 +48,7 @@ export function componentOfPaths(
     excludeLargerThanBytes: undefined,
     tier: 'P1',
     checks: [],
+    labels: [],
     maintenance: [],
     policy: completePolicy({ checks: [] }, []),
   };

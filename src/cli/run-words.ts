@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { AppError } from '../base/errors.ts';
 import type { Catalog } from '../catalog/catalog.ts';
-import { runsByEnding } from '../catalog/run-list.ts';
+import { runsByEnding } from '../catalog/run-history.ts';
 import type { RunRow } from '../catalog/runs.ts';
 import type { RunState } from '../catalog/tables.ts';
 import { elapsedWords, type Paint, type Style } from './style.ts';
@@ -17,7 +17,6 @@ const paintOf: Readonly<Record<RunState, Paint>> = {
   succeeded: 'green',
   failed: 'red',
   cancelled: 'yellow',
-  abandoned: 'yellow',
 };
 
 export const stateWords = (state: RunState, style: Style): string => style.paint(paintOf[state], state);

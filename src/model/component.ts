@@ -56,6 +56,12 @@ const objectivesSchema = z
   }))
   .describe('what its users were promised');
 
+const labelForm = 'a label such as host=db-1: up to 100 letters, digits and . _ - =';
+const labelSchema = z
+  .string()
+  .regex(/^[\w.=-]{1,100}$/, `expected ${labelForm}`)
+  .meta({ title: labelForm });
+
 const commonFields = {
   tier: z.enum(['P0', 'P1', 'P2', 'P3']).default('P1').describe('P0 is recovered first, P3 last'),
   objectives: objectivesSchema.optional(),
@@ -65,6 +71,10 @@ const commonFields = {
     .meta({ title: 'the name of a policy, or a policy' })
     .describe('name of a policy, or one of its own; on demand to all repositories, kept for ever, if absent'),
   checks: z.array(contentCheckSchema).default([]).describe('checks of this component besides those of its policy'),
+  labels: z
+    .array(labelSchema)
+    .default([])
+    .describe('what a worker must carry to work on it, such as `host=db-1`; any worker if absent'),
   maintenance: z
     .array(timeWindowSchema)
     .default([])

@@ -32,6 +32,8 @@ export type Job = JobWork & {
   readonly schedules: readonly Schedule[];
   /** That of its component: what comes then begins at its end. */
   readonly maintenance: readonly TimeWindow[];
+  /** Those of its component, which its worker must carry. */
+  readonly labels: readonly string[];
 };
 
 /** All jobs of an application, those of a repository once for all its components. */
@@ -42,12 +44,13 @@ export function jobsOf(application: Application): Job[] {
     ...verificationWorks(components),
     ...retentionWorks(components),
   ];
-  return works.map(({ id, schedules, work, maintenance = [] }) => ({
+  return works.map(({ id, schedules, work, component }) => ({
     ...work,
     id,
     seed: `${application.name}/${id}`,
     schedules,
-    maintenance,
+    maintenance: component?.maintenance ?? [],
+    labels: component?.labels ?? [],
   }));
 }
 
@@ -60,20 +63,22 @@ interface PlannedWork {
   readonly id: string;
   readonly schedules: readonly Schedule[];
   readonly work: JobWork;
-  readonly maintenance?: readonly TimeWindow[];
+  /** That it is about, if it is one. */
+  readonly component?: Component;
 }
 
-function componentWorks({ name, policy, maintenance }: Component): PlannedWork[] {
+function componentWorks(component: Component): PlannedWork[] {
+  const { name, policy } = component;
   const repositories = policy.targets.map(({ repository }) => repository);
   const works: PlannedWork[] = [];
   const add = (kind: 'backup' | 'proof', schedules: readonly Schedule[]): void => {
     if (schedules.length === 0) return;
-    works.push({ id: `${kind}/${name}`, schedules, work: { kind, component: name, repositories }, maintenance });
+    works.push({ id: `${kind}/${name}`, schedules, work: { kind, component: name, repositories }, component });
   };
   add('backup', policy.schedules);
   for (const { from, to, snapshots, schedules } of policy.copies) {
     const work = { kind: 'copy', component: name, from, to, snapshots } as const;
-    works.push({ id: `copy/${name}/${from}/${to}`, schedules, work, maintenance });
+    works.push({ id: `copy/${name}/${from}/${to}`, schedules, work, component });
   }
   add('proof', [policy.proof?.schedule ?? []].flat());
   return works;

@@ -14,6 +14,7 @@ const well: Sighting = {
   proof: { outcome: 'passed', timeMs: nowMs - 5 * hourMs, message: 'equal' },
   problems: [],
   isScheduled: true,
+  missingLabels: [],
   failedBackup: undefined,
   proofMaxAgeMs: 48 * hourMs,
 };
@@ -45,6 +46,7 @@ describe('a component', () => {
       /2d 12h old/,
     ],
     ['that was never proven', { proof: undefined }, 'at_risk', /never proven/],
+    ['whose label no worker carries', { missingLabels: ['host=db-1'] }, 'unprotected', /no worker carries host=db-1/],
     ['that nothing backs up by itself', { isScheduled: false }, 'at_risk', /by itself/],
     ['one of whose repositories is away', { problems: ['s3 is away'] }, 'at_risk', /s3 is away/],
   ])('%s: %s', (...[, change, standing, reason]) => {
@@ -70,6 +72,7 @@ describe('a component', () => {
       ),
       problems: fc.array(fc.string(), { maxLength: 1 }),
       isScheduled: fc.boolean(),
+      missingLabels: fc.array(fc.string(), { maxLength: 1 }),
       failedBackup: fc.option(fc.string(), { nil: undefined }),
       proofMaxAgeMs: fc.option(fc.nat(100 * hourMs), { nil: undefined }),
     });
@@ -78,11 +81,12 @@ describe('a component', () => {
         if (judge(seen, nowMs).standing !== 'protected') return;
         expect(nowMs - seen.atMs).toBeLessThanOrEqual(sightingMaxAgeMs);
         expect(seen.ageMs ?? Infinity).toBeLessThanOrEqual(seen.rpoMs ?? seen.ageMs ?? -1);
-        expect([seen.proof?.outcome, seen.problems, seen.isScheduled, seen.failedBackup]).toEqual([
+        expect([seen.proof?.outcome, seen.problems, seen.isScheduled, seen.failedBackup, seen.missingLabels]).toEqual([
           'passed',
           [],
           true,
           undefined,
+          [],
         ]);
       }),
       { numRuns: 2000 },

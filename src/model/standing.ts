@@ -22,6 +22,8 @@ export interface Sighting {
   readonly problems: readonly string[];
   /** Something backs it up by itself. */
   readonly isScheduled: boolean;
+  /** Those of its labels that no worker carries. */
+  readonly missingLabels: readonly string[];
   /** The last backup that was begun by itself, if it did not end well: why. */
   readonly failedBackup: string | undefined;
   /** A proof is asked for; how old it may be, if it is proven on a schedule. */
@@ -41,31 +43,34 @@ const riskShare = 0.9;
 
 /** The worst that is true. */
 export function judge(sighting: Sighting, nowMs: number): Judgement {
-  const { component, atMs, ageMs, rpoMs, mayBeNewer, proof, problems, isScheduled, failedBackup } = sighting;
+  const { component, atMs, ageMs, mayBeNewer, proof, problems, isScheduled, missingLabels, failedBackup } = sighting;
   const sinceMs = nowMs - atMs;
   if (sinceMs > sightingMaxAgeMs) {
-    return judgement(
-      'unknown',
-      `nobody has looked for ${formatDuration(roundedMs(sinceMs))}`,
-      "See that 'lifeboat server' runs.",
-    );
+    const fact = `nobody has looked for ${formatDuration(roundedMs(sinceMs))}`;
+    return judgement('unknown', fact, "See that 'lifeboat server' runs.");
+  }
+  if (isScheduled && missingLabels.length > 0) {
+    const fact = `no worker carries ${missingLabels.join(', ')}, so nothing is done for it`;
+    const options = missingLabels.map((label) => ` --label ${label}`).join('');
+    return judgement('unprotected', fact, `Start 'lifeboat worker${options}' where it can be reached.`);
   }
   if (ageMs === undefined) {
     return mayBeNewer || problems.length > 0
       ? judgement('unknown', problems[0] ?? 'no backup is known', "Run 'lifeboat check'.")
       : judgement('unprotected', failedBackup ?? 'there is no backup', `Run 'lifeboat backup ${component}'.`);
   }
-  if (rpoMs !== undefined && ageMs > rpoMs) {
-    const fact = `the newest is ${formatDuration(roundedMs(ageMs))} old, and ${formatDuration(rpoMs)} was promised`;
-    return mayBeNewer
-      ? judgement('unknown', `${fact}; a newer one may lie where nobody could look`, "Run 'lifeboat check'.")
-      : judgement(
-          'overdue',
-          failedBackup === undefined ? fact : `${fact}: ${failedBackup}`,
-          `Run 'lifeboat backup ${component}'.`,
-        );
+  const isKept = isScheduled && problems.length === 0;
+  return tooOld(sighting) ?? atRisk(sighting, nowMs) ?? (isKept ? wellKept(proof, nowMs) : notKept(sighting));
+}
+
+function tooOld({ component, ageMs = 0, rpoMs = Infinity, mayBeNewer, failedBackup }: Sighting): Judgement | undefined {
+  if (ageMs <= rpoMs) return undefined;
+  const fact = `the newest is ${formatDuration(roundedMs(ageMs))} old, and ${formatDuration(rpoMs)} was promised`;
+  if (mayBeNewer) {
+    return judgement('unknown', `${fact}; a newer one may lie where nobody could look`, "Run 'lifeboat check'.");
   }
-  return atRisk(sighting, nowMs) ?? (isScheduled && problems.length === 0 ? wellKept(proof, nowMs) : notKept(sighting));
+  const reason = failedBackup === undefined ? fact : `${fact}: ${failedBackup}`;
+  return judgement('overdue', reason, `Run 'lifeboat backup ${component}'.`);
 }
 
 function atRisk(

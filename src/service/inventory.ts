@@ -1,8 +1,6 @@
 // What the repositories of each application hold, looked at again and again and after each run that may have changed it: the command
-// `status` in a process of its own, whose answer is kept.
-import { messageOf } from '../base/errors.ts';
-import type { Catalog } from '../catalog/catalog.ts';
-import { saveInventory } from '../catalog/inventories.ts';
+// `status` in a process of its own.
+import { asError, messageOf } from '../base/errors.ts';
 import { Repeating } from '../workflow/repeating.ts';
 import { runJob, type Launcher } from './job-process.ts';
 import { configOption, type Tenant } from './tenant.ts';
@@ -14,7 +12,8 @@ export type Seen = { readonly atMs: number } & (
 );
 
 export interface InventoryParts {
-  readonly catalog: Catalog;
+  /** By the clock of the catalog. */
+  readonly now: () => Promise<number>;
   readonly launcher: Launcher;
   readonly tenants: () => readonly Tenant[];
   readonly onSeen: (tenant: Tenant, seen: Seen) => Promise<void>;
@@ -59,20 +58,22 @@ export class InventoryKeeper implements AsyncDisposable {
       const isTime = performance.now() - lookedMs >= lookEveryMs(tenant);
       if (!this.#changed.delete(name) && !isTime) continue;
       this.#lookedMs.set(name, performance.now());
-      const atMs = await this.#parts.catalog.nowMs();
-      const seen = await this.#seen(tenant, atMs);
-      if (signal.aborted) return;
-      await this.#parts.onSeen(tenant, seen);
+      try {
+        const seen = await this.#seen(tenant, await this.#parts.now());
+        if (signal.aborted) return;
+        await this.#parts.onSeen(tenant, seen);
+      } catch (error) {
+        this.#parts.onProblem(asError(error)); // It is no reason not to look at the others.
+      }
     }
   }
 
   async #seen(tenant: Tenant, atMs: number): Promise<Seen> {
-    const { catalog, launcher } = this.#parts;
+    const { launcher } = this.#parts;
     const events = { onNote: () => undefined, onStatus: () => undefined };
     const command = { ...launcher, args: ['status', ...configOption(tenant)] };
     try {
       const { summary = {} } = await runJob(command, events, this.#abort.signal);
-      await saveInventory(catalog, tenant.application.name, summary);
       return { document: summary, atMs };
     } catch (error) {
       return { problem: messageOf(error), atMs };

@@ -4,8 +4,8 @@ import { z } from 'zod';
 import { AppError, errorKinds, type ErrorCode } from '../base/errors.ts';
 import { jobKinds } from '../model/schedule.ts';
 import type { Catalog } from '../catalog/catalog.ts';
-import type { NewRun } from '../catalog/runs.ts';
-import { concerns, jobsOf, type Job } from '../model/job.ts';
+import { findRunLike, type NewRun } from '../catalog/runs.ts';
+import { awaitedJobs, jobsOf, type Job } from '../model/job.ts';
 import type { RunContext } from '../workflow/run-context.ts';
 import { defineRun, type RunDefinition } from '../workflow/worker.ts';
 import { concurrencyKeyOf, stepsOfJob } from './job-commands.ts';
@@ -49,6 +49,7 @@ export function runOfJob(
     application,
     component: 'component' in job ? job.component : undefined,
     input: { application, job: job.id, round } satisfies JobInput,
+    labels: job.labels,
     concurrencyKey: concurrencyKeyOf(application, job),
     attemptsMax,
     origin,
@@ -73,6 +74,7 @@ async function carryOut(run: RunContext, input: JobInput, parts: JobRunsParts): 
     const command = { ...parts.launcher, args: [...args, ...configOption(tenant)] };
     outcomes.push(
       await run.step(name, outcomeSchema, async ({ signal }) => {
+        await run.tell('command', `lifeboat ${command.args.join(' ')}`);
         const { exitCode, summary } = await runCommand(command, run, signal);
         return { exitCode, digest: digestOf(summary) };
       }),
@@ -100,7 +102,7 @@ function failureBy({ exitCode, digest }: StepOutcome, { id }: Job): AppError {
     z.array(z.object({ error: z.object({ message: z.string() }) })).safeParse(digest['backups']).data ?? [];
   const why = told === undefined ? 'the output of the run says what it found' : told.error.message;
   return new AppError(code, `${id} ended with ${exitCode}: ${why}`, {
-    hint: `Run the same by hand to see it in full: 'lifeboat runs show' has its command lines.`,
+    hint: "Run the same by hand to see it in full: 'lifeboat runs show' has its command lines.",
   });
 }
 
@@ -116,26 +118,17 @@ function jobGone({ application, job }: JobInput): AppError {
   });
 }
 
-/** Returns the ids of the runs. Done once: it is a step. */
+/** Returns the ids of the runs. One that a crash kept from being noted here is found again by what it came from. */
 async function startFollowers(
   run: RunContext,
   { tenant, job, parts }: { readonly tenant: Tenant; readonly job: Job; readonly parts: JobRunsParts },
 ): Promise<string[]> {
   const { application } = tenant;
+  const jobs = jobsOf(application);
   const ids: string[] = [];
-  for (const follower of jobsOf(application).filter((other) => waitsFor(other, job))) {
-    const plan = { application: application.name, job: follower, round: 0 };
-    ids.push(await parts.enqueue(runOfJob(plan, { kind: 'run', id: run.id })));
+  for (const follower of jobs.filter((other) => awaitedJobs(other, jobs).some(({ id }) => id === job.id))) {
+    const next = runOfJob({ application: application.name, job: follower, round: 0 }, { kind: 'run', id: run.id });
+    ids.push((await findRunLike(parts.catalog, next)) ?? (await parts.enqueue(next)));
   }
   return ids;
-}
-
-/** Whether a job comes after another one has ended well. */
-export function waitsFor(follower: Job, job: Job): boolean {
-  return follower.schedules.some((schedule) => {
-    if (schedule.kind !== 'after' || schedule.job !== job.kind || follower.id === job.id) return false;
-    if (schedule.component !== undefined) return concerns(job, schedule.component);
-    if ('component' in follower) return concerns(job, follower.component);
-    return follower.components.some((name) => concerns(job, name));
-  });
 }

@@ -1,8 +1,9 @@
 // The ledger: how each component stands against what was promised, judged anew whenever the repositories were looked at.
 import { z } from 'zod';
 import type { Catalog } from '../catalog/catalog.ts';
-import { listRuns } from '../catalog/run-list.ts';
+import { runHistory } from '../catalog/run-history.ts';
 import { saveStandings, trimSamples, type SeenStanding, type StandingRow } from '../catalog/standings.ts';
+import { labelsIn, liveWorkers } from '../catalog/workers.ts';
 import type { Application } from '../model/application.ts';
 import type { Component } from '../model/component.ts';
 import { jobsOf, type Job } from '../model/job.ts';
@@ -35,9 +36,10 @@ export async function recordStandings(catalog: Catalog, application: Application
   const inventory = seen.problem === undefined ? inventorySchema.parse(seen.document) : nothingSeen;
   const jobs = jobsOf(application);
   const nowMs = await catalog.nowMs();
+  const carried = (await liveWorkers(catalog)).map(({ labels }) => labelsIn(labels));
   const rows: SeenStanding[] = [];
   for (const component of application.components) {
-    const sighting = await sightingOf(catalog, { application, component, jobs, inventory, seen });
+    const sighting = await sightingOf(catalog, { application, component, jobs, inventory, seen, carried });
     const { standing, reason, hint = null } = judge(sighting, nowMs);
     const { ageMs = null, rpoMs = null } = sighting;
     rows.push({
@@ -61,14 +63,16 @@ interface Subject {
   readonly jobs: readonly Job[];
   readonly inventory: z.output<typeof inventorySchema>;
   readonly seen: Seen;
+  /** The labels of each worker. */
+  readonly carried: readonly (readonly string[])[];
 }
 
 async function sightingOf(catalog: Catalog, subject: Subject): Promise<Sighting> {
-  const { application, component, jobs, inventory, seen } = subject;
+  const { application, component, jobs, inventory, seen, carried } = subject;
   const { atMs } = seen;
-  const { name, objectives, policy } = component;
+  const { name, objectives, policy, labels } = component;
   const found = inventory.components.find((one) => one.name === name);
-  const own = new Set(policy.targets.map(({ repository }) => repository));
+  const targets = new Set(policy.targets.map(({ repository }) => repository));
   const proof = found?.proof;
   return {
     component: name,
@@ -80,10 +84,11 @@ async function sightingOf(catalog: Catalog, subject: Subject): Promise<Sighting>
     problems: [
       ...(seen.problem === undefined ? [] : [seen.problem]),
       ...inventory.repositories.flatMap(({ name: repository, problem }) =>
-        problem !== undefined && own.has(repository) ? [`${repository}: ${problem}`] : [],
+        problem !== undefined && targets.has(repository) ? [`${repository}: ${problem}`] : [],
       ),
     ],
     isScheduled: jobs.some((job) => job.kind === 'backup' && job.component === name),
+    missingLabels: carried.some((own) => labels.every((label) => own.includes(label))) ? [] : labels,
     failedBackup: await failedBackupOf(catalog, application.name, name),
     proofMaxAgeMs: proofMaxAgeOf(jobs, name, atMs),
   };
@@ -93,10 +98,10 @@ const errorSchema = z.object({ message: z.string() });
 
 async function failedBackupOf(catalog: Catalog, application: string, component: string): Promise<string | undefined> {
   const states = ['succeeded', 'failed'] as const;
-  const [last] = await listRuns(catalog, {
+  const [last] = await runHistory(catalog, {
     applications: [application],
     component,
-    kinds: ['backup'],
+    kind: 'backup',
     states,
     limit: 1,
   });

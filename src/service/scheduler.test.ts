@@ -14,6 +14,7 @@ import { Scheduler } from './scheduler.ts';
 import type { Tenant } from './tenant.ts';
 
 const environment = { variables: {}, workingFolder: '/srv', homeFolder: '/root' };
+const onProblem = (error: Error): never => expect.fail(error.message);
 const minuteMs = 60_000;
 const hourMs = 60 * minuteMs;
 
@@ -46,7 +47,12 @@ class Scene implements AsyncDisposable {
   }
 
   restart(): void {
-    this.scheduler = new Scheduler({ catalog: this.catalog, tenants: () => [this.tenant], onStarted: () => undefined });
+    this.scheduler = new Scheduler({
+      catalog: this.catalog,
+      tenants: () => [this.tenant],
+      onStarted: () => undefined,
+      onProblem,
+    });
   }
 
   /** As the service does, whose steps are seconds; each run has ended before the next moment. */
@@ -138,7 +144,7 @@ test('a moment at which the one before is still at it is left out, and said so',
 
 test('two servers that look at the same moment start a run once', async () => {
   await using scene = await Scene.open(hourly('0 * * * *'), '2026-01-01T00:30:00Z');
-  const parts = { catalog: scene.catalog, tenants: () => [scene.tenant], onStarted: () => undefined };
+  const parts = { catalog: scene.catalog, tenants: () => [scene.tenant], onStarted: () => undefined, onProblem };
   const others = [new Scheduler(parts), new Scheduler(parts), scene.scheduler];
   await Promise.all(others.map((one) => one.look()));
   scene.nowMs += hourMs;

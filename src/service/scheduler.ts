@@ -1,5 +1,6 @@
 // Starts jobs when their time has come: each moment once, whoever else looks at the same clock; and after a rest what was missed is begun
 // once, not as often as it was missed.
+import { asError } from '../base/errors.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import { hasOpenRun, type NewRun } from '../catalog/runs.ts';
 import { countFirings, fire, knownSchedules, type ScheduleRow } from '../catalog/schedules.ts';
@@ -16,15 +17,20 @@ export interface SchedulerParts {
   readonly tenants: () => readonly Tenant[];
   /** A run was stored. */
   readonly onStarted: (id: string, run: NewRun) => void;
+  /** What kept one of them from being dealt with: it is tried again, and the others come first. */
+  readonly onProblem: (error: Error) => void;
 }
 
 const lookEveryMs = 1000;
+/** Where something may change that nobody tells of. */
+const relookMs = 10_000;
+const troubleMs = 10_000;
 /** So many moments that nobody dealt with are noted one by one. */
 const missedNotedMax = 100;
 
-export function startScheduler(parts: SchedulerParts, onProblem: (error: Error) => void): AsyncDisposable {
+export function startScheduler(parts: SchedulerParts): AsyncDisposable {
   const scheduler = new Scheduler(parts);
-  return new Repeating({ everyMs: lookEveryMs, work: () => scheduler.look(), onProblem });
+  return new Repeating({ everyMs: lookEveryMs, work: () => scheduler.look(), onProblem: parts.onProblem });
 }
 
 interface Planned {
@@ -60,17 +66,26 @@ export class Scheduler {
     for (const planned of due) {
       const row = known.get(planned.id);
       if (row === undefined) continue;
-      const opensMs = opensAt(planned.job.maintenance, nowMs);
-      if (opensMs !== nowMs) {
-        // Others work on the component: what comes now is dealt with when they have ended, or the configuration says less of it.
-        const atMs = Math.min(opensMs ?? Infinity, nowMs + 10 * lookEveryMs);
-        this.#next.set(planned.id, { spec: planned.spec, atMs });
-        continue;
+      let atMs = nowMs + troubleMs;
+      try {
+        atMs = await this.#dealWith(planned, row, nowMs);
+      } catch (error) {
+        this.#parts.onProblem(asError(error));
       }
-      // What comes in a pause is left out.
-      if (row.pausedAtMs === null) await this.#deal(planned, row.firedUpToMs, nowMs);
-      this.#next.set(planned.id, { spec: planned.spec, atMs: nextOf(planned.job, nowMs, row) });
+      this.#next.set(planned.id, { spec: planned.spec, atMs });
     }
+  }
+
+  /** Returns when to look at it again. */
+  async #dealWith(planned: Planned, row: ScheduleRow, nowMs: number): Promise<number> {
+    const { job } = planned;
+    const opensMs = opensAt(job.maintenance, nowMs);
+    // Others work on the component: what comes now is dealt with when they have ended, or the configuration says less of it.
+    if (opensMs !== nowMs) return Math.min(opensMs ?? Infinity, nowMs + relookMs);
+    // What comes in a pause is left out. Whoever resumes it is not heard here.
+    if (row.pausedAtMs !== null) return nowMs + relookMs;
+    await this.#deal(planned, row.firedUpToMs, nowMs);
+    return nextTimes(job.schedules, { after: nowMs, seed: job.seed }).next().value ?? Infinity;
   }
 
   #planned(): Planned[] {
@@ -106,10 +121,4 @@ function planOf(application: Application): Planned[] {
     job,
     spec: JSON.stringify(job.schedules),
   }));
-}
-
-function nextOf({ schedules, seed }: Job, nowMs: number, row: ScheduleRow): number {
-  // Whoever resumes it is not heard here: it is looked at again soon.
-  if (row.pausedAtMs !== null) return nowMs + 10 * lookEveryMs;
-  return nextTimes(schedules, { after: nowMs, seed }).next().value ?? Infinity;
 }

@@ -36,8 +36,6 @@ export interface ServiceParts extends ServiceEvents {
 
 export interface Service extends AsyncDisposable {
   readonly workerId: string;
-  /** Stores a run, and has it begun as soon as somebody is free. Returns its id. */
-  enqueue(run: NewRun): Promise<string>;
 }
 
 /** Longer than a machine may be busy with other things, and than a job takes to end when it must. */
@@ -61,7 +59,7 @@ export async function startService(parts: ServiceParts): Promise<Service> {
       onNote(`${application.name}: ${component} is ${standing.replace('_', ' ')}: ${reason}`);
   };
   const inventory = parts.plans
-    ? stack.use(new InventoryKeeper({ catalog, launcher, tenants: all, onSeen, onProblem }))
+    ? stack.use(new InventoryKeeper({ launcher, now: () => catalog.nowMs(), tenants: all, onSeen, onProblem }))
     : undefined;
   const worker = stack.use(
     await startWorker({
@@ -81,6 +79,7 @@ export async function startService(parts: ServiceParts): Promise<Service> {
       launcher,
       tenants: all,
       holder: worker.id,
+      labels: parts.labels,
       random,
       onNote: (name, text) => onNote(`${name}: ${text}`),
       onProblem,
@@ -90,8 +89,8 @@ export async function startService(parts: ServiceParts): Promise<Service> {
     const onStarted = (id: string, run: NewRun): void => {
       offer(id, run).catch((error: unknown) => onProblem(asError(error)));
     };
-    stack.use(startScheduler({ catalog, tenants: all, onStarted }, onProblem));
+    stack.use(startScheduler({ catalog, tenants: all, onStarted, onProblem }));
   }
   const started = stack.move();
-  return { workerId: worker.id, enqueue, [Symbol.asyncDispose]: () => started.disposeAsync() };
+  return { workerId: worker.id, [Symbol.asyncDispose]: () => started.disposeAsync() };
 }

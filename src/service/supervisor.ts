@@ -16,6 +16,8 @@ export interface SupervisorParts {
   readonly tenants: () => readonly Tenant[];
   /** Whoever holds: a worker's id. */
   readonly holder: string;
+  /** That it carries. */
+  readonly labels: readonly string[];
   readonly random: Random;
   readonly onNote: (name: string, text: string) => void;
   readonly onProblem: (error: Error) => void;
@@ -24,6 +26,7 @@ export interface SupervisorParts {
 /** Longer than that of a run: what is taken over here goes on for weeks, and each change of hands costs a moment of the stream. */
 const leaseMs = 60_000;
 const lookEveryMs = 5000;
+const watchEveryMs = 1000;
 /** After half of it without a renewal the process is ended: what is left is for it to end. */
 const confirmedMaxMs = leaseMs / 2;
 const restartFirstMs = 2000;
@@ -39,31 +42,39 @@ interface Kept {
   confirmedMs: number;
 }
 
-export function leaseNameOf(application: string, component: string): string {
-  return `journal/${application}/${component}`;
-}
+const leaseNameOf = (application: string, component: string): string => `journal/${application}/${component}`;
 
 export class Supervisor implements AsyncDisposable {
   readonly #parts: SupervisorParts;
   readonly #kept = new Map<string, Kept>();
   readonly #looking: Repeating;
+  readonly #watching: NodeJS.Timeout;
 
   constructor(parts: SupervisorParts) {
     this.#parts = parts;
+    this.#watching = setInterval(() => this.#watch(), watchEveryMs);
     this.#looking = new Repeating({ everyMs: lookEveryMs, work: () => this.#look(), onProblem: parts.onProblem });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#looking[Symbol.asyncDispose]();
+    clearInterval(this.#watching);
     await Promise.all([...this.#kept.values()].map((kept) => this.#end(kept)));
   }
 
-  async #look(): Promise<void> {
-    const wanted = new Map(this.#parts.tenants().flatMap(receiversOf));
-    for (const [name, kept] of this.#kept) {
-      if (!wanted.has(name)) await this.#end(kept);
+  /** By a clock of its own: a catalog that does not answer must not keep a process alive. */
+  #watch(): void {
+    const oldestMs = performance.now() - confirmedMaxMs;
+    for (const { confirmedMs, abort } of this.#kept.values()) {
+      if (confirmedMs < oldestMs) abort.abort(new Error('its lease could not be renewed'));
     }
-    await Promise.all([...this.#kept.values()].map((kept) => this.#renew(kept)));
+  }
+
+  async #look(): Promise<void> {
+    const { labels } = this.#parts;
+    const wanted = new Map(this.#parts.tenants().flatMap((tenant) => receiversOf(tenant, labels)));
+    const keep = (kept: Kept): Promise<void> => (wanted.has(kept.lease.name) ? this.#renew(kept) : this.#end(kept));
+    await Promise.all([...this.#kept.values()].map(keep));
     for (const [name, args] of wanted) {
       if (!this.#kept.has(name)) await this.#take(name, args);
     }
@@ -88,7 +99,7 @@ export class Supervisor implements AsyncDisposable {
     } catch (error) {
       this.#parts.onProblem(asError(error));
     }
-    if (!isHeld || performance.now() - kept.confirmedMs > confirmedMaxMs) await this.#end(kept);
+    if (!isHeld || kept.abort.signal.aborted) await this.#end(kept);
   }
 
   async #end({ lease, abort, work }: Kept): Promise<void> {
@@ -132,10 +143,10 @@ export class Supervisor implements AsyncDisposable {
   }
 }
 
-function receiversOf(tenant: Tenant): [string, string[]][] {
+function receiversOf(tenant: Tenant, carried: readonly string[]): [string, string[]][] {
   const { application } = tenant;
   return application.components
-    .filter(hasReceiver)
+    .filter((component) => hasReceiver(component) && component.labels.every((label) => carried.includes(label)))
     .map(({ name }) => [leaseNameOf(application.name, name), ['journal', 'run', name, ...configOption(tenant)]]);
 }
 

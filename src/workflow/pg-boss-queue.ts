@@ -4,9 +4,10 @@
 import { PgBoss } from 'pg-boss';
 import { asError } from '../base/errors.ts';
 import type { Catalog } from '../catalog/catalog.ts';
+import { labelsIn } from '../catalog/workers.ts';
 import { claimableRuns, type ClaimableRun } from '../catalog/runs.ts';
 import { Repeating } from './repeating.ts';
-import { fits, labelsOf, type OfferedRun, type Queue, type Subscription } from './queue.ts';
+import { fits, type OfferedRun, type Queue, type Subscription } from './queue.ts';
 
 /** A schema of its own beside the catalog's. */
 const schema = 'lifeboat_queue';
@@ -137,7 +138,7 @@ class Listener implements AsyncDisposable {
   async #sweep(): Promise<void> {
     for (const run of await this.#parts.candidates()) {
       if (!fits(this.#parts.subscription, run) || this.#taken.has(run.id)) continue;
-      const labels = labelsOf(run);
+      const labels = labelsIn(run.labels);
       this.#queues.add(queueName(labels));
       await this.#parts.offer({ ...run, labels, wakeAtMs: undefined });
     }

@@ -1,5 +1,6 @@
 // How a worker hears of runs. What a queue says is a hint: whether a run may be begun, and by whom, is decided where it is claimed. So a
 // queue may speak twice or too early; it must not stay silent for ever.
+import { labelsIn } from '../catalog/workers.ts';
 
 export interface OfferedRun {
   readonly id: string;
@@ -32,7 +33,5 @@ export function fits(
   { labels, kinds }: Pick<Subscription, 'labels' | 'kinds'>,
   run: { readonly kind: string; readonly labels: string },
 ): boolean {
-  return kinds.includes(run.kind) && labelsOf(run).every((label) => labels.includes(label));
+  return kinds.includes(run.kind) && labelsIn(run.labels).every((label) => labels.includes(label));
 }
-
-export const labelsOf = ({ labels }: { readonly labels: string }): string[] => JSON.parse(labels) as string[];

@@ -2,13 +2,13 @@
 // anybody else may begin with it; whatever it writes then is refused by the epoch as well.
 import assert from 'node:assert/strict';
 import { randomUUIDv7 } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { z } from 'zod';
 import { AppError, asError, errorKinds, isAppError } from '../base/errors.ts';
 import type { Random } from '../base/random.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import { claimRun, endRun, renewLeases, requeueRun, type Ending, type Hold, type RunRow } from '../catalog/runs.ts';
 import { endWorker, insertWorker, seeWorker } from '../catalog/workers.ts';
+import { persistently } from './persistently.ts';
 import type { Queue } from './queue.ts';
 import { openRunContext, type RunContext } from './run-context.ts';
 import { RunCancelled, RunFenced, RunParked, WorkerStopping } from './run-stops.ts';
@@ -34,7 +34,7 @@ export interface WorkerOptions {
   readonly labels: readonly string[];
   readonly runsMax: number;
   readonly random: Random;
-  /** How long a run stays with a worker that is not heard of; a third of it passes between two signs of life. */
+  /** How long a run stays with a worker that is not heard of. */
   readonly leaseMs?: number;
   /** The catalog could not be reached, say: what was told is tried again. */
   readonly onProblem: (error: Error) => void;
@@ -43,11 +43,12 @@ export interface WorkerOptions {
 }
 
 const leaseDefaultMs = 15_000;
-/** Others may take a run when its lease is over; we stop a little before. */
-const leaseMarginShare = 0.2;
+/** Signs of life in a lease. */
+const renewals = 6;
+/** Others may take a run when its lease is over. What it had begun is asked to end at half of it: the rest is for that. */
+const confirmedShare = 0.5;
 const retryFirstMs = 30_000;
 const retryMaxMs = 15 * 60_000;
-const endRetryMs = 500;
 /** A run that kills its workers must not kill them for ever. */
 const crashesMax = 10;
 
@@ -82,7 +83,7 @@ class Worker implements AsyncDisposable {
     await insertWorker(catalog, { id: this.id, name, version, labels });
     const renew = (): void => void (this.#renewing ??= this.#renew().finally(() => (this.#renewing = undefined)));
     this.#timers.push(
-      setInterval(renew, this.#leaseMs / 3),
+      setInterval(renew, this.#leaseMs / renewals),
       setInterval(() => this.#watch(), this.#leaseMs / 20),
     );
     this.#subscription = await queue.subscribe({
@@ -108,7 +109,7 @@ class Worker implements AsyncDisposable {
 
   /** Stops what may be begun by another soon. */
   #watch(): void {
-    const oldestMs = performance.now() - this.#leaseMs * (1 - leaseMarginShare);
+    const oldestMs = performance.now() - this.#leaseMs * confirmedShare;
     for (const held of this.#held.values()) {
       if (held.confirmedMs < oldestMs) held.abort.abort(new RunFenced(held));
     }
@@ -181,23 +182,14 @@ class Worker implements AsyncDisposable {
     const attempt = run.attempt + 1;
     if (!error.mayPass || attempt >= run.attemptsMax) return { state: 'failed', error };
     const delayMs = Math.round(Math.min(retryMaxMs, retryFirstMs * 2 ** run.attempt) * (0.75 + random() / 2));
-    await requeueRun(catalog, held, { delayMs, attempt, error });
+    await persistently(() => requeueRun(catalog, held, { delayMs, attempt, error }), held.abort.signal);
     return undefined;
   }
 
-  /** Tried until it is written, or until the run may be another's. */
   async #end({ id, kind, application, input }: RunRow, held: Held, ending: Ending): Promise<void> {
-    const { catalog, onProblem, onEnded } = this.#options;
-    for (;;) {
-      try {
-        if (await endRun(catalog, held, ending)) onEnded?.({ id, kind, application, input, state: ending.state });
-        return;
-      } catch (error) {
-        onProblem(asError(error));
-        if (held.abort.signal.aborted) return;
-        await sleep(endRetryMs);
-      }
-    }
+    const { catalog, onEnded } = this.#options;
+    const isOurs = await persistently(() => endRun(catalog, held, ending), held.abort.signal);
+    if (isOurs) onEnded?.({ id, kind, application, input, state: ending.state });
   }
 }
 

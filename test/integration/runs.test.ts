@@ -10,7 +10,7 @@ import { sendSignal } from '../../src/catalog/signals.ts';
 import { liveWorkers } from '../../src/catalog/workers.ts';
 import type { Queue } from '../../src/workflow/queue.ts';
 import type { RunContext } from '../../src/workflow/run-context.ts';
-import { startWorker, type RunDefinition } from '../../src/workflow/worker.ts';
+import { startWorker, type RunDefinition, type WorkerOptions } from '../../src/workflow/worker.ts';
 import { describeWithCatalogs, openTestCatalog, queueFor, type TestCatalog } from '../support/catalogs.ts';
 
 const leaseMs = 1500;
@@ -32,22 +32,23 @@ describeWithCatalogs('a run', (make) => {
     await place[Symbol.asyncDispose]();
   });
 
+  const parts = (): Omit<WorkerOptions, 'definitions'> => ({
+    catalog,
+    queue,
+    name: 'test',
+    version: '1.2.3',
+    labels: [],
+    runsMax: 2,
+    random: () => 0.5,
+    leaseMs,
+    onProblem: (error) => expect.fail(error.message),
+  });
+
   /** A worker for one kind of run, whose name is its own. */
   async function working(execute: RunDefinition['execute'], more: Partial<NewRun> = {}) {
     kinds += 1;
     const kind = `kind ${kinds}`;
-    const worker = await startWorker({
-      catalog,
-      queue,
-      definitions: { [kind]: { input: anything, execute } },
-      name: 'test',
-      version: '1.2.3',
-      labels: [],
-      runsMax: 2,
-      random: () => 0.5,
-      leaseMs,
-      onProblem: (error) => expect.fail(error.message),
-    });
+    const worker = await startWorker({ ...parts(), definitions: { [kind]: { input: anything, execute } } });
     const id = await insertRun(catalog, { kind, input: {}, origin: { kind: 'test' }, ...more });
     await queue.offer({ id, labels: [], priority: 0, wakeAtMs: undefined });
     return { id, worker, [Symbol.asyncDispose]: () => worker[Symbol.asyncDispose]() };
@@ -76,9 +77,7 @@ describeWithCatalogs('a run', (make) => {
       [2, 'note', 6],
       [3, 'warning', 4001],
     ]);
-    expect(await liveWorkers(catalog, (await catalog.nowMs()) - leaseMs)).toMatchObject([
-      { id: at.worker.id, name: 'test', version: '1.2.3' },
-    ]);
+    expect(await liveWorkers(catalog)).toMatchObject([{ id: at.worker.id, name: 'test', version: '1.2.3' }]);
   });
 
   test('that fails says why; one that may pass is begun again later, a fault of ours is not', async () => {
@@ -89,6 +88,21 @@ describeWithCatalogs('a run', (make) => {
     expect(JSON.parse(waiting.error ?? '')).toMatchObject({ code: 'STORE_UNREACHABLE', message: 's3 does not answer' });
     await using ours = await working(() => Promise.reject(new TypeError('x is undefined')), { attemptsMax: 9 });
     expect(JSON.parse((await untilState(ours.id, 'failed')).error ?? '')).toMatchObject({ code: 'DEFECT' });
+  });
+
+  test('that kills each of its workers is given up', async () => {
+    const kind = 'deadly';
+    const id = await insertRun(catalog, { kind, input: {}, origin: { kind: 'test' } });
+    // As the last of many workers left it.
+    await catalog.db
+      .updateTable('run')
+      .set({ state: 'running', epoch: 11, crashes: 10, worker: 'dead', leaseUntilMs: 0 })
+      .where('id', '=', id)
+      .execute();
+    const execute = (): Promise<object> => expect.fail('it was begun once more');
+    await using worker = await startWorker({ ...parts(), definitions: { [kind]: { input: anything, execute } } });
+    expect(worker.id).not.toBe('');
+    expect(JSON.parse((await untilState(id, 'failed')).error ?? '')).toMatchObject({ code: 'RUN_GIVEN_UP' });
   });
 
   test('is cancelled where it waits, and where it works', async () => {
@@ -149,18 +163,7 @@ describeWithCatalogs('a run', (make) => {
       while (lives.length === 0) await sleep(10);
     }
     expect(await findRun(catalog, id)).toMatchObject({ state: 'queued', attempt: 0, crashes: 0 });
-    const definitions = { [kind]: { input: anything, execute } };
-    const parts = {
-      catalog,
-      queue,
-      definitions,
-      name: 'other',
-      version: '1',
-      labels: [],
-      runsMax: 1,
-      random: () => 0.5,
-    };
-    await using other = await startWorker({ ...parts, leaseMs, onProblem: () => undefined });
+    await using other = await startWorker({ ...parts(), definitions: { [kind]: { input: anything, execute } } });
     expect(other.id).not.toBe('');
     expect((await untilState(id, 'succeeded')).output).toBe('{"life":"epoch 2"}');
   });

@@ -2,10 +2,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { acquireLease, leasesWith, releaseLease, renewLease, tellLease } from '../../src/catalog/leases.ts';
-import { listRuns, runsByEnding } from '../../src/catalog/run-list.ts';
+import { runHistory, runsByEnding } from '../../src/catalog/run-history.ts';
 import { hasOpenRun, insertRun, type NewRun } from '../../src/catalog/runs.ts';
 import { countFirings, fire, knownSchedules, pauseSchedule, resumeSchedule } from '../../src/catalog/schedules.ts';
-import { findInventory, saveInventory } from '../../src/catalog/inventories.ts';
 import { describeWithCatalogs, openTestCatalog } from '../support/catalogs.ts';
 
 const run: NewRun = { kind: 'backup', application: 'shop', input: { job: 'backup/a' }, origin: { kind: 'request' } };
@@ -21,7 +20,7 @@ describeWithCatalogs('what the service keeps', (make) => {
     const firing = { scheduleId: id, plannedAtMs, missedMs: [beginMs + 1, beginMs + 2], run };
     const fired = await Promise.all([fire(catalog, firing), fire(catalog, firing), fire(catalog, firing)]);
     expect(fired.filter((runId) => runId !== undefined)).toHaveLength(1);
-    expect(await listRuns(catalog, { limit: 10 })).toHaveLength(1);
+    expect(await runHistory(catalog, { limit: 10 })).toHaveLength(1);
     expect(await countFirings(catalog, id)).toBe(1);
     expect(await hasOpenRun(catalog, { application: 'shop', kind: 'backup', job: 'backup/a' })).toBe(true);
     expect(await hasOpenRun(catalog, { application: 'shop', kind: 'backup', job: 'backup/b' })).toBe(false);
@@ -71,19 +70,16 @@ describeWithCatalogs('what the service keeps', (make) => {
       await sleep(2); // Ids of one millisecond have no order.
     }
     const newest = ids.toReversed();
-    const page = await listRuns(catalog, { limit: 2 });
+    const page = await runHistory(catalog, { limit: 2 });
     expect(page.map((row) => row.id)).toEqual(newest.slice(0, 2));
-    const next = await listRuns(catalog, { limit: 9, before: page.at(-1)?.id });
+    const next = await runHistory(catalog, { limit: 9, after: page.at(-1) });
     expect(next.map((row) => row.id)).toEqual(newest.slice(2));
-    expect(await listRuns(catalog, { applications: ['crm'], limit: 9 })).toHaveLength(2);
-    expect(await listRuns(catalog, { applications: [], limit: 9 })).toEqual([]);
-    expect(await listRuns(catalog, { component: 'c3', kinds: ['backup'], states: ['queued'], limit: 9 })).toHaveLength(
+    expect(await runHistory(catalog, { applications: ['crm'], limit: 9 })).toHaveLength(2);
+    expect(await runHistory(catalog, { applications: [], limit: 9 })).toEqual([]);
+    expect(await runHistory(catalog, { component: 'c3', kind: 'backup', states: ['queued'], limit: 9 })).toHaveLength(
       1,
     );
     expect(await runsByEnding(catalog, ids[0]?.slice(-8) ?? '', 2)).toHaveLength(1);
     expect(await runsByEnding(catalog, '%', 2)).toHaveLength(2);
-    await saveInventory(catalog, 'shop', { components: 1 });
-    await saveInventory(catalog, 'shop', { components: 2 });
-    expect((await findInventory(catalog, 'shop'))?.document).toBe('{"components":2}');
   });
 });

@@ -1,13 +1,13 @@
 // `lifeboat server` as people run it: it does what is due, goes on after it was killed, follows its configuration, and stops when told.
-import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { RunsListData } from '../../src/cli/commands/runs-list.ts';
+import type { RunsShowData } from '../../src/cli/commands/runs-show.ts';
 import type { RunRow } from '../../src/catalog/runs.ts';
 import { childProcesses } from '../support/child-processes.ts';
-import { environmentIn, launcher, runLifeboat } from '../support/lifeboat.ts';
+import { runLifeboat } from '../support/lifeboat.ts';
+import { eventually, startServerProcess } from '../support/server-process.ts';
 import { temporaryFolder, type TemporaryFolder } from '../support/temporary-folder.ts';
 
 const configuration = (schedule: string): string => `
@@ -28,7 +28,6 @@ components:
 
 describe('a server', () => {
   let home: TemporaryFolder;
-  const started = new Set<ChildProcess>();
 
   beforeAll(async () => {
     home = await temporaryFolder();
@@ -38,31 +37,12 @@ describe('a server', () => {
     await lifeboat('repository', 'init', '--repository', 'local');
     await lifeboat('repository', 'init', '--repository', 'offsite', '--from', 'local');
   });
-  afterAll(async () => {
-    for (const child of started) child.kill('SIGKILL');
-    await home[Symbol.asyncDispose]();
-  });
+  afterAll(() => home[Symbol.asyncDispose]());
 
   async function lifeboat(...args: string[]): Promise<string> {
     const { exitCode, stdout, stderr } = await runLifeboat([...args, '--json'], { folder: home.path });
     expect([exitCode, stderr]).toEqual([0, '']);
     return stdout;
-  }
-
-  async function startServer(): Promise<{ child: ChildProcess; said: () => string; exited: Promise<number | null> }> {
-    const child = spawn(process.execPath, [launcher, 'server', '--listen', '0'], {
-      cwd: home.path,
-      env: environmentIn(home.path),
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    started.add(child);
-    let text = '';
-    for (const stream of [child.stdout, child.stderr])
-      stream?.on('data', (chunk: Buffer) => (text += chunk.toString()));
-    const exited = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)));
-    const server = { child, said: () => text, exited };
-    await until(() => text.includes('is ready') || child.exitCode !== null);
-    return server;
   }
 
   const runs = async (...args: string[]): Promise<readonly RunRow[]> =>
@@ -72,27 +52,40 @@ describe('a server', () => {
     'backs up, copies, goes on after it was killed, and lets nobody else at its state',
     { timeout: 240_000 },
     async () => {
-      const first = await startServer();
-      await until(async () => (await runs('--kind', 'copy', '--state', 'succeeded')).length > 0);
-      const second = await startServer();
+      await using first = await startServerProcess(home.path);
+      await eventually(async () => (await runs('--kind', 'copy', '--state', 'succeeded')).length > 0);
+      const address = /answers at (http:\S+)/.exec(first.said())?.[1] ?? '';
+      expect(address).toContain('http://127.0.0.1:');
+      expect((await fetch(`${address}/health`)).status).toBe(200);
+      expect((await fetch(`${address}/api/v1/runs`)).status).toBe(401);
+      const { token } = JSON.parse(await lifeboat('token', 'create', 'test')) as { token: string };
+      const answer = await fetch(`${address}/api/v1/runs`, { headers: { authorization: `Bearer ${token}` } });
+      expect([answer.status, await answer.json()]).toEqual([
+        200,
+        expect.objectContaining({ items: expect.arrayContaining([expect.objectContaining({ kind: 'copy' })]) as [] }),
+      ]);
+      await using second = await startServerProcess(home.path);
       expect(await second.exited).toBe(11);
       expect(second.said()).toContain('is in use by process');
-      await until(async () => (await runs('--state', 'running')).length > 0);
+      await eventually(async () => (await runs('--state', 'running')).length > 0);
       first.child.kill('SIGKILL');
       await first.exited;
       const [left] = await runs('--state', 'running');
-      const third = await startServer();
+      await using third = await startServerProcess(home.path);
       const id = left?.id.slice(-8) ?? '';
-      await until(
+      await eventually(
         async () => (JSON.parse(await lifeboat('runs', 'show', id)) as { run: RunRow }).run.state === 'succeeded',
       );
+      const { events } = JSON.parse(await lifeboat('runs', 'show', id)) as RunsShowData;
+      const command = expect.stringMatching(/^lifeboat (?:backup|copy|retention) .*--config/) as string;
+      expect(events).toContainEqual(expect.objectContaining({ kind: 'command', text: command }));
       // Read again where it changes; what is wrong is told, and changes nothing.
       writeFileSync(join(home.path, 'lifeboat.yaml'), 'application: [');
-      await until(() => third.said().includes('lifeboat.yaml'));
+      await eventually(() => third.said().includes('lifeboat.yaml'));
       writeFileSync(join(home.path, 'lifeboat.yaml'), configuration('{ before: deployment }'));
-      await until(() => third.said().includes('configured anew'));
+      await eventually(() => third.said().includes('configured anew'));
       await lifeboat('runs', 'start', '--before', 'deployment');
-      await until(async () => (await runs('--open')).length === 0);
+      await eventually(async () => (await runs('--open')).length === 0);
       const [newest] = await runs('--kind', 'backup');
       expect(newest).toMatchObject({ state: 'succeeded', origin: expect.stringContaining('deployment') as string });
       third.child.kill('SIGTERM');
@@ -102,11 +95,3 @@ describe('a server', () => {
     },
   );
 });
-
-async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
-  const startMs = performance.now();
-  while (!(await isSo())) {
-    if (performance.now() - startMs > 120_000) throw new Error(`it never comes to that: ${isSo.toString()}`);
-    await sleep(100);
-  }
-}

@@ -9,6 +9,7 @@ import type { Catalog } from '../../src/catalog/catalog.ts';
 import { findRun, insertRun, type RunRow } from '../../src/catalog/runs.ts';
 import { sendSignal } from '../../src/catalog/signals.ts';
 import { stepsOf } from '../../src/catalog/steps.ts';
+import { openStates } from '../../src/catalog/tables.ts';
 import { openTestCatalog, type TestCatalog } from '../support/catalogs.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import type { Effect, WorkerWish } from './run-worker.ts';
@@ -25,6 +26,7 @@ export interface DurableRunsOptions {
 export interface DurableRunsCounts {
   kills: number;
   stops: number;
+  cuts: number;
   runs: number;
   steps: number;
   takenOver: number;
@@ -42,11 +44,16 @@ interface World {
   readonly counts: DurableRunsCounts;
   readonly runs: Expected[];
   readonly workers: Set<Worker>;
+  /** Of workers that nobody killed. */
+  readonly deaths: string[];
+  /** Signals that come late: they are sent before the catalog is closed. */
+  readonly lateSignals: Promise<unknown>[];
 }
 
 interface Worker {
   readonly child: ChildProcess;
   readonly exited: Promise<unknown>;
+  readonly ready: Promise<unknown>;
 }
 
 interface Expected {
@@ -60,16 +67,18 @@ interface Expected {
 export async function runDurableRuns(options: DurableRunsOptions): Promise<DurableRunsCounts> {
   const { place, seed, kills, workers } = options;
   await using folder = await temporaryFolder();
-  await using catalog = await openTestCatalog(place);
+  await using catalog = await openTestCatalog(place, { isObserver: true });
   const effects = join(folder.path, 'effects.jsonl');
   const world: World = {
     options,
     random: seededRandom(seed),
     catalog,
     wish: { location: place.location, effects, leaseMs, labels: ['host=here'] },
-    counts: { kills: 0, stops: 0, runs: 0, steps: 0, takenOver: 0 },
+    counts: { kills: 0, stops: 0, cuts: 0, runs: 0, steps: 0, takenOver: 0 },
     runs: [],
     workers: new Set(),
+    deaths: [],
+    lateSignals: [],
   };
   try {
     while (world.counts.kills < kills) {
@@ -78,31 +87,36 @@ export async function runDurableRuns(options: DurableRunsOptions): Promise<Durab
       await sleep(world.random() * 300);
       await disturb(world);
     }
-    while (world.workers.size < workers) startWorker(world);
+    await Promise.all(world.lateSignals);
     await untilAllEnded(world);
+    if (world.deaths.length > 0) throw new Violation(world.deaths.join(', '));
     await check(world, existsSync(effects) ? readFileSync(effects, 'utf8') : '');
   } catch (error) {
     throw new Violation(`runs on ${catalog.kind}, seed ${seed}: ${String(error)}`, { cause: error });
   } finally {
     for (const { child } of world.workers) child.kill('SIGKILL');
     await Promise.all([...world.workers].map(({ exited }) => exited));
+    await Promise.allSettled(world.lateSignals);
   }
   return world.counts;
 }
 
-function startWorker({ wish, workers }: World): void {
+function startWorker({ wish, workers, deaths }: World): void {
   const child = fork(join(import.meta.dirname, 'run-worker.ts'), [JSON.stringify(wish)], { stdio: 'inherit' });
   const exited = new Promise((resolve) => child.once('exit', resolve));
-  const worker = { child, exited };
+  let isReady = false;
+  const ready = new Promise((resolve) => child.once('message', resolve)).then(() => (isReady = true));
+  const worker = { child, exited, ready };
+  child.once('exit', (code, signal) => {
+    workers.delete(worker);
+    // One that can't open the catalog ends, and is begun anew by whoever keeps it; one that works goes on.
+    if (signal !== 'SIGKILL' && isReady) deaths.push(`a worker ended by itself with ${code}`);
+  });
   workers.add(worker);
 }
 
-async function addRuns({ catalog, random, runs }: World): Promise<void> {
-  const open = await catalog.db
-    .selectFrom('run')
-    .select('id')
-    .where('state', 'in', ['queued', 'running', 'waiting'])
-    .execute();
+async function addRuns({ catalog, random, runs, lateSignals }: World): Promise<void> {
+  const open = await catalog.db.selectFrom('run').select('id').where('state', 'in', openStates).execute();
   for (let number = open.length; number < openRunsMax; number += 1) {
     const steps = 1 + Math.floor(random() * 5);
     const topic = random() < 0.4 ? 'approval' : undefined;
@@ -120,17 +134,26 @@ async function addRuns({ catalog, random, runs }: World): Promise<void> {
     if (topic === undefined) continue;
     const send = (data: number): Promise<unknown> => sendSignal(catalog, { runId: id, topic, data });
     if (random() < 0.5) await send(answer);
-    else
-      void sleep(random() * 2000)
-        .then(() => send(answer))
-        .then(() => send(answer + 1));
+    else lateSignals.push(sendLate(random() * 2000, [() => send(answer), () => send(answer + 1)]));
   }
 }
 
-async function disturb({ random, workers, counts }: World): Promise<void> {
+async function sendLate(delayMs: number, sends: readonly (() => Promise<unknown>)[]): Promise<void> {
+  await sleep(delayMs);
+  for (const send of sends) await send();
+}
+
+async function disturb({ options, random, workers, counts }: World): Promise<void> {
   const all = [...workers];
   const worker = all[Math.floor(random() * all.length)];
   if (worker === undefined) return;
+  if (options.place.cut !== undefined && random() < 0.2) {
+    await options.place.cut();
+    counts.cuts += 1;
+    return;
+  }
+  // Most are at work by then; some die while they start.
+  if (random() < 0.8) await Promise.race([worker.ready, worker.exited]);
   if (random() < 0.2) {
     // As a machine that swaps, or a virtual one that was moved: it comes back and believes that no time has passed.
     worker.child.kill('SIGSTOP');
@@ -145,14 +168,12 @@ async function disturb({ random, workers, counts }: World): Promise<void> {
   counts.kills += 1;
 }
 
-async function untilAllEnded({ catalog }: World): Promise<void> {
+async function untilAllEnded(world: World): Promise<void> {
+  const { catalog } = world;
   const startMs = performance.now();
   for (;;) {
-    const open = await catalog.db
-      .selectFrom('run')
-      .selectAll()
-      .where('state', 'in', ['queued', 'running', 'waiting'])
-      .execute();
+    while (world.workers.size < world.options.workers) startWorker(world);
+    const open = await catalog.db.selectFrom('run').selectAll().where('state', 'in', openStates).execute();
     if (open.length === 0) return;
     if (performance.now() - startMs > endMaxMs)
       throw new Violation(`${open.length} runs have no end: ${JSON.stringify(open.slice(0, 3))}`);

@@ -87,7 +87,6 @@ if (text !== undefined && process.send !== undefined) {
     queue,
     definitions: {
       work: defineRun({ input: inputSchema, execute: (run, input) => work(run, input, effects) }),
-      deadly: defineRun({ input: z.object({}), execute: () => process.kill(process.pid, 'SIGKILL') as never }),
     },
     name: 'simulated',
     version: '0',
@@ -97,4 +96,5 @@ if (text !== undefined && process.send !== undefined) {
     leaseMs,
     onProblem: () => undefined, // What can't be done now is tried again.
   });
+  process.send('ready');
 }

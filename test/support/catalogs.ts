@@ -12,6 +12,8 @@ import { temporaryFolder } from './temporary-folder.ts';
 
 export interface TestCatalog extends AsyncDisposable {
   readonly location: CatalogLocation;
+  /** Cuts all connections to it, as a server that restarts does. Absent where there are none. */
+  cut?(): Promise<unknown>;
 }
 
 export type MakeCatalog = () => Promise<TestCatalog>;
@@ -47,13 +49,28 @@ export async function makePostgresCatalog(server: TestServer): Promise<TestCatal
   const url = `postgres://${user}:${encodeURIComponent(password)}@${encodeURIComponent(host)}:${port}/${name}`;
   return {
     location: { path: '', url },
+    cut: () =>
+      server.sql(
+        'postgres',
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+          WHERE datname = '${name}' AND application_name <> '${observer}'`,
+      ),
     async [Symbol.asyncDispose]() {
       await server.sql('postgres', `DROP DATABASE ${name} WITH (FORCE)`);
     },
   };
 }
 
-export const openTestCatalog = ({ location }: TestCatalog): Promise<Catalog> => openCatalog(location, systemClock);
+/** The application name of connections that `cut` leaves alone. */
+const observer = 'observer';
+
+export function openTestCatalog(
+  { location }: TestCatalog,
+  { isObserver = false }: { readonly isObserver?: boolean } = {},
+): Promise<Catalog> {
+  const url = isObserver && location.url !== undefined ? `${location.url}?application_name=${observer}` : location.url;
+  return openCatalog({ ...location, url }, systemClock);
+}
 
 /** As the service chooses it. */
 export async function queueFor(catalog: Catalog, { url }: CatalogLocation): Promise<Queue> {

@@ -7,7 +7,7 @@ import { eventsOf } from '../../catalog/run-events.ts';
 import { runHistory } from '../../catalog/run-history.ts';
 import { cancelRun, findRun, type RunRow } from '../../catalog/runs.ts';
 import { stepsOf, type StepRow } from '../../catalog/steps.ts';
-import { runStates } from '../../catalog/tables.ts';
+import { openStates, runStates, type RunState } from '../../catalog/tables.ts';
 import type { News } from '../event-stream.ts';
 import { pageFrom, pageOf, pageQuery, placeIn } from '../page.ts';
 import type { ApiParts } from '../parts.ts';
@@ -47,7 +47,7 @@ const eventSchema = z
 const timeOf = (ms: number): string => new Date(ms).toISOString();
 const maybeTimeOf = (ms: number | null): string | undefined => (ms === null ? undefined : timeOf(ms));
 const maybeJson = (text: string | null): unknown => (text === null ? undefined : JSON.parse(text));
-const ended: ReadonlySet<string> = new Set(['succeeded', 'failed', 'cancelled', 'abandoned']);
+const isOpen = (state: RunState): boolean => openStates.some((one) => one === state);
 
 function runView(row: RunRow): z.infer<typeof runSchema> {
   return {
@@ -61,7 +61,7 @@ function runView(row: RunRow): z.infer<typeof runSchema> {
     origin: JSON.parse(row.origin) as unknown,
     output: maybeJson(row.output),
     error: maybeJson(row.error),
-    isCancelling: row.cancelRequestedAtMs !== null && !ended.has(row.state),
+    isCancelling: row.cancelRequestedAtMs !== null && isOpen(row.state),
     createdAt: timeOf(row.createdAtMs),
     startedAt: maybeTimeOf(row.startedAtMs),
     endedAt: maybeTimeOf(row.endedAtMs),
@@ -100,10 +100,11 @@ const list = defineRoute({
   }),
   answers: { 200: pageOf(runSchema) },
   async handle({ parts, query, request }) {
-    const { limit, cursor, application, since, until, ...filter } = query;
+    const { limit, cursor, application, since, until, state, ...filter } = query;
     const place = placeIn(cursor, placeSchema);
     const rows = await runHistory(parts.log.catalog, {
       ...filter,
+      states: state && [state],
       applications: wanted(applicationsFor(principalOf(request), 'read'), application),
       sinceMs: since === undefined ? undefined : Date.parse(since),
       untilMs: until === undefined ? undefined : Date.parse(until),
@@ -145,7 +146,7 @@ const cancel = defineRoute({
   access: { kind: 'resource', action: 'run.cancel', find },
   answers: { 202: runSchema },
   async handle({ parts: { log }, params: { id }, resource, request }) {
-    if (!ended.has(resource.state)) {
+    if (isOpen(resource.state)) {
       await cancelRun(log.catalog, id);
       const { application, kind } = resource;
       const about = { target: id, application: application ?? undefined, details: { kind } };
@@ -178,7 +179,7 @@ const follow = defineRoute({
       after = rows.at(-1)?.number ?? after;
       const hasMore = rows.length === batchMax;
       const events = rows.map((row) => ({ id: row.number, data: eventView(row) }));
-      const isEnd = !hasMore && (run === undefined || ended.has(run.state));
+      const isEnd = !hasMore && (run === undefined || !isOpen(run.state));
       const isNew = run !== undefined && run.state !== state && !hasMore;
       if (isNew) ({ state } = run);
       return { events: isNew ? [...events, { event: 'state', data: { state: run.state } }] : events, isEnd, hasMore };

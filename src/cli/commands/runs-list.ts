@@ -1,6 +1,6 @@
 // `runs list`: what the service did, does and will do next.
-import { listRuns } from '../../catalog/run-list.ts';
-import { runStates, type RunState } from '../../catalog/tables.ts';
+import { runHistory } from '../../catalog/run-history.ts';
+import { openStates, runStates } from '../../catalog/tables.ts';
 import type { RunRow } from '../../catalog/runs.ts';
 import { defineCommand } from '../command.ts';
 import { choiceOption, parsedOption, switchOption, textOption } from '../option.ts';
@@ -16,7 +16,6 @@ import {
 import { shortTime, type Style } from '../style.ts';
 import { table } from '../table.ts';
 
-const openStates: readonly RunState[] = ['queued', 'running', 'waiting'];
 const limitDefault = 20;
 
 export interface RunsListData {
@@ -44,8 +43,7 @@ export const runsListCommand = defineCommand({
   async run(context, { component, kind, state, isOpen, limit }): Promise<RunsListData> {
     await using catalog = await context.openCatalog();
     const states = state !== undefined ? [state] : isOpen ? openStates : undefined;
-    const kinds = kind === undefined ? undefined : [kind];
-    return { runs: await listRuns(catalog, { component, kinds, states, limit: limit ?? limitDefault }) };
+    return { runs: await runHistory(catalog, { component, kind, states, limit: limit ?? limitDefault }) };
   },
   render: ({ runs }, style) =>
     runs.length === 0 ? "no runs; 'lifeboat server' starts what is due" : renderRuns(runs, style),

@@ -1,0 +1,80 @@
+// The part of the composition root that opens the places where repositories live: from settings to a store, and what is around a bucket.
+import { systemClock } from './base/clock.ts';
+import { AppError } from './base/errors.ts';
+import type { BucketWish } from './cli/context.ts';
+import { variable, type Environment } from './config/environment.ts';
+import type { GlobalOptions } from './config/options.ts';
+import type { Finding } from './model/finding.ts';
+import type { RepositorySettings } from './model/repository-settings.ts';
+import { limitingStore } from './storage/limiting.ts';
+import { parseLocation, type S3Location, type StoreLocation } from './storage/location.ts';
+import { retryingStore } from './storage/retrying.ts';
+import type { Store } from './storage/store.ts';
+
+export async function* reportBucketOf(
+  settings: RepositorySettings,
+  environment: Environment,
+  signal: AbortSignal,
+): AsyncGenerator<Finding> {
+  const location = locationOf(settings);
+  if (location.kind !== 's3') return;
+  const { reportBucket } = await import('./storage/s3/bucket-report.ts');
+  const own = settings.s3?.accessKeyId;
+  const isVariable = own === variable(environment, 'AWS_ACCESS_KEY_ID');
+  const keyOrigin = own === undefined ? undefined : isVariable ? 'the environment' : 'lifeboat.yaml';
+  yield* reportBucket(location, { clock: systemClock, signal, keyOrigin });
+}
+
+export async function prepareBucketOf(
+  settings: RepositorySettings,
+  wish: BucketWish,
+  signal: AbortSignal,
+): Promise<string[]> {
+  const location = locationOf(settings);
+  if (location.kind !== 's3') {
+    const hint = 'Leave --create-bucket and --versioning out.';
+    throw new AppError('USAGE', `${settings.location} is in no bucket`, { hint });
+  }
+  const { prepareBucket } = await import('./storage/s3/prepare-bucket.ts');
+  return prepareBucket(location, wish, signal);
+}
+
+export async function openStore(
+  settings: RepositorySettings,
+  { limitUpload: uploadBytesPerSecond, limitDownload: downloadBytesPerSecond }: GlobalOptions,
+): Promise<Store> {
+  const store = await openDriver(locationOf(settings));
+  const isLimited = uploadBytesPerSecond !== undefined || downloadBytesPerSecond !== undefined;
+  const limited = isLimited ? limitingStore(store, { uploadBytesPerSecond, downloadBytesPerSecond }) : store;
+  return limited.properties.isRemote ? retryingStore(limited) : limited;
+}
+
+async function openDriver(location: StoreLocation): Promise<Store> {
+  if (location.kind === 'local') return (await import('./storage/local/store.ts')).localStore(location.path);
+  return (await import('./storage/s3/store.ts')).s3Store(location);
+}
+
+/** What the address says comes before what the settings beside it say. */
+function locationOf({ location: address, s3 }: RepositorySettings): StoreLocation {
+  const location = parseLocation(address);
+  if (location.kind === 'local' || s3 === undefined) return location;
+  const { accessKeyId, secretAccessKey, sessionToken } = s3;
+  const credentials =
+    accessKeyId === undefined || secretAccessKey === undefined
+      ? undefined
+      : { accessKeyId, secretAccessKey, sessionToken };
+  const { client } = location;
+  return {
+    ...location,
+    client: {
+      ...client,
+      endpoint: client.endpoint ?? s3.endpoint,
+      region: client.region ?? s3.region,
+      usesPathStyle: client.usesPathStyle ?? (client.endpoint === undefined ? s3.pathStyle : undefined),
+      credentials,
+    },
+    serverEncryption: location.serverEncryption ?? (s3.sse === undefined ? undefined : { algorithm: s3.sse }),
+    bulkStorageClass: location.bulkStorageClass ?? s3.storageClass,
+    tagsBulkData: location.tagsBulkData ?? s3.tagBulkData,
+  } satisfies S3Location;
+}

@@ -1,0 +1,54 @@
+// A server keeps the receiver of a journal: one process, where the labels are, alive again after it was killed, gone with the server.
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import type { WorkersData } from '../../src/cli/commands/workers.ts';
+import { protectServer } from '../simulation/protected-server.ts';
+import { childProcesses, type ChildProcessSeen } from '../support/child-processes.ts';
+import { runLifeboat } from '../support/lifeboat.ts';
+import { makeCluster } from '../support/postgres-cluster.ts';
+import { describeWithPostgres } from '../support/postgres-server.ts';
+import { eventually, startServerProcess } from '../support/server-process.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
+
+const receivers = (): ChildProcessSeen[] =>
+  childProcesses('node').filter(({ arguments: [, ...args] }) => args.includes('journal'));
+
+describeWithPostgres(15, 'a server with a component of PostgreSQL', () => {
+  test('receives its journal, comes back after a kill, and ends it with itself', { timeout: 240_000 }, async () => {
+    await using folder = await temporaryFolder();
+    await using cluster = await makeCluster(15);
+    await cluster.start();
+    const { port } = cluster.address;
+    await using at = await protectServer({ folder: folder.path, port });
+    const database = {
+      type: 'postgres',
+      url: `postgres://lifeboat@127.0.0.1:${port}/?sslmode=disable`,
+      method: 'physical',
+      journal: { interval: '1s', spool: './spool' },
+      labels: ['host=here'],
+    };
+    const repositories = { main: { location: './repository' } };
+    const text = JSON.stringify({ application: 'shop', repositories, components: { database } });
+    writeFileSync(join(folder.path, 'lifeboat.yaml'), text);
+    await using server = await startServerProcess(folder.path, '--label', 'host=here');
+    const write = async (): Promise<void> => {
+      const before = await at.keptTo(1);
+      await cluster.sql('CREATE TABLE IF NOT EXISTS t (i int)', 'INSERT INTO t VALUES (1)', 'SELECT pg_switch_wal()');
+      await eventually(async () => (await at.keptTo(1)) > before);
+    };
+    await write();
+    const [first, ...others] = receivers();
+    expect([first === undefined, others]).toEqual([false, []]);
+    process.kill(first?.pid ?? 0, 'SIGKILL');
+    await eventually(() => receivers().some(({ pid }) => pid !== first?.pid));
+    await write();
+    const { stdout } = await runLifeboat(['workers', '--json'], { folder: folder.path });
+    const { workers, receivers: kept } = JSON.parse(stdout) as WorkersData;
+    expect(workers).toMatchObject([{ labels: ['host=here'] }]);
+    expect(kept).toMatchObject([{ of: 'shop/database', worker: workers[0]?.id, toldAt: expect.any(String) as string }]);
+    server.child.kill('SIGTERM');
+    expect(await server.exited).toBe(0);
+    expect(receivers()).toEqual([]);
+  });
+});
