@@ -110,8 +110,8 @@ async function openTenants(place: ServicePlace, { configurations }: ServiceWishe
   const found = async (): Promise<string | undefined> =>
     findConfiguration({ named: place.configurationPath, workingFolder });
   const load = async (path: string | undefined): Promise<Tenant> => {
-    const { application } = await loadConfiguration({ path, environment });
-    return { application, configurationPath: path };
+    const { application, alerts, probes, unset } = await loadConfiguration({ path, environment });
+    return { application, configurationPath: path, alerts, probes, unset };
   };
   return Tenants.open({
     paths: configurations.length === 0 ? [await found()] : configurations.map((path) => resolve(workingFolder, path)),

@@ -19,8 +19,9 @@ const minuteMs = 60_000;
 const hourMs = 60 * minuteMs;
 
 function tenantOf(text: string): Tenant {
-  const { application } = parseConfiguration(text, { path: '/srv/lifeboat.yaml', environment });
-  return { application, configurationPath: '/srv/lifeboat.yaml' };
+  const path = '/srv/lifeboat.yaml';
+  const { application, alerts, probes, unset } = parseConfiguration(text, { path, environment });
+  return { application, configurationPath: path, alerts, probes, unset };
 }
 
 class Scene implements AsyncDisposable {

@@ -1,13 +1,21 @@
 // The applications that a service protects, each by a configuration file of its own. A file that changes is read again; one that can't be
 // read then leaves what was known before, and says so.
-import { AppError, asError } from '../base/errors.ts';
+import { AppError, asError, isAppError } from '../base/errors.ts';
+import type { AlertSettings } from '../model/alert-settings.ts';
 import type { Application } from '../model/application.ts';
+import type { ProbeSettings } from '../model/probe.ts';
 import { Repeating } from '../workflow/repeating.ts';
 
 export interface Tenant {
   readonly application: Application;
   /** Absent where the classic environment variables give it. */
   readonly configurationPath: string | undefined;
+  readonly alerts: AlertSettings;
+  readonly probes: Readonly<Record<string, ProbeSettings>>;
+  /** Channels, contacts and probes that are left out, by their key, because what they refer to is not set here. */
+  readonly unset: ReadonlyMap<string, AppError>;
+  /** Why its file, which has changed since, can't be read anew. */
+  readonly problem?: AppError | undefined;
 }
 
 /** Names the file of the tenant on a command line. */
@@ -92,7 +100,8 @@ export class Tenants implements AsyncDisposable {
         this.#parts.onChanged(await this.#load(path));
       } catch (error) {
         // Told once for each state of the file.
-        this.#loaded.set(path, { tenant, version: now });
+        const problem = isAppError(error) ? error : undefined;
+        this.#loaded.set(path, { tenant: { ...tenant, problem }, version: now });
         this.#parts.onProblem(asError(error));
       }
     }

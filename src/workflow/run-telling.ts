@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Catalog } from '../catalog/catalog.ts';
 import { eventsMax, insertEvent, lastEventNumber } from '../catalog/run-events.ts';
 import { setProgress, type Hold } from '../catalog/runs.ts';
+import { persistently } from './persistently.ts';
 
 const progressEveryMs = 2000;
 
@@ -31,7 +32,8 @@ export class RunTelling {
   async tell(kind: string, text: string): Promise<void> {
     if (this.#told >= eventsMax) return;
     this.#told += 1;
-    await insertEvent(this.#catalog, { runId: this.#hold.id, number: this.#told, kind, text });
+    const event = { runId: this.#hold.id, number: this.#told, kind, text };
+    await persistently(() => insertEvent(this.#catalog, event), this.#signal);
   }
 
   progress(progress: object): void {
