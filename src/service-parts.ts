@@ -54,6 +54,7 @@ export async function runService(place: ServicePlace, wishes: ServiceWishes): Pr
       labels: wishes.labels,
       runsMax: wishes.runsMax,
       random: systemRandom,
+      clock: systemClock,
       onNote,
       onProblem,
     }),

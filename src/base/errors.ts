@@ -184,6 +184,7 @@ export const errorKinds = {
     meaning: 'There were too many requests, or too many failed logins, for now.',
   },
   NAME_TAKEN: { exitCode: 1, httpStatus: 409, retry: 'other-input', meaning: 'Something else has that name already.' },
+  ALREADY_DONE: { exitCode: 1, httpStatus: 409, retry: 'never', meaning: 'What was asked for is so already.' },
   IDEMPOTENCY_CONFLICT: {
     exitCode: 1,
     httpStatus: 409,

@@ -1,6 +1,7 @@
 // The tables of the catalog as TypeScript sees them. Columns are named alike on SQLite and PostgreSQL (`lease_until_ms`); times are
 // milliseconds since 1970; JSON is text, and whoever reads it checks it.
 import type { AccessTables } from './access-tables.ts';
+import type { AlertTables } from './alert-tables.ts';
 
 /** Text of a JSON document. */
 type JsonText = string;
@@ -142,7 +143,7 @@ export interface StandingSampleTable {
   readonly ageMs: number | null;
 }
 
-export interface Tables extends AccessTables {
+export interface Tables extends AccessTables, AlertTables {
   readonly run: RunTable;
   readonly step: StepTable;
   readonly signal: SignalTable;

@@ -108,7 +108,19 @@ export const commandTable: readonly CommandEntry[] = [
   {
     name: 'alerts',
     summary: 'Tell people when something is wrong',
-    commands: [{ name: 'test', load: async () => (await import('./commands/alerts-test.ts')).alertsTestCommand }],
+    commands: [
+      { name: 'list', load: async () => (await import('./commands/alerts-list.ts')).alertsListCommand },
+      { name: 'show', load: async () => (await import('./commands/alerts-show.ts')).alertsShowCommand },
+      {
+        name: 'acknowledge',
+        load: async () => (await import('./commands/alerts-acknowledge.ts')).alertsAcknowledgeCommand,
+      },
+      { name: 'resolve', load: async () => (await import('./commands/alerts-resolve.ts')).alertsResolveCommand },
+      { name: 'silence', load: async () => (await import('./commands/alerts-silence.ts')).alertsSilenceCommand },
+      { name: 'silences', load: async () => (await import('./commands/alerts-silences.ts')).alertsSilencesCommand },
+      { name: 'unsilence', load: async () => (await import('./commands/alerts-unsilence.ts')).alertsUnsilenceCommand },
+      { name: 'test', load: async () => (await import('./commands/alerts-test.ts')).alertsTestCommand },
+    ],
   },
   {
     name: 'token',

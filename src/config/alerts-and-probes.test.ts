@@ -41,12 +41,27 @@ test('a channel or contact that refers to what is not set is left out and told, 
   );
 });
 
+test('a heartbeat whose address is not set is left out and told, and nothing else is', () => {
+  const { alerts, unset } = parse('alerts: { heartbeat: { url: "${BEAT_URL}" }, group: 30s }\n');
+  expect([alerts.heartbeat, alerts.groupMs, [...unset.keys()]]).toEqual([undefined, 30_000, ['alerts.heartbeat']]);
+});
+
 test.each([
   ['contacts: { a: { reach: [{ channel: chatt }] } }', "found 'chatt', expected the name of a channel"],
   ['contacts: { a: { reach: [{ channel: chat, to: a@example.com }] } }', 'found an address, expected none'],
   ['contacts: { a: { reach: [{ channel: sms, to: a@example.com }] } }', 'expected a telephone number'],
   ['contacts: { a: { reach: [{ channel: sms }] } }', "missing key 'to', expected a telephone number"],
   ['contacts: { a: { reach: [] } }', 'alerts.contacts.a.reach'],
+  ['rules: [{ channels: [chatt] }]', "alerts.rules.0.channels.0: found 'chatt', expected the name of a channel"],
+  ['rules: [{ escalation: night }]', "found 'night', expected the name of an escalation"],
+  ['rules: [{ channels: [chat], components: [dada] }]', "found 'dada', expected the name of a component"],
+  ['rules: [{ channels: [chat], silent: true }]', 'expected one of escalation, silent, and channels or contacts'],
+  ['escalations: { night: [{ contacts: [anna] }] }', "found 'anna', expected the name of a contact"],
+  ['escalations: { night: [{ after: 5m }] }', 'expected channels or contacts'],
+  [
+    'escalations: { night: [{ after: 5m, channels: [chat] }, { channels: [chat] }] }',
+    'expected steps in the order of their after',
+  ],
 ])('alerts with %s are refused', (contacts, problem) => {
   const channels =
     'channels: { chat: { type: slack, url: "https://x.example" }, sms: { type: sns-sms, region: eu-west-1 } }';

@@ -37,7 +37,7 @@ export function referenceProblems(data: unknown): ReferenceProblem[] {
     if (typeof policy !== 'string') problems.push(...policyProblems(path));
     else if (!policies.includes(policy)) problems.push({ path, text: unknownName(policy, 'policy', policies) });
   }
-  problems.push(...contactProblems(data), ...probeProblems(data));
+  problems.push(...contactProblems(data), ...routingProblems(data, components), ...probeProblems(data));
   return problems;
 }
 
@@ -71,6 +71,36 @@ function addressProblem(settings: unknown, to: unknown): string | undefined {
     return childOf(settings, 'to') === undefined ? `missing key 'to', expected ${expected}` : undefined;
   if (typeof to !== 'string' || to.includes('@') === (kind === 'mail')) return undefined;
   return `found another kind of address, expected ${expected} as 'to'`;
+}
+
+/** Channels, contacts, escalations and components that rules and steps name and that do not exist. */
+function routingProblems(data: unknown, components: readonly string[]): ReferenceProblem[] {
+  const alerts = childOf(data, 'alerts');
+  const known = {
+    channels: { what: 'channel', names: keysOf(childOf(alerts, 'channels')) },
+    contacts: { what: 'contact', names: keysOf(childOf(alerts, 'contacts')) },
+    components: { what: 'component', names: components },
+  };
+  const escalations = keysOf(childOf(alerts, 'escalations'));
+  const steps = escalations.map((name) => ['alerts', 'escalations', name]);
+  const entries = [...steps, ['alerts', 'rules']].flatMap((path) => {
+    const list = path.reduce(childOf, data);
+    return Array.isArray(list) ? list.map((entry: unknown, index) => ({ entry, path: [...path, index] })) : [];
+  });
+  return entries.flatMap(({ entry, path }) => {
+    const problems: ReferenceProblem[] = [];
+    for (const [key, { what, names }] of Object.entries(known)) {
+      const named = childOf(entry, key);
+      for (const [index, name] of (Array.isArray(named) ? named : []).entries()) {
+        if (typeof name === 'string' && !names.includes(name))
+          problems.push({ path: [...path, key, index], text: unknownName(name, what, names) });
+      }
+    }
+    const escalation = childOf(entry, 'escalation');
+    if (typeof escalation === 'string' && !escalations.includes(escalation))
+      problems.push({ path: [...path, 'escalation'], text: unknownName(escalation, 'escalation', escalations) });
+    return problems;
+  });
 }
 
 /** Components of probes that do not exist, or can't be asked what the probe asks. */
@@ -163,7 +193,7 @@ function unknownName(name: string, kind: string, known: readonly string[]): stri
   const nearest = nearestOf(name, known);
   const list = known.length === 0 ? `there is no ${kind} yet` : `there are: ${known.map(shortened).join(', ')}`;
   const hint = nearest === undefined ? '' : `; did you mean '${nearest}'?`;
-  return `found '${shortened(name)}', expected the name of a ${kind} (${list})${hint}`;
+  return `found '${shortened(name)}', expected the name of ${/^[aeio]/.test(kind) ? 'an' : 'a'} ${kind} (${list})${hint}`;
 }
 
 function keysOf(value: unknown): string[] {

@@ -2,8 +2,13 @@
 import type { ConfigurationDocument, Problem } from './document.ts';
 import { childOf } from './schema-walk.ts';
 
-/** Maps of entries that others can do without. */
-const sections: readonly (readonly string[])[] = [['alerts', 'channels'], ['alerts', 'contacts'], ['probes']];
+/** Maps of entries that others can do without; the first that holds a place counts. */
+const sections: readonly (readonly string[])[] = [
+  ['alerts', 'channels'],
+  ['alerts', 'contacts'],
+  ['alerts'],
+  ['probes'],
+];
 
 export interface WithoutUnset {
   readonly document: ConfigurationDocument;
@@ -25,8 +30,8 @@ function isOfEntry({ path, isUnset }: Problem): boolean {
 }
 
 function entryPath(path: Problem['path']): readonly string[] {
-  const section = sections.find((keys) => keys.every((key, at) => path[at] === key));
-  return section === undefined || path.length <= section.length ? [] : path.slice(0, section.length + 1).map(String);
+  const section = sections.find((keys) => path.length > keys.length && keys.every((key, at) => path[at] === key));
+  return section === undefined ? [] : path.slice(0, section.length + 1).map(String);
 }
 
 function entryKey(path: Problem['path']): string {

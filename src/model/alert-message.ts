@@ -1,6 +1,6 @@
 // What an alert says to people, whatever brings it to them.
+import type { AlertSeverity } from './alert-routing.ts';
 
-export type AlertSeverity = 'info' | 'warning' | 'critical';
 export type AlertState = 'firing' | 'acknowledged' | 'resolved';
 
 export interface AlertMessage {

@@ -1,6 +1,7 @@
 // Whom to tell when something is wrong, and by which channels.
 import { z } from 'zod';
-import { hostSchema, nameSchema, portSchema, secretSchema } from './scalar-schemas.ts';
+import { escalationSchema, ruleSchema } from './alert-routing.ts';
+import { durationSchema, hostSchema, nameSchema, portSchema, secretSchema } from './scalar-schemas.ts';
 
 const webForm = 'a URL with http or https';
 
@@ -200,7 +201,27 @@ export const alertsSchema = z
   .strictObject({
     channels: z.record(nameSchema, channelSchema).default({}).describe('ways to reach people, by name'),
     contacts: z.record(nameSchema, contactSchema).default({}).describe('people, by name'),
+    escalations: z.record(nameSchema, escalationSchema).default({}).describe('who is told after whom, by name'),
+    rules: z
+      .array(ruleSchema)
+      .optional()
+      .describe('who is told of what; all channels and contacts of warnings and worse if absent'),
+    group: durationSchema
+      .prefault('15s')
+      .describe('alerts that begin within so long are told in one message, where a channel allows it'),
+    heartbeat: z
+      .strictObject({
+        url: secretUrlSchema.describe('its address, which is asked for with GET'),
+        every: durationSchema.prefault('1m').describe('how often'),
+      })
+      .optional()
+      .describe('a service that tells somebody when it hears nothing of this server any more'),
   })
+  .transform(({ group, heartbeat, ...rest }) => ({
+    ...rest,
+    groupMs: group,
+    heartbeat: heartbeat && { url: heartbeat.url, everyMs: heartbeat.every },
+  }))
   .describe('who is told when something is wrong, and how');
 
 export type AlertSettings = z.output<typeof alertsSchema>;

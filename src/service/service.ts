@@ -1,5 +1,7 @@
 // The service: what keeps applications protected while nobody looks. A server plans and works; a worker only works, with the labels it
 // carries. All state is in the catalog, so that whatever dies goes on after its restart, or elsewhere.
+import { randomUUIDv7 } from 'node:crypto';
+import type { Clock } from '../base/clock.ts';
 import { asError } from '../base/errors.ts';
 import type { Random } from '../base/random.ts';
 import type { Catalog } from '../catalog/catalog.ts';
@@ -7,6 +9,7 @@ import { insertRun, type NewRun } from '../catalog/runs.ts';
 import { expireLeases } from '../catalog/leases.ts';
 import type { Queue } from '../workflow/queue.ts';
 import { startWorker } from '../workflow/worker.ts';
+import { startAlerting } from './alerting.ts';
 import { InventoryKeeper, type Seen } from './inventory.ts';
 import { jobDefinitions, jobInputSchema } from './job-runs.ts';
 import type { Launcher } from './job-process.ts';
@@ -32,6 +35,7 @@ export interface ServiceParts extends ServiceEvents {
   readonly labels: readonly string[];
   readonly runsMax: number;
   readonly random: Random;
+  readonly clock: Clock;
 }
 
 export interface Service extends AsyncDisposable {
@@ -42,7 +46,7 @@ export interface Service extends AsyncDisposable {
 const leaseMs = 60_000;
 
 export async function startService(parts: ServiceParts): Promise<Service> {
-  const { catalog, queue, tenants, launcher, random, onNote, onProblem } = parts;
+  const { catalog, queue, tenants, launcher, random, clock, onNote, onProblem } = parts;
   await using stack = new AsyncDisposableStack();
   const enqueue = async (run: NewRun): Promise<string> => {
     const id = await insertRun(catalog, run);
@@ -90,6 +94,8 @@ export async function startService(parts: ServiceParts): Promise<Service> {
       offer(id, run).catch((error: unknown) => onProblem(asError(error)));
     };
     stack.use(startScheduler({ catalog, tenants: all, onStarted, onProblem }));
+    const holder = worker.id;
+    stack.use(startAlerting({ catalog, clock, tenants: all, holder, newId: randomUUIDv7, onNote, onProblem }));
   }
   const started = stack.move();
   return { workerId: worker.id, [Symbol.asyncDispose]: () => started.disposeAsync() };

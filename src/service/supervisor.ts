@@ -42,7 +42,8 @@ interface Kept {
   confirmedMs: number;
 }
 
-const leaseNameOf = (application: string, component: string): string => `journal/${application}/${component}`;
+/** Empty for `component`: how the names of an application's leases begin. */
+export const leaseNameOf = (application: string, component: string): string => `journal/${application}/${component}`;
 
 export class Supervisor implements AsyncDisposable {
   readonly #parts: SupervisorParts;
@@ -150,6 +151,6 @@ function receiversOf(tenant: Tenant, carried: readonly string[]): [string, strin
     .map(({ name }) => [leaseNameOf(application.name, name), ['journal', 'run', name, ...configOption(tenant)]]);
 }
 
-function hasReceiver(component: Component): boolean {
+export function hasReceiver(component: Component): boolean {
   return component.type === 'postgres' && component.journal !== undefined && component.method !== 'logical';
 }

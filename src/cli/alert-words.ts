@@ -1,0 +1,50 @@
+// How alerts read: how bad, what, since when, who was told.
+import { AppError } from '../base/errors.ts';
+import type { AlertRowState } from '../catalog/alert-tables.ts';
+import { alertsByEnding, type AlertRow } from '../catalog/alerts.ts';
+import type { Catalog } from '../catalog/catalog.ts';
+import type { AlertFact } from '../model/alert-message.ts';
+import type { AlertSeverity } from '../model/alert-routing.ts';
+import { factsOf } from '../monitoring/alerts/messages.ts';
+import type { Paint, Style } from './style.ts';
+
+/** The end of an id differs where its beginning, the time, does not. */
+export const shortAlertId = (id: string): string => id.slice(-8);
+
+const severityPaints: Readonly<Record<AlertSeverity, Paint>> = { info: 'cyan', warning: 'yellow', critical: 'red' };
+
+export function severityWords(severity: AlertSeverity, style: Style): string {
+  return style.paint(severityPaints[severity], severity === 'critical' ? 'CRITICAL' : severity);
+}
+
+export function alertStateWords({ state, byPerson }: Pick<AlertRow, 'state' | 'byPerson'>): string {
+  const words: Readonly<Record<AlertRowState, string>> = {
+    pending: 'new',
+    firing: 'open',
+    acknowledged: 'acknowledged',
+    resolved: 'resolved',
+  };
+  return byPerson === null ? words[state] : `${words[state]} by ${byPerson}`;
+}
+
+/** `database: RPO breached`. */
+export function alertTitle({ component, title }: Pick<AlertRow, 'component' | 'title'>): string {
+  return component === null ? title : `${component}: ${title}`;
+}
+
+/** As it is printed for programs. */
+export type AlertData = Omit<AlertRow, 'facts'> & { readonly facts: readonly AlertFact[] };
+
+export const alertData = (alert: AlertRow): AlertData => ({ ...alert, facts: factsOf(alert) });
+
+/** By id, or the end of one. Rejects with `NOT_FOUND` or `AMBIGUOUS`. */
+export async function requireAlert(catalog: Catalog, text: string): Promise<AlertRow> {
+  const [alert, other] = await alertsByEnding(catalog, text, 2);
+  if (alert === undefined) {
+    throw new AppError('NOT_FOUND', `there is no alert ${text}`, { hint: "'lifeboat alerts list' shows them." });
+  }
+  if (other !== undefined) {
+    throw new AppError('AMBIGUOUS', `${text} fits several alerts`, { hint: 'Give more of the id.' });
+  }
+  return alert;
+}

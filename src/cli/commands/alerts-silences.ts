@@ -1,0 +1,38 @@
+// `alerts silences`: of what nobody is told at the moment, and why.
+import { silencesAt, type SilenceRow } from '../../catalog/silences.ts';
+import { defineCommand } from '../command.ts';
+import { shortTime } from '../style.ts';
+import { table } from '../table.ts';
+
+export interface AlertsSilencesData {
+  readonly silences: readonly SilenceRow[];
+}
+
+export const alertsSilencesCommand = defineCommand({
+  summary: 'List what nobody is told of at the moment',
+  examples: ['lifeboat alerts silences'],
+  arguments: {},
+  options: {},
+  async run(context): Promise<AlertsSilencesData> {
+    await using catalog = await context.openCatalog();
+    return { silences: await silencesAt(catalog.db, { nowMs: await catalog.nowMs() }) };
+  },
+  render({ silences }, style) {
+    if (silences.length === 0) return 'no silences';
+    const columns = [
+      { title: 'Silence' },
+      { title: 'Of', shrinksTo: 16 },
+      { title: 'Until' },
+      { title: 'By', shrinksTo: 8 },
+      { title: 'Why', shrinksTo: 16 },
+    ];
+    const rows = silences.map(({ id, application, component, subject, untilMs, byPerson, reason }) => [
+      id.slice(-8),
+      component ?? subject ?? application,
+      shortTime(new Date(untilMs).toISOString(), style),
+      byPerson,
+      reason ?? '',
+    ]);
+    return table(columns, rows, style);
+  },
+});

@@ -1,0 +1,109 @@
+// What is known of an application when its alerts are judged: gathered from the catalog.
+import { z } from 'zod';
+import { lastDeliveries } from '../catalog/alert-deliveries.ts';
+import type { Catalog } from '../catalog/catalog.ts';
+import { leasesWith } from '../catalog/leases.ts';
+import { runHistory } from '../catalog/run-history.ts';
+import type { RunRow } from '../catalog/runs.ts';
+import { standingsOf, type StandingRow } from '../catalog/standings.ts';
+import { formatAge } from '../base/duration.ts';
+import { jobsOf } from '../model/job.ts';
+import type { JobKind } from '../model/schedule.ts';
+import { sightingMaxAgeMs, standings } from '../model/standing.ts';
+import type { DeadChannel, EndedJob, Known, KnownReceiver, KnownStanding } from '../monitoring/alerts/conditions.ts';
+import { jobInputSchema } from './job-runs.ts';
+import { hasReceiver, leaseNameOf } from './supervisor.ts';
+import type { Tenant } from './tenant.ts';
+
+/** Of a channel: what it did longer ago says nothing of now. */
+const deliveryMaxAgeMs = 86_400_000;
+/** A receiver that lives tells something every few seconds. */
+const receiverSilenceMaxMs = 2 * 60_000;
+const runsMax = 200;
+
+export async function knownOf(catalog: Catalog, tenant: Tenant): Promise<Known> {
+  const { application, problem } = tenant;
+  const nowMs = await catalog.nowMs();
+  const rows = await standingsOf(catalog, [application.name]);
+  return {
+    nowMs,
+    standings: rows.map((row) => knownStanding(row, nowMs)),
+    jobs: await endedJobs(catalog, tenant),
+    probes: [],
+    receivers: await receiversOf(catalog, tenant, nowMs),
+    deadChannels: await deadChannels(catalog, tenant, nowMs),
+    problem: problem && { message: problem.message, hint: problem.hint },
+  };
+}
+
+/** What was seen too long ago says nothing of now. */
+function knownStanding(row: StandingRow, nowMs: number): KnownStanding {
+  const standing = z.enum(standings).parse(row.standing);
+  const silentMs = nowMs - row.seenAtMs;
+  if (silentMs <= sightingMaxAgeMs) return { ...row, standing };
+  return {
+    ...row,
+    standing: 'unknown',
+    reason: `nobody has looked for ${formatAge(silentMs)}`,
+    hint: "See what 'lifeboat server' says.",
+  };
+}
+
+const judgedKinds = ['copy', 'retention', 'verification'] as const satisfies readonly JobKind[];
+const errorSchema = z.object({ message: z.string(), hint: z.string().optional() });
+
+/** The last run of each job that is configured. */
+async function endedJobs(catalog: Catalog, { application }: Tenant): Promise<EndedJob[]> {
+  const jobs = jobsOf(application);
+  const ended: EndedJob[] = [];
+  for (const kind of judgedKinds) {
+    const wanted = new Set(jobs.filter((job) => job.kind === kind).map(({ id }) => id));
+    if (wanted.size === 0) continue;
+    const filter = { applications: [application.name], kind, states: ['succeeded', 'failed'], limit: runsMax } as const;
+    for (const run of await runHistory(catalog, filter)) {
+      const job = jobInputSchema.safeParse(JSON.parse(run.input)).data?.job;
+      if (job !== undefined && wanted.delete(job)) ended.push(endedJob(run, { job, kind }));
+    }
+  }
+  return ended;
+}
+
+function endedJob(run: RunRow, { job, kind }: Pick<EndedJob, 'job' | 'kind'>): EndedJob {
+  const error = errorSchema.safeParse(JSON.parse(run.error ?? 'null')).data;
+  return {
+    job,
+    kind,
+    component: run.component ?? undefined,
+    hasFailed: run.state === 'failed',
+    message: error?.message ?? 'it did not say why',
+    hint: error?.hint,
+    run: run.id,
+  };
+}
+
+async function receiversOf(catalog: Catalog, { application }: Tenant, nowMs: number): Promise<KnownReceiver[]> {
+  const components = application.components.filter(hasReceiver);
+  if (components.length === 0) return [];
+  const leases = new Map((await leasesWith(catalog, leaseNameOf(application.name, ''))).map((row) => [row.name, row]));
+  return components.map(({ name }) => {
+    const lease = leases.get(leaseNameOf(application.name, name));
+    const toldAtMs = lease?.toldAtMs ?? undefined;
+    const isHeard = toldAtMs !== undefined && nowMs - toldAtMs <= receiverSilenceMaxMs;
+    return { component: name, silentSinceMs: isHeard ? undefined : (toldAtMs ?? nowMs) };
+  });
+}
+
+const channelKey = 'alerts.channels.';
+
+async function deadChannels(catalog: Catalog, tenant: Tenant, nowMs: number): Promise<DeadChannel[]> {
+  const last = await lastDeliveries(catalog.db, tenant.application.name, nowMs - deliveryMaxAgeMs);
+  const refused = last.flatMap(({ channel, outcome, reason, hint }): DeadChannel[] =>
+    outcome === 'refused' && tenant.alerts.channels[channel] !== undefined
+      ? [{ channel, reason: reason ?? '', hint: hint ?? '' }]
+      : [],
+  );
+  const unset = [...tenant.unset].flatMap(([key, { message, hint }]): DeadChannel[] =>
+    key.startsWith(channelKey) ? [{ channel: key.slice(channelKey.length), reason: message, hint }] : [],
+  );
+  return [...refused, ...unset];
+}
