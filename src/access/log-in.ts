@@ -7,7 +7,7 @@ import {
   loginFailuresOf,
   uncountLoginFailure,
 } from '../catalog/login-failures.ts';
-import { findUserRow, updatePasswordHash } from '../catalog/user-accounts.ts';
+import { findUserRow, replacePasswordHash } from '../catalog/user-accounts.ts';
 import { userIdOfIdentity } from '../catalog/user-identities.ts';
 import { appendAudit, type AuditLog } from './audit-log.ts';
 import { accountRule, addressRule, lockedUntilMs, networkOf, type LockOutRule } from './lock-out.ts';
@@ -15,7 +15,7 @@ import { checkPassword, hashPassword } from './passwords.ts';
 import type { Grant } from './permissions.ts';
 import { userNameSchema } from './schemas.ts';
 import { sha256 } from './secrets.ts';
-import { createUser, findUser, type Identity, type User } from './users.ts';
+import { changedMeanwhile, createUser, findUser, type Identity, type User } from './users.ts';
 
 /** Says how long to wait, for the header of the answer. */
 export class TooManyFailures extends AppError {
@@ -35,11 +35,17 @@ interface Counted {
   readonly rule: LockOutRule;
 }
 
+/** Somebody whose password was right. */
+export interface LoggedIn extends User {
+  /** Of that password, as it is stored now: whoever begins a session sees by it that nobody has changed it meanwhile. */
+  readonly provenHash: string;
+}
+
 /** Rejects with `UNAUTHENTICATED`, or with `RATE_LIMITED` without a look at the password. */
 export async function logIn(
   log: AuditLog,
   { name, password, address }: { readonly name: string; readonly password: string; readonly address: string },
-): Promise<User> {
+): Promise<LoggedIn> {
   const { catalog } = log;
   // People type passwords where names belong.
   const account = { subject: `account ${sha256(name)}`, rule: accountRule };
@@ -47,7 +53,8 @@ export async function logIn(
   for (const counted of [network, account]) await countAttempt(catalog, counted);
   const row = await findUserRow(catalog.db, { name });
   const { isRight, isOutdated } = await checkPassword(password, row?.passwordHash ?? undefined);
-  if (row === undefined || !isRight || row.disabledAtMs !== null) {
+  const known = row?.passwordHash ?? undefined;
+  if (row === undefined || known === undefined || !isRight || row.disabledAtMs !== null) {
     const actor = { kind: 'nobody', id: '', name: '', address } as const;
     const target = row?.name ?? 'no such user';
     await appendAudit(log, { actor, action: 'session.started', target, outcome: 'refused' });
@@ -57,8 +64,9 @@ export async function logIn(
   }
   await clearLoginFailures(catalog, account.subject);
   await uncountLoginFailure(catalog, network.subject);
-  if (isOutdated) await updatePasswordHash(catalog.db, row.id, await hashPassword(password));
-  return knownUser(catalog, row.id);
+  const provenHash = isOutdated ? await hashPassword(password) : known;
+  if (isOutdated) await replacePasswordHash(catalog.db, row.id, { before: known, after: provenHash });
+  return { ...(await knownUser(catalog, row.id)), provenHash };
 }
 
 async function countAttempt(catalog: Catalog, { subject, rule }: Counted): Promise<void> {
@@ -75,7 +83,7 @@ async function countAttempt(catalog: Catalog, { subject, rule }: Counted): Promi
 async function knownUser(catalog: Catalog, id: string): Promise<User> {
   const user = await findUser(catalog, { id });
   if (user !== undefined) return user;
-  throw new AppError('UNAUTHENTICATED', 'the user was removed meanwhile', { hint: 'Ask an administrator.' });
+  throw changedMeanwhile();
 }
 
 /** What an OpenID provider vouches for. */

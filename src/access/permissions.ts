@@ -45,6 +45,8 @@ export interface Principal {
   readonly grants: readonly Grant[];
   /** Only these actions; all if absent. */
   readonly scopes?: readonly Action[] | undefined;
+  /** When they are nobody any more; never by themselves if absent. */
+  readonly endsAtMs?: number | undefined;
 }
 
 /** `application` is a name, or `*` for what concerns all of them or the server itself. */
@@ -54,6 +56,15 @@ export function may({ grants, scopes }: Principal, action: Action, application: 
   return grants.some(
     (grant) =>
       (grant.application === everywhere || grant.application === application) && roles.indexOf(grant.role) >= least,
+  );
+}
+
+/** Whether they may do all that somebody with these roles may: who may not do it must not let others do it for them. */
+export function mayHandOn(principal: Principal, grants: readonly Grant[]): boolean {
+  return grants.every(({ application, role }) =>
+    actions
+      .filter((action) => roles.indexOf(actionTable[action]) <= roles.indexOf(role))
+      .every((action) => may(principal, action, application)),
   );
 }
 

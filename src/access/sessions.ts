@@ -10,10 +10,11 @@ import {
   touchSession,
   type SessionAges,
 } from '../catalog/sessions.ts';
+import { holdUser } from '../catalog/user-accounts.ts';
 import { appendAudit, type Actor, type AuditLog } from './audit-log.ts';
 import type { Principal } from './permissions.ts';
 import { newSecret, sha256 } from './secrets.ts';
-import { findUser, principalOfUser, type User } from './users.ts';
+import { changedMeanwhile, findUser, principalOfUser, type User } from './users.ts';
 
 const hourMs = 3_600_000;
 /** OWASP Session Management Cheat Sheet: absolute and idle limits; a working day, and a long lunch. */
@@ -27,14 +28,16 @@ export interface StartedSession {
   readonly csrfToken: string;
 }
 
+/** Rejects with `UNAUTHENTICATED` if the user was changed since the login was looked at. */
 export async function startSession(
   log: AuditLog,
-  { id: userId, name }: Pick<User, 'id' | 'name'>,
+  { id: userId, name, provenHash }: Pick<User, 'id' | 'name'> & { readonly provenHash?: string },
   { address, through }: { readonly address: string; readonly through: 'password' | 'openid' },
 ): Promise<StartedSession> {
   const secret = newSecret();
   const actor: Actor = { kind: 'user', id: userId, name, address };
   await log.catalog.transaction(async (trx) => {
+    if (!(await holdUser(trx, userId, provenHash))) throw changedMeanwhile();
     await insertSession(log.catalog, { hash: sha256(secret), userId, address }, trx);
     await deleteOldSessions(log.catalog, { ...sessionAges, userId, keptMax: sessionsOfUserMax }, trx);
     await appendAudit(log, { actor, action: 'session.started', target: name, details: { through } }, trx);

@@ -118,6 +118,7 @@ export async function principalOfToken(catalog: Catalog, token: string): Promise
   const row = await findValidApiToken(catalog, sha256(token));
   if (row === undefined) return undefined;
   if (row.readAtMs - (row.lastUsedAtMs ?? 0) > touchEveryMs) await touchApiToken(catalog, row.id);
-  const { id, name, role, applications, scopes } = recordOf(row);
-  return { kind: 'token', id, name, grants: applications.map((application) => ({ application, role })), scopes };
+  const { id, name, role, applications, scopes, expiresAtMs: endsAtMs } = recordOf(row);
+  const grants = applications.map((application) => ({ application, role }));
+  return { kind: 'token', id, name, grants, scopes, endsAtMs };
 }

@@ -64,6 +64,12 @@ function taken(what: string): AppError {
   return new AppError('NAME_TAKEN', `there is ${what} already`, { hint: 'Choose another one, or change that user.' });
 }
 
+export function changedMeanwhile(): AppError {
+  return new AppError('UNAUTHENTICATED', 'the user was changed or removed meanwhile', {
+    hint: 'Log in again, or ask an administrator.',
+  });
+}
+
 const plain = (grants: readonly Grant[]) => grants.map(({ application, role }) => ({ application, role }));
 
 async function rowOf(db: Queries, key: UserKey): Promise<UserAccountRow> {

@@ -1,10 +1,8 @@
 // Tokens, users and audit entries as people and programs are shown them, by command line and API alike.
+import { isoTime, maybeIsoTime } from '../base/iso-time.ts';
 import type { AuditEntryRow } from '../catalog/audit-entries.ts';
 import type { TokenRecord } from './tokens.ts';
 import type { User } from './users.ts';
-
-const timeOf = (ms: number): string => new Date(ms).toISOString();
-const maybeTimeOf = (ms: number | undefined): string | undefined => (ms === undefined ? undefined : timeOf(ms));
 
 export type TokenState = 'valid' | 'expired' | 'revoked';
 
@@ -21,10 +19,10 @@ export function tokenView(record: TokenRecord, nowMs: number) {
     applications,
     scopes,
     createdBy,
-    createdAt: timeOf(createdAtMs),
-    expiresAt: maybeTimeOf(expiresAtMs),
-    lastUsedAt: maybeTimeOf(lastUsedAtMs),
-    revokedAt: maybeTimeOf(revokedAtMs),
+    createdAt: isoTime(createdAtMs),
+    expiresAt: maybeIsoTime(expiresAtMs),
+    lastUsedAt: maybeIsoTime(lastUsedAtMs),
+    revokedAt: maybeIsoTime(revokedAtMs),
   };
 }
 
@@ -35,15 +33,15 @@ export function userView({ id, name, grants, identities, hasPassword, createdAtM
     grants,
     identities,
     hasPassword,
-    createdAt: timeOf(createdAtMs),
-    disabledAt: maybeTimeOf(disabledAtMs),
+    createdAt: isoTime(createdAtMs),
+    disabledAt: maybeIsoTime(disabledAtMs),
   };
 }
 
 export function auditView({ actorKind, actorId, actorName, atMs, details, ...row }: AuditEntryRow) {
   return {
     number: row.number,
-    at: timeOf(atMs),
+    at: isoTime(atMs),
     actor: { kind: actorKind, id: actorId, name: actorName },
     address: row.address === '' ? undefined : row.address,
     action: row.action,

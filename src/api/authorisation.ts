@@ -1,6 +1,6 @@
 // What they may: first whether at all, before a body is read; then whether for this very thing, which is not there for who may not see it.
 import type { FastifyRequest } from 'fastify';
-import { everywhere, may, mayAnywhere, type Action, type Principal } from '../access/permissions.ts';
+import { applicationsFor, everywhere, may, mayAnywhere, type Action, type Principal } from '../access/permissions.ts';
 import { AppError } from '../base/errors.ts';
 import type { ApiParts } from './parts.ts';
 import { notFound } from './problem.ts';
@@ -35,4 +35,15 @@ export async function authorisedResource(route: AnyRoute, parts: ApiParts, reque
 export function mayForAll(principal: Principal, action: Action, applications: readonly string[]): boolean {
   const all = applications.length === 0 ? [everywhere] : applications;
   return all.every((application) => may(principal, action, application));
+}
+
+/** What was asked for, of what may be seen: undefined for everything, also what is of no application. */
+export function visibleApplications(
+  principal: Principal,
+  action: Action,
+  asked: string | undefined,
+): readonly string[] | undefined {
+  const visible = applicationsFor(principal, action);
+  if (asked === undefined) return visible === everywhere ? undefined : visible;
+  return visible === everywhere || visible.includes(asked) ? [asked] : [];
 }

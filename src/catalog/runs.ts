@@ -51,8 +51,8 @@ export async function insertRun(catalog: Catalog, run: NewRun, db: Queries = cat
   return id;
 }
 
-export async function findRun(catalog: Catalog, id: string): Promise<RunRow | undefined> {
-  return catalog.db.selectFrom('run').selectAll().where('id', '=', id).executeTakeFirst();
+export async function findRun(catalog: Catalog, id: string, db: Queries = catalog.db): Promise<RunRow | undefined> {
+  return db.selectFrom('run').selectAll().where('id', '=', id).executeTakeFirst();
 }
 
 type Where = ExpressionBuilder<Tables, 'run'>;
@@ -248,21 +248,21 @@ export async function parkRun(
 }
 
 /** A run that nobody works on ends at once, another one as soon as its worker hears of it. Returns the state after it; undefined for no such run. */
-export async function cancelRun(catalog: Catalog, id: string): Promise<RunState | undefined> {
-  await catalog.db
+export async function cancelRun(catalog: Catalog, id: string, db: Queries = catalog.db): Promise<RunState | undefined> {
+  await db
     .updateTable('run')
     .set({ state: 'cancelled', cancelRequestedAtMs: catalog.now(), endedAtMs: catalog.now() })
     .where('id', '=', id)
     .where('state', 'in', ['queued', 'waiting'])
     .execute();
-  await catalog.db
+  await db
     .updateTable('run')
     .set({ cancelRequestedAtMs: catalog.now() })
     .where('id', '=', id)
     .where('state', '=', 'running')
     .where('cancelRequestedAtMs', 'is', null)
     .execute();
-  return (await findRun(catalog, id))?.state;
+  return (await findRun(catalog, id, db))?.state;
 }
 
 /** Whether a run of the same is not at its end. */

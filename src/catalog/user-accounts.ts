@@ -43,6 +43,32 @@ export async function updateDisabled({ now }: Catalog, id: string, change: { db:
     .execute();
 }
 
+/** Unless it was changed meanwhile. */
+export async function replacePasswordHash(
+  db: Queries,
+  id: string,
+  { before, after }: { readonly before: string; readonly after: string },
+): Promise<void> {
+  await db
+    .updateTable('userAccount')
+    .set({ passwordHash: after })
+    .where('id', '=', id)
+    .where('passwordHash', '=', before)
+    .execute();
+}
+
+/** Takes the row, so that who changes it comes before or after. Returns false if the user is gone, shut out, or has another password. */
+export async function holdUser(db: Queries, id: string, passwordHash: string | undefined): Promise<boolean> {
+  const { numUpdatedRows } = await db
+    .updateTable('userAccount')
+    .set((set) => ({ disabledAtMs: set.ref('disabledAtMs') }))
+    .where('id', '=', id)
+    .where('disabledAtMs', 'is', null)
+    .$if(passwordHash !== undefined, (query) => query.where('passwordHash', '=', passwordHash ?? null))
+    .executeTakeFirst();
+  return numUpdatedRows === 1n;
+}
+
 /** Its roles, identities and sessions go with it. */
 export async function deleteUser(db: Queries, id: string): Promise<void> {
   await db.deleteFrom('userAccount').where('id', '=', id).execute();

@@ -2,6 +2,7 @@
 import { AppError } from '../base/errors.ts';
 import { count } from '../base/count.ts';
 import { formatAge } from '../base/duration.ts';
+import { isoTime } from '../base/iso-time.ts';
 import { standingsOf } from '../catalog/standings.ts';
 import { sightingMaxAgeMs, standings, type Standing } from '../model/standing.ts';
 import type { CommandContext } from './context.ts';
@@ -44,8 +45,8 @@ export async function lastStatus(context: CommandContext, names: readonly string
         hint: isOld ? "See that 'lifeboat server' runs." : (row.hint ?? undefined),
         ageMs: row.ageMs ?? undefined,
         rpoMs: row.rpoMs ?? undefined,
-        since: new Date(row.sinceMs).toISOString(),
-        seenAt: new Date(row.seenAtMs).toISOString(),
+        since: isoTime(row.sinceMs),
+        seenAt: isoTime(row.seenAtMs),
       };
     });
   if (found.length > 0) return { standings: found };

@@ -66,11 +66,33 @@ describeWithCatalogs('the API', (make) => {
     });
     const scoped = { ...wish, scopes: ['user.manage'] };
     expect((await api.ask('POST', '/api/v1/tokens', { token: manager, body: scoped })).status).toBe(403);
+    const inAnHour = new Date((await api.catalog.nowMs()) + 3_600_000).toISOString();
+    const short = await api.ask('POST', '/api/v1/tokens', { token: admin, body: { ...wish, expiresAt: inAnHour } });
+    const token = String(short.json['token']);
+    expect((await api.ask('POST', '/api/v1/tokens', { token, body: wish })).json).toMatchObject({
+      expiresAt: inAnHour,
+    });
+    const longer = { ...wish, expiresAt: '2999-01-01T00:00:00Z' };
+    expect((await api.ask('POST', '/api/v1/tokens', { token, body: longer })).status).toBe(403);
     // Those of other applications are not there for who manages one.
     const listed = await api.ask('GET', '/api/v1/tokens', { token: shopAdmin });
     expect(
       (listed.json['items'] as { applications: string[] }[]).every((one) => one.applications.join() === 'shop'),
     ).toBe(true);
+  });
+
+  test('a token for users alone makes nobody, and takes over nobody, who may do more', async () => {
+    const token = await api.tokenOf('admin', ['*'], ['user.manage']);
+    const wish = (grants: object[]) => ({ name: `made-${grants.length}`, grants, password });
+    expect((await api.ask('POST', '/api/v1/users', { token, body: wish([]) })).status).toBe(201);
+    expect((await api.ask('POST', '/api/v1/users', { token, body: wish([viewerOf('shop')]) })).status).toBe(403);
+    const { id } = await createUser(api.log, { name: 'owner', grants: [viewerOf('*')], password }, testActor);
+    for (const body of [{ password: `${password} staple` }, { isDisabled: true }, { grants: [] }]) {
+      expect((await api.ask('PATCH', `/api/v1/users/${id}`, { token, body })).status).toBe(403);
+      expect((await api.ask('PATCH', `/api/v1/users/${id}`, { token: admin, body })).status).toBe(200);
+    }
+    await setGrants(api.log, { id }, { grants: [viewerOf('*')], actor: testActor });
+    expect((await api.ask('DELETE', `/api/v1/users/${id}`, { token })).status).toBe(403);
   });
 
   test('the same idempotency key and body give the same answer, and do it once', async () => {

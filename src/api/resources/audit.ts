@@ -1,9 +1,9 @@
 // `/api/v1/audit`: who did what, newest first. Entries of an application are for its administrators, those of none for those of all.
 import { z } from 'zod';
-import { applicationsFor, everywhere } from '../../access/permissions.ts';
 import { lineSchema } from '../../access/schemas.ts';
 import { auditView } from '../../access/views.ts';
 import { auditEntries } from '../../catalog/audit-entries.ts';
+import { visibleApplications } from '../authorisation.ts';
 import { pageFrom, pageOf, pageQuery, placeIn } from '../page.ts';
 import { defineRoute, principalOf } from '../route.ts';
 
@@ -44,10 +44,9 @@ const list = defineRoute({
   answers: { 200: pageOf(entrySchema) },
   async handle({ parts, query, request }) {
     const { limit, cursor, application, since, until, ...filter } = query;
-    const visible = applicationsFor(principalOf(request), action);
     const rows = await auditEntries(parts.log.catalog, {
       ...filter,
-      applications: wanted(visible, application),
+      applications: visibleApplications(principalOf(request), action, application),
       sinceMs: since === undefined ? undefined : Date.parse(since),
       untilMs: until === undefined ? undefined : Date.parse(until),
       beforeNumber: placeIn(cursor, z.number().int().min(0)),
@@ -56,14 +55,5 @@ const list = defineRoute({
     return pageFrom(rows, limit, { view: auditView, place: ({ number }) => number });
   },
 });
-
-/** What was asked for, of what may be seen. */
-export function wanted(
-  visible: readonly string[] | typeof everywhere,
-  application: string | undefined,
-): readonly string[] | undefined {
-  if (application === undefined) return visible === everywhere ? undefined : visible;
-  return visible === everywhere || visible.includes(application) ? [application] : [];
-}
 
 export const auditRoutes = [list];

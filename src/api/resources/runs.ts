@@ -1,19 +1,19 @@
 // `/api/v1/runs`: what is being done and what was done, step by step, and as it happens.
 import { z } from 'zod';
-import { appendAudit } from '../../access/audit-log.ts';
-import { applicationsFor } from '../../access/permissions.ts';
 import { lineSchema } from '../../access/schemas.ts';
+import { isoTime, maybeIsoTime } from '../../base/iso-time.ts';
 import { eventsOf } from '../../catalog/run-events.ts';
 import { runHistory } from '../../catalog/run-history.ts';
-import { cancelRun, findRun, type RunRow } from '../../catalog/runs.ts';
+import { findRun, type RunRow } from '../../catalog/runs.ts';
 import { stepsOf, type StepRow } from '../../catalog/steps.ts';
 import { openStates, runStates, type RunState } from '../../catalog/tables.ts';
+import { cancelAskedRun } from '../../service/asked-runs.ts';
+import { visibleApplications } from '../authorisation.ts';
 import type { News } from '../event-stream.ts';
 import { pageFrom, pageOf, pageQuery, placeIn } from '../page.ts';
 import type { ApiParts } from '../parts.ts';
 import { notFound } from '../problem.ts';
 import { actorOf, defineRoute, idParams, principalOf, type Found } from '../route.ts';
-import { wanted } from './audit.ts';
 
 const time = z.string().optional();
 
@@ -44,8 +44,6 @@ const eventSchema = z
   .object({ number: z.number(), at: z.string(), kind: z.string(), text: z.string() })
   .meta({ id: 'RunEvent' });
 
-const timeOf = (ms: number): string => new Date(ms).toISOString();
-const maybeTimeOf = (ms: number | null): string | undefined => (ms === null ? undefined : timeOf(ms));
 const maybeJson = (text: string | null): unknown => (text === null ? undefined : JSON.parse(text));
 const isOpen = (state: RunState): boolean => openStates.some((one) => one === state);
 
@@ -62,17 +60,17 @@ function runView(row: RunRow): z.infer<typeof runSchema> {
     output: maybeJson(row.output),
     error: maybeJson(row.error),
     isCancelling: row.cancelRequestedAtMs !== null && isOpen(row.state),
-    createdAt: timeOf(row.createdAtMs),
-    startedAt: maybeTimeOf(row.startedAtMs),
-    endedAt: maybeTimeOf(row.endedAtMs),
+    createdAt: isoTime(row.createdAtMs),
+    startedAt: maybeIsoTime(row.startedAtMs),
+    endedAt: maybeIsoTime(row.endedAtMs),
   };
 }
 
 const stepView = ({ name, state, begunAtMs, doneAtMs }: StepRow) => ({
   name,
   state,
-  begunAt: timeOf(begunAtMs),
-  doneAt: maybeTimeOf(doneAtMs),
+  begunAt: isoTime(begunAtMs),
+  doneAt: maybeIsoTime(doneAtMs),
 });
 
 async function find({ log }: ApiParts, { id }: z.infer<typeof idParams>): Promise<Found<RunRow> | undefined> {
@@ -105,7 +103,7 @@ const list = defineRoute({
     const rows = await runHistory(parts.log.catalog, {
       ...filter,
       states: state && [state],
-      applications: wanted(applicationsFor(principalOf(request), 'read'), application),
+      applications: visibleApplications(principalOf(request), 'read', application),
       sinceMs: since === undefined ? undefined : Date.parse(since),
       untilMs: until === undefined ? undefined : Date.parse(until),
       after: place && { createdAtMs: place[0], id: place[1] },
@@ -133,7 +131,7 @@ const show = defineRoute({
 
 const eventView = ({ number, atMs, kind, text }: Awaited<ReturnType<typeof eventsOf>>[number]) => ({
   number,
-  at: timeOf(atMs),
+  at: isoTime(atMs),
   kind,
   text,
 });
@@ -145,14 +143,8 @@ const cancel = defineRoute({
   params: idParams,
   access: { kind: 'resource', action: 'run.cancel', find },
   answers: { 202: runSchema },
-  async handle({ parts: { log }, params: { id }, resource, request }) {
-    if (isOpen(resource.state)) {
-      await cancelRun(log.catalog, id);
-      const { application, kind } = resource;
-      const about = { target: id, application: application ?? undefined, details: { kind } };
-      await appendAudit(log, { actor: actorOf(request), action: 'run.cancelled', ...about });
-    }
-    const run = await findRun(log.catalog, id);
+  async handle({ parts: { log }, params: { id }, request }) {
+    const run = await cancelAskedRun(log, id, actorOf(request));
     if (run === undefined) throw notFound();
     return runView(run);
   },

@@ -65,7 +65,8 @@ const create = defineRoute({
     const scopes = wish.scopes ?? principal.scopes;
     if (!isWithin(scopes, principal)) throw forbidden(action);
     const nowMs = await parts.log.catalog.nowMs();
-    const expiresAtMs = expiresAt === undefined ? undefined : Date.parse(expiresAt);
+    const expiresAtMs = expiresAt === undefined ? principal.endsAtMs : Date.parse(expiresAt);
+    if ((expiresAtMs ?? Infinity) > (principal.endsAtMs ?? Infinity)) throw forbidden(action);
     if (expiresAtMs !== undefined && expiresAtMs <= nowMs) {
       throw new AppError('REQUEST_INVALID', 'expiresAt is in the past', {
         hint: 'Give a time to come, or leave it out.',
@@ -76,7 +77,7 @@ const create = defineRoute({
   },
 });
 
-/** A token that may do less must not make one that may do more. */
+/** A token that may do less must not make one that may do more; nor, above, one that outlives it. */
 function isWithin(scopes: Principal['scopes'], { scopes: own }: Principal): boolean {
   return own === undefined || (scopes?.every((scope) => own.includes(scope)) ?? false);
 }

@@ -1,5 +1,7 @@
 // `/api/v1/users`: who may log in, and what they may do. They concern all applications.
+import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
+import { mayHandOn, type Grant } from '../../access/permissions.ts';
 import { grantsSchema, lineSchema, userNameSchema } from '../../access/schemas.ts';
 import {
   createUser,
@@ -13,9 +15,10 @@ import {
   type User,
 } from '../../access/users.ts';
 import { userView } from '../../access/views.ts';
+import { forbidden } from '../authorisation.ts';
 import type { ApiParts } from '../parts.ts';
 import { notFound } from '../problem.ts';
-import { actorOf, defineRoute, idParams, type Found } from '../route.ts';
+import { actorOf, defineRoute, idParams, principalOf, type Found } from '../route.ts';
 
 const action = 'user.manage';
 
@@ -42,6 +45,11 @@ const access = {
   },
 } as const;
 
+/** A token for the management of users alone must not make itself, or take over, somebody who may do more. */
+function refuseWider(request: FastifyRequest, ...grants: readonly (readonly Grant[])[]): void {
+  if (!mayHandOn(principalOf(request), grants.flat())) throw forbidden(action);
+}
+
 const list = defineRoute({
   method: 'GET',
   path: '/api/v1/users',
@@ -63,7 +71,10 @@ const create = defineRoute({
     identity: z.strictObject({ issuer: z.url().max(500), subject: lineSchema(255) }).optional(),
   }),
   answers: { 201: userSchema },
-  handle: async ({ parts, body, request }) => userView(await createUser(parts.log, body, actorOf(request))),
+  async handle({ parts, body, request }) {
+    refuseWider(request, body.grants);
+    return userView(await createUser(parts.log, body, actorOf(request)));
+  },
 });
 
 const show = defineRoute({
@@ -88,10 +99,12 @@ const change = defineRoute({
     isDisabled: z.boolean().optional(),
   }),
   answers: { 200: userSchema },
-  async handle({ parts: { log }, params: key, body: { grants, password, isDisabled }, request }) {
+  async handle({ parts: { log }, params: key, body: { grants, password, isDisabled }, resource, request }) {
     const actor = actorOf(request);
-    if (grants !== undefined) await setGrants(log, key, { grants, actor });
+    refuseWider(request, resource.grants, grants ?? []);
+    // First what may be refused still: not half of it must be done.
     if (password !== undefined) await setPassword(log, key, { password, actor });
+    if (grants !== undefined) await setGrants(log, key, { grants, actor });
     if (isDisabled !== undefined) await setDisabled(log, key, { isDisabled, actor });
     const user = await findUser(log.catalog, key);
     if (user === undefined) throw notFound();
@@ -106,7 +119,8 @@ const remove = defineRoute({
   params: idParams,
   access,
   answers: { 204: null },
-  async handle({ parts, params, request, reply }) {
+  async handle({ parts, params, resource, request, reply }) {
+    refuseWider(request, resource.grants);
     await removeUser(parts.log, params, actorOf(request));
     return reply.code(204).send();
   },

@@ -1,6 +1,7 @@
 // `runs cancel`: ends a run, at once where nobody works on it.
-import { cancelRun } from '../../catalog/runs.ts';
 import type { RunState } from '../../catalog/tables.ts';
+import { cancelAskedRun } from '../../service/asked-runs.ts';
+import { openAccess } from '../access-log.ts';
 import { defineCommand } from '../command.ts';
 import { requiredArgument } from '../option.ts';
 import { requireRun, shortRunId } from '../run-words.ts';
@@ -19,9 +20,10 @@ export const runsCancelCommand = defineCommand({
   arguments: { id: requiredArgument('<run>', 'id of a run, or its last characters') },
   options: {},
   async run(context, { id: text }): Promise<RunsCancelData> {
-    await using catalog = await context.openCatalog();
-    const { id, state } = await requireRun(catalog, text);
-    return { id, state: (await cancelRun(catalog, id)) ?? state };
+    await using access = await openAccess(context);
+    const { log, actor } = access;
+    const { id, state } = await requireRun(log.catalog, text);
+    return { id, state: (await cancelAskedRun(log, id, actor))?.state ?? state };
   },
   render({ id, state }) {
     if (state === 'cancelled') return `run ${shortRunId(id)} is cancelled`;

@@ -1,8 +1,9 @@
 // `runs start`: has the service do a job now, without waiting for its schedule; or all that are to be done before an event.
 import { AppError } from '../../base/errors.ts';
-import { insertRun } from '../../catalog/runs.ts';
 import { jobsOf, type Job } from '../../model/job.ts';
+import { startRuns } from '../../service/asked-runs.ts';
 import { runOfJob, type RunOrigin } from '../../service/job-runs.ts';
+import { openAccess } from '../access-log.ts';
 import { defineCommand } from '../command.ts';
 import { requireConfiguration } from '../component-choice.ts';
 import { listArgument, textOption } from '../option.ts';
@@ -22,18 +23,14 @@ export const runsStartCommand = defineCommand({
   async run(context, { names, event }): Promise<RunsStartData> {
     const { application } = await requireConfiguration(context);
     const jobs = chosenJobs(jobsOf(application), names, event);
+    await using access = await openAccess(context);
+    const { log, actor } = access;
     const by = 'command line';
     const origin: RunOrigin = event === undefined ? { kind: 'request', by } : { kind: 'event', event, by };
-    await using catalog = await context.openCatalog();
-    const runs: { id: string; job: string }[] = [];
-    for (const job of jobs) {
-      const run = runOfJob(
-        { application: application.name, job, round: Math.floor(context.clock.now() / 1000) },
-        origin,
-      );
-      runs.push({ id: await insertRun(catalog, run), job: job.id });
-    }
-    return { runs };
+    const round = Math.floor(context.clock.now() / 1000);
+    const wanted = jobs.map((job) => runOfJob({ application: application.name, job, round }, origin));
+    const ids = await startRuns(log, wanted, actor);
+    return { runs: ids.map((id, at) => ({ id, job: jobs[at]?.id ?? '' })) };
   },
   render: ({ runs }) => runs.map(({ id, job }) => `${shortRunId(id)}  ${job}`).join('\n'),
 });

@@ -1,5 +1,6 @@
 // `workers`: who does the jobs of the service, with which labels, and which receivers run where.
 import { z } from 'zod';
+import { isoTime, maybeIsoTime } from '../../base/iso-time.ts';
 import { leasesWith, type LeaseRow } from '../../catalog/leases.ts';
 import { labelsIn, liveWorkers } from '../../catalog/workers.ts';
 import { defineCommand } from '../command.ts';
@@ -45,8 +46,8 @@ export const workersCommand = defineCommand({
         name,
         labels: labelsIn(labels),
         version,
-        startedAt: timeOf(startedAtMs),
-        seenAt: timeOf(seenAtMs),
+        startedAt: isoTime(startedAtMs),
+        seenAt: isoTime(seenAtMs),
       })),
       receivers: leases.map((lease) => receiverOf(lease, nowMs)),
     };
@@ -54,7 +55,6 @@ export const workersCommand = defineCommand({
   render: renderWorkers,
 });
 
-const timeOf = (ms: number): string => new Date(ms).toISOString();
 const toldSchema = z.object({ work: z.string().optional(), detail: z.string().optional() });
 
 function receiverOf(
@@ -66,7 +66,7 @@ function receiverOf(
     of: name.slice(receiverPrefix.length),
     worker: untilMs > nowMs ? (holder ?? undefined) : undefined,
     told: words?.detail ?? words?.work,
-    toldAt: toldAtMs === null ? undefined : timeOf(toldAtMs),
+    toldAt: maybeIsoTime(toldAtMs),
   };
 }
 
