@@ -14,7 +14,8 @@ export interface AlertTable {
   readonly subject: string;
   /** Application and subject while what is wrong lasts, so that there is one alert of it; absent afterwards. */
   readonly openKey: string | null;
-  readonly kind: AlertKind;
+  /** `report`: something went well, of which people want to hear. */
+  readonly kind: AlertKind | 'report';
   readonly component: string | null;
   readonly severity: AlertSeverity;
   readonly title: string;

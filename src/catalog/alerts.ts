@@ -31,6 +31,16 @@ export async function saveAlert(db: Queries, alert: AlertRow): Promise<void> {
     .execute();
 }
 
+/** Returns false if there is one of that id already. */
+export async function insertAlert(db: Queries, alert: AlertRow): Promise<boolean> {
+  const { numInsertedOrUpdatedRows } = await db
+    .insertInto('alert')
+    .values(alert)
+    .onConflict((conflict) => conflict.doNothing())
+    .executeTakeFirst();
+  return numInsertedOrUpdatedRows === 1n;
+}
+
 export async function updateAlert(db: Queries, id: string, change: Updateable<AlertTable>): Promise<void> {
   await db.updateTable('alert').set(change).where('id', '=', id).execute();
 }
@@ -49,10 +59,10 @@ export interface AlertFilter {
   readonly limit: number;
 }
 
-/** Newest first, without those too new to tell. */
+/** Newest first, without those too new to tell and without what went well. */
 export async function listAlerts({ db }: Catalog, filter: AlertFilter): Promise<AlertRow[]> {
   const { applications, component, isOpen, limit } = filter;
-  let query = db.selectFrom('alert').selectAll().where('state', '!=', 'pending');
+  let query = db.selectFrom('alert').selectAll().where('state', '!=', 'pending').where('kind', '!=', 'report');
   if (applications !== undefined) query = query.where('application', 'in', [...applications, '']);
   if (component !== undefined) query = query.where('component', '=', component);
   if (isOpen) query = query.where('state', '!=', 'resolved');

@@ -83,7 +83,7 @@ function routingProblems(data: unknown, components: readonly string[]): Referenc
   };
   const escalations = keysOf(childOf(alerts, 'escalations'));
   const steps = escalations.map((name) => ['alerts', 'escalations', name]);
-  const entries = [...steps, ['alerts', 'rules']].flatMap((path) => {
+  const entries = [...steps, ['alerts', 'rules'], ['alerts', 'reports']].flatMap((path) => {
     const list = path.reduce(childOf, data);
     return Array.isArray(list) ? list.map((entry: unknown, index) => ({ entry, path: [...path, index] })) : [];
   });

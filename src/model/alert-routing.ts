@@ -1,6 +1,7 @@
 // Which alerts go to whom, after how long, and how often again.
 import { z } from 'zod';
 import { durationSchema, nameSchema } from './scalar-schemas.ts';
+import { jobKinds } from './schedule.ts';
 import { timeWindowSchema, windowSpans, type TimeWindow } from './time-window.ts';
 
 /**
@@ -62,6 +63,17 @@ export const ruleSchema = z
   })
   .transform(({ for: forMs, repeat: repeatMs, ...rest }) => ({ ...rest, forMs, repeatMs }))
   .describe('who is told of some alerts; the first rule that fits an alert counts');
+
+export const reportSchema = z
+  .strictObject({
+    jobs: z.array(z.enum(jobKinds)).min(1).optional().describe('jobs to tell of; all if absent'),
+    components: z.array(nameSchema).min(1).optional().describe('components to tell of; all if absent'),
+    ...receiversFields,
+  })
+  .refine(hasReceivers, { message: 'expected channels or contacts' })
+  .describe('who is told that a job ended well; not through PagerDuty and Opsgenie, where that would be an incident');
+
+export type ReportSettings = z.output<typeof reportSchema>;
 
 function hasReceivers({ channels, contacts }: { channels: readonly string[]; contacts: readonly string[] }): boolean {
   return channels.length + contacts.length > 0;

@@ -1,6 +1,6 @@
 // Whom to tell when something is wrong, and by which channels.
 import { z } from 'zod';
-import { escalationSchema, ruleSchema } from './alert-routing.ts';
+import { escalationSchema, reportSchema, ruleSchema } from './alert-routing.ts';
 import { durationSchema, hostSchema, nameSchema, portSchema, secretSchema } from './scalar-schemas.ts';
 
 const webForm = 'a URL with http or https';
@@ -206,6 +206,7 @@ export const alertsSchema = z
       .array(ruleSchema)
       .optional()
       .describe('who is told of what; all channels and contacts of warnings and worse if absent'),
+    reports: z.array(reportSchema).default([]).describe('who is told of what went well'),
     group: durationSchema
       .prefault('15s')
       .describe('alerts that begin within so long are told in one message, where a channel allows it'),

@@ -14,6 +14,7 @@ import { planAlerts, type AlertPlan } from '../monitoring/alerts/plan.ts';
 import { httpRequest } from '../monitoring/http-request.ts';
 import { Repeating } from '../workflow/repeating.ts';
 import { knownOf } from './alert-facts.ts';
+import { tellReports } from './alert-reports.ts';
 import type { Tenant } from './tenant.ts';
 
 export interface AlertingParts {
@@ -27,7 +28,7 @@ export interface AlertingParts {
   readonly onProblem: (error: Error) => void;
 }
 
-const lookEveryMs = 5000;
+const lookEveryMs = 2000;
 const leaseName = 'alerts';
 const leaseMs = 60_000;
 /** Of one look: what is not sent by then is sent with the next. */
@@ -87,6 +88,7 @@ export class Alerting implements AsyncDisposable {
       tenants().map(async (tenant) => {
         try {
           await this.#judge(tenant);
+          await tellReports(catalog, tenant);
           await this.#send(tenant);
           await this.#beat(tenant);
         } catch (error) {

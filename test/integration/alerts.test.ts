@@ -2,23 +2,17 @@
 // answered by people.
 import assert from 'node:assert/strict';
 import { randomUUIDv7 } from 'node:crypto';
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { auditLogOf } from '../../src/access/audit-log.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { deliveriesOf } from '../../src/catalog/alert-deliveries.ts';
 import { listAlerts } from '../../src/catalog/alerts.ts';
 import { saveStandings } from '../../src/catalog/standings.ts';
-import type { AlertsListData } from '../../src/cli/commands/alerts-list.ts';
-import type { AlertsShowData } from '../../src/cli/commands/alerts-show.ts';
 import { parseConfiguration } from '../../src/config/load.ts';
 import { Alerting } from '../../src/service/alerting.ts';
 import { answerAlert, beginSilence, liftSilence } from '../../src/service/alert-answers.ts';
 import { mailReceiver, webReceiver } from '../support/alert-receivers.ts';
 import { describeWithCatalogs, openTestCatalog } from '../support/catalogs.ts';
-import { runLifeboat } from '../support/lifeboat.ts';
-import { eventually, startServerProcess } from '../support/server-process.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
 interface Sent {
@@ -156,64 +150,4 @@ alerts:
     );
     expect(JSON.stringify([rows, notes])).not.toContain('planted-secret');
   });
-});
-
-const configuration = (hook: string, paths: string): string => `
-application: shop
-repositories:
-  local: { location: ./local }
-components:
-  files:
-    type: files
-    paths: [${paths}]
-    objectives: { rpo: 1h }
-    policy: { schedule: { every: 2s }, repositories: [local] }
-alerts:
-  channels:
-    hook: { type: webhook, url: "${hook}/hook", secret: "\${HOOK_SECRET:-${secret}}" }
-  rules: [{ channels: [hook], for: 1s }]
-  group: 1s
-`;
-
-test('a server tells that backups fail, who takes care of it, and that it is over', { timeout: 180_000 }, async () => {
-  await using home = await temporaryFolder();
-  await using hook = await webReceiver();
-  mkdirSync(join(home.path, 'data'));
-  writeFileSync(join(home.path, 'data', 'file'), 'content');
-  writeFileSync(join(home.path, 'lifeboat.yaml'), configuration(hook.url, './missing'));
-  const lifeboat = async (...args: string[]): Promise<{ exitCode: number; stdout: string }> => {
-    const { exitCode, stdout } = await runLifeboat([...args, '--json'], { folder: home.path });
-    return { exitCode, stdout };
-  };
-  await lifeboat('repository', 'init', '--repository', 'local');
-  await using server = await startServerProcess(home.path);
-  const sent = (): Sent[] => hook.requests.map(({ body }) => JSON.parse(body) as Sent);
-  const isAbout = (state: string): boolean => sent().some((one) => one.component === 'files' && one.state === state);
-  await eventually(() => isAbout('firing'));
-  const { exitCode, stdout } = await lifeboat('alerts', 'list');
-  const { alerts } = JSON.parse(stdout) as AlertsListData;
-  expect(exitCode).toBe(1);
-  expect(alerts[0]).toMatchObject({ component: 'files', state: 'firing', title: 'Unprotected' });
-  const id = alerts[0]?.id.slice(-8) ?? '';
-  expect((await lifeboat('alerts', 'acknowledge', id)).exitCode).toBe(0);
-  await eventually(() => isAbout('acknowledged'));
-  const shown = JSON.parse((await lifeboat('alerts', 'show', id)).stdout) as AlertsShowData;
-  expect(shown.deliveries[0]).toMatchObject({ channel: 'hook', state: 'firing', outcome: 'accepted' });
-  // Never proven is not protected, but not the same alert any more: it got better, so nobody is told before it is over.
-  const proven = configuration(hook.url, './data').replace(
-    'repositories: [local] }',
-    'repositories: [local], proof: { schedule: { every: 3s } } }',
-  );
-  writeFileSync(join(home.path, 'lifeboat.yaml'), proven);
-  await eventually(() => isAbout('resolved'));
-  expect((await lifeboat('alerts', 'list')).exitCode).toBe(0);
-  expect(server.said()).toContain('alert resolved');
-  const { id: silence } = JSON.parse((await lifeboat('alerts', 'silence', 'files', '--for', '2h')).stdout) as {
-    id: string;
-  };
-  expect((await lifeboat('alerts', 'silences')).stdout).toContain(silence);
-  expect((await lifeboat('alerts', 'unsilence', silence)).exitCode).toBe(0);
-  expect((await lifeboat('alerts', 'silences')).stdout).not.toContain(silence);
-  expect((await lifeboat('alerts', 'resolve', id)).exitCode).toBe(1);
-  expect((await lifeboat('audit', 'list')).stdout).toMatch(/alert\.acknowledged.*/s);
 });

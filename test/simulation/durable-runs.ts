@@ -48,6 +48,8 @@ interface World {
   readonly deaths: string[];
   /** Signals that come late: they are sent before the catalog is closed. */
   readonly lateSignals: Promise<unknown>[];
+  /** Those that are stopped at the moment. One may hold a transaction: who waits for it here never wakes it. */
+  readonly stopped: Set<Worker>;
 }
 
 interface Worker {
@@ -79,6 +81,7 @@ export async function runDurableRuns(options: DurableRunsOptions): Promise<Durab
     workers: new Set(),
     deaths: [],
     lateSignals: [],
+    stopped: new Set(),
   };
   try {
     while (world.counts.kills < kills) {
@@ -115,7 +118,7 @@ function startWorker({ wish, workers, deaths }: World): void {
   workers.add(worker);
 }
 
-async function addRuns({ catalog, random, runs, lateSignals }: World): Promise<void> {
+async function addRuns({ catalog, random, runs, lateSignals, stopped }: World): Promise<void> {
   const open = await catalog.db.selectFrom('run').select('id').where('state', 'in', openStates).execute();
   for (let number = open.length; number < openRunsMax; number += 1) {
     const steps = 1 + Math.floor(random() * 5);
@@ -134,16 +137,23 @@ async function addRuns({ catalog, random, runs, lateSignals }: World): Promise<v
     if (topic === undefined) continue;
     const send = (data: number): Promise<unknown> => sendSignal(catalog, { runId: id, topic, data });
     if (random() < 0.5) await send(answer);
-    else lateSignals.push(sendLate(random() * 2000, [() => send(answer), () => send(answer + 1)]));
+    else lateSignals.push(sendLate(random() * 2000, stopped, [() => send(answer), () => send(answer + 1)]));
   }
 }
 
-async function sendLate(delayMs: number, sends: readonly (() => Promise<unknown>)[]): Promise<void> {
+async function sendLate(
+  delayMs: number,
+  stopped: ReadonlySet<Worker>,
+  sends: readonly (() => Promise<unknown>)[],
+): Promise<void> {
   await sleep(delayMs);
-  for (const send of sends) await send();
+  for (const send of sends) {
+    while (stopped.size > 0) await sleep(50);
+    await send();
+  }
 }
 
-async function disturb({ options, random, workers, counts }: World): Promise<void> {
+async function disturb({ options, random, workers, counts, stopped }: World): Promise<void> {
   const all = [...workers];
   const worker = all[Math.floor(random() * all.length)];
   if (worker === undefined) return;
@@ -157,9 +167,11 @@ async function disturb({ options, random, workers, counts }: World): Promise<voi
   if (random() < 0.2) {
     // As a machine that swaps, or a virtual one that was moved: it comes back and believes that no time has passed.
     worker.child.kill('SIGSTOP');
+    stopped.add(worker);
     counts.stops += 1;
     await sleep(random() * leaseMs * 2);
     worker.child.kill('SIGCONT');
+    stopped.delete(worker);
     return;
   }
   worker.child.kill('SIGKILL');
