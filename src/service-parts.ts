@@ -14,6 +14,7 @@ import type { ListenAddress, RunningService, ServiceWishes } from './cli/context
 import type { Environment } from './config/environment.ts';
 import { findConfiguration } from './config/find.ts';
 import { loadConfiguration } from './config/load.ts';
+import { probePorts } from './probe-ports.ts';
 import { startService, type ServiceEvents } from './service/service.ts';
 import { Tenants, type Tenant } from './service/tenant.ts';
 import { CatalogQueue } from './workflow/catalog-queue.ts';
@@ -55,6 +56,8 @@ export async function runService(place: ServicePlace, wishes: ServiceWishes): Pr
       runsMax: wishes.runsMax,
       random: systemRandom,
       clock: systemClock,
+      probePortsOf: ({ configurationPath: path }) =>
+        probePorts(environment, () => loadConfiguration({ path, environment })),
       onNote,
       onProblem,
     }),

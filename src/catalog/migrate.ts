@@ -9,6 +9,7 @@ import { up as ledger } from './migrations/0004-ledger.ts';
 import { up as runOrder } from './migrations/0006-run-order.ts';
 import { up as noInventory } from './migrations/0007-no-inventory.ts';
 import { up as alerts } from './migrations/0008-alerts.ts';
+import { up as probes } from './migrations/0009-probes.ts';
 
 /** In the order of their names. What is here never changes once it was released: it goes on in another file. */
 const migrations: Record<string, Migration> = {
@@ -19,6 +20,7 @@ const migrations: Record<string, Migration> = {
   '0006-run-order': { up: runOrder },
   '0007-no-inventory': { up: noInventory },
   '0008-alerts': { up: alerts },
+  '0009-probes': { up: probes },
 };
 
 /** Oldest first. */

@@ -2,6 +2,7 @@
 // milliseconds since 1970; JSON is text, and whoever reads it checks it.
 import type { AccessTables } from './access-tables.ts';
 import type { AlertTables } from './alert-tables.ts';
+import type { ProbeTables } from './probe-tables.ts';
 
 /** Text of a JSON document. */
 type JsonText = string;
@@ -143,7 +144,7 @@ export interface StandingSampleTable {
   readonly ageMs: number | null;
 }
 
-export interface Tables extends AccessTables, AlertTables {
+export interface Tables extends AccessTables, AlertTables, ProbeTables {
   readonly run: RunTable;
   readonly step: StepTable;
   readonly signal: SignalTable;

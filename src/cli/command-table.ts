@@ -43,6 +43,10 @@ export const commandTable: readonly CommandEntry[] = [
   { name: 'verify', load: async () => (await import('./commands/verify.ts')).verifyCommand },
   { name: 'retention', load: async () => (await import('./commands/retention.ts')).retentionCommand },
   { name: 'server', load: async () => (await import('./commands/server.ts')).serverCommand },
+  {
+    name: 'availability',
+    load: async () => (await import('./commands/availability.ts')).availabilityCommand,
+  },
   { name: 'workers', load: async () => (await import('./commands/workers.ts')).workersCommand },
   { name: 'worker', load: async () => (await import('./commands/worker.ts')).workerCommand },
   {

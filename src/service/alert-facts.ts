@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { lastDeliveries } from '../catalog/alert-deliveries.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import { leasesWith } from '../catalog/leases.ts';
+import { probeStatesOf } from '../catalog/probe-states.ts';
 import { runHistory } from '../catalog/run-history.ts';
 import type { RunRow } from '../catalog/runs.ts';
 import { standingsOf, type StandingRow } from '../catalog/standings.ts';
@@ -10,7 +11,14 @@ import { formatAge } from '../base/duration.ts';
 import { jobsOf } from '../model/job.ts';
 import type { JobKind } from '../model/schedule.ts';
 import { sightingMaxAgeMs, standings } from '../model/standing.ts';
-import type { DeadChannel, EndedJob, Known, KnownReceiver, KnownStanding } from '../monitoring/alerts/conditions.ts';
+import type {
+  DeadChannel,
+  EndedJob,
+  Known,
+  KnownProbe,
+  KnownReceiver,
+  KnownStanding,
+} from '../monitoring/alerts/conditions.ts';
 import { jobInputSchema } from './job-runs.ts';
 import { hasReceiver, leaseNameOf } from './supervisor.ts';
 import type { Tenant } from './tenant.ts';
@@ -29,7 +37,7 @@ export async function knownOf(catalog: Catalog, tenant: Tenant): Promise<Known> 
     nowMs,
     standings: rows.map((row) => knownStanding(row, nowMs)),
     jobs: await endedJobs(catalog, tenant),
-    probes: [],
+    probes: await knownProbes(catalog, tenant, nowMs),
     receivers: await receiversOf(catalog, tenant, nowMs),
     deadChannels: await deadChannels(catalog, tenant, nowMs),
     problem: problem && { message: problem.message, hint: problem.hint },
@@ -79,6 +87,23 @@ function endedJob(run: RunRow, { job, kind }: Pick<EndedJob, 'job' | 'kind'>): E
     hint: error?.hint,
     run: run.id,
   };
+}
+
+/** Looks that a probe may miss before nothing is known of it. */
+const missedLooksMax = 5;
+const probeSilenceMinMs = 60_000;
+
+async function knownProbes(catalog: Catalog, { application, probes }: Tenant, nowMs: number): Promise<KnownProbe[]> {
+  const states = await probeStatesOf(catalog, [application.name]);
+  return states.flatMap((state): KnownProbe[] => {
+    const settings = probes[state.probe];
+    if (settings === undefined) return [];
+    const silentMs = nowMs - state.seenAtMs;
+    const known = { ...state, isFlapping: state.isFlapping === 1 };
+    if (silentMs <= Math.max(probeSilenceMinMs, settings.everyMs * missedLooksMax)) return [known];
+    const message = `nobody has looked for ${formatAge(silentMs)}`;
+    return [{ ...known, outcome: 'unknown', message, hint: "See what 'lifeboat server' says." }];
+  });
 }
 
 async function receiversOf(catalog: Catalog, { application }: Tenant, nowMs: number): Promise<KnownReceiver[]> {

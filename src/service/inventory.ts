@@ -22,7 +22,7 @@ export interface InventoryParts {
 
 const tickMs = 5000;
 const lookMaxMs = 5 * 60_000;
-const lookMinMs = 30_000;
+const lookMinMs = 10_000;
 /** Of the shortest RPO: what is about to be breached must be seen in time. */
 const lookShare = 0.25;
 

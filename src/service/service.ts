@@ -7,6 +7,7 @@ import type { Random } from '../base/random.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import { insertRun, type NewRun } from '../catalog/runs.ts';
 import { expireLeases } from '../catalog/leases.ts';
+import type { ProbePorts } from '../monitoring/probes/look.ts';
 import type { Queue } from '../workflow/queue.ts';
 import { startWorker } from '../workflow/worker.ts';
 import { startAlerting } from './alerting.ts';
@@ -15,6 +16,7 @@ import { jobDefinitions, jobInputSchema } from './job-runs.ts';
 import type { Launcher } from './job-process.ts';
 import { recordStandings } from './ledger.ts';
 import { startScheduler } from './scheduler.ts';
+import { Prober } from './prober.ts';
 import { Supervisor } from './supervisor.ts';
 import type { Tenant, Tenants } from './tenant.ts';
 
@@ -36,6 +38,8 @@ export interface ServiceParts extends ServiceEvents {
   readonly runsMax: number;
   readonly random: Random;
   readonly clock: Clock;
+  /** How probes ask the components of an application. */
+  readonly probePortsOf: (tenant: Tenant) => ProbePorts;
 }
 
 export interface Service extends AsyncDisposable {
@@ -95,6 +99,8 @@ export async function startService(parts: ServiceParts): Promise<Service> {
     };
     stack.use(startScheduler({ catalog, tenants: all, onStarted, onProblem }));
     const holder = worker.id;
+    const { probePortsOf: portsOf } = parts;
+    stack.use(new Prober({ catalog, clock, tenants: all, portsOf, holder, onNote, onProblem }));
     stack.use(startAlerting({ catalog, clock, tenants: all, holder, newId: randomUUIDv7, onNote, onProblem }));
   }
   const started = stack.move();

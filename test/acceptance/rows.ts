@@ -16,7 +16,8 @@ export const provenRows: Readonly<Record<string, readonly string[]>> = {
   config: ['S1-12', 'S1-13', 'S1-14', 'S1-15'],
   alerting: ['S1-42', 'S1-43', 'S2-100', 'S2-107', 'S2-108', 'S2-109', 'S2-110', 'S2-111', 'S3-70', 'S4-115', 'S4-116'],
   contacts: ['S2-086', 'S2-087', 'S3-05', 'S4-114'],
-  monitoring: ['S1-08', 'S2-006', 'S3-64', 'S3-65', 'S3-66', 'S3-67', 'S3-68', 'S3-69'],
+  monitoring: ['S2-102', 'S2-105', 'S2-106', 'S1-08', 'S2-006', 'S3-64', 'S3-65', 'S3-66', 'S3-67', 'S3-68', 'S3-69'],
+  probes: ['S3-58'],
   defects: ['SF-18', 'SF-19', 'SF-20', 'SF-21', 'SF-22'],
 };
 
