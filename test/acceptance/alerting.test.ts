@@ -148,6 +148,8 @@ await describeWithS3('a server that alerts', () => {
     await eventually(() => mailsTo('cto@example.com', 'Backup succeeded') > 0);
     await eventually(() => bodies('/v2/enqueue').some((body) => body.includes('"event_action":"resolve"')));
     await eventually(() => mailsTo('tech-lead@example.com', 'RESOLVED') > 0);
+    const [alert] = (await alerts()).filter(({ title }) => title !== 'Alerts do not arrive through gone');
+    expect([alert?.state, alert?.resolvedAtMs]).toEqual(['resolved', expect.any(Number)]);
   });
 
   test('S3-65 S3-66 S3-68 S3-69 a check that fails is an alert, and so is a newest backup that is too old', async () => {
