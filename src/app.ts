@@ -1,5 +1,6 @@
 // The composition root: from settings to repositories and sources. With the `…-parts.ts` beside it the only file that names
 // concrete drivers; each is loaded when it is needed, so that a command pays for what it uses.
+import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { systemClock } from './base/clock.ts';
@@ -92,8 +93,7 @@ export function createContext(
     stateFolder: defaultStateFolder(environment),
     settings: settingsFor(options, streams),
     named: namedBy(options),
-    serversOfVariables: () => serversOfVariables(environment, readEnvFile(environment.workingFolder)),
-    bucketOfVariables: () => bucketOfVariables(environment, readEnvFile(environment.workingFolder)),
+    ...readersOf(environment),
     firstFile: (answers, path) => file.firstFile(answers, path),
     findConfiguration: loaded,
     async chosenRepositories() {
@@ -113,7 +113,8 @@ export function createContext(
     passwordFileOf: (settings) => passwords.fileOf(settings),
     openRepository: (settings, access) =>
       openWithCache(settings, access, { context, options: optionsOf(settings), environment, unlocked }),
-    openCatalog: () => openCatalogOf(context, options),
+    openCatalog: () => openCatalogOf(context),
+    catalogLocation: { path: join(defaultStateFolder(environment), 'catalog.sqlite'), url: options.databaseUrl },
     async sourceOf(component) {
       const source = await createSource(component, environment);
       const reason = (await loaded())?.unreachable.get(component.name);
@@ -136,6 +137,16 @@ export function createContext(
   return context;
 }
 
+type Readers = Pick<CommandContext, 'serversOfVariables' | 'bucketOfVariables' | 'problemsOfConfiguration'>;
+
+function readersOf(environment: Environment): Readers {
+  return {
+    serversOfVariables: () => serversOfVariables(environment, readEnvFile(environment.workingFolder)),
+    bucketOfVariables: () => bucketOfVariables(environment, readEnvFile(environment.workingFolder)),
+    problemsOfConfiguration: (path) => problemsOfConfiguration(path, environment),
+  };
+}
+
 function namedBy({ config, repository, passwordFile, databaseUrl }: GlobalOptions): CommandContext['named'] {
   return { config, repository, passwordFile, hasDatabase: databaseUrl !== undefined };
 }
@@ -144,12 +155,9 @@ function settingsFor({ retryLock, json, quiet }: GlobalOptions, { stderr }: Stre
   return { lockWaitMs: retryLock, isJson: json, showsBar: stderr.isTTY && !json && !quiet };
 }
 
-async function openCatalogOf(
-  { stateFolder, clock }: CommandContext,
-  { databaseUrl: url }: GlobalOptions,
-): Promise<Catalog> {
+async function openCatalogOf({ catalogLocation, clock }: CommandContext): Promise<Catalog> {
   const { openCatalog } = await import('./catalog/open-catalog.ts');
-  return openCatalog({ path: join(stateFolder, 'catalog.sqlite'), url }, clock);
+  return openCatalog(catalogLocation, clock);
 }
 
 async function startService(
@@ -310,6 +318,18 @@ async function configurationFor(options: GlobalOptions, environment: Environment
     });
   } catch (error) {
     if (path === undefined && error instanceof AppError && error.code === 'CONFIG_MISSING') return undefined;
+    throw error;
+  }
+}
+
+async function problemsOfConfiguration(path: string, environment: Environment): Promise<readonly string[]> {
+  try {
+    const { application, unreachable, unset } = await loadConfiguration({ path, environment });
+    const files = application.repositories.flatMap(({ passwordFile }) => passwordFile ?? []);
+    const lost = files.filter((file) => !existsSync(file)).map((file) => `${file} is not there; ${path} names it`);
+    return [...[...unreachable.values(), ...unset.values()].map(messageOf), ...lost];
+  } catch (error) {
+    if (error instanceof AppError) return [error.message];
     throw error;
   }
 }

@@ -1,10 +1,10 @@
 // The part of the composition root that the service needs: its catalog, queue, configurations and the program that its jobs are. Loaded
 // only then.
-import { mkdir, stat } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { auditLogOf, pruneAudit } from './access/audit-log.ts';
-import { AppError, errnoOf, messageOf } from './base/errors.ts';
+import { AppError, messageOf } from './base/errors.ts';
 import { lockFolder } from './base/folder-lock.ts';
 import { systemClock } from './base/clock.ts';
 import { systemRandom } from './base/random.ts';
@@ -15,6 +15,7 @@ import type { Environment } from './config/environment.ts';
 import { findConfiguration } from './config/find.ts';
 import { loadConfiguration } from './config/load.ts';
 import { probePorts } from './probe-ports.ts';
+import { fileVersion } from './service/file-version.ts';
 import { startService, type ServiceEvents } from './service/service.ts';
 import { Tenants, type Tenant } from './service/tenant.ts';
 import { CatalogQueue } from './workflow/catalog-queue.ts';
@@ -66,7 +67,8 @@ export async function runService(place: ServicePlace, wishes: ServiceWishes): Pr
     wishes.listen === undefined ? undefined : await serveApi(stack, catalog, { place, listen: wishes.listen });
   const running = stack.move();
   const applications = tenants.all.map(({ application }) => application.name);
-  return { workerId: service.workerId, applications, address, [Symbol.asyncDispose]: () => running.disposeAsync() };
+  const { workerId, replaced } = service;
+  return { workerId, replaced, applications, address, [Symbol.asyncDispose]: () => running.disposeAsync() };
 }
 
 const pruneEveryMs = 86_400_000;
@@ -120,19 +122,9 @@ async function openTenants(place: ServicePlace, { configurations }: ServiceWishe
   return Tenants.open({
     paths: configurations.length === 0 ? [await found()] : configurations.map((path) => resolve(workingFolder, path)),
     load,
-    versionOf,
+    versionOf: fileVersion,
     onChanged: ({ application, configurationPath }) =>
       onNote(`${configurationPath ?? ''} was read again: ${application.name} is configured anew`),
     onProblem,
   });
-}
-
-async function versionOf(path: string): Promise<string | undefined> {
-  try {
-    const { mtimeMs, size, ino } = await stat(path);
-    return `${mtimeMs} ${size} ${ino}`;
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return undefined;
-    throw error;
-  }
 }

@@ -129,6 +129,30 @@ export const errorKinds = {
     retry: 'never',
     meaning: 'The catalog was changed by a later Lifeboat, so this one leaves it alone.',
   },
+  SERVICE_ALIVE: {
+    exitCode: 11,
+    httpStatus: 409,
+    retry: 'later',
+    meaning: 'The server whose state would be recovered seems to live.',
+  },
+  SERVICE_REPLACED: {
+    exitCode: 1,
+    httpStatus: 409,
+    retry: 'never',
+    meaning: 'The state of this server was recovered elsewhere, so this one may not act any more.',
+  },
+  SERVICE_RECOVERED: {
+    exitCode: 1,
+    httpStatus: 500,
+    retry: 'never',
+    meaning: 'The run was not at its end when the state of the service was backed up, of which it was recovered.',
+  },
+  KIT_INVALID: {
+    exitCode: 12,
+    httpStatus: 400,
+    retry: 'other-input',
+    meaning: 'A recovery kit cannot be read, or its key is not that of the repository.',
+  },
   LISTEN_FAILED: {
     exitCode: 1,
     httpStatus: 500,

@@ -3,6 +3,7 @@
 import type { AccessTables } from './access-tables.ts';
 import type { AlertTables } from './alert-tables.ts';
 import type { ProbeTables } from './probe-tables.ts';
+import type { SelfTables } from './self-tables.ts';
 
 /** Text of a JSON document. */
 type JsonText = string;
@@ -144,7 +145,7 @@ export interface StandingSampleTable {
   readonly ageMs: number | null;
 }
 
-export interface Tables extends AccessTables, AlertTables, ProbeTables {
+export interface Tables extends AccessTables, AlertTables, ProbeTables, SelfTables {
   readonly run: RunTable;
   readonly step: StepTable;
   readonly signal: SignalTable;

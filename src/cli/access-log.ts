@@ -13,13 +13,18 @@ export interface OpenedAccess extends AsyncDisposable {
 
 export async function openAccess(context: Pick<CommandContext, 'openCatalog' | 'stateFolder'>): Promise<OpenedAccess> {
   const catalog = await context.openCatalog();
-  const { username, uid } = currentUser();
-  const name = username === '' ? String(uid) : username;
   return {
     log: auditLogOf(catalog, context.stateFolder),
-    actor: { kind: 'machine', id: `${name}@${hostname()}`, name, address: '' },
+    actor: machineActor(),
     [Symbol.asyncDispose]: () => catalog[Symbol.asyncDispose](),
   };
+}
+
+/** Whoever typed the command. */
+export function machineActor(): Actor {
+  const { username, uid } = currentUser();
+  const name = username === '' ? String(uid) : username;
+  return { kind: 'machine', id: `${name}@${hostname()}`, name, address: '' };
 }
 
 interface Schema<Value> {

@@ -51,13 +51,16 @@ export const commandTable: readonly CommandEntry[] = [
   { name: 'worker', load: async () => (await import('./commands/worker.ts')).workerCommand },
   {
     name: 'service',
-    summary: 'Have the system keep the server running',
+    summary: 'Keep the server running, back up its state, and make it anew elsewhere',
     commands: [
       { name: 'install', load: async () => (await import('./commands/service-install.ts')).serviceInstallCommand },
       {
         name: 'uninstall',
         load: async () => (await import('./commands/service-uninstall.ts')).serviceUninstallCommand,
       },
+      { name: 'backup', load: async () => (await import('./commands/service-backup.ts')).serviceBackupCommand },
+      { name: 'recover', load: async () => (await import('./commands/service-recover.ts')).serviceRecoverCommand },
+      { name: 'sign', load: async () => (await import('./commands/service-sign.ts')).serviceSignCommand },
     ],
   },
   {
@@ -98,6 +101,7 @@ export const commandTable: readonly CommandEntry[] = [
     commands: [
       { name: 'init', load: async () => (await import('./commands/repository-init.ts')).repositoryInitCommand },
       { name: 'keys', load: async () => (await import('./commands/repository-keys.ts')).repositoryKeysCommand },
+      { name: 'kit', load: async () => (await import('./commands/repository-kit.ts')).repositoryKitCommand },
       { name: 'verify', load: async () => (await import('./commands/verify.ts')).verifyCommand },
       { name: 'stats', load: async () => (await import('./commands/repository-stats.ts')).repositoryStatsCommand },
       { name: 'forget', load: async () => (await import('./commands/repository-forget.ts')).repositoryForgetCommand },

@@ -5,6 +5,7 @@ import type { Clock } from '../base/clock.ts';
 import type { AppError } from '../base/errors.ts';
 import type { Random } from '../base/random.ts';
 import type { Catalog } from '../catalog/catalog.ts';
+import type { CatalogLocation } from '../catalog/open-catalog.ts';
 import type { AlertSettings } from '../model/alert-settings.ts';
 import type { Application } from '../model/application.ts';
 import type { Component } from '../model/component.ts';
@@ -50,6 +51,8 @@ export interface CommandContext {
 
   /** lifeboat.yaml, or what the classic environment variables say in its place; undefined without either. */
   findConfiguration(): Promise<LoadedConfiguration | undefined>;
+  /** What keeps a configuration file from being used on this machine, wholly or in part; empty if nothing does. */
+  problemsOfConfiguration(path: string): Promise<readonly string[]>;
   /** Servers that the classic environment variables, or a .env file with them, name, for a first lifeboat.yaml. */
   serversOfVariables(): readonly InitComponent[];
   /** `s3://bucket/prefix` by the same variables. */
@@ -83,6 +86,8 @@ export interface CommandContext {
   readonly probePorts: ProbePorts;
   /** The state of the service, created where there is none. A command opens it once: SQLite does not bear two in one process. */
   openCatalog(): Promise<Catalog>;
+  /** Where that is; its URL holds a password. */
+  readonly catalogLocation: CatalogLocation;
   /** The text of a file that holds one password, `-` for standard input, without white space at its ends. */
   readPasswordFile(path: string): Promise<string>;
 }
@@ -143,6 +148,8 @@ export interface RunningService extends AsyncDisposable {
   readonly applications: readonly string[];
   /** Of the API: `http://127.0.0.1:7411`. */
   readonly address: string | undefined;
+  /** Resolves if its state was recovered elsewhere: it may not act any more. */
+  readonly replaced: Promise<AppError>;
 }
 
 export interface DemoOutcome {

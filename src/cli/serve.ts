@@ -24,16 +24,17 @@ export async function serveUntilStopped(
 ): Promise<ServedData> {
   const { signal, progress } = context;
   await using service = await context.startService({ ...wishes, runsMax: jobs ?? runsMaxDefault });
-  const { workerId, applications, address } = service;
+  const { workerId, applications, address, replaced } = service;
   const what = count(applications.length, 'application');
   progress.note(`${wishes.plans ? 'server' : 'worker'} is ready: ${what} (${applications.join(', ')})`);
   if (address !== undefined) progress.note(`the API answers at ${address}`);
-  await stopped(signal);
+  const replacement = await Promise.race([stopped(signal), replaced]);
+  if (replacement !== undefined) throw replacement;
   progress.note('stopping: what is being done goes on with the next start');
   return { worker: workerId, applications };
 }
 
-function stopped(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+function stopped(signal: AbortSignal): Promise<undefined> {
+  if (signal.aborted) return Promise.resolve(undefined);
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(undefined), { once: true }));
 }

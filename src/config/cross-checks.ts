@@ -38,7 +38,17 @@ export function referenceProblems(data: unknown): ReferenceProblem[] {
     else if (!policies.includes(policy)) problems.push({ path, text: unknownName(policy, 'policy', policies) });
   }
   problems.push(...contactProblems(data), ...routingProblems(data, components), ...probeProblems(data));
+  problems.push(...selfBackupProblems(data, repositories));
   return problems;
+}
+
+/** Repositories for the state of the service that do not exist. */
+function selfBackupProblems(data: unknown, repositories: readonly string[]): ReferenceProblem[] {
+  return entriesAt(data, ['service', 'selfBackup', 'repositories']).flatMap(({ path, value }) =>
+    typeof value !== 'string' || repositories.includes(value)
+      ? []
+      : [{ path, text: unknownName(value, 'repository', repositories) }],
+  );
 }
 
 /** Channels of contacts that do not exist, and addresses that their channel can't send to. */

@@ -11,6 +11,7 @@ import type { Finding } from '../model/finding.ts';
 import { completePolicy, policySchema } from '../model/policy.ts';
 import type { ProbeSettings } from '../model/probe.ts';
 import type { RepositorySettings } from '../model/repository-settings.ts';
+import { completeSelfBackup } from '../model/self-backup.ts';
 import { configurationWarnings, referenceProblems, ringProblems, type ReferenceProblem } from './cross-checks.ts';
 import { bucketLocation, configurationFromVariables, VariableProblem, withConnection, withStore } from './defaults.ts';
 import { readDocument, type ConfigurationDocument, type Problem } from './document.ts';
@@ -242,7 +243,13 @@ function settle(
     if (typeof entry.policy === 'string') unusedPolicies.delete(entry.policy);
     components.push(completeComponent(name, withAbsolutePaths(connected, paths), file));
   }
-  const application = { name: file.application, environment: file.environment, repositories, components };
+  const application = {
+    name: file.application,
+    environment: file.environment,
+    repositories,
+    components,
+    selfBackup: completeSelfBackup(file.service, Object.keys(file.repositories)),
+  };
   for (const { path, text } of ringProblems(application)) {
     problems.push({ path, position: document.positionOf(path, 'key'), text });
   }

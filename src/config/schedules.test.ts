@@ -1,7 +1,7 @@
 // Every schedule that the requirements name, as it is written in lifeboat.yaml, with its next three runs. The ids are rows of
 // the requirements.
 import { expect, test } from 'vitest';
-import { concerns, jobsOf, type Job } from '../model/job.ts';
+import { allJobsOf, concerns, jobsOf, type Job } from '../model/job.ts';
 import { nextTimes } from '../model/schedule-times.ts';
 import { describeSchedule } from '../model/schedule-words.ts';
 import { opensAt } from '../model/time-window.ts';
@@ -162,4 +162,26 @@ test('S1-64 S2-029 what the rules no longer keep is removed once a day, or when 
   const [weekly] = jobsOfPolicy("retention: { keepDaily: 7, schedule: { cron: '0 4 * * SUN', timeZone: UTC } }");
   expect(nextThree(weekly, 'UTC')).toEqual(sundays);
   expect(jobsOfPolicy('retention: {}')).toEqual([]);
+});
+
+test('the state of the service is backed up every day in each repository, or as the file says, or not at all', () => {
+  const jobs = (service: string): unknown[] => {
+    const text = `{application: shop, repositories: {a: {location: /a}, b: {location: /b}}, components: {}${service}}`;
+    const environment = { variables: {}, workingFolder: '/', homeFolder: '/home/me' };
+    const { application } = parseConfiguration(text, { path: '/lifeboat.yaml', environment });
+    return allJobsOf(application).map(({ id, schedules }) => [id, ...schedules.map(describeSchedule)]);
+  };
+  expect(jobs('')).toEqual([
+    ['self-backup/a', 'every 1d'],
+    ['self-backup/b', 'every 1d'],
+  ]);
+  const own = 'schedule: {before: deployment}, repositories: [b], retention: {keepLast: 1}';
+  expect(jobs(`, service: {selfBackup: {${own}}}`)).toEqual([['self-backup/b', 'before deployment']]);
+  expect(jobs(', service: {selfBackup: false}')).toEqual([]);
+  expect(() => jobs(', service: {selfBackup: {repositories: [c]}}')).toThrow(
+    "found 'c', expected the name of a repository",
+  );
+  expect(() => jobs(', service: {selfBackup: {schedule: {after: backup}}}')).toThrow(
+    'expected cron, every, window or before',
+  );
 });

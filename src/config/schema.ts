@@ -7,6 +7,7 @@ import { policySchema } from '../model/policy.ts';
 import { repositorySchema } from '../model/repository-settings.ts';
 import { probeSchema } from '../model/probe.ts';
 import { nameSchema } from '../model/scalar-schemas.ts';
+import { serviceSchema } from '../model/self-backup.ts';
 
 export const configurationSchema = z
   .strictObject({
@@ -20,6 +21,7 @@ export const configurationSchema = z
     components: z.record(nameSchema, componentSchema).describe('parts of the application, by name'),
     probes: z.record(nameSchema, probeSchema).default({}).describe('looks at whether things work, by name'),
     alerts: alertsSchema.prefault({}),
+    service: serviceSchema.prefault({}),
     cache: z
       .strictObject({ folder: z.string().min(1).optional().describe('folder of the cache') })
       .default({})

@@ -22,6 +22,12 @@ export type JobWork =
       readonly components: readonly string[];
       readonly level: Verification['level'];
       readonly readDataShare: number | undefined;
+    }
+  | {
+      readonly kind: 'self-backup';
+      readonly repository: string;
+      /** It is about none. */
+      readonly components: readonly string[];
     };
 
 export type Job = JobWork & {
@@ -36,7 +42,7 @@ export type Job = JobWork & {
   readonly labels: readonly string[];
 };
 
-/** All jobs of an application, those of a repository once for all its components. */
+/** All jobs that the policies of an application ask for, those of a repository once for all its components. */
 export function jobsOf(application: Application): Job[] {
   const { components } = application;
   const works = [
@@ -44,14 +50,31 @@ export function jobsOf(application: Application): Job[] {
     ...verificationWorks(components),
     ...retentionWorks(components),
   ];
-  return works.map(({ id, schedules, work, component }) => ({
-    ...work,
-    id,
-    seed: `${application.name}/${id}`,
-    schedules,
-    maintenance: component?.maintenance ?? [],
-    labels: component?.labels ?? [],
-  }));
+  return works.map((work) => jobOf(application, work));
+}
+
+/** And those that the service does for itself in its repositories; of several applications it asks the first one. */
+export function allJobsOf(application: Application): Job[] {
+  return [...jobsOf(application), ...selfBackupJobsOf(application)];
+}
+
+/** Each repository by itself: one that is away keeps none of the others from its backup. */
+export function selfBackupJobsOf(application: Application): Job[] {
+  const { selfBackup } = application;
+  if (selfBackup === undefined) return [];
+  const { repositories, schedules } = selfBackup;
+  return repositories.map((repository) =>
+    jobOf(application, {
+      id: `self-backup/${repository}`,
+      schedules,
+      work: { kind: 'self-backup', repository, components: [] },
+    }),
+  );
+}
+
+function jobOf(application: Application, { id, schedules, work, component }: PlannedWork): Job {
+  const { maintenance = [], labels = [] } = component ?? {};
+  return { ...work, id, seed: `${application.name}/${id}`, schedules, maintenance, labels };
 }
 
 /** Whether a job is about the component, alone or among others. */

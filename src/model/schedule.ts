@@ -5,8 +5,10 @@ import { cronForm, readCron } from './cron.ts';
 import { durationSchema, nameSchema, timeZoneSchema } from './scalar-schemas.ts';
 import { daysTwice, namesDaysOnce, windowFields, windowOf, type TimeWindow } from './time-window.ts';
 
-/** What runs by itself. The names are those of the keys in a policy, but for `backup`. */
-export const jobKinds = ['backup', 'copy', 'retention', 'verification', 'proof'] as const;
+/** What runs by itself for components. The names are those of the keys in a policy, but for `backup`. */
+const componentJobKinds = ['backup', 'copy', 'retention', 'verification', 'proof'] as const;
+/** And what the service does for itself. */
+export const jobKinds = [...componentJobKinds, 'self-backup'] as const;
 export type JobKind = (typeof jobKinds)[number];
 
 /** Comes at moments that can be told beforehand. */
@@ -77,7 +79,7 @@ const windowSchedule = z
 
 const afterSchedule = z
   .strictObject({
-    after: z.enum(jobKinds).describe('the job that must have ended well'),
+    after: z.enum(componentJobKinds).describe('the job that must have ended well'),
     of: nameSchema.optional().describe('name of the component of that job; the own one if absent'),
   })
   .transform(({ after, of }): Schedule => ({ kind: 'after', job: after, component: of }));

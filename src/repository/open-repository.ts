@@ -18,7 +18,7 @@ import { configName, fileName, listFiles } from './layout.ts';
 import { acquireLock } from './lock.ts';
 import { removeFiles } from './remove-files.ts';
 import { damaged, isMissing, listIds, readFile, type LockSettings, type Repository } from './repository.ts';
-import type { KeyTriple } from './seal.ts';
+import { SealBroken, type KeyTriple } from './seal.ts';
 
 /** restic looks at no more key files than this. */
 const keyFilesMax = 20;
@@ -100,6 +100,27 @@ export async function openRepository(
   const password = typeof options.password === 'string' ? options.password : await options.password();
   const { keys, keyId } = await findKey(store, { password, signal });
   return { store, keys, keyId, config: readConfig(keys, sealedConfig), clock, random, lockSettings };
+}
+
+/** Without a password, by the master key itself; undefined if it is not that of the repository. */
+export async function openByMasterKey(
+  store: Store,
+  {
+    keys,
+    signal,
+    clock = systemClock,
+    random = systemRandom,
+  }: Omit<OpenOptions, 'password'> & { readonly keys: KeyTriple },
+): Promise<Repository | undefined> {
+  const sealed = await store.get(configName, { signal }).catch((error: unknown) => {
+    throw isMissing(error) ? missing(store) : error;
+  });
+  try {
+    return { store, keys, keyId: '' as KeyId, config: decodeConfig(keys, sealed), clock, random };
+  } catch (error) {
+    if (error instanceof SealBroken) return undefined;
+    throw error instanceof AppError ? error : damaged(configName, error);
+  }
 }
 
 function readConfig(keys: KeyTriple, sealed: Buffer): RepositoryConfig {

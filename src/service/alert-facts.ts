@@ -8,7 +8,7 @@ import { runHistory } from '../catalog/run-history.ts';
 import type { RunRow } from '../catalog/runs.ts';
 import { standingsOf, type StandingRow } from '../catalog/standings.ts';
 import { formatAge } from '../base/duration.ts';
-import { jobsOf } from '../model/job.ts';
+import { allJobsOf } from '../model/job.ts';
 import type { JobKind } from '../model/schedule.ts';
 import { sightingMaxAgeMs, standings } from '../model/standing.ts';
 import type {
@@ -57,12 +57,12 @@ function knownStanding(row: StandingRow, nowMs: number): KnownStanding {
   };
 }
 
-const judgedKinds = ['copy', 'retention', 'verification'] as const satisfies readonly JobKind[];
+const judgedKinds = ['copy', 'retention', 'verification', 'self-backup'] as const satisfies readonly JobKind[];
 const errorSchema = z.object({ message: z.string(), hint: z.string().optional() });
 
 /** The last run of each job that is configured. */
 async function endedJobs(catalog: Catalog, { application }: Tenant): Promise<EndedJob[]> {
-  const jobs = jobsOf(application);
+  const jobs = allJobsOf(application);
   const ended: EndedJob[] = [];
   for (const kind of judgedKinds) {
     const wanted = new Set(jobs.filter((job) => job.kind === kind).map(({ id }) => id));

@@ -25,6 +25,7 @@ const titles: Readonly<Record<JobKind, string>> = {
   retention: 'Retention succeeded',
   verification: 'Verification succeeded',
   proof: 'Proof passed',
+  'self-backup': 'The server was backed up',
 };
 
 export async function tellReports(catalog: Catalog, { application, alerts }: Tenant): Promise<void> {

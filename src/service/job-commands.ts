@@ -11,8 +11,14 @@ export interface JobStep {
 /** A lock that others hold is waited for: a backup may run while it is time to remove old ones. */
 const lockWait = ['--retry-lock', '1h'];
 
-/** `round` counts the runs of the job, so that a verification of a part takes another one each time. */
-export function stepsOfJob(work: JobWork, round: number): JobStep[] {
+export interface JobPlace {
+  /** Counts the runs of the job, so that a verification of a part takes another one each time. */
+  readonly round: number;
+  /** The files of all applications of the service. */
+  readonly configurations: readonly string[];
+}
+
+export function stepsOfJob(work: JobWork, { round, configurations }: JobPlace): JobStep[] {
   if (work.kind === 'copy') {
     const { component, from, to, snapshots } = work;
     const which = snapshots === 'newest' ? ['latest'] : [];
@@ -26,6 +32,8 @@ export function stepsOfJob(work: JobWork, round: number): JobStep[] {
     );
   }
   const { repository } = work;
+  if (work.kind === 'self-backup')
+    return [step('self-backup', 'service', 'backup', ...configurations, '--repository', repository)];
   if (work.kind === 'retention') return [step('retention', 'retention', '--yes', '--repository', repository)];
   return [step('verification', 'verify', ...depthOf(work, round), '--repository', repository)];
 }

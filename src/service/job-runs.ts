@@ -5,7 +5,7 @@ import { AppError, errorKinds, type ErrorCode } from '../base/errors.ts';
 import { jobKinds } from '../model/schedule.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import { findRunLike, type NewRun } from '../catalog/runs.ts';
-import { awaitedJobs, jobsOf, type Job } from '../model/job.ts';
+import { allJobsOf, awaitedJobs, jobsOf, type Job } from '../model/job.ts';
 import type { RunContext } from '../workflow/run-context.ts';
 import { defineRun, type RunDefinition } from '../workflow/worker.ts';
 import { concurrencyKeyOf, stepsOfJob } from './job-commands.ts';
@@ -17,6 +17,7 @@ export interface JobRunsParts {
   readonly catalog: Catalog;
   readonly launcher: Launcher;
   readonly tenantOf: (application: string) => Tenant | undefined;
+  readonly tenants: () => readonly Tenant[];
   /** Stores a run, and tells whoever listens. */
   readonly enqueue: (run: NewRun) => Promise<string>;
 }
@@ -67,10 +68,11 @@ type StepOutcome = z.output<typeof outcomeSchema>;
 
 async function carryOut(run: RunContext, input: JobInput, parts: JobRunsParts): Promise<object> {
   const tenant = parts.tenantOf(input.application);
-  const job = tenant === undefined ? undefined : jobsOf(tenant.application).find(({ id }) => id === input.job);
+  const job = tenant === undefined ? undefined : allJobsOf(tenant.application).find(({ id }) => id === input.job);
   if (tenant === undefined || job === undefined) throw jobGone(input);
   const outcomes: StepOutcome[] = [];
-  for (const { name, args } of stepsOfJob(job, input.round)) {
+  const configurations = parts.tenants().flatMap(({ configurationPath }) => configurationPath ?? []);
+  for (const { name, args } of stepsOfJob(job, { round: input.round, configurations })) {
     const command = { ...parts.launcher, args: [...args, ...configOption(tenant)] };
     outcomes.push(
       await run.step(name, outcomeSchema, async ({ signal }) => {

@@ -21,7 +21,7 @@ const hourMs = 60 * minuteMs;
 function tenantOf(text: string): Tenant {
   const path = '/srv/lifeboat.yaml';
   const { application, alerts, probes, unset } = parseConfiguration(text, { path, environment });
-  return { application, configurationPath: path, alerts, probes, unset };
+  return { application: { ...application, selfBackup: undefined }, configurationPath: path, alerts, probes, unset };
 }
 
 class Scene implements AsyncDisposable {
@@ -203,4 +203,22 @@ test('a schedule that is changed begins anew: nothing of it was missed before it
   expect(await scene.firings()).toEqual([]);
   await scene.pass(24 * hourMs, minuteMs);
   expect(await scene.firings()).toHaveLength(1);
+});
+
+test('the state of the service is backed up for the first of its applications alone, where it is not turned off', async () => {
+  await using scene = await Scene.open(
+    tenantOf('{application: none, repositories: {r: {location: /r}}, components: {}}'),
+    '2026-03-01T00:00Z',
+  );
+  const tenants = ['shop', 'crm'].map((name): Tenant => {
+    const text = `{application: ${name}, repositories: {a: {location: /a}, b: {location: /b}}, components: {}}`;
+    return { ...parseConfiguration(text, { path: '/x.yaml', environment }), configurationPath: '/x.yaml' };
+  });
+  const parts = { catalog: scene.catalog, tenants: () => tenants, onStarted: () => undefined, onProblem };
+  const scheduler = new Scheduler(parts);
+  await scheduler.look();
+  scene.nowMs += 24 * hourMs;
+  await scheduler.look();
+  const firings = await scene.firings();
+  expect(firings.map(({ id }) => id).toSorted()).toEqual(['shop/self-backup/a', 'shop/self-backup/b']);
 });

@@ -5,7 +5,7 @@ import type { Catalog } from '../catalog/catalog.ts';
 import { hasOpenRun, type NewRun } from '../catalog/runs.ts';
 import { countFirings, fire, knownSchedules, type ScheduleRow } from '../catalog/schedules.ts';
 import type { Application } from '../model/application.ts';
-import { jobsOf, type Job } from '../model/job.ts';
+import { allJobsOf, jobsOf, type Job } from '../model/job.ts';
 import { lastTime, nextTimes, timesBetween } from '../model/schedule-times.ts';
 import { opensAt } from '../model/time-window.ts';
 import { Repeating } from '../workflow/repeating.ts';
@@ -89,9 +89,11 @@ export class Scheduler {
   }
 
   #planned(): Planned[] {
-    return this.#parts.tenants().flatMap(({ application }) => {
+    return this.#parts.tenants().flatMap(({ application }, index) => {
       let planned = this.#plans.get(application);
-      if (planned === undefined) this.#plans.set(application, (planned = planOf(application)));
+      // The state is that of all applications, and nobody else's affair than that of whoever runs the service.
+      if (planned === undefined)
+        this.#plans.set(application, (planned = planOf(application, index === 0 ? allJobsOf : jobsOf)));
       return planned;
     });
   }
@@ -114,8 +116,8 @@ export class Scheduler {
   }
 }
 
-function planOf(application: Application): Planned[] {
-  return jobsOf(application).map((job) => ({
+function planOf(application: Application, jobs: (application: Application) => Job[]): Planned[] {
+  return jobs(application).map((job) => ({
     id: `${application.name}/${job.id}`,
     application: application.name,
     job,

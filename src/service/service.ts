@@ -2,7 +2,7 @@
 // carries. All state is in the catalog, so that whatever dies goes on after its restart, or elsewhere.
 import { randomUUIDv7 } from 'node:crypto';
 import type { Clock } from '../base/clock.ts';
-import { asError } from '../base/errors.ts';
+import { asError, type AppError } from '../base/errors.ts';
 import type { Random } from '../base/random.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import { insertRun, type NewRun } from '../catalog/runs.ts';
@@ -17,6 +17,8 @@ import type { Launcher } from './job-process.ts';
 import { recordStandings } from './ledger.ts';
 import { startScheduler } from './scheduler.ts';
 import { Prober } from './prober.ts';
+import { keepSelfBackups } from './self-backups.ts';
+import { SignKeeper } from './sign-keeper.ts';
 import { Supervisor } from './supervisor.ts';
 import type { Tenant, Tenants } from './tenant.ts';
 
@@ -44,6 +46,8 @@ export interface ServiceParts extends ServiceEvents {
 
 export interface Service extends AsyncDisposable {
   readonly workerId: string;
+  /** Resolves if the state was recovered elsewhere: this one may not act any more. */
+  readonly replaced: Promise<AppError>;
 }
 
 /** Longer than a machine may be busy with other things, and than a job takes to end when it must. */
@@ -62,6 +66,11 @@ export async function startService(parts: ServiceParts): Promise<Service> {
   // Of a catalog on this machine there is one worker: whoever held a lease before is gone.
   if (catalog.kind === 'sqlite') await expireLeases(catalog);
   const all = (): Tenants['all'] => tenants.all;
+  const { promise: replaced, resolve: onReplaced } = Promise.withResolvers<AppError>();
+  // Closed last: until then it lives.
+  if (parts.plans) {
+    stack.use(await SignKeeper.start({ catalog, launcher, tenants: all, onReplaced, onProblem }));
+  }
   const onSeen = async ({ application }: Tenant, seen: Seen): Promise<void> => {
     for (const { component, standing, reason } of await recordStandings(catalog, application, seen))
       onNote(`${application.name}: ${component} is ${standing.replace('_', ' ')}: ${reason}`);
@@ -73,7 +82,7 @@ export async function startService(parts: ServiceParts): Promise<Service> {
     await startWorker({
       ...parts,
       leaseMs,
-      definitions: jobDefinitions({ catalog, launcher, tenantOf: (name) => tenants.find(name), enqueue }),
+      definitions: jobDefinitions({ catalog, launcher, tenantOf: (name) => tenants.find(name), tenants: all, enqueue }),
       onEnded: ({ kind, application, input, state }) => {
         const job = jobInputSchema.safeParse(JSON.parse(input)).data?.job ?? kind;
         onNote(`${application ?? 'service'}: ${job} ${state}`);
@@ -102,7 +111,8 @@ export async function startService(parts: ServiceParts): Promise<Service> {
     const { probePortsOf: portsOf } = parts;
     stack.use(new Prober({ catalog, clock, tenants: all, portsOf, holder, onNote, onProblem }));
     stack.use(startAlerting({ catalog, clock, tenants: all, holder, newId: randomUUIDv7, onNote, onProblem }));
+    stack.use(keepSelfBackups({ catalog, tenants: all, enqueue, onProblem }));
   }
   const started = stack.move();
-  return { workerId: worker.id, [Symbol.asyncDispose]: () => started.disposeAsync() };
+  return { workerId: worker.id, replaced, [Symbol.asyncDispose]: () => started.disposeAsync() };
 }

@@ -12,6 +12,7 @@ import { temporaryFolder, type TemporaryFolder } from '../support/temporary-fold
 
 const configuration = (schedule: string): string => `
 application: shop
+service: { selfBackup: false }
 repositories:
   local: { location: ./local }
   offsite: { location: ./offsite }

@@ -13,6 +13,7 @@ const packages = {
   openssl: 'openssl',
   pg_dump: 'postgresql-client-15',
   setfacl: 'acl',
+  age: 'age',
 } as const;
 
 export type Tool = keyof typeof packages;

@@ -9,6 +9,7 @@ import {
   removePassword,
   type KeyInfo,
 } from '../../repository/open-repository.ts';
+import { addByKit } from '../add-by-kit.ts';
 import { defineCommand } from '../command.ts';
 import type { CommandContext, OpenedRepository } from '../context.ts';
 import { requireConsent } from '../confirmation.ts';
@@ -32,6 +33,7 @@ export const repositoryKeysCommand = defineCommand({
     'lifeboat repository keys add --new-password-file ./second',
     'lifeboat repository keys remove 5f3a9c21 --yes',
     'lifeboat repository keys change',
+    'lifeboat repository keys add --kit ./kit.txt --identity ./identity.txt',
   ],
   arguments: {
     action: optionalArgument('[action]', 'list (default), add, remove or change'),
@@ -39,10 +41,22 @@ export const repositoryKeysCommand = defineCommand({
   },
   options: {
     newPasswordFile: textOption('--new-password-file <path>', 'file that holds the new password; asked for if absent'),
+    kit: textOption('--kit <file>', "with add: a recovery kit in place of a password ('lifeboat repository kit')"),
+    identity: textOption('--identity <file>', 'with --kit: the age identity that opens it'),
     isConfirmed: switchOption('--yes', 'remove without asking'),
     isDryRun: switchOption('--dry-run', 'show what would be done, and do nothing'),
   },
-  async run(context, { action = 'list', key, newPasswordFile, isConfirmed, isDryRun }): Promise<KeysData> {
+  async run(
+    context,
+    { action = 'list', key, newPasswordFile, kit, identity, isConfirmed, isDryRun },
+  ): Promise<KeysData> {
+    if (kit !== undefined || identity !== undefined) {
+      if (action === 'add' && kit !== undefined && identity !== undefined)
+        return addByKit(context, { kit, identity, newPasswordFile, isDryRun });
+      throw new AppError('USAGE', 'a kit and its identity together add a password, and nothing else', {
+        hint: "Write 'lifeboat repository keys add --kit <file> --identity <file>'.",
+      });
+    }
     const perform = actions[action];
     if (perform === undefined) {
       throw new AppError('USAGE', `'${action}' is no action on keys`, { hint: 'Use list, add, remove or change.' });

@@ -1,6 +1,6 @@
 // `runs start`: has the service do a job now, without waiting for its schedule; or all that are to be done before an event.
 import { AppError } from '../../base/errors.ts';
-import { jobsOf, type Job } from '../../model/job.ts';
+import { allJobsOf, type Job } from '../../model/job.ts';
 import { startRuns } from '../../service/asked-runs.ts';
 import { runOfJob, type RunOrigin } from '../../service/job-runs.ts';
 import { openAccess } from '../access-log.ts';
@@ -22,7 +22,7 @@ export const runsStartCommand = defineCommand({
   options: { event: textOption('--before <event>', 'all jobs that are to be done before this event') },
   async run(context, { names, event }): Promise<RunsStartData> {
     const { application } = await requireConfiguration(context);
-    const jobs = chosenJobs(jobsOf(application), names, event);
+    const jobs = chosenJobs(allJobsOf(application), names, event);
     await using access = await openAccess(context);
     const { log, actor } = access;
     const by = 'command line';

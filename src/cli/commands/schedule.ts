@@ -1,7 +1,7 @@
 // `schedule`: what comes next of all that runs by itself, and when.
 import { count } from '../../base/count.ts';
 import { dayMs } from '../../base/duration.ts';
-import { concerns, jobsOf, type Job } from '../../model/job.ts';
+import { allJobsOf, concerns, type Job } from '../../model/job.ts';
 import { isClockSchedule, type JobKind, type Schedule } from '../../model/schedule.ts';
 import { describeSchedule } from '../../model/schedule-words.ts';
 import { upcomingRuns, type UpcomingRun } from '../../model/upcoming-runs.ts';
@@ -71,7 +71,9 @@ export const scheduleCommand = defineCommand({
   async run(context, { days, runCount, components }): Promise<ScheduleData> {
     const { application } = await requireConfiguration(context);
     const names = components.length === 0 ? [] : chooseComponents(application, components).map(({ name }) => name);
-    const jobs = jobsOf(application).filter((job) => names.length === 0 || names.some((name) => concerns(job, name)));
+    const jobs = allJobsOf(application).filter(
+      (job) => names.length === 0 || names.some((name) => concerns(job, name)),
+    );
     const after = context.clock.now();
     const until = days === undefined ? Infinity : after + days * dayMs;
     const countMax = runCount ?? (days === undefined ? runsDefault : runsMax);
@@ -93,7 +95,7 @@ export const scheduleCommand = defineCommand({
 });
 
 function scheduledJob(job: Job, schedule: Schedule): ScheduledJob {
-  const ofRepository = job.kind === 'verification' || job.kind === 'retention';
+  const ofRepository = 'repository' in job;
   return {
     job: job.id,
     kind: job.kind,
@@ -158,7 +160,7 @@ function whenWords({ time, begins, timeZone }: ScheduledRun, style: Style): stri
 }
 
 function jobWords({ kind, components, repositories, from, schedule }: ScheduledJob): string[] {
-  const ofRepository = kind === 'verification' || kind === 'retention';
+  const ofRepository = kind === 'verification' || kind === 'retention' || kind === 'self-backup';
   const place = from === undefined ? repositories.join(', ') : `${from} to ${repositories.join(', ')}`;
   return [ofRepository ? kind : `${kind} ${components.join(', ')}`, place, schedule];
 }

@@ -115,6 +115,7 @@ const jobTitles: Readonly<Record<JobKind, string>> = {
   retention: 'Retention failed',
   verification: 'Verification failed',
   proof: 'Proof failed',
+  'self-backup': 'Backup of the server failed',
 };
 
 /** Backups and proofs count into the standing of their component, which says how much that matters. */

@@ -125,3 +125,12 @@ describe('a recovery point named', () => {
     );
   });
 });
+
+test('the state of the service is the newest of all only where it is named', () => {
+  const state = snapshot({ id: 'ffff1', time: '2026-11-28T00:00:00Z', component: '_service' });
+  const chosen = (request: PointRequest): string =>
+    selectPoint([...history, state], request, () => true).id.slice(0, 5);
+  expect(chosen({ from: 'latest' })).toBe('cccc1');
+  expect(chosen({ from: 'latest', component: '_service' })).toBe('ffff1');
+  expect(chosen({ from: 'ffff1' })).toBe('ffff1');
+});

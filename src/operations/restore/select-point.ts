@@ -1,5 +1,6 @@
 // Which snapshot a user means by `latest`, `latest-proven`, `before:<time>` or an id. Pure but for the id's resolution.
 import { AppError } from '../../base/errors.ts';
+import { selfComponent } from '../../model/self-backup.ts';
 import { parseTime } from '../../repository/go-text.ts';
 import type { StoredSnapshot } from '../../repository/snapshot.ts';
 
@@ -23,9 +24,10 @@ export function componentOf(snapshot: StoredSnapshot): string | undefined {
   );
 }
 
-/** Applications that share a repository may name their components alike. */
+/** Applications that share a repository may name their components alike. The state of the service is meant only where it is named. */
 export function isOf(snapshot: StoredSnapshot, { from, component, host }: PointRequest): boolean {
-  if (component !== undefined && componentOf(snapshot) !== component) return false;
+  const own = componentOf(snapshot);
+  if (component === undefined ? isRelative(from) && own === selfComponent : own !== component) return false;
   return host === undefined || snapshot.hostname === host || !isRelative(from);
 }
 

@@ -1,0 +1,55 @@
+// How the service backs its own state up: history, tokens, users, audit log, and the configuration itself.
+import { z } from 'zod';
+import { dayMs } from '../base/duration.ts';
+import { retentionPolicySchema, type RetentionPolicy } from './retention.ts';
+import { nameSchema } from './scalar-schemas.ts';
+import { schedulesSchema, type Schedule } from './schedule.ts';
+
+/** Of its snapshots. No component of an application can have it. */
+export const selfComponent = '_service';
+export const selfTag = 'lifeboat';
+
+const scheduleDefault: Schedule = { kind: 'interval', everyMs: dayMs };
+const retentionDefault: RetentionPolicy = { keepLast: 3, keepDaily: 7, keepWeekly: 5, keepMonthly: 12 };
+
+const selfBackupSchema = z
+  .strictObject({
+    schedule: schedulesSchema
+      .refine((given) => [given].flat().every(({ kind }) => kind !== 'after'), 'expected cron, every, window or before')
+      .optional()
+      .describe('when, besides after a change of lifeboat.yaml; once a day if absent'),
+    repositories: z.array(nameSchema).min(1).optional().describe('repositories, by name; all if absent'),
+    retention: retentionPolicySchema
+      .optional()
+      .describe('what to keep; the last 3, 7 daily, 5 weekly and 12 monthly ones if absent'),
+  })
+  .describe('backups of the state of the service: history, tokens, users, audit log and lifeboat.yaml');
+
+export const serviceSchema = z
+  .strictObject({
+    selfBackup: z
+      .union([selfBackupSchema, z.literal(false)])
+      .meta({ title: 'settings, or false' })
+      .optional()
+      .describe(
+        'backups of the state of the service itself, of which `lifeboat service recover` makes it anew; false for none',
+      ),
+  })
+  .describe('the service that looks after this application');
+
+/** With every absent key decided. */
+export interface SelfBackup {
+  readonly schedules: readonly Schedule[];
+  readonly repositories: readonly string[];
+  readonly retention: RetentionPolicy;
+}
+
+/** Undefined if there shall be none. */
+export function completeSelfBackup(
+  { selfBackup = {} }: z.output<typeof serviceSchema>,
+  repositoryNames: readonly string[],
+): SelfBackup | undefined {
+  if (selfBackup === false) return undefined;
+  const { schedule = scheduleDefault, repositories = repositoryNames, retention = retentionDefault } = selfBackup;
+  return { schedules: [schedule].flat(), repositories, retention };
+}

@@ -1,0 +1,43 @@
+// What lies where in a backup of the service's state: one file of JSON lines for each table, the configuration files as they are, and a
+// manifest that says what belongs together. Plain files, so that stock restic shows them too.
+import { z } from 'zod';
+import { selfComponent } from '../../model/self-backup.ts';
+
+export const stateFolder = `/${selfComponent}`;
+export const manifestPath = `${stateFolder}/manifest.json`;
+export const auditKeyPath = `${stateFolder}/audit-key.pem`;
+
+export const tablePath = (table: string): string => `${stateFolder}/catalog/${table}.jsonl`;
+export const configurationPath = (name: string): string => `${stateFolder}/configuration/${name}`;
+
+const format = 'lifeboat service 1';
+
+export const manifestSchema = z.object({
+  format: z.literal(format),
+  /** Who it was, and how often its state had been recovered. */
+  service: z.string().min(1),
+  generation: z.int().min(1),
+  takenAtMs: z.number(),
+  /** Of the machine. */
+  host: z.string(),
+  program: z.string(),
+  catalog: z.enum(['sqlite', 'postgres']),
+  /** Which changes its tables had behind them. */
+  migrations: z.array(z.string()),
+  /** Rows of each table, in the order in which they can be put in. */
+  rows: z.record(z.string().regex(/^[a-z][A-Za-z]{0,62}$/), z.int().min(0)),
+  configurations: z.array(
+    z.object({
+      /** Below the folder of configurations. */
+      name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\.yaml$/),
+      application: z.string(),
+      /** Where it lay. */
+      path: z.string(),
+    }),
+  ),
+  hasAuditKey: z.boolean(),
+});
+
+export type StateManifest = z.output<typeof manifestSchema>;
+
+export const newManifest = (facts: Omit<StateManifest, 'format'>): StateManifest => ({ format, ...facts });
