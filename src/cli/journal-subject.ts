@@ -1,4 +1,5 @@
 // The component whose journal a command is about: its source, its folders on this machine, its repositories.
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { AppError } from '../base/errors.ts';
 import type { Component } from '../model/component.ts';
@@ -31,14 +32,15 @@ export async function requireJournal(context: CommandContext, name: string): Pro
   });
 }
 
-/** All that have one; without names only those that lifeboat.yaml gives a `journal`. */
+/** All that have one; without names only those that lifeboat.yaml gives a `journal`, and those that were received here without one. */
 export async function journalSubjects(context: CommandContext, names: readonly string[]): Promise<JournalSubject[]> {
   const { application } = await requireConfiguration(context);
   const chosen = await context.chosenRepositories();
   const subjects: JournalSubject[] = [];
   for (const component of chooseComponents(application, names)) {
     const settings = settingsOf(component);
-    if (names.length === 0 && settings === undefined) continue;
+    const spoolFolder = spoolFolderOf(context, application.name, component);
+    if (names.length === 0 && settings === undefined && !existsSync(spoolFolder)) continue;
     const source = (await context.sourceOf(component)).journal;
     if (source === undefined) continue;
     const targets = new Set(component.policy.targets.map(({ repository }) => repository));
@@ -51,7 +53,7 @@ export async function journalSubjects(context: CommandContext, names: readonly s
       family: `${application.name}/${component.name}`,
       source,
       settings: settings ?? defaultJournalSettings,
-      spoolFolder: spoolFolderOf(context, application.name, component),
+      spoolFolder,
       incomingFolder: settings?.incomingFolder ?? join(state, 'incoming'),
       repositories,
     });

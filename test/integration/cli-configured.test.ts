@@ -190,6 +190,7 @@ test('retention keeps what the policy keeps, and the newest proven one beside it
   const text = await readFile(path, 'utf8');
   await writeFile(path, text.replace(/retention: \{.*\}/, 'retention: { keepLast: 1 }'));
   const dry = await succeed('retention', '--dry-run');
+  expect(dry.stdout).toMatch(/nothing was done: --dry-run\n$/);
   expect(dry.stdout).toContain('newest proven recovery point');
   expect(dry.stdout).toContain('would remove 1 snapshot, 2 stay');
   expect(await run('retention')).toMatchObject({ exitCode: 2 });

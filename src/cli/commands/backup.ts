@@ -139,6 +139,11 @@ function summaryOf({ snapshot, ...rest }: BackupResult): BackupSummary {
 
 const problemsShownMax = 20;
 
+/** `physical, incremental`; undefined where there is only one. */
+function methodWords({ method, type }: BackupSummary['facts']): string | undefined {
+  return typeof method === 'string' ? [method, type].filter((word) => typeof word === 'string').join(', ') : undefined;
+}
+
 function renderOutcome(outcome: BackupOutcome, isOneOfMany: boolean, style: Style): string {
   const { component, repository, elapsedMs, result, error } = outcome;
   if (outcome.preview !== undefined) return previewLines(outcome, outcome.preview, style).join('\n');
@@ -158,6 +163,8 @@ function renderOutcome(outcome: BackupOutcome, isOneOfMany: boolean, style: Styl
     `  read    ${count(all, 'file')}, ${bytes(totalBytes)}: ${files.new} new, ${files.changed} changed, ${files.unmodified} as before${failed}`,
     `  stored  ${bytes(storedBytes)} for ${bytes(addedBytes)} of new data`,
   ];
+  const method = methodWords(result.facts);
+  if (method !== undefined) lines.push(`  method  ${method}`);
   if (fingerprintItems > 0) lines.push(`  fingerprint of ${count(fingerprintItems, 'item')}, for proofs`);
   for (const { message } of notes) {
     const [first, ...more] = wrap(`note: ${message}; see 'lifeboat check'`, style.widthColumns - 4);

@@ -63,7 +63,10 @@ export const repositoryPruneCommand = defineCommand({
     const journals = await trimWithProgress(repository, context, { isDryRun, dropped });
     return { ...(await pruneWithProgress(repository, context, { maxUnused, maxRepackBytes, isDryRun })), journals };
   },
-  render: (data) => [...renderJournalTrim(data.journals), renderPrune(data)].join('\n'),
+  render(data) {
+    const end = data.isDryRun ? ['nothing was done: --dry-run'] : [];
+    return [...renderJournalTrim(data.journals), renderPrune(data), ...end].join('\n');
+  },
 });
 
 /** Also the second half of `retention`. */

@@ -94,20 +94,19 @@ async function runOne(
 }
 
 export function renderRetention({ isDryRun, repositories }: RetentionData, style: Style): string {
-  return repositories
-    .map(({ repository, snapshots, journals, prune }) => {
-      const removed = snapshots.filter(({ keep }) => !keep).length;
-      const verb = isDryRun ? 'would remove' : 'removed';
-      const lines = [style.paint('bold', `repository ${repository}`)];
-      if (snapshots.length > 0) lines.push(retentionTable(snapshots, style));
-      lines.push(
-        snapshots.length > 0
-          ? `${verb} ${count(removed, 'snapshot')}, ${count(snapshots.length - removed, 'stays', 'stay')}`
-          : 'no snapshot here falls under a policy, so all stay',
-      );
-      if (journals !== undefined) lines.push(...renderJournalTrim(journals));
-      if (prune !== undefined) lines.push(renderPrune(prune));
-      return lines.join('\n');
-    })
-    .join('\n\n');
+  const parts = repositories.map(({ repository, snapshots, journals, prune }) => {
+    const removed = snapshots.filter(({ keep }) => !keep).length;
+    const verb = isDryRun ? 'would remove' : 'removed';
+    const lines = [style.paint('bold', `repository ${repository}`)];
+    if (snapshots.length > 0) lines.push(retentionTable(snapshots, style));
+    lines.push(
+      snapshots.length > 0
+        ? `${verb} ${count(removed, 'snapshot')}, ${count(snapshots.length - removed, 'stays', 'stay')}`
+        : 'no snapshot here falls under a policy, so all stay',
+    );
+    if (journals !== undefined) lines.push(...renderJournalTrim(journals));
+    if (prune !== undefined) lines.push(renderPrune(prune));
+    return lines.join('\n');
+  });
+  return [parts.join('\n\n'), ...(isDryRun ? ['nothing was done: --dry-run'] : [])].join('\n');
 }
