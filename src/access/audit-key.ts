@@ -20,11 +20,11 @@ export interface AuditSigner {
   readonly sign: (text: string) => string;
 }
 
-const fileName = 'audit-key.pem';
+export const auditKeyFile = 'audit-key.pem';
 
 /** Made when it is first needed; the same for all who ask for one folder. */
 export async function openAuditSigner(folder: string): Promise<AuditSigner> {
-  const path = join(folder, fileName);
+  const path = join(folder, auditKeyFile);
   const pem = (await readIfThere(path)) ?? (await createKey(folder, path));
   try {
     const key = createPrivateKey(pem);
@@ -44,7 +44,9 @@ export async function openAuditSigner(folder: string): Promise<AuditSigner> {
 
 /** Without making one. */
 export async function findAuditKeyId(folder: string): Promise<string | undefined> {
-  return (await readIfThere(join(folder, fileName))) === undefined ? undefined : (await openAuditSigner(folder)).keyId;
+  return (await readIfThere(join(folder, auditKeyFile))) === undefined
+    ? undefined
+    : (await openAuditSigner(folder)).keyId;
 }
 
 async function readIfThere(path: string): Promise<string | undefined> {
@@ -56,12 +58,18 @@ async function readIfThere(path: string): Promise<string | undefined> {
   }
 }
 
-/** Whole or not at all, and never in place of another's. */
 async function createKey(folder: string, path: string): Promise<string> {
-  await mkdir(folder, { recursive: true, mode: 0o700 });
   const { privateKey } = generateKeyPairSync('ed25519');
+  await placeAuditKey(folder, privateKey.export({ type: 'pkcs8', format: 'pem' }));
+  return readFile(path, 'utf8');
+}
+
+/** Whole or not at all, and never in place of another's: one that is there signs on. */
+export async function placeAuditKey(folder: string, pem: string): Promise<void> {
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const path = join(folder, auditKeyFile);
   const beside = `${path}.${randomUUID()}`;
-  await writeFile(beside, privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600, flush: true });
+  await writeFile(beside, pem, { mode: 0o600, flush: true });
   try {
     await link(beside, path);
   } catch (error) {
@@ -69,7 +77,6 @@ async function createKey(folder: string, path: string): Promise<string> {
   } finally {
     await unlink(beside);
   }
-  return readFile(path, 'utf8');
 }
 
 export function auditKeyId(publicKey: string): string {

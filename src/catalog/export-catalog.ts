@@ -40,6 +40,28 @@ export async function withFrozenCatalog<Result>(
   });
 }
 
+export interface OpenFrozenCatalog extends FrozenCatalog, AsyncDisposable {}
+
+/** The same until it is closed. Of SQLite nothing else may be asked of the catalog meanwhile: it has one connection. */
+export async function freezeCatalog(catalog: Pick<Catalog, 'db' | 'kind'>): Promise<OpenFrozenCatalog> {
+  const frozen = Promise.withResolvers<FrozenCatalog>();
+  const closed = Promise.withResolvers<void>();
+  const work = withFrozenCatalog(catalog, (own) => {
+    frozen.resolve(own);
+    return closed.promise;
+  });
+  work.catch(frozen.reject); // Before it was frozen; afterwards whoever closes it hears of it.
+  const { db, migrations } = await frozen.promise;
+  return {
+    db,
+    migrations,
+    async [Symbol.asyncDispose]() {
+      closed.resolve();
+      await work;
+    },
+  };
+}
+
 /** In the order of its key. */
 export async function* rowsOf(frozen: Queries, { name, key }: PortableTable): AsyncGenerator<CatalogRow> {
   // Table and columns are known by name alone here.

@@ -1,7 +1,8 @@
 // The service on a new machine, out of a repository: what would be done, decided first; then done, so that at every instant either the old
 // state or the whole new one is in place.
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
+import { placeAuditKey } from '../access/audit-key.ts';
 import { auditLogOf, type Actor } from '../access/audit-log.ts';
 import { AppError, errnoOf } from '../base/errors.ts';
 import { lockFolder } from '../base/folder-lock.ts';
@@ -139,7 +140,8 @@ export async function recoverService(
   using stack = new DisposableStack();
   stack.use(await lockState(context));
   await refuseLiveWorkers(catalogLocation, clock);
-  if (manifest.hasAuditKey) await placeAuditKey(await readStateFile(reader, auditKeyPath, signal), stateFolder);
+  if (manifest.hasAuditKey)
+    await placeAuditKey(stateFolder, (await readStateFile(reader, auditKeyPath, signal)).toString('utf8'));
   const details = {
     snapshot,
     repository: settings.location,
@@ -166,15 +168,6 @@ async function lockState({ stateFolder, catalogLocation, clock }: CommandContext
   if (catalogLocation.url !== undefined) return undefined;
   const hint = 'Stop the server that runs here first.';
   return lockFolder(stateFolder, { what: 'the state of the service in', hint, sinceMs: clock.now() });
-}
-
-/** One that is there signs on; what the other one signed is checked by what the catalog knows of it. */
-async function placeAuditKey(pem: Buffer, stateFolder: string): Promise<void> {
-  await writeFile(join(stateFolder, 'audit-key.pem'), pem, { mode: 0o600, flag: 'wx', flush: true }).catch(
-    (error: unknown) => {
-      if (errnoOf(error) !== 'EEXIST') throw error;
-    },
-  );
 }
 
 async function placeFiles(

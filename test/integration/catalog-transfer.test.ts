@@ -11,7 +11,6 @@ import { rowsOf, withFrozenCatalog, type CatalogRow } from '../../src/catalog/ex
 import { migrateCatalog, migrationNames, migrationsOf } from '../../src/catalog/migrate.ts';
 import { connectCatalog } from '../../src/catalog/open-catalog.ts';
 import { portableTables } from '../../src/catalog/portable-tables.ts';
-import { serviceRow } from '../../src/catalog/service-self.ts';
 import type { Tables } from '../../src/catalog/tables.ts';
 import { endWorker, insertWorker } from '../../src/catalog/workers.ts';
 import { backup } from '../../src/operations/backup/backup.ts';
@@ -58,23 +57,23 @@ function valueFor(type: string, nth: number): unknown {
   return /int|bigint|numeric|real|double/i.test(type) ? nth : `{"text": "${nth} é\n\\"}`;
 }
 
-interface StoredState extends AsyncDisposable {
-  readonly reader: RecoveryReader;
-}
-
-async function storedState(catalog: Catalog): Promise<StoredState> {
+async function storedState(catalog: Catalog): Promise<RecoveryReader> {
   const sample = await sampleRepository();
-  const { service, generation } = await serviceRow(catalog);
-  const facts = { takenAtMs: 1, host: 'old', program: 'test', configurations: [], auditKeyFile: '/nowhere/at-all' };
-  const { snapshot } = await withFrozenCatalog(catalog, (frozen) =>
-    backup(
-      sample.repository,
-      stateSource({ frozen, catalogKind: catalog.kind, identity: { service, generation }, ...facts }),
-      { component: '_service', host: 'shop', programVersion: 'test', signal: noSignal, pool: sample.workers },
-    ),
-  );
-  const reader = recoveryReader({ indexed: await sample.indexed(), pool: sample.workers, snapshot });
-  return { reader, [Symbol.asyncDispose]: () => Promise.resolve() };
+  const facts = {
+    clock: systemClock,
+    host: 'old',
+    program: 'test',
+    configurations: [],
+    auditKeyFile: '/nowhere/at-all',
+  };
+  const { snapshot } = await backup(sample.repository, stateSource({ catalog, ...facts }), {
+    component: '_service',
+    host: 'shop',
+    programVersion: 'test',
+    signal: noSignal,
+    pool: sample.workers,
+  });
+  return recoveryReader({ indexed: await sample.indexed(), pool: sample.workers, snapshot });
 }
 
 const signer = (): never => expect.fail('nothing is to be signed');
@@ -132,10 +131,10 @@ describeWithCatalogs('the state of the service', (make) => {
           .execute();
       const before = await contentOf(catalog);
       expect(before['run']).toHaveLength(1205);
-      await using stored = await storedState(catalog);
+      const stored = await storedState(catalog);
       await using otherPlace = await makeOther();
       await using other = await connectCatalog(otherPlace.location, systemClock);
-      await fill(other, stored.reader);
+      await fill(other, stored);
       const after = await contentOf(other);
       const changed = ['run', 'lease', 'schedule', 'service', 'auditEntry', 'auditHead'];
       const unchanged = portableTables.map(({ name }) => name).filter((name) => !changed.includes(name));
@@ -168,10 +167,10 @@ describeWithCatalogs('the state of the service', (make) => {
         ]).toEqual([name, []]);
       }
       // And back into one of the first kind.
-      await using back = await storedState(other);
+      const back = await storedState(other);
       await using thirdPlace = await make();
       await using third = await connectCatalog(thirdPlace.location, systemClock);
-      await fill(third, back.reader);
+      await fill(third, back);
       for (const name of unchanged) expect([name, (await contentOf(third))[name]]).toEqual([name, before[name]]);
     },
   );
@@ -181,13 +180,13 @@ describeWithCatalogs('the state of the service', (make) => {
     await using old = await connectCatalog(place.location, systemClock);
     await migrateCatalog(old);
     await fillTables(old);
-    await using stored = await storedState(old);
-    const manifest = await readManifest(stored.reader, noSignal);
+    const stored = await storedState(old);
+    const manifest = await readManifest(stored, noSignal);
     await using nextPlace = await make();
     await using next = await connectCatalog(nextPlace.location, systemClock);
     // As if the newest change of the tables had come since: what it made is made after the rows were put in.
     const migrations = manifest.migrations.filter((name) => name !== '0006-run-order');
-    const filling = { reader: stored.reader, generation: 2, actor: systemActor, details: {}, signal: noSignal };
+    const filling = { reader: stored, generation: 2, actor: systemActor, details: {}, signal: noSignal };
     await fillCatalog(next, { signer }, { ...filling, manifest: { ...manifest, migrations } });
     expect(await migrationsOf(next)).toEqual(migrationNames);
     const fromLater = { ...manifest, migrations: [...migrations, '9999-from-the-future'] };

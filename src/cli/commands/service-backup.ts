@@ -1,10 +1,10 @@
 // `service backup`: the state of the service into the repositories of its applications, so that a new machine can go on with it.
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
+import { auditKeyFile } from '../../access/audit-key.ts';
 import { count } from '../../base/count.ts';
 import { isAppError } from '../../base/errors.ts';
 import type { Catalog } from '../../catalog/catalog.ts';
-import { withFrozenCatalog } from '../../catalog/export-catalog.ts';
 import { saveSelfBackup, serviceRow } from '../../catalog/service-self.ts';
 import { completeSelfBackup, selfComponent, selfTag } from '../../model/self-backup.ts';
 import { backup, type BackupResult } from '../../operations/backup/backup.ts';
@@ -125,27 +125,22 @@ async function writeState(
 ): Promise<BackupResult> {
   const { signal, programVersion, stateFolder, clock } = context;
   const { application } = await requireConfiguration(context);
-  const { service, generation } = await serviceRow(catalog);
-  return withFrozenCatalog(catalog, (frozen) => {
-    const source = stateSource({
-      frozen,
-      catalogKind: catalog.kind,
-      identity: { service, generation },
-      configurations,
-      auditKeyFile: join(stateFolder, 'audit-key.pem'),
-      takenAtMs: clock.now(),
-      host: hostname(),
-      program: `lifeboat ${programVersion}`,
-    });
-    return backup(repository, source, {
-      component: selfComponent,
-      host: application.name,
-      tags: [selfTag],
-      packTargetBytes: settings.packSizeBytes,
-      lockWaitMs: context.settings.lockWaitMs,
-      programVersion,
-      signal,
-    });
+  const source = stateSource({
+    catalog,
+    configurations,
+    auditKeyFile: join(stateFolder, auditKeyFile),
+    clock,
+    host: hostname(),
+    program: `lifeboat ${programVersion}`,
+  });
+  return backup(repository, source, {
+    component: selfComponent,
+    host: application.name,
+    tags: [selfTag],
+    packTargetBytes: settings.packSizeBytes,
+    lockWaitMs: context.settings.lockWaitMs,
+    programVersion,
+    signal,
   });
 }
 

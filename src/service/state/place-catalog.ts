@@ -74,7 +74,7 @@ export async function placeCatalog(location: CatalogLocation, placing: Placing):
 }
 
 /** SQLite keeps a part of a file beside it, by these names. */
-const parts = ['', '-wal', '-shm'];
+const parts = ['', '-wal', '-shm', '-journal'];
 
 async function placeFile(path: string, stamp: string, { clock, fill, beforeUse }: Placing): Promise<PlacedCatalog> {
   const beside = `${path}.recovering`;

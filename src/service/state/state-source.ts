@@ -5,9 +5,11 @@ import { parseDocument } from 'yaml';
 import { errnoOf } from '../../base/errors.ts';
 import type { JsonObject } from '../../base/json.ts';
 import { syntheticMetadata } from '../../base/synthetic-metadata.ts';
+import type { Clock } from '../../base/clock.ts';
 import type { Catalog } from '../../catalog/catalog.ts';
-import { rowsOf, type FrozenCatalog } from '../../catalog/export-catalog.ts';
+import { freezeCatalog, rowsOf } from '../../catalog/export-catalog.ts';
 import { portableTables, type PortableTable } from '../../catalog/portable-tables.ts';
+import { serviceRow } from '../../catalog/service-self.ts';
 import type { BackupSession, Content, Entry, EntryProblem, Source } from '../../sources/source.ts';
 import {
   auditKeyPath,
@@ -20,14 +22,12 @@ import {
 } from './layout.ts';
 
 export interface StateSourceParts {
-  readonly frozen: FrozenCatalog;
-  readonly catalogKind: Catalog['kind'];
-  readonly identity: Pick<StateManifest, 'service' | 'generation'>;
+  readonly catalog: Pick<Catalog, 'db' | 'kind'>;
   /** Files of the applications, each with one. */
   readonly configurations: readonly string[];
   /** Where the key of the audit log lies, if there is one. */
   readonly auditKeyFile: string;
-  readonly takenAtMs: number;
+  readonly clock: Clock;
   readonly host: string;
   readonly program: string;
 }
@@ -48,11 +48,18 @@ interface StoredFile {
 }
 
 async function openSession(parts: StateSourceParts, signal: AbortSignal): Promise<BackupSession> {
-  const { frozen, catalogKind, identity, takenAtMs, host, program } = parts;
+  const { catalog, clock, host, program } = parts;
+  signal.throwIfAborted();
   const problems: EntryProblem[] = [];
   const { files, configurations } = await readConfigurations(parts.configurations, problems);
   const auditKey = await readIfThere(parts.auditKeyFile);
   if (auditKey !== undefined) files.push({ path: auditKeyPath, bytes: auditKey });
+  await using stack = new AsyncDisposableStack();
+  // Only now: whoever waited for a lock of the repository kept no transaction open meanwhile.
+  const frozen = stack.use(await freezeCatalog(catalog));
+  const { service, generation } = await serviceRow(frozen);
+  const identity = { service, generation };
+  const takenAtMs = clock.now();
   const rows: Record<string, number> = {};
   const timeNs = BigInt(takenAtMs) * 1_000_000n;
   const entry = (path: string, content: Content): Entry => ({
@@ -72,7 +79,7 @@ async function openSession(parts: StateSourceParts, signal: AbortSignal): Promis
       takenAtMs,
       host,
       program,
-      catalog: catalogKind,
+      catalog: catalog.kind,
       migrations: [...frozen.migrations],
       rows,
       configurations,
@@ -91,14 +98,14 @@ async function openSession(parts: StateSourceParts, signal: AbortSignal): Promis
     }
     if (lines.length > 0) yield pieceOf(lines);
   }
-  signal.throwIfAborted();
+  const opened = stack.move();
   return {
     paths: [stateFolder],
     problems,
     entries,
     facts: () => Promise.resolve({ ...identity, rows } satisfies JsonObject),
     fingerprint: () => Promise.resolve(undefined), // The tree itself says it all.
-    [Symbol.asyncDispose]: () => Promise.resolve(), // Whoever froze the catalog lets it go.
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };
 }
 
