@@ -56,16 +56,26 @@ export interface AlertFilter {
   readonly component?: string | undefined;
   /** Only what is wrong now, and what nobody said to be done with. */
   readonly isOpen: boolean;
+  /** The last alert of the page before. */
+  readonly after?: { readonly sinceMs: number; readonly id: string } | undefined;
   readonly limit: number;
 }
 
 /** Newest first, without those too new to tell and without what went well. */
 export async function listAlerts({ db }: Catalog, filter: AlertFilter): Promise<AlertRow[]> {
-  const { applications, component, isOpen, limit } = filter;
+  const { applications, component, isOpen, after, limit } = filter;
   let query = db.selectFrom('alert').selectAll().where('state', '!=', 'pending').where('kind', '!=', 'report');
   if (applications !== undefined) query = query.where('application', 'in', [...applications, '']);
   if (component !== undefined) query = query.where('component', '=', component);
   if (isOpen) query = query.where('state', '!=', 'resolved');
+  if (after !== undefined) {
+    query = query.where((where) =>
+      where.or([
+        where('sinceMs', '<', after.sinceMs),
+        where.and([where('sinceMs', '=', after.sinceMs), where('id', '<', after.id)]),
+      ]),
+    );
+  }
   return query.orderBy('sinceMs', 'desc').orderBy('id', 'desc').limit(limit).execute();
 }
 

@@ -6,17 +6,27 @@ import type { Catalog, Queries } from './catalog.ts';
 
 export type SilenceRow = Selectable<SilenceTable>;
 
-/** Returns its id. */
 export async function insertSilence(
-  { db, now }: Catalog,
+  { now }: Catalog,
   silence: Omit<SilenceRow, 'id' | 'createdAtMs'>,
-): Promise<string> {
-  const id = randomUUIDv7();
-  await db
+  db: Queries,
+): Promise<SilenceRow> {
+  return db
     .insertInto('silence')
-    .values({ ...silence, id, createdAtMs: now() })
-    .execute();
-  return id;
+    .values({ ...silence, id: randomUUIDv7(), createdAtMs: now() })
+    .returningAll()
+    .executeTakeFirstOrThrow();
+}
+
+/** Undefined if it is over. */
+export async function findSilence(catalog: Catalog, id: string): Promise<SilenceRow | undefined> {
+  const nowMs = await catalog.nowMs();
+  return catalog.db
+    .selectFrom('silence')
+    .selectAll()
+    .where('id', '=', id)
+    .where('untilMs', '>', nowMs)
+    .executeTakeFirst();
 }
 
 /** Those that are not over; of all applications if none is named. */
@@ -30,6 +40,6 @@ export async function silencesAt(
 }
 
 /** Ends it now. */
-export async function endSilence({ db, now }: Catalog, id: string): Promise<void> {
+export async function endSilence({ now }: Catalog, id: string, db: Queries): Promise<void> {
   await db.updateTable('silence').set({ untilMs: now() }).where('id', '=', id).execute();
 }

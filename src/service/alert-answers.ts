@@ -3,7 +3,7 @@ import { appendAudit, type Actor, type AuditLog } from '../access/audit-log.ts';
 import { AppError } from '../base/errors.ts';
 import { deliveriesOf, insertDelivery, updateDelivery } from '../catalog/alert-deliveries.ts';
 import { alertsById, updateAlert, type AlertRow } from '../catalog/alerts.ts';
-import { endSilence, insertSilence, silencesAt, type SilenceRow } from '../catalog/silences.ts';
+import { endSilence, insertSilence, type SilenceRow } from '../catalog/silences.ts';
 import { closingMessages } from '../monitoring/alerts/plan.ts';
 
 /**
@@ -44,28 +44,25 @@ export type WishedSilence = Pick<SilenceRow, 'application' | 'component' | 'subj
   readonly lastsMs: number;
 };
 
-/** Returns its id. */
-export async function beginSilence(log: AuditLog, { lastsMs, ...wish }: WishedSilence, actor: Actor): Promise<string> {
-  const untilMs = (await log.catalog.nowMs()) + lastsMs;
-  const id = await insertSilence(log.catalog, { ...wish, untilMs, byPerson: actor.name });
-  const { application, component, subject } = wish;
-  const details = { component, subject, untilMs };
-  await appendAudit(log, { actor, action: 'silence.begun', application, target: id, details });
-  return id;
+export async function beginSilence(
+  log: AuditLog,
+  { lastsMs, ...wish }: WishedSilence,
+  actor: Actor,
+): Promise<SilenceRow> {
+  const { catalog } = log;
+  return catalog.transaction(async (trx) => {
+    const untilMs = (await catalog.nowMs(trx)) + lastsMs;
+    const silence = await insertSilence(catalog, { ...wish, untilMs, byPerson: actor.name }, trx);
+    const { id: target, application, component, subject } = silence;
+    const details = { component, subject, untilMs };
+    await appendAudit(log, { actor, action: 'silence.begun', application, target, details }, trx);
+    return silence;
+  });
 }
 
-/** By its id or the end of it. Rejects with `NOT_FOUND` or `AMBIGUOUS`. */
-export async function liftSilence(log: AuditLog, ending: string, actor: Actor): Promise<SilenceRow> {
-  const { catalog } = log;
-  const open = await silencesAt(catalog.db, { nowMs: await catalog.nowMs() });
-  const fitting = open.filter(({ id }) => id.endsWith(ending));
-  const [found] = fitting;
-  if (found === undefined || fitting.length > 1) {
-    throw new AppError(found === undefined ? 'NOT_FOUND' : 'AMBIGUOUS', `'${ending}' fits ${fitting.length} silences`, {
-      hint: "Give an id as 'lifeboat alerts silences' shows them.",
-    });
-  }
-  await endSilence(catalog, found.id);
-  await appendAudit(log, { actor, action: 'silence.ended', application: found.application, target: found.id });
-  return found;
+export async function liftSilence(log: AuditLog, { id, application }: SilenceRow, actor: Actor): Promise<void> {
+  await log.catalog.transaction(async (trx) => {
+    await endSilence(log.catalog, id, trx);
+    await appendAudit(log, { actor, action: 'silence.ended', application, target: id }, trx);
+  });
 }

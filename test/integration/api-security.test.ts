@@ -8,6 +8,9 @@ import type { AnyRoute } from '../../src/api/route.ts';
 import { routes } from '../../src/api/routes.ts';
 import { auditEntries } from '../../src/catalog/audit-entries.ts';
 import { insertRun } from '../../src/catalog/runs.ts';
+import { saveAlert } from '../../src/catalog/alerts.ts';
+import { beginSilence } from '../../src/service/alert-answers.ts';
+import { madeAlert } from '../support/made-alert.ts';
 import { apiScene, cookieOf, testActor, type Answer, type ApiScene } from '../support/api-scene.ts';
 import { describeWithCatalogs } from '../support/catalogs.ts';
 import { freshSeed } from '../support/fresh-seed.ts';
@@ -17,8 +20,12 @@ const bodies: Readonly<Record<string, (application: string) => object>> = {
   'POST /api/v1/tokens': (application) => ({ name: 'made', role: 'viewer', applications: [application] }),
   'POST /api/v1/users': () => ({ name: `user-${(names += 1)}`, grants: [] }),
   'PATCH /api/v1/users/{id}': () => ({ grants: [] }),
+  'POST /api/v1/silences': (application) => ({ application: applicationOf(application), for: '1h' }),
 };
 let names = 0;
+
+/** Alerts and silences are of one always. */
+const applicationOf = (application: string): string => (application === everywhere ? 'shop' : application);
 
 /** A thing for the routes that are about one, of this application where it can have one. */
 async function idFor({ log, catalog }: ApiScene, path: string, application: string): Promise<string> {
@@ -28,6 +35,15 @@ async function idFor({ log, catalog }: ApiScene, path: string, application: stri
   }
   if (path.startsWith('/api/v1/users')) {
     return (await createUser(log, { name: `user-${(names += 1)}`, grants: [] }, testActor)).id;
+  }
+  if (path.startsWith('/api/v1/silences')) {
+    const wish = { application: applicationOf(application), component: null, subject: null, reason: null };
+    return (await beginSilence(log, { ...wish, lastsMs: 3_600_000 }, testActor)).id;
+  }
+  if (path.startsWith('/api/v1/alerts')) {
+    const alert = madeAlert(applicationOf(application));
+    await saveAlert(catalog.db, alert);
+    return alert.id;
   }
   const run = {
     kind: 'backup',
@@ -78,7 +94,8 @@ function expectedStatus(
   // Users belong to no application, so who manages one is told that there are none.
   if (access.kind === 'resource' && access.action === 'user.manage') return 404;
   if (access.kind === 'resource') return tenant === 'own' ? 'good' : 404;
-  return method === 'POST' && path === '/api/v1/tokens' && tenant === 'other' ? 403 : 'good';
+  const namesOne = ['/api/v1/tokens', '/api/v1/silences'].includes(path);
+  return method === 'POST' && namesOne && tenant === 'other' ? 403 : 'good';
 }
 
 describe('every route', () => {

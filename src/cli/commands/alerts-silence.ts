@@ -37,8 +37,7 @@ export const alertsSilenceCommand = defineCommand({
     const alert = text === undefined ? undefined : await requireAlert(access.log.catalog, text);
     const application = alert?.application ?? (await applicationWith(component, context));
     const wish = { application, component: component ?? null, subject: alert?.subject ?? null, reason, lastsMs };
-    const id = await beginSilence(access.log, wish, access.actor);
-    const untilMs = (await access.log.catalog.nowMs()) + lastsMs;
+    const { id, untilMs } = await beginSilence(access.log, wish, access.actor);
     return { id, application, component, subject: alert?.subject, until: new Date(untilMs).toISOString() };
   },
   render({ id, application, component, subject, until }, style) {

@@ -1,16 +1,9 @@
 // `availability`: how probes stand, how much of the time what they look at worked, and how that compares with what was promised.
 import type { Catalog } from '../../catalog/catalog.ts';
-import {
-  hourMs,
-  latencyBounds,
-  latencyCounts,
-  probeChanges,
-  probeHours,
-  probeStatesOf,
-  type ProbeChangeRow,
-} from '../../catalog/probe-states.ts';
-import { availabilityOf, latencyQuantile, type Availability } from '../../model/availability.ts';
+import { probeChanges, type ProbeChangeRow } from '../../catalog/probe-states.ts';
+import { isoTime } from '../../base/iso-time.ts';
 import type { ProbeOutcome } from '../../model/probe.ts';
+import { probeAvailabilities, type ProbeAvailability } from '../../service/availability.ts';
 import { requireConfiguration } from '../component-choice.ts';
 import { defineCommand } from '../command.ts';
 import type { LoadedConfiguration } from '../context.ts';
@@ -21,26 +14,22 @@ import { table } from '../table.ts';
 const daysDefault = 30;
 const changesMax = 20;
 
-interface ProbeAvailability extends Availability {
+interface ProbeAvailabilityData extends Omit<ProbeAvailability, 'state'> {
   readonly probe: string;
   readonly component: string | undefined;
   readonly outcome: ProbeOutcome;
   readonly isFlapping: boolean;
   readonly message: string;
   readonly since: string;
-  /** Of the last 24 hours. */
-  readonly lastDayPercent: number | undefined;
   /** Percent; of its component. */
   readonly objectivePercent: number | undefined;
-  /** 95 of 100 answers took at most so long; undefined if none came, or they took longer than 10 s. */
-  readonly latency95Ms: number | undefined;
   /** The newest first; of probes that were named. */
   readonly changes: readonly { readonly at: string; readonly outcome: ProbeOutcome; readonly message: string }[];
 }
 
 export interface AvailabilityData {
   readonly days: number;
-  readonly probes: readonly ProbeAvailability[];
+  readonly probes: readonly ProbeAvailabilityData[];
 }
 
 export const availabilityCommand = defineCommand({
@@ -65,47 +54,38 @@ export const availabilityCommand = defineCommand({
   exitCode: ({ probes }) => (probes.some(isBelow) ? 30 : 0),
 });
 
-const isBelow = ({ percent, objectivePercent }: ProbeAvailability): boolean =>
+const isBelow = ({ percent, objectivePercent }: ProbeAvailabilityData): boolean =>
   percent !== undefined && objectivePercent !== undefined && percent < objectivePercent;
 
 async function availabilities(
   catalog: Catalog,
   { application }: LoadedConfiguration,
   { names, days }: { readonly names: readonly string[]; readonly days: number },
-): Promise<ProbeAvailability[]> {
-  const applications = [application.name];
-  const nowMs = await catalog.nowMs();
-  const states = await probeStatesOf(catalog, applications);
-  const hours = await probeHours(catalog, { applications, sinceMs: nowMs - days * 24 * hourMs });
-  const chosen = states.filter(({ probe }) => names.length === 0 || names.includes(probe));
-  const found: ProbeAvailability[] = [];
-  for (const state of chosen) {
-    const own = hours.filter(({ probe }) => probe === state.probe);
-    const lastDay = own.filter((hour) => hour.hourMs > nowMs - 24 * hourMs);
+): Promise<ProbeAvailabilityData[]> {
+  const all = await probeAvailabilities(catalog, { applications: [application.name], days });
+  const chosen = all.filter(({ state }) => names.length === 0 || names.includes(state.probe));
+  const found: ProbeAvailabilityData[] = [];
+  for (const { state, ...numbers } of chosen) {
     const component = application.components.find(({ name }) => name === state.component);
     const wish = { application: application.name, probe: state.probe, limit: changesMax };
     const changes = names.length === 0 ? [] : await probeChanges(catalog, wish);
-    const latencyMs = latencyQuantile(own.map(latencyCounts), latencyBounds, 0.95);
     found.push({
-      ...availabilityOf(own),
+      ...numbers,
       probe: state.probe,
       component: state.component ?? undefined,
       outcome: state.outcome,
       isFlapping: state.isFlapping === 1,
       message: state.message,
-      since: timeOf(state.sinceMs),
-      lastDayPercent: availabilityOf(lastDay).percent,
+      since: isoTime(state.sinceMs),
       objectivePercent: component?.objectives?.availabilityPercent,
-      latency95Ms: latencyMs === Infinity ? undefined : latencyMs,
       changes: changes.map(changeOf),
     });
   }
   return found;
 }
 
-const timeOf = (ms: number): string => new Date(ms).toISOString();
-const changeOf = ({ atMs, outcome, message }: ProbeChangeRow): ProbeAvailability['changes'][number] => ({
-  at: timeOf(atMs),
+const changeOf = ({ atMs, outcome, message }: ProbeChangeRow): ProbeAvailabilityData['changes'][number] => ({
+  at: isoTime(atMs),
   outcome,
   message,
 });
