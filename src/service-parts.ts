@@ -16,7 +16,9 @@ import { findConfiguration } from './config/find.ts';
 import { loadConfiguration } from './config/load.ts';
 import { probePorts } from './probe-ports.ts';
 import { fileVersion } from './service/file-version.ts';
-import { startService, type ServiceEvents } from './service/service.ts';
+import { ProcessWatch } from './monitoring/metrics/process-sample.ts';
+import { CommandAnswers } from './service/command-answers.ts';
+import { startService, type Service, type ServiceEvents } from './service/service.ts';
 import { Tenants, type Tenant } from './service/tenant.ts';
 import { CatalogQueue } from './workflow/catalog-queue.ts';
 import { openPgBossQueue } from './workflow/pg-boss-queue.ts';
@@ -40,16 +42,15 @@ export async function runService(place: ServicePlace, wishes: ServiceWishes): Pr
   const catalog = stack.use(await openCatalog(location, systemClock));
   const queue = stack.use(await openQueue(catalog, place));
   const tenants = stack.use(await openTenants(place, wishes));
+  const { workingFolder, variables } = environment;
+  const launcher = { launcherPath: place.launcherPath, workingFolder, variables };
+  const answers = stack.use(new CommandAnswers(launcher));
   const service = stack.use(
     await startService({
       catalog,
       queue,
       tenants,
-      launcher: {
-        launcherPath: place.launcherPath,
-        workingFolder: environment.workingFolder,
-        variables: environment.variables,
-      },
+      launcher,
       plans: wishes.plans,
       name: hostname(),
       version,
@@ -59,12 +60,15 @@ export async function runService(place: ServicePlace, wishes: ServiceWishes): Pr
       clock: systemClock,
       probePortsOf: ({ configurationPath: path }) =>
         probePorts(environment, () => loadConfiguration({ path, environment })),
+      onChanged: (application) => answers.changed(application),
+      restoresFolder: join(place.stateFolder, 'restores'),
       onNote,
       onProblem,
     }),
   );
-  const address =
-    wishes.listen === undefined ? undefined : await serveApi(stack, catalog, { place, listen: wishes.listen });
+  const { listen } = wishes;
+  const api = { place, service, tenants, answers };
+  const address = listen === undefined ? undefined : await serveApi(stack, catalog, { ...api, listen });
   const running = stack.move();
   const applications = tenants.all.map(({ application }) => application.name);
   const { workerId, replaced } = service;
@@ -73,16 +77,31 @@ export async function runService(place: ServicePlace, wishes: ServiceWishes): Pr
 
 const pruneEveryMs = 86_400_000;
 
+interface ServedParts {
+  readonly place: ServicePlace;
+  readonly listen: ListenAddress;
+  readonly service: Service;
+  readonly tenants: Tenants;
+  readonly answers: CommandAnswers;
+}
+
 /** Returns where it listens. */
 async function serveApi(
   stack: AsyncDisposableStack,
   catalog: Catalog,
-  { place, listen }: { readonly place: ServicePlace; readonly listen: ListenAddress },
+  { place, listen, service, tenants, answers }: ServedParts,
 ): Promise<string> {
   const { createApi, listen: listenAt } = await import('./api/create-api.ts');
   const { version, onProblem } = place;
   const log = auditLogOf(catalog, place.stateFolder);
-  const app = await createApi({ log, version, health: () => 'ok', onProblem });
+  const watch = stack.use(new ProcessWatch());
+  const served = {
+    tenants: () => tenants.all,
+    answers,
+    processSample: () => watch.sample(),
+    offer: service.offer,
+  };
+  const app = await createApi({ log, version, service: served, health: () => 'ok', onProblem });
   stack.defer(() => app.close());
   stack.use(new Repeating({ everyMs: pruneEveryMs, work: async () => void (await pruneAudit(log)), onProblem }));
   try {

@@ -125,7 +125,7 @@ async function commandsByName(): Promise<ReadonlyMap<string, AnyCommand | undefi
   const commands = new Map<string, AnyCommand | undefined>(ownCommands.map((name) => [name, undefined]));
   for (const entry of commandTable) {
     if (!isGroup(entry)) commands.set(entry.name, await entry.load());
-    else for (const inner of entry.commands) commands.set(`${entry.name} ${inner.name}`, await inner.load());
+    for (const inner of entry.commands ?? []) commands.set(`${entry.name} ${inner.name}`, await inner.load());
   }
   return commands;
 }

@@ -14,6 +14,7 @@ import {
 const allowed: Readonly<Record<Action, string>> = {
   read: 'viewer operator approver admin',
   'configuration.read': 'viewer operator approver admin',
+  'metrics.read': 'viewer operator approver admin',
   'run.start': 'operator approver admin',
   'run.cancel': 'operator approver admin',
   'schedule.pause': 'operator approver admin',

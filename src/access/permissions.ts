@@ -9,6 +9,8 @@ export const actionTable = {
   /** Runs, recovery points, status, probes, schedules. */
   read: 'viewer',
   'configuration.read': 'viewer',
+  /** Numbers alone, for monitoring: of components, repositories, runs, schedules. */
+  'metrics.read': 'viewer',
   'run.start': 'operator',
   'run.cancel': 'operator',
   'schedule.pause': 'operator',

@@ -40,7 +40,7 @@ export async function createApi(parts: ApiParts, routes: readonly AnyRoute[] = a
     genReqId: () => randomUUID(),
     trustProxy: parts.trustedProxies === undefined ? false : [...parts.trustedProxies],
     logger: loggerFor(parts),
-    routerOptions: { maxParamLength: 100 },
+    routerOptions: { maxParamLength: 200 },
   });
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);

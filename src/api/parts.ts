@@ -2,11 +2,25 @@
 import type { Writable } from 'node:stream';
 import type { AuditLog } from '../access/audit-log.ts';
 import type { Grant } from '../access/permissions.ts';
+import type { NewRun } from '../catalog/runs.ts';
+import type { ProcessSample } from '../monitoring/metrics/process-sample.ts';
+import type { CommandAnswers } from '../service/command-answers.ts';
+import type { Tenant } from '../service/tenant.ts';
+
+/** What the API sees of the service beside it. */
+export interface ServiceAccess {
+  readonly tenants: () => readonly Tenant[];
+  readonly answers: Pick<CommandAnswers, 'ask'>;
+  readonly processSample: () => ProcessSample;
+  /** Tells workers of a run that was stored. */
+  readonly offer: (id: string, run: Pick<NewRun, 'labels' | 'priority' | 'wakeAtMs'>) => Promise<void>;
+}
 
 export interface ApiParts {
   /** With the catalog. */
   readonly log: AuditLog;
   readonly version: string;
+  readonly service: ServiceAccess;
   /** Under which people reach it; with https, cookies never travel in the clear. */
   readonly publicUrl?: URL | undefined;
   /** Without it nobody logs in through a provider. */

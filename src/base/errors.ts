@@ -44,6 +44,12 @@ export const errorKinds = {
     retry: 'later',
     meaning: 'The work was done, but some items were left out or need attention.',
   },
+  NOT_SUPPORTED: {
+    exitCode: 1,
+    httpStatus: 501,
+    retry: 'never',
+    meaning: 'Lifeboat does not do that, for a reason that the message gives.',
+  },
   NOT_FOUND: {
     exitCode: 4,
     httpStatus: 404,

@@ -10,6 +10,7 @@ import { up as runOrder } from './migrations/0006-run-order.ts';
 import { up as noInventory } from './migrations/0007-no-inventory.ts';
 import { up as alerts } from './migrations/0008-alerts.ts';
 import { up as probes } from './migrations/0009-probes.ts';
+import { up as system } from './migrations/0010-system.ts';
 import { up as selfBackup } from './migrations/0011-self-backup.ts';
 
 /** In the order of their names. What is here never changes once it was released: it goes on in another file. */
@@ -22,6 +23,7 @@ const migrations: Record<string, Migration> = {
   '0007-no-inventory': { up: noInventory },
   '0008-alerts': { up: alerts },
   '0009-probes': { up: probes },
+  '0010-system': { up: system },
   '0011-self-backup': { up: selfBackup },
 };
 

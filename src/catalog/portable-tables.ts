@@ -31,6 +31,8 @@ const travels = {
   auditKey: ['id'],
   // Of a machine and its moment: another one finds them out anew. Answers that are kept may hold what was shown once.
   worker: 'stays',
+  seenRepository: 'stays',
+  seenProof: 'stays',
   session: 'stays',
   loginFailure: 'stays',
   idempotencyKey: 'stays',

@@ -1,6 +1,6 @@
 // What of schedules was dealt with. A moment is dealt with once, by whoever writes its row first.
 import { sql, type Selectable } from 'kysely';
-import type { Catalog } from './catalog.ts';
+import type { Catalog, Queries } from './catalog.ts';
 import { insertRun, type NewRun } from './runs.ts';
 import type { ScheduleTable } from './tables.ts';
 
@@ -106,7 +106,11 @@ export async function fire(
 }
 
 /** Until a moment, or until somebody resumes it. What comes meanwhile is left out. Returns false for no such schedule. */
-export async function pauseSchedule({ db, now }: Catalog, id: string, untilMs: number | undefined): Promise<boolean> {
+export async function pauseSchedule(
+  { db: own, now }: Catalog,
+  { id, untilMs }: { readonly id: string; readonly untilMs: number | undefined },
+  db: Queries = own,
+): Promise<boolean> {
   const { numUpdatedRows } = await db
     .updateTable('schedule')
     .set({ pausedAtMs: now(), pausedUntilMs: untilMs ?? null })
@@ -116,11 +120,29 @@ export async function pauseSchedule({ db, now }: Catalog, id: string, untilMs: n
 }
 
 /** Goes on from now. */
-export async function resumeSchedule({ db, now }: Catalog, id: string): Promise<boolean> {
+export async function resumeSchedule({ db: own, now }: Catalog, id: string, db: Queries = own): Promise<boolean> {
   const { numUpdatedRows } = await db
     .updateTable('schedule')
     .set({ pausedAtMs: null, pausedUntilMs: null, firedUpToMs: now() })
     .where('id', '=', id)
     .executeTakeFirst();
   return numUpdatedRows === 1n;
+}
+
+export interface KnownSchedule extends ScheduleRow {
+  /** When the newest moment that was dealt with was dealt with; absent where none was yet. */
+  readonly firedAtMs: number | null;
+}
+
+/** As they are, without beginning any: for whoever looks. */
+export async function allSchedules({ db }: Catalog): Promise<KnownSchedule[]> {
+  return db
+    .selectFrom('schedule')
+    .leftJoin('firing', (join) =>
+      join.onRef('firing.scheduleId', '=', 'schedule.id').onRef('firing.plannedAtMs', '=', 'schedule.firedUpToMs'),
+    )
+    .selectAll('schedule')
+    .select('firing.firedAtMs')
+    .orderBy('schedule.id')
+    .execute();
 }

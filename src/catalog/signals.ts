@@ -1,35 +1,45 @@
 // Signals to runs. One may come before its run waits for it, or between its look and its sleep: both take the run's row first, so
 // that none is lost.
-import type { Catalog } from './catalog.ts';
+import type { Catalog, Queries } from './catalog.ts';
 import { isHeld, parkRun, type Hold } from './runs.ts';
 
+export interface Signal {
+  readonly runId: string;
+  readonly topic: string;
+  readonly data: unknown;
+}
+
 /** The first signal of a topic counts. Returns whether this was it; undefined for no such run. */
-export async function sendSignal(
-  catalog: Catalog,
-  { runId, topic, data }: { readonly runId: string; readonly topic: string; readonly data: unknown },
+export async function sendSignal(catalog: Catalog, signal: Signal): Promise<boolean | undefined> {
+  return catalog.transaction((trx) => sendSignalIn(trx, catalog, signal));
+}
+
+/** Together with what else belongs to it. */
+export async function sendSignalIn(
+  trx: Queries,
+  catalog: Pick<Catalog, 'now'>,
+  { runId, topic, data }: Signal,
 ): Promise<boolean | undefined> {
-  return catalog.transaction(async (trx) => {
-    // Takes the row, whatever its state.
-    const { numUpdatedRows } = await trx
-      .updateTable('run')
-      .set((set) => ({ epoch: set.ref('epoch') }))
-      .where('id', '=', runId)
-      .executeTakeFirst();
-    if (numUpdatedRows === 0n) return undefined;
-    const { numInsertedOrUpdatedRows } = await trx
-      .insertInto('signal')
-      .values({ runId, topic, data: JSON.stringify(data ?? null), sentAtMs: catalog.now() })
-      .onConflict((conflict) => conflict.doNothing())
-      .executeTakeFirst();
-    await trx
-      .updateTable('run')
-      .set({ state: 'queued', wakeAtMs: null, waitsFor: null })
-      .where('id', '=', runId)
-      .where('state', '=', 'waiting')
-      .where('waitsFor', '=', topic)
-      .execute();
-    return numInsertedOrUpdatedRows === 1n;
-  });
+  // Takes the row, whatever its state.
+  const { numUpdatedRows } = await trx
+    .updateTable('run')
+    .set((set) => ({ epoch: set.ref('epoch') }))
+    .where('id', '=', runId)
+    .executeTakeFirst();
+  if (numUpdatedRows === 0n) return undefined;
+  const { numInsertedOrUpdatedRows } = await trx
+    .insertInto('signal')
+    .values({ runId, topic, data: JSON.stringify(data ?? null), sentAtMs: catalog.now() })
+    .onConflict((conflict) => conflict.doNothing())
+    .executeTakeFirst();
+  await trx
+    .updateTable('run')
+    .set({ state: 'queued', wakeAtMs: null, waitsFor: null })
+    .where('id', '=', runId)
+    .where('state', '=', 'waiting')
+    .where('waitsFor', '=', topic)
+    .execute();
+  return numInsertedOrUpdatedRows === 1n;
 }
 
 export async function signalsOf(catalog: Catalog, runId: string): Promise<ReadonlyMap<string, unknown>> {

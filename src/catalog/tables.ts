@@ -4,6 +4,7 @@ import type { AccessTables } from './access-tables.ts';
 import type { AlertTables } from './alert-tables.ts';
 import type { ProbeTables } from './probe-tables.ts';
 import type { SelfTables } from './self-tables.ts';
+import type { SystemTables } from './system-tables.ts';
 
 /** Text of a JSON document. */
 type JsonText = string;
@@ -145,7 +146,7 @@ export interface StandingSampleTable {
   readonly ageMs: number | null;
 }
 
-export interface Tables extends AccessTables, AlertTables, ProbeTables, SelfTables {
+export interface Tables extends AccessTables, AlertTables, ProbeTables, SelfTables, SystemTables {
   readonly run: RunTable;
   readonly step: StepTable;
   readonly signal: SignalTable;

@@ -5,6 +5,8 @@ interface SingleEntry {
   readonly name: string;
   readonly isHidden?: boolean;
   load(): Promise<AnyCommand>;
+  /** Of a command that does something by itself, and has others below it. */
+  readonly commands?: readonly SingleEntry[];
 }
 
 interface GroupEntry {
@@ -17,7 +19,7 @@ interface GroupEntry {
 export type CommandEntry = SingleEntry | GroupEntry;
 
 export function isGroup(entry: CommandEntry): entry is GroupEntry {
-  return 'commands' in entry;
+  return !('load' in entry);
 }
 
 export const commandTable: readonly CommandEntry[] = [
@@ -25,7 +27,14 @@ export const commandTable: readonly CommandEntry[] = [
   { name: 'init', load: async () => (await import('./commands/init.ts')).initCommand },
   { name: 'status', load: async () => (await import('./commands/status.ts')).statusCommand },
   { name: 'window', load: async () => (await import('./commands/window.ts')).windowCommand },
-  { name: 'schedule', load: async () => (await import('./commands/schedule.ts')).scheduleCommand },
+  {
+    name: 'schedule',
+    load: async () => (await import('./commands/schedule.ts')).scheduleCommand,
+    commands: [
+      { name: 'pause', load: async () => (await import('./commands/schedule-pause.ts')).schedulePauseCommand },
+      { name: 'resume', load: async () => (await import('./commands/schedule-resume.ts')).scheduleResumeCommand },
+    ],
+  },
   { name: 'check', load: async () => (await import('./commands/check.ts')).checkCommand },
   { name: 'doctor', load: async () => (await import('./commands/doctor.ts')).doctorCommand },
   { name: 'probe', load: async () => (await import('./commands/probe.ts')).probeCommand },

@@ -1,10 +1,9 @@
 // How components stand as the server saw it last: out of its catalog, without a look at any repository, for monitors and people in a hurry.
 import { AppError } from '../base/errors.ts';
 import { count } from '../base/count.ts';
-import { formatAge } from '../base/duration.ts';
 import { isoTime } from '../base/iso-time.ts';
 import { standingsOf } from '../catalog/standings.ts';
-import { sightingMaxAgeMs, standings, type Standing } from '../model/standing.ts';
+import { standingNow, type Standing } from '../model/standing.ts';
 import type { CommandContext } from './context.ts';
 import { ageWords, wrap, type Paint, type Style } from './style.ts';
 import { table } from './table.ts';
@@ -35,14 +34,13 @@ export async function lastStatus(context: CommandContext, names: readonly string
   const found = rows
     .filter(({ component }) => names.length === 0 || names.includes(component))
     .map((row) => {
-      const sinceMs = nowMs - row.seenAtMs;
-      const isOld = sinceMs > sightingMaxAgeMs;
+      const { standing, reason, hint } = standingNow(row, nowMs);
       return {
         application: row.application,
         component: row.component,
-        standing: isOld ? ('unknown' as const) : standingOf(row.standing),
-        reason: isOld ? `nobody has looked for ${formatAge(sinceMs)}` : row.reason,
-        hint: isOld ? "See that 'lifeboat server' runs." : (row.hint ?? undefined),
+        standing,
+        reason,
+        hint,
         ageMs: row.ageMs ?? undefined,
         rpoMs: row.rpoMs ?? undefined,
         since: isoTime(row.sinceMs),
@@ -53,11 +51,6 @@ export async function lastStatus(context: CommandContext, names: readonly string
   throw new AppError('NOT_FOUND', `no server has looked at ${names.length === 0 ? 'anything' : names.join(', ')} yet`, {
     hint: "Start 'lifeboat server', or leave --last out to look at the repositories themselves.",
   });
-}
-
-/** One that a later Lifeboat wrote is not known here. */
-function standingOf(text: string): Standing {
-  return standings.find((one) => one === text) ?? 'unknown';
 }
 
 const paints: Readonly<Record<Standing, Paint>> = {

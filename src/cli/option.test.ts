@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { commandTable, isGroup } from './command-table.ts';
+import { commandTable } from './command-table.ts';
 import { parseSample } from './commands/verify.ts';
 import { parsedOption } from './option.ts';
 import { namesToLoad } from './program.ts';
@@ -39,7 +39,7 @@ test('only the commands that a line names are loaded, and all for help or where 
 test('no two commands have one name', () => {
   const names = commandTable.flatMap((entry) => [
     entry.name,
-    ...(isGroup(entry) ? entry.commands.map(({ name }) => `${entry.name} ${name}`) : []),
+    ...(entry.commands ?? []).map(({ name }) => `${entry.name} ${name}`),
   ]);
   expect(new Set(names).size).toBe(names.length);
 });

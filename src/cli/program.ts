@@ -145,12 +145,11 @@ async function addCommands(
   for (const entry of entries) {
     const child = parent.command(entry.name, entry.isHidden === true ? { hidden: true } : {});
     if (options.names !== undefined && !options.names.has(entry.name)) continue;
-    if (isGroup(entry)) {
-      child.description(entry.summary).helpCommand(false);
-      // Members are few; which one is meant may come after any option.
-      await addCommands(child, entry.commands, { ...options, names: undefined });
-    } else {
-      addCommand(child, await entry.load(), options.run);
+    if (isGroup(entry)) child.description(entry.summary);
+    else addCommand(child, await entry.load(), options.run);
+    // Members are few; which one is meant may come after any option.
+    if (entry.commands !== undefined) {
+      await addCommands(child.helpCommand(false), entry.commands, { ...options, names: undefined });
     }
     addGlobalOptions(child, options.run.parts.globalOptions);
   }

@@ -13,9 +13,9 @@ interface NamedCommand {
 export async function loadAllCommands(): Promise<NamedCommand[]> {
   const commands: NamedCommand[] = [];
   for (const entry of commandTable) {
-    const prefix = isGroup(entry) ? `${entry.name} ` : '';
-    for (const member of isGroup(entry) ? entry.commands : [entry]) {
-      commands.push({ name: prefix + member.name, command: await member.load() });
+    if (!isGroup(entry)) commands.push({ name: entry.name, command: await entry.load() });
+    for (const member of entry.commands ?? []) {
+      commands.push({ name: `${entry.name} ${member.name}`, command: await member.load() });
     }
   }
   return commands;

@@ -77,6 +77,30 @@ function jobOf(application: Application, { id, schedules, work, component }: Pla
   return { ...work, id, seed: `${application.name}/${id}`, schedules, maintenance, labels };
 }
 
+/** Also those that nothing starts by itself, but people may: backup and proof of each component, verification of each repository. */
+export function jobsOnDemand(application: Application): Job[] {
+  const { components, repositories } = application;
+  const scheduled = jobsOf(application);
+  const known = new Set(scheduled.map(({ id }) => id));
+  const ofComponents = components.flatMap((component) =>
+    (['backup', 'proof'] as const).map((kind): PlannedWork => {
+      const { name, policy } = component;
+      const work = { kind, component: name, repositories: policy.targets.map(({ repository }) => repository) };
+      return { id: `${kind}/${name}`, schedules: [], work, component };
+    }),
+  );
+  const ofRepositories = repositories.flatMap(({ name: repository }) =>
+    (['structure', 'data'] as const).map((level): PlannedWork => {
+      const own = components.filter(({ policy }) => repositoriesOf(policy).includes(repository));
+      const names = own.map(({ name }) => name);
+      const work = { kind: 'verification', repository, level, readDataShare: undefined, components: names } as const;
+      return { id: `verification/${repository}/${level}`, schedules: [], work };
+    }),
+  );
+  const others = [...ofComponents, ...ofRepositories].filter(({ id }) => !known.has(id));
+  return [...scheduled, ...others.map((work) => jobOf(application, work))];
+}
+
 /** Whether a job is about the component, alone or among others. */
 export function concerns(job: JobWork, component: string): boolean {
   return 'components' in job ? job.components.includes(component) : job.component === component;

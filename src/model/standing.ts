@@ -1,6 +1,6 @@
 // How a component stands against what was promised, by what was last seen of it: one word, with its reason and what to do. Green only where
 // every fact says so; what is not known is said to be unknown.
-import { formatDuration } from '../base/duration.ts';
+import { formatAge, formatDuration } from '../base/duration.ts';
 
 export const standings = ['protected', 'at_risk', 'overdue', 'unprotected', 'unknown'] as const;
 export type Standing = (typeof standings)[number];
@@ -40,6 +40,20 @@ export interface Judgement {
 export const sightingMaxAgeMs = 20 * 60_000;
 /** Of an RPO: beyond it there is little left for the next backup to be late. */
 const riskShare = 0.9;
+
+/** As it was judged, unless that is too long ago to say anything of now. */
+export function standingNow(
+  seen: { readonly standing: string; readonly reason: string; readonly hint: string | null; readonly seenAtMs: number },
+  nowMs: number,
+): Judgement {
+  const silentMs = nowMs - seen.seenAtMs;
+  if (silentMs > sightingMaxAgeMs) {
+    return judgement('unknown', `nobody has looked for ${formatAge(silentMs)}`, "See that 'lifeboat server' runs.");
+  }
+  // One that a later Lifeboat wrote is not known here.
+  const standing = standings.find((one) => one === seen.standing) ?? 'unknown';
+  return judgement(standing, seen.reason, seen.hint ?? undefined);
+}
 
 /** The worst that is true. */
 export function judge(sighting: Sighting, nowMs: number): Judgement {

@@ -11,14 +11,25 @@ export interface JobStep {
 /** A lock that others hold is waited for: a backup may run while it is time to remove old ones. */
 const lockWait = ['--retry-lock', '1h'];
 
-export interface JobPlace {
+/** What one run of a job is asked for. */
+export interface JobWishes {
   /** Counts the runs of the job, so that a verification of a part takes another one each time. */
   readonly round: number;
+  /** A note for what is backed up. */
+  readonly description?: string | undefined;
+  /** What is to be proven, in place of the newest. */
+  readonly point?: { readonly snapshot: string; readonly repository: string } | undefined;
+}
+
+export interface JobPlace {
   /** The files of all applications of the service. */
   readonly configurations: readonly string[];
 }
 
-export function stepsOfJob(work: JobWork, { round, configurations }: JobPlace): JobStep[] {
+export function stepsOfJob(
+  work: JobWork,
+  { round, description, point, configurations }: JobWishes & JobPlace,
+): JobStep[] {
   if (work.kind === 'copy') {
     const { component, from, to, snapshots } = work;
     const which = snapshots === 'newest' ? ['latest'] : [];
@@ -26,9 +37,14 @@ export function stepsOfJob(work: JobWork, { round, configurations }: JobPlace): 
   }
   if ('component' in work) {
     const { kind, component, repositories } = work;
-    if (kind === 'proof') return [step('proof', 'prove', component)];
+    if (kind === 'proof') {
+      const which = point === undefined ? [] : ['--from', point.snapshot, '--repository', point.repository];
+      return [step('proof', 'prove', component, ...which)];
+    }
+    // In one word with its option: it may begin with a dash.
+    const note = description === undefined ? [] : [`--description=${description}`];
     return repositories.map((repository) =>
-      step(`backup to ${repository}`, 'backup', component, '--repository', repository),
+      step(`backup to ${repository}`, 'backup', component, '--repository', repository, ...note),
     );
   }
   const { repository } = work;

@@ -5,12 +5,13 @@ import { AppError, errorKinds, type ErrorCode } from '../base/errors.ts';
 import { jobKinds } from '../model/schedule.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import { findRunLike, type NewRun } from '../catalog/runs.ts';
-import { allJobsOf, awaitedJobs, jobsOf, type Job } from '../model/job.ts';
+import type { Application } from '../model/application.ts';
+import { awaitedJobs, jobsOf, jobsOnDemand, selfBackupJobsOf, type Job } from '../model/job.ts';
 import type { RunContext } from '../workflow/run-context.ts';
 import { defineRun, type RunDefinition } from '../workflow/worker.ts';
-import { concurrencyKeyOf, stepsOfJob } from './job-commands.ts';
-import { runJob, type JobCommand, type JobOutcome, type Launcher } from './job-process.ts';
-import { digestOf } from './outcome-digest.ts';
+import { concurrencyKeyOf, stepsOfJob, type JobWishes } from './job-commands.ts';
+import type { Launcher } from './job-process.ts';
+import { hasFailed, runCommandStep, type StepOutcome } from './command-step.ts';
 import { configOption, type Tenant } from './tenant.ts';
 
 export interface JobRunsParts {
@@ -27,8 +28,10 @@ export const jobInputSchema = z.object({
   /** Of the configuration as it was then. */
   job: z.string(),
   round: z.number().default(0),
+  description: z.string().optional(),
+  point: z.object({ snapshot: z.string(), repository: z.string() }).optional(),
 });
-export type JobInput = z.output<typeof jobInputSchema>;
+type JobInput = z.output<typeof jobInputSchema>;
 
 export const originSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('schedule'), schedule: z.string(), plannedAtMs: z.number(), missed: z.number() }),
@@ -42,14 +45,14 @@ export type RunOrigin = z.output<typeof originSchema>;
 const attemptsMax = 4;
 
 export function runOfJob(
-  { application, job, round }: { readonly application: string; readonly job: Job; readonly round: number },
+  { application, job, ...wishes }: { readonly application: string; readonly job: Job } & JobWishes,
   origin: RunOrigin,
 ): NewRun {
   return {
     kind: job.kind,
     application,
     component: 'component' in job ? job.component : undefined,
-    input: { application, job: job.id, round } satisfies JobInput,
+    input: { application, job: job.id, ...wishes } satisfies JobInput,
     labels: job.labels,
     concurrencyKey: concurrencyKeyOf(application, job),
     attemptsMax,
@@ -63,39 +66,22 @@ export function jobDefinitions(parts: JobRunsParts): Record<string, RunDefinitio
   return Object.fromEntries(jobKinds.map((kind) => [kind, definition]));
 }
 
-const outcomeSchema = z.object({ exitCode: z.number(), digest: z.record(z.string(), z.unknown()) });
-type StepOutcome = z.output<typeof outcomeSchema>;
+const jobNamed = (application: Application, wanted: string): Job | undefined =>
+  [...jobsOnDemand(application), ...selfBackupJobsOf(application)].find(({ id }) => id === wanted);
 
 async function carryOut(run: RunContext, input: JobInput, parts: JobRunsParts): Promise<object> {
   const tenant = parts.tenantOf(input.application);
-  const job = tenant === undefined ? undefined : allJobsOf(tenant.application).find(({ id }) => id === input.job);
+  const job = tenant === undefined ? undefined : jobNamed(tenant.application, input.job);
   if (tenant === undefined || job === undefined) throw jobGone(input);
   const outcomes: StepOutcome[] = [];
   const configurations = parts.tenants().flatMap(({ configurationPath }) => configurationPath ?? []);
-  for (const { name, args } of stepsOfJob(job, { round: input.round, configurations })) {
-    const command = { ...parts.launcher, args: [...args, ...configOption(tenant)] };
-    outcomes.push(
-      await run.step(name, outcomeSchema, async ({ signal }) => {
-        await run.tell('command', `lifeboat ${command.args.join(' ')}`);
-        const { exitCode, summary } = await runCommand(command, run, signal);
-        return { exitCode, digest: digestOf(summary) };
-      }),
-    );
+  for (const { name, args } of stepsOfJob(job, { ...input, configurations })) {
+    outcomes.push(await runCommandStep(run, name, { ...parts.launcher, args: [...args, ...configOption(tenant)] }));
   }
-  const worst = outcomes.find(({ exitCode }) => exitCode !== 0 && exitCode !== warningsExitCode);
+  const worst = outcomes.find(hasFailed);
   if (worst !== undefined) throw failureBy(worst, job);
   await run.step('what follows', z.array(z.string()), () => startFollowers(run, { tenant, job, parts }));
   return { outcomes };
-}
-
-const warningsExitCode = errorKinds.COMPLETED_WITH_WARNINGS.exitCode;
-
-async function runCommand(command: JobCommand, run: RunContext, signal: AbortSignal): Promise<JobOutcome> {
-  const events = {
-    onNote: (text: string): void => void run.tell('note', text).catch(() => undefined), // It is history, not state.
-    onStatus: (status: object): void => run.progress(status),
-  };
-  return runJob(command, events, signal);
 }
 
 function failureBy({ exitCode, digest }: StepOutcome, { id }: Job): AppError {

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import type { Catalog } from '../catalog/catalog.ts';
 import { runHistory } from '../catalog/run-history.ts';
+import { saveSightings, type Sightings } from '../catalog/sightings.ts';
 import { saveStandings, trimSamples, type SeenStanding, type StandingRow } from '../catalog/standings.ts';
 import { labelsIn, liveWorkers } from '../catalog/workers.ts';
 import type { Application } from '../model/application.ts';
@@ -23,7 +24,14 @@ const inventorySchema = z.object({
         .optional(),
     }),
   ),
-  repositories: z.array(z.object({ name: z.string(), problem: z.string().optional() })),
+  repositories: z.array(
+    z.object({
+      name: z.string(),
+      snapshots: z.number().optional(),
+      storedBytes: z.number().optional(),
+      problem: z.string().optional(),
+    }),
+  ),
 });
 
 const nothingSeen: z.output<typeof inventorySchema> = { components: [], repositories: [] };
@@ -53,8 +61,26 @@ export async function recordStandings(catalog: Catalog, application: Application
       seenAtMs: seen.atMs,
     });
   }
+  if (seen.problem === undefined) await saveSightings(catalog, application.name, sightingsOf(inventory, seen.atMs));
   await trimSamples(catalog);
   return saveStandings(catalog, application.name, rows);
+}
+
+function sightingsOf({ components, repositories }: z.output<typeof inventorySchema>, seenAtMs: number): Sightings {
+  return {
+    repositories: repositories.map(({ name, snapshots = null, storedBytes = null, problem = null }) => ({
+      repository: name,
+      snapshots,
+      storedBytes,
+      problem,
+      seenAtMs,
+    })),
+    proofs: components.flatMap(({ name, proof }) =>
+      proof === undefined
+        ? []
+        : [{ component: name, outcome: proof.outcome, message: proof.message, atMs: Date.parse(proof.time) }],
+    ),
+  };
 }
 
 interface Subject {

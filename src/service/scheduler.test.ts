@@ -156,15 +156,15 @@ test('two servers that look at the same moment start a run once', async () => {
 test('what comes in a pause is left out, whether it ends by itself or not', async () => {
   await using scene = await Scene.open(hourly('0 * * * *'), '2026-01-01T00:30:00Z');
   const id = 'shop/backup/files';
-  expect(await pauseSchedule(scene.catalog, id, scene.nowMs + 2 * hourMs)).toBe(true);
+  expect(await pauseSchedule(scene.catalog, { id, untilMs: scene.nowMs + 2 * hourMs })).toBe(true);
   await scene.pass(3 * hourMs, minuteMs);
-  await pauseSchedule(scene.catalog, id, undefined);
+  await pauseSchedule(scene.catalog, { id, untilMs: undefined });
   await scene.pass(3 * hourMs, minuteMs);
   await resumeSchedule(scene.catalog, id);
   await scene.pass(hourMs, minuteMs);
   const hours = (await scene.firings()).map(({ plannedAtMs }) => new Date(plannedAtMs).getUTCHours());
   expect(hours).toEqual([3, 7]);
-  expect(await pauseSchedule(scene.catalog, 'no such schedule', undefined)).toBe(false);
+  expect(await pauseSchedule(scene.catalog, { id: 'no such schedule', untilMs: undefined })).toBe(false);
 });
 
 test('S3-08 what comes in the maintenance of its component begins once, at its end', async () => {

@@ -116,9 +116,11 @@ export class Scheduler {
   }
 }
 
+export const scheduleIdOf = (application: string, job: string): string => `${application}/${job}`;
+
 function planOf(application: Application, jobs: (application: Application) => Job[]): Planned[] {
   return jobs(application).map((job) => ({
-    id: `${application.name}/${job.id}`,
+    id: scheduleIdOf(application.name, job.id),
     application: application.name,
     job,
     spec: JSON.stringify(job.schedules),

@@ -15,6 +15,7 @@ import { InventoryKeeper, type Seen } from './inventory.ts';
 import { jobDefinitions, jobInputSchema } from './job-runs.ts';
 import type { Launcher } from './job-process.ts';
 import { recordStandings } from './ledger.ts';
+import { restoreDefinition, restoreKind } from './restore-runs.ts';
 import { startScheduler } from './scheduler.ts';
 import { Prober } from './prober.ts';
 import { keepSelfBackups } from './self-backups.ts';
@@ -42,12 +43,18 @@ export interface ServiceParts extends ServiceEvents {
   readonly clock: Clock;
   /** How probes ask the components of an application. */
   readonly probePortsOf: (tenant: Tenant) => ProbePorts;
+  /** A run about the application has ended here. */
+  readonly onChanged: (application: string) => void;
+  /** For what is restored beside. */
+  readonly restoresFolder: string;
 }
 
 export interface Service extends AsyncDisposable {
   readonly workerId: string;
   /** Resolves if the state was recovered elsewhere: this one may not act any more. */
   readonly replaced: Promise<AppError>;
+  /** Tells workers of a run that was stored. */
+  readonly offer: (id: string, run: Pick<NewRun, 'labels' | 'priority' | 'wakeAtMs'>) => Promise<void>;
 }
 
 /** Longer than a machine may be busy with other things, and than a job takes to end when it must. */
@@ -61,7 +68,7 @@ export async function startService(parts: ServiceParts): Promise<Service> {
     await offer(id, run);
     return id;
   };
-  const offer = (id: string, { labels = [], priority = 0, wakeAtMs }: NewRun): Promise<void> =>
+  const offer: Service['offer'] = (id, { labels = [], priority = 0, wakeAtMs }) =>
     queue.offer({ id, labels, priority, wakeAtMs });
   // Of a catalog on this machine there is one worker: whoever held a lease before is gone.
   if (catalog.kind === 'sqlite') await expireLeases(catalog);
@@ -71,6 +78,7 @@ export async function startService(parts: ServiceParts): Promise<Service> {
   if (parts.plans) {
     stack.use(await SignKeeper.start({ catalog, launcher, tenants: all, onReplaced, onProblem }));
   }
+  const tenantOf = (name: string): Tenant | undefined => tenants.find(name);
   const onSeen = async ({ application }: Tenant, seen: Seen): Promise<void> => {
     for (const { component, standing, reason } of await recordStandings(catalog, application, seen))
       onNote(`${application.name}: ${component} is ${standing.replace('_', ' ')}: ${reason}`);
@@ -82,11 +90,16 @@ export async function startService(parts: ServiceParts): Promise<Service> {
     await startWorker({
       ...parts,
       leaseMs,
-      definitions: jobDefinitions({ catalog, launcher, tenantOf: (name) => tenants.find(name), tenants: all, enqueue }),
+      definitions: {
+        ...jobDefinitions({ catalog, launcher, tenantOf, tenants: all, enqueue }),
+        [restoreKind]: restoreDefinition({ catalog, launcher, tenantOf, restoresFolder: parts.restoresFolder }),
+      },
       onEnded: ({ kind, application, input, state }) => {
         const job = jobInputSchema.safeParse(JSON.parse(input)).data?.job ?? kind;
         onNote(`${application ?? 'service'}: ${job} ${state}`);
-        if (application !== null) inventory?.changed(application);
+        if (application === null) return;
+        inventory?.changed(application);
+        parts.onChanged(application);
       },
     }),
   );
@@ -114,5 +127,5 @@ export async function startService(parts: ServiceParts): Promise<Service> {
     stack.use(keepSelfBackups({ catalog, tenants: all, enqueue, onProblem }));
   }
   const started = stack.move();
-  return { workerId: worker.id, replaced, [Symbol.asyncDispose]: () => started.disposeAsync() };
+  return { workerId: worker.id, replaced, offer, [Symbol.asyncDispose]: () => started.disposeAsync() };
 }

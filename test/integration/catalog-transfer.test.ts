@@ -49,7 +49,15 @@ async function fillTables(catalog: Catalog): Promise<void> {
 }
 
 const oneRowed = ['service', 'auditHead'];
-const stayingTables = ['worker', 'session', 'loginFailure', 'idempotencyKey', 'selfBackup'];
+const stayingTables = [
+  'worker',
+  'session',
+  'loginFailure',
+  'idempotencyKey',
+  'seenRepository',
+  'seenProof',
+  'selfBackup',
+];
 const camelCase = (text: string): string => text.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
 
 function valueFor(type: string, nth: number): unknown {

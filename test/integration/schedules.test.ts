@@ -30,11 +30,11 @@ describeWithCatalogs('what the service keeps', (make) => {
     const changed = await knownSchedules(catalog, [{ id, spec: 'daily' }]);
     expect(changed.get(id)).toMatchObject({ spec: 'daily', firedUpToMs: expect.any(Number) as number });
     const nowMs = await catalog.nowMs();
-    await pauseSchedule(catalog, id, nowMs + 10_000_000);
+    await pauseSchedule(catalog, { id, untilMs: nowMs + 10_000_000 });
     expect((await knownSchedules(catalog, [])).get(id)?.pausedUntilMs).toBe(nowMs + 10_000_000);
-    await pauseSchedule(catalog, id, nowMs - 1);
+    await pauseSchedule(catalog, { id, untilMs: nowMs - 1 });
     expect((await knownSchedules(catalog, [])).get(id)?.pausedAtMs).toBeNull();
-    await pauseSchedule(catalog, id, undefined);
+    await pauseSchedule(catalog, { id, untilMs: undefined });
     expect(await resumeSchedule(catalog, id)).toBe(true);
     expect((await knownSchedules(catalog, [])).get(id)).toMatchObject({ pausedAtMs: null, pausedUntilMs: null });
   });

@@ -5,8 +5,15 @@ import { auditLogOf, type AuditLog } from '../../src/access/audit-log.ts';
 import type { Action, Role } from '../../src/access/permissions.ts';
 import { createToken } from '../../src/access/tokens.ts';
 import { createApi, listen } from '../../src/api/create-api.ts';
-import type { ApiParts } from '../../src/api/parts.ts';
+import type { ApiParts, ServiceAccess } from '../../src/api/parts.ts';
 import type { Catalog } from '../../src/catalog/catalog.ts';
+import { knownSchedules } from '../../src/catalog/schedules.ts';
+import { insertWorker } from '../../src/catalog/workers.ts';
+import { parseConfiguration } from '../../src/config/load.ts';
+import { jobsOf } from '../../src/model/job.ts';
+import { ProcessWatch } from '../../src/monitoring/metrics/process-sample.ts';
+import { scheduleIdOf } from '../../src/service/scheduler.ts';
+import type { Tenant } from '../../src/service/tenant.ts';
 import { makeSqliteCatalog, openTestCatalog, type MakeCatalog } from './catalogs.ts';
 import { temporaryFolder } from './temporary-folder.ts';
 
@@ -41,6 +48,68 @@ export interface ApiScene extends AsyncDisposable {
   tokenOf(role: Role, applications?: readonly string[], scopes?: readonly Action[]): Promise<string>;
 }
 
+/** Two applications, alike but for their names. */
+export const sceneTenants: readonly Tenant[] = ['shop', 'forum'].map((name) => {
+  const path = `/srv/${name}.yaml`;
+  const text = `
+application: ${name}
+repositories:
+  local: { location: ./local }
+components:
+  database:
+    type: postgres
+    url: postgres://postgres@127.0.0.1/${name}
+    objectives: { rpo: 1h }
+    policy: { schedule: { every: 30m }, proof: { schedule: { every: 7d } } }
+  uploads:
+    type: files
+    paths: [/srv/uploads]
+`;
+  const environment = { variables: {}, workingFolder: '/srv', homeFolder: '/root' };
+  const { application, alerts, probes, unset } = parseConfiguration(text, { path, environment });
+  return { application, configurationPath: path, alerts, probes, unset };
+});
+
+/** Snapshots that the repository of an application holds, newest last. */
+export const snapshotIdOf = (application: string, component: 'database' | 'uploads'): string =>
+  `${application === 'shop' ? 'a' : 'f'}${component === 'database' ? 'd' : '0'}`.repeat(32);
+
+/** What the commands would print that the server asks. */
+function answerOf({ application: { name } }: Tenant, [command]: readonly string[]): object {
+  if (command === 'check') {
+    const findings = [{ aspect: 'connection', outcome: 'passed', message: 'PostgreSQL 17' }];
+    return { subjects: [{ subject: 'component database', findings }] };
+  }
+  const snapshots = (['uploads', 'database'] as const).map((component, at) => ({
+    id: snapshotIdOf(name, component),
+    time: `2026-11-2${at}T02:00:00.123456789Z`,
+    component,
+    tags: [],
+    sizeBytes: 1000,
+    verifications: [],
+  }));
+  // The state of the service lies in the same repository.
+  const state = {
+    id: 'e'.repeat(64),
+    time: '2026-11-27T02:00:00Z',
+    component: '_service',
+    tags: [],
+    verifications: [],
+  };
+  return { repositories: [{ name: 'local', snapshots: [...snapshots, state] }] };
+}
+
+function sceneService(): ServiceAccess & Disposable {
+  const watch = new ProcessWatch();
+  return {
+    tenants: () => sceneTenants,
+    answers: { ask: (tenant, args) => Promise.resolve({ exitCode: 0, summary: { ...answerOf(tenant, args) } }) },
+    processSample: () => watch.sample(),
+    offer: () => Promise.resolve(),
+    [Symbol.dispose]: () => watch[Symbol.dispose](),
+  };
+}
+
 export async function apiScene(more: Partial<ApiParts> = {}, make: MakeCatalog = makeSqliteCatalog): Promise<ApiScene> {
   const place = await make();
   const state = await temporaryFolder();
@@ -54,8 +123,18 @@ export async function apiScene(more: Partial<ApiParts> = {}, make: MakeCatalog =
       done();
     },
   });
+  const planned = sceneTenants.flatMap(({ application }) =>
+    jobsOf(application).map(({ id, schedules }) => ({
+      id: scheduleIdOf(application.name, id),
+      spec: JSON.stringify(schedules),
+    })),
+  );
+  await knownSchedules(catalog, planned);
+  await insertWorker(catalog, { id: 'worker-1', name: 'host-1', version: '1.2.3', labels: [] });
+  const service = sceneService();
   const app = await createApi({
     log,
+    service,
     version: '1.2.3',
     health: () => 'ok',
     onProblem: (error) => problems.push(error),
@@ -80,6 +159,7 @@ export async function apiScene(more: Partial<ApiParts> = {}, make: MakeCatalog =
     },
     async [Symbol.asyncDispose]() {
       await app.close();
+      service[Symbol.dispose]();
       await catalog[Symbol.asyncDispose]();
       await place[Symbol.asyncDispose]();
       await state[Symbol.asyncDispose]();

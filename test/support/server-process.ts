@@ -11,9 +11,17 @@ export interface ServerProcess extends AsyncDisposable {
 
 /** Resolves when it is ready, or has ended. Killed at the end, if it still runs. */
 export async function startServerProcess(folder: string, ...args: readonly string[]): Promise<ServerProcess> {
+  return startServerWith({ folder, environment: {} }, ...args);
+}
+
+/** The same, with variables of its own. */
+export async function startServerWith(
+  { folder, environment }: { readonly folder: string; readonly environment: Readonly<Record<string, string>> },
+  ...args: readonly string[]
+): Promise<ServerProcess> {
   const child = spawn(process.execPath, [launcher, 'server', '--listen', '0', ...args], {
     cwd: folder,
-    env: environmentIn(folder),
+    env: environmentIn(folder, environment),
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let text = '';

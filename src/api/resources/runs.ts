@@ -1,70 +1,35 @@
 // `/api/v1/runs`: what is being done and what was done, step by step, and as it happens.
 import { z } from 'zod';
 import { lineSchema } from '../../access/schemas.ts';
+import { AppError } from '../../base/errors.ts';
 import { isoTime, maybeIsoTime } from '../../base/iso-time.ts';
 import { eventsOf } from '../../catalog/run-events.ts';
 import { runHistory } from '../../catalog/run-history.ts';
 import { findRun, type RunRow } from '../../catalog/runs.ts';
+import { labelsIn } from '../../catalog/workers.ts';
 import { stepsOf, type StepRow } from '../../catalog/steps.ts';
-import { openStates, runStates, type RunState } from '../../catalog/tables.ts';
-import { cancelAskedRun } from '../../service/asked-runs.ts';
+import { runStates } from '../../catalog/tables.ts';
+import { jobsOnDemand } from '../../model/job.ts';
+import { approveRun, cancelAskedRun } from '../../service/asked-runs.ts';
+import { runOfJob } from '../../service/job-runs.ts';
+import { restoreInputSchema, restoreKind } from '../../service/restore-runs.ts';
+import { notConfirmed, originOf, startedRuns, startedSchema } from '../asked-work.ts';
 import { visibleApplications } from '../authorisation.ts';
+import { tenantFor } from '../chosen-tenant.ts';
 import type { News } from '../event-stream.ts';
 import { pageFrom, pageOf, pageQuery, placeIn } from '../page.ts';
 import type { ApiParts } from '../parts.ts';
 import { notFound } from '../problem.ts';
+import { isOpen, runSchema, runView } from '../run-view.ts';
 import { actorOf, defineRoute, idParams, principalOf, type Found } from '../route.ts';
 
-const time = z.string().optional();
-
-const runSchema = z
-  .object({
-    id: z.string(),
-    kind: z.string(),
-    application: z.string().optional(),
-    component: z.string().optional(),
-    state: z.enum(runStates),
-    attempt: z.number(),
-    labels: z.array(z.string()),
-    origin: z.unknown(),
-    output: z.unknown().optional(),
-    error: z.unknown().optional(),
-    isCancelling: z.boolean(),
-    createdAt: z.string(),
-    startedAt: time,
-    endedAt: time,
-  })
-  .meta({ id: 'Run' });
-
 const stepSchema = z
-  .object({ name: z.string(), state: z.enum(['begun', 'done']), begunAt: z.string(), doneAt: time })
+  .object({ name: z.string(), state: z.enum(['begun', 'done']), begunAt: z.string(), doneAt: z.string().optional() })
   .meta({ id: 'RunStep' });
 
 const eventSchema = z
   .object({ number: z.number(), at: z.string(), kind: z.string(), text: z.string() })
   .meta({ id: 'RunEvent' });
-
-const maybeJson = (text: string | null): unknown => (text === null ? undefined : JSON.parse(text));
-const isOpen = (state: RunState): boolean => openStates.some((one) => one === state);
-
-function runView(row: RunRow): z.infer<typeof runSchema> {
-  return {
-    id: row.id,
-    kind: row.kind,
-    application: row.application ?? undefined,
-    component: row.component ?? undefined,
-    state: row.state,
-    attempt: row.attempt,
-    labels: z.array(z.string()).parse(JSON.parse(row.labels)),
-    origin: JSON.parse(row.origin) as unknown,
-    output: maybeJson(row.output),
-    error: maybeJson(row.error),
-    isCancelling: row.cancelRequestedAtMs !== null && isOpen(row.state),
-    createdAt: isoTime(row.createdAtMs),
-    startedAt: maybeIsoTime(row.startedAtMs),
-    endedAt: maybeIsoTime(row.endedAtMs),
-  };
-}
 
 const stepView = ({ name, state, begunAtMs, doneAtMs }: StepRow) => ({
   name,
@@ -150,6 +115,55 @@ const cancel = defineRoute({
   },
 });
 
+const start = defineRoute({
+  method: 'POST',
+  path: '/api/v1/runs',
+  summary: 'Do a job now, without waiting for its schedule',
+  access: { kind: 'some', action: 'run.start' },
+  body: z.strictObject({
+    application: lineSchema(200).optional().describe('may be left out where you may see but one'),
+    job: lineSchema(200).describe('as GET /api/v1/schedules names it: backup/database, verification/local/data'),
+    description: lineSchema(500).optional().describe('a note that stays with what is backed up'),
+  }),
+  answers: { 202: startedSchema },
+  async handle({ parts, body: { application: name, job: id, description }, request }) {
+    const { application } = tenantFor(parts, request, { action: 'run.start', name });
+    const job = jobsOnDemand(application).find((one) => one.id === id);
+    if (job === undefined) throw notFound();
+    const wish = { application: application.name, job, description, round: await roundOf(parts) };
+    return startedRuns(parts, request, { runs: [runOfJob(wish, originOf(request))] });
+  },
+});
+
+/** Of what somebody asks for: another part each second, where a verification takes parts. */
+const roundOf = async ({ log }: ApiParts): Promise<number> => Math.floor((await log.catalog.nowMs()) / 1000);
+
+const approve = defineRoute({
+  method: 'POST',
+  path: '/api/v1/runs/{id}/approve',
+  summary: 'Let a restore go on that would replace data',
+  params: idParams,
+  access: { kind: 'resource', action: 'restore.approve', find },
+  body: z.strictObject({ confirm: lineSchema(200).describe('the name of the component whose data is replaced') }),
+  answers: { 202: runSchema },
+  async handle({ parts, params: { id }, body: { confirm }, resource, request }) {
+    const { kind, state, input } = resource;
+    const wish = kind === restoreKind ? restoreInputSchema.parse(JSON.parse(input)) : undefined;
+    if (wish?.target !== 'original' || !isOpen(state)) throw nothingToApprove(id);
+    if (wish.component !== confirm) throw notConfirmed(wish.component);
+    const run = await approveRun(parts.log, id, actorOf(request));
+    if (run === undefined) throw notFound();
+    await parts.service.offer(id, { labels: labelsIn(run.labels), priority: run.priority });
+    return runView(run);
+  },
+});
+
+function nothingToApprove(id: string): AppError {
+  return new AppError('REQUEST_INVALID', `run ${id} waits for no approval`, {
+    hint: 'Only a restore over the original waits for one, until it has ended.',
+  });
+}
+
 const batchMax = 500;
 
 const follow = defineRoute({
@@ -180,4 +194,4 @@ const follow = defineRoute({
   },
 });
 
-export const runRoutes = [list, show, cancel, follow];
+export const runRoutes = [list, start, show, approve, cancel, follow];

@@ -1,6 +1,6 @@
 // `runs start`: has the service do a job now, without waiting for its schedule; or all that are to be done before an event.
 import { AppError } from '../../base/errors.ts';
-import { allJobsOf, type Job } from '../../model/job.ts';
+import { jobsOnDemand, selfBackupJobsOf, type Job } from '../../model/job.ts';
 import { startRuns } from '../../service/asked-runs.ts';
 import { runOfJob, type RunOrigin } from '../../service/job-runs.ts';
 import { openAccess } from '../access-log.ts';
@@ -16,20 +16,20 @@ export interface RunsStartData {
 export const runsStartCommand = defineCommand({
   summary: 'Have the service do jobs now',
   details:
-    "Jobs are named as 'lifeboat schedule' names them: backup/database, verification/offsite. With --before all jobs start whose schedule says so, such as a backup before a deployment. A server or worker does them; 'lifeboat runs show' tells how far they are.",
+    "Jobs are named as 'lifeboat schedule' names them: backup/database, verification/offsite/data. Those that nothing starts by itself may be named as well. With --before all jobs start whose schedule says so, such as a backup before a deployment. A server or worker does them; 'lifeboat runs show' tells how far they are.",
   examples: ['lifeboat runs start backup/database', 'lifeboat runs start --before deployment'],
   arguments: { names: listArgument('[job...]', 'names of jobs') },
   options: { event: textOption('--before <event>', 'all jobs that are to be done before this event') },
   async run(context, { names, event }): Promise<RunsStartData> {
     const { application } = await requireConfiguration(context);
-    const jobs = chosenJobs(allJobsOf(application), names, event);
+    const jobs = chosenJobs([...jobsOnDemand(application), ...selfBackupJobsOf(application)], names, event);
     await using access = await openAccess(context);
     const { log, actor } = access;
     const by = 'command line';
     const origin: RunOrigin = event === undefined ? { kind: 'request', by } : { kind: 'event', event, by };
     const round = Math.floor(context.clock.now() / 1000);
     const wanted = jobs.map((job) => runOfJob({ application: application.name, job, round }, origin));
-    const ids = await startRuns(log, wanted, actor);
+    const ids = await startRuns(log, wanted, { actor });
     return { runs: ids.map((id, at) => ({ id, job: jobs[at]?.id ?? '' })) };
   },
   render: ({ runs }) => runs.map(({ id, job }) => `${shortRunId(id)}  ${job}`).join('\n'),

@@ -1,0 +1,154 @@
+// `/api/v1/applications` and what belongs to them: components, with how they stand and why.
+import { z } from 'zod';
+import { lineSchema } from '../../access/schemas.ts';
+import { isoTime, maybeIsoTime } from '../../base/iso-time.ts';
+import { seenProofs } from '../../catalog/sightings.ts';
+import { standingSamples, standingsOf } from '../../catalog/standings.ts';
+import type { Component } from '../../model/component.ts';
+import { standingNow, standings } from '../../model/standing.ts';
+import type { Tenant } from '../../service/tenant.ts';
+import { tenantsFor } from '../chosen-tenant.ts';
+import type { ApiParts } from '../parts.ts';
+import { defineRoute, type AnyRoute, type Found } from '../route.ts';
+
+const query = z.object({ application: lineSchema(200).optional() });
+const read = 'read';
+
+const applicationSchema = z
+  .object({
+    name: z.string(),
+    environment: z.string(),
+    components: z.array(z.string()),
+    repositories: z.array(z.string()),
+    problem: z.string().optional().describe('why its configuration can not be read anew'),
+  })
+  .meta({ id: 'Application' });
+
+const applications = defineRoute({
+  method: 'GET',
+  path: '/api/v1/applications',
+  summary: 'List the applications that are protected',
+  access: { kind: 'some', action: read },
+  answers: { 200: z.object({ items: z.array(applicationSchema) }) },
+  handle({ parts, request }) {
+    const items = tenantsFor(parts, request, { action: read }).map(({ application, problem }) => ({
+      name: application.name,
+      environment: application.environment,
+      components: application.components.map(({ name }) => name),
+      repositories: application.repositories.map(({ name }) => name),
+      problem: problem?.message,
+    }));
+    return Promise.resolve({ items });
+  },
+});
+
+const standingSchema = z.enum(standings);
+const componentSchema = z
+  .object({
+    application: z.string(),
+    name: z.string(),
+    type: z.string(),
+    tier: z.string(),
+    labels: z.array(z.string()),
+    rpoMs: z.number().optional(),
+    rtoMs: z.number().optional(),
+    availabilityPercent: z.number().optional(),
+    standing: standingSchema,
+    reason: z.string(),
+    hint: z.string().optional(),
+    since: z.string().optional(),
+    seenAt: z.string().optional(),
+    newestAt: z.string().optional().describe('of the newest data that could be recovered when it was looked at'),
+    proof: z.object({ outcome: z.string(), at: z.string(), message: z.string() }).optional(),
+  })
+  .meta({ id: 'Component' });
+type ComponentView = z.infer<typeof componentSchema>;
+
+async function componentViews({ log }: ApiParts, tenants: readonly Tenant[]): Promise<ComponentView[]> {
+  const names = tenants.map(({ application }) => application.name);
+  const nowMs = await log.catalog.nowMs();
+  const rows = await standingsOf(log.catalog, names);
+  const proofs = await seenProofs(log.catalog, names);
+  return tenants.flatMap(({ application: { name: application, components } }) =>
+    components.map((component): ComponentView => {
+      const isIt = (one: { application: string; component: string }): boolean =>
+        one.application === application && one.component === component.name;
+      const [row, proof] = [rows.find(isIt), proofs.find(isIt)];
+      const stands = row === undefined ? neverSeen : standingNow(row, nowMs);
+      return {
+        application,
+        ...settingsOf(component),
+        ...stands,
+        since: maybeIsoTime(row?.sinceMs),
+        seenAt: maybeIsoTime(row?.seenAtMs),
+        newestAt: row === undefined || row.ageMs === null ? undefined : isoTime(row.seenAtMs - row.ageMs),
+        proof: proof && { outcome: proof.outcome, at: isoTime(proof.atMs), message: proof.message },
+      };
+    }),
+  );
+}
+
+const neverSeen = {
+  standing: 'unknown',
+  reason: 'nobody has looked yet',
+  hint: "See that 'lifeboat server' runs.",
+} as const;
+
+function settingsOf({ name, type, tier, labels, objectives }: Component) {
+  const { rpoMs, rtoMs, availabilityPercent } = objectives ?? {};
+  return { name, type, tier, labels, rpoMs, rtoMs, availabilityPercent };
+}
+
+const components = defineRoute({
+  method: 'GET',
+  path: '/api/v1/components',
+  summary: 'List components, how each stands, and why',
+  access: { kind: 'some', action: read },
+  query: query.extend({ standing: standingSchema.optional() }),
+  answers: { 200: z.object({ items: z.array(componentSchema) }) },
+  async handle({ parts, query: { application: name, standing }, request }) {
+    const views = await componentViews(parts, tenantsFor(parts, request, { action: read, name }));
+    return { items: views.filter((view) => standing === undefined || view.standing === standing) };
+  },
+});
+
+const componentParams = z.object({ application: lineSchema(100), component: lineSchema(100) });
+const sampleMaxMs = 31 * 86_400_000;
+
+const component = defineRoute({
+  method: 'GET',
+  path: '/api/v1/applications/{application}/components/{component}',
+  summary: 'Show a component, and how it stood over time (the last day, if not told)',
+  params: componentParams,
+  query: z.object({ since: z.iso.datetime().optional().describe('31 days ago at most') }),
+  access: {
+    kind: 'resource',
+    action: read,
+    find({ service }: ApiParts, wanted: z.infer<typeof componentParams>): Promise<Found<Tenant> | undefined> {
+      const value = service.tenants().find(({ application }) => application.name === wanted.application);
+      const isThere = value?.application.components.some(({ name }) => name === wanted.component) ?? false;
+      return Promise.resolve(
+        value !== undefined && isThere ? { applications: [wanted.application], value } : undefined,
+      );
+    },
+  },
+  answers: {
+    200: componentSchema.extend({
+      samples: z.array(z.object({ at: z.string(), standing: z.string(), ageMs: z.number().optional() })),
+    }),
+  },
+  async handle({ parts, params, query: { since }, resource }) {
+    const { catalog } = parts.log;
+    const nowMs = await catalog.nowMs();
+    const sinceMs = Math.max(nowMs - sampleMaxMs, since === undefined ? nowMs - 86_400_000 : Date.parse(since));
+    const view = (await componentViews(parts, [resource])).find(({ name }) => name === params.component);
+    if (view === undefined) throw new Error('a component that was found is gone');
+    const samples = await standingSamples(catalog, { ...params, sinceMs });
+    return {
+      ...view,
+      samples: samples.map(({ atMs, standing, ageMs }) => ({ at: isoTime(atMs), standing, ageMs: ageMs ?? undefined })),
+    };
+  },
+});
+
+export const applicationRoutes: readonly AnyRoute[] = [applications, components, component];

@@ -1,0 +1,232 @@
+// What the API says of applications, backups, schedules and metrics, and the runs that it starts; on both kinds of catalog where
+// that may differ. The commands that it would ask are replaced here; test/acceptance asks real ones.
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { auditEntries } from '../../src/catalog/audit-entries.ts';
+import { claimRun, endRun, findRun, insertRun } from '../../src/catalog/runs.ts';
+import { saveSightings } from '../../src/catalog/sightings.ts';
+import { signalsOf } from '../../src/catalog/signals.ts';
+import { saveStandings } from '../../src/catalog/standings.ts';
+import { apiScene, snapshotIdOf, type Answer, type ApiScene } from '../support/api-scene.ts';
+import { describeWithCatalogs } from '../support/catalogs.ts';
+
+type Items = readonly Readonly<Record<string, unknown>>[];
+const itemsOf = ({ json }: Answer): Items => json['items'] as Items;
+const runsOf = ({ json }: Answer): { id: string; kind: string; component: string; state: string }[] =>
+  json['runs'] as never;
+
+describeWithCatalogs('what the API has of applications', (make) => {
+  let api: ApiScene;
+  let viewer: string;
+  let operator: string;
+  let approver: string;
+  beforeAll(async () => {
+    api = await apiScene({}, make);
+    viewer = await api.tokenOf('viewer', ['shop']);
+    operator = await api.tokenOf('operator', ['shop']);
+    approver = await api.tokenOf('approver', ['shop']);
+    const nowMs = await api.catalog.nowMs();
+    const seen = { application: 'shop', hint: null, rpoMs: 3_600_000 };
+    const standingAt = (seenAtMs: number, standing: string, ageMs: number) =>
+      saveStandings(api.catalog, 'shop', [
+        { ...seen, component: 'database', standing, reason: `is ${standing}`, ageMs, seenAtMs },
+      ]);
+    await standingAt(nowMs - 7_200_000, 'protected', 60_000);
+    await standingAt(nowMs - 1000, 'overdue', 4_000_000);
+    const repository = { repository: 'local', snapshots: 7, storedBytes: 12_345, problem: null, seenAtMs: nowMs };
+    const proof = { component: 'database', outcome: 'passed', message: 'all rows equal', atMs: nowMs - 5000 };
+    await saveSightings(api.catalog, 'shop', { repositories: [repository], proofs: [proof] });
+  });
+  afterAll(() => api[Symbol.asyncDispose]());
+
+  test('components say how they stand, why, and how they stood', async () => {
+    const listed = itemsOf(await api.ask('GET', '/api/v1/components', { token: viewer }));
+    expect(listed.map(({ application, name, standing }) => [application, name, standing])).toEqual([
+      ['shop', 'database', 'overdue'],
+      ['shop', 'uploads', 'unknown'],
+    ]);
+    const path = '/api/v1/applications/shop/components/database';
+    const shown = await api.ask('GET', path, { token: viewer });
+    expect(shown.json).toMatchObject({ reason: 'is overdue', rpoMs: 3_600_000, proof: { outcome: 'passed' } });
+    expect((shown.json['samples'] as Items).map(({ standing, ageMs }) => [standing, ageMs])).toEqual([
+      ['protected', 60_000],
+      ['overdue', 4_000_000],
+    ]);
+    const since = new Date((await api.catalog.nowMs()) - 60_000).toISOString();
+    expect((await api.ask('GET', `${path}?since=${since}`, { token: viewer })).json['samples']).toHaveLength(1);
+    const only = await api.ask('GET', '/api/v1/components?standing=overdue', { token: viewer });
+    expect(itemsOf(only)).toHaveLength(1);
+  });
+
+  test('applications, policies and repositories are as they are configured, and as they were seen', async () => {
+    const [application, ...others] = itemsOf(await api.ask('GET', '/api/v1/applications', { token: viewer }));
+    expect([application?.['name'], application?.['components'], others]).toEqual(['shop', ['database', 'uploads'], []]);
+    const all = await api.tokenOf('viewer');
+    expect(itemsOf(await api.ask('GET', '/api/v1/applications', { token: all }))).toHaveLength(2);
+    const [policy] = itemsOf(await api.ask('GET', '/api/v1/policies', { token: viewer }));
+    expect(policy).toMatchObject({
+      component: 'database',
+      schedules: ['every 30m'],
+      repositories: [{ name: 'local' }],
+    });
+    const [repository] = itemsOf(await api.ask('GET', '/api/v1/repositories', { token: viewer }));
+    expect(repository).toMatchObject({ name: 'local', snapshots: 7, storedBytes: 12_345 });
+    expect(repository?.['outlives']).toEqual(['deletion', 'corruption']);
+    const [worker] = itemsOf(await api.ask('GET', '/api/v1/workers', { token: all }));
+    expect(worker).toMatchObject({ id: 'worker-1', name: 'host-1' });
+  });
+
+  test('the history of backups comes newest first, in pages, of the own application', async () => {
+    const path = '/api/v1/system/backup/history';
+    const first = await api.ask('GET', `${path}?limit=1`, { token: viewer });
+    expect(itemsOf(first)).toEqual([
+      expect.objectContaining({ id: snapshotIdOf('shop', 'database'), type: 'postgres', isVerified: false }),
+    ]);
+    const cursor = String(first.json['nextCursor']);
+    const second = await api.ask('GET', `${path}?limit=1&cursor=${cursor}`, { token: viewer });
+    expect(itemsOf(second).map(({ id }) => id)).toEqual([snapshotIdOf('shop', 'uploads')]);
+    expect(second.json['nextCursor']).toBeUndefined();
+    const early = await api.ask('GET', '/api/v1/recovery-points?until=2026-11-20T12:00:00Z', { token: viewer });
+    expect(itemsOf(early).map(({ component }) => component)).toEqual(['uploads']);
+  });
+
+  test('a backup of everything is one run for each component, once for each idempotency key', async () => {
+    const body = { type: 'full', description: '--yes' };
+    const headers = { 'idempotency-key': 'backup-1' };
+    const asked = await api.ask('POST', '/api/v1/system/backup', { token: operator, body, headers });
+    expect(runsOf(asked).map(({ kind, component, state }) => [kind, component, state])).toEqual([
+      ['backup', 'database', 'queued'],
+      ['backup', 'uploads', 'queued'],
+    ]);
+    const again = await api.ask('POST', '/api/v1/system/backup', { token: operator, body, headers });
+    expect(again.text).toBe(asked.text);
+    const stored = await findRun(api.catalog, runsOf(asked)[0]?.id ?? '');
+    expect(JSON.parse(stored?.input ?? '')).toMatchObject({ job: 'backup/database', description: '--yes' });
+    const cache = await api.ask('POST', '/api/v1/system/backup', { token: operator, body: { type: 'cache' } });
+    expect(cache).toMatchObject({ status: 404, json: { detail: 'shop has no component of type cache' } });
+    const all = await api.tokenOf('operator');
+    const unsaid = await api.ask('POST', '/api/v1/system/backup', { token: all, body: { type: 'full' } });
+    expect(unsaid).toMatchObject({ status: 400, json: { hint: 'Name one as application.' } });
+    const started = await auditEntries(api.catalog, { action: 'run.started', applications: ['shop'], limit: 10 });
+    expect(started).toHaveLength(2);
+  });
+
+  test('a backup is verified by a real restore of that very one, or by a look at its repository', async () => {
+    const id = snapshotIdOf('shop', 'database');
+    const ask = (body: object) => api.ask('POST', '/api/v1/system/backup/verify', { token: operator, body });
+    const proof = await findRun(api.catalog, runsOf(await ask({ backupId: id.slice(0, 8) }))[0]?.id ?? '');
+    expect([proof?.kind, JSON.parse(proof?.input ?? '')]).toEqual([
+      'proof',
+      expect.objectContaining({ job: 'proof/database', point: { snapshot: id, repository: 'local' } }),
+    ]);
+    const look = await findRun(api.catalog, runsOf(await ask({ backupId: id, level: 'data' }))[0]?.id ?? '');
+    expect(JSON.parse(look?.input ?? '')).toMatchObject({ job: 'verification/local/data' });
+    // Neither one of another application, nor the state of the service itself.
+    for (const foreign of [snapshotIdOf('forum', 'database'), 'e'.repeat(64)]) {
+      expect((await ask({ backupId: foreign })).status).toBe(404);
+    }
+    expect((await ask({ backupId: '../../etc' })).status).toBe(400);
+  });
+
+  test('a restore over the original waits for somebody who may approve it and names the component', async () => {
+    const backupId = snapshotIdOf('shop', 'database');
+    const ask = (token: string, body: object) =>
+      api.ask('POST', '/api/v1/system/backup/restore', { token, body: { backupId, ...body } });
+    expect((await ask(viewer, {})).status).toBe(403);
+    expect((await ask(operator, { type: 'files' })).json).toMatchObject({ code: 'REQUEST_INVALID' });
+    expect((await ask(operator, { confirm: 'uploads' })).json).toMatchObject({ code: 'CONFIRMATION_NEEDED' });
+    // Who may only ask does not approve by a word more.
+    const [run] = runsOf(await ask(operator, { type: 'database', confirm: 'database' }));
+    expect(await signalsOf(api.catalog, run?.id ?? '')).toEqual(new Map());
+    const approve = (token: string, confirm: string) =>
+      api.ask('POST', `/api/v1/runs/${run?.id ?? ''}/approve`, { token, body: { confirm } });
+    expect((await approve(operator, 'database')).status).toBe(403);
+    expect((await approve(approver, 'shop')).json).toMatchObject({ code: 'CONFIRMATION_NEEDED' });
+    expect(await signalsOf(api.catalog, run?.id ?? '')).toEqual(new Map());
+    expect((await approve(approver, 'database')).status).toBe(202);
+    expect(await signalsOf(api.catalog, run?.id ?? '')).toEqual(new Map([['approval', { by: 'approver of shop' }]]));
+    expect(await auditEntries(api.catalog, { action: 'run.approved', limit: 10 })).toHaveLength(1);
+    const [own] = runsOf(await ask(approver, { confirm: 'database' }));
+    expect((await signalsOf(api.catalog, own?.id ?? '')).size).toBe(1);
+    // Nothing is replaced beside: nobody is asked, and nobody can approve it.
+    const [beside] = runsOf(await ask(operator, { target: 'beside' }));
+    const nothing = await api.ask('POST', `/api/v1/runs/${beside?.id ?? ''}/approve`, {
+      token: approver,
+      body: { confirm: 'database' },
+    });
+    expect(nothing).toMatchObject({ status: 400, json: { code: 'REQUEST_INVALID' } });
+  });
+
+  test('a job is started by its name, and a schedule paused and resumed', async () => {
+    const wish = { job: 'proof/uploads' };
+    const [run] = runsOf(await api.ask('POST', '/api/v1/runs', { token: operator, body: wish }));
+    expect(run).toMatchObject({ kind: 'proof', component: 'uploads' });
+    expect((await api.ask('POST', '/api/v1/runs', { token: operator, body: { job: 'no/job' } })).status).toBe(404);
+    const path = '/api/v1/schedules/shop/backup%2Fdatabase';
+    const paused = await api.ask('POST', `${path}/pause`, { token: operator, body: {} });
+    expect(paused.json).toMatchObject({ isPaused: true, next: [] });
+    const until = '2999-01-01T00:00:00.000Z';
+    await api.ask('POST', `${path}/pause`, { token: operator, body: { until } });
+    const [listed] = itemsOf(await api.ask('GET', '/api/v1/schedules?kind=backup', { token: viewer }));
+    expect(listed).toMatchObject({
+      job: 'backup/database',
+      pausedUntil: until,
+      next: expect.arrayContaining([expect.stringMatching(/^2999-01-01T00:/)]) as [],
+    });
+    const resumed = await api.ask('POST', `${path}/resume`, { token: operator });
+    expect(resumed.json).toMatchObject({ isPaused: false, next: expect.any(Array) as [] });
+    expect((resumed.json['next'] as unknown[]).length).toBe(3);
+    const done = await auditEntries(api.catalog, { target: 'backup/database', limit: 10 });
+    expect(done.map(({ action }) => action)).toEqual(['schedule.resumed', 'schedule.paused', 'schedule.paused']);
+  });
+
+  test('metrics tell ages, standings, runs and sizes, to each what concerns them', async () => {
+    const run = await insertRun(api.catalog, { kind: 'copy', application: 'shop', input: {}, origin: {} });
+    const claimed = await claimRun(api.catalog, run, { worker: 'worker-1', leaseMs: 60_000, kinds: ['copy'] });
+    await endRun(api.catalog, { id: run, epoch: claimed?.epoch ?? 0 }, { state: 'succeeded', output: {} });
+    const own = await api.ask('GET', '/metrics', { token: await api.tokenOf('viewer', ['shop'], ['metrics.read']) });
+    expect(own.headers.get('content-type')).toContain('text/plain; version=0.0.4');
+    const lines = own.text.split('\n');
+    for (const line of [
+      'lifeboat_component_standing{application="shop",component="database",standing="overdue"} 1',
+      'lifeboat_component_standing{application="shop",component="database",standing="protected"} 0',
+      'lifeboat_component_rpo_objective_seconds{application="shop",component="database"} 3600',
+      'lifeboat_repository_added_bytes{application="shop",repository="local"} 12345',
+      'lifeboat_runs_last_day{application="shop",kind="copy",state="succeeded"} 1',
+      'lifeboat_schedule_paused{application="shop",job="backup/database"} 0',
+    ]) {
+      expect(lines).toContain(line);
+    }
+    const age = /rpo_age_seconds\{application="shop",component="database"\} ([\d.]+)/.exec(own.text)?.[1];
+    expect(Number(age)).toBeGreaterThanOrEqual(4000);
+    expect(own.text).not.toMatch(/forum|lifeboat_workers|process_/);
+    const whole = await api.ask('GET', '/metrics', { token: await api.tokenOf('viewer') });
+    expect(whole.text).toMatch(/\nlifeboat_workers 1\n/);
+    expect(whole.text).toMatch(/\nlifeboat_process_resident_bytes \d+\n/);
+    expect(whole.text).toContain('application="forum"');
+    const json = await api.ask('GET', '/api/v1/system/metrics', { token: viewer });
+    const names = (json.json['metrics'] as { name: string }[]).map(({ name }) => name);
+    expect(names.every((name) => own.text.includes(`# TYPE ${name} gauge`))).toBe(true);
+    expect(names.length).toBeGreaterThan(10);
+  });
+});
+
+describe('health', () => {
+  test('is told to strangers in words without names, and 503 where the database is away', async () => {
+    await using api = await apiScene();
+    expect((await api.ask('GET', '/status')).json).toEqual({ status: 'unknown', version: '1.2.3' });
+    const well = await api.ask('GET', '/health/detailed');
+    expect([well.status, well.json['status']]).toEqual([200, 'ok']);
+    expect(well.text).not.toMatch(/shop|forum|srv/);
+    const token = await api.tokenOf('viewer', ['shop']);
+    const databases = await api.ask('GET', '/api/v1/system/health/database', { token });
+    expect(databases).toMatchObject({
+      status: 200,
+      json: { status: 'healthy', databases: [{ application: 'shop', component: 'database', status: 'healthy' }] },
+    });
+    await api.catalog.db.schema.dropTable('worker').execute();
+    const ill = await api.ask('GET', '/health/detailed');
+    expect(ill).toMatchObject({ status: 503, json: { status: 'failed' } });
+    expect(ill.text).not.toContain('SQLITE');
+    expect(api.problems.length).toBe(1);
+  });
+});
