@@ -57,7 +57,7 @@ import type { Source } from './sources/source.ts';
 import { unreachableSource } from './sources/unreachable-source.ts';
 import { cachingStore } from './storage/caching.ts';
 import { readOnlyStore } from './storage/read-only.ts';
-import { openStore, prepareBucketOf, reportBucketOf } from './store-parts.ts';
+import { bucketPorts, openStore } from './store-parts.ts';
 
 export interface AppParts {
   readonly version: string;
@@ -107,8 +107,7 @@ export function createContext(
       return settings;
     },
     openStore: (settings) => openStore(settings, optionsOf(settings)),
-    reportBucket: (settings) => reportBucketOf(settings, environment, signal),
-    prepareBucket: (settings, wish) => prepareBucketOf(settings, wish, signal),
+    ...bucketPorts(environment, signal),
     passwordOf: (settings, use) => passwords.of(settings, context, use),
     passwordFileOf: (settings) => passwords.fileOf(settings),
     openRepository: (settings, access) =>

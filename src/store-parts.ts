@@ -1,9 +1,10 @@
 // The part of the composition root that opens the places where repositories live: from settings to a store, and what is around a bucket.
 import { systemClock } from './base/clock.ts';
 import { AppError } from './base/errors.ts';
-import type { BucketWish } from './cli/context.ts';
+import type { BucketStep, BucketWish, CommandContext } from './cli/context.ts';
 import { variable, type Environment } from './config/environment.ts';
 import type { GlobalOptions } from './config/options.ts';
+import { bucketDefault } from './model/bucket-settings.ts';
 import type { Finding } from './model/finding.ts';
 import type { RepositorySettings } from './model/repository-settings.ts';
 import { limitingStore } from './storage/limiting.ts';
@@ -11,7 +12,17 @@ import { parseLocation, type S3Location, type StoreLocation } from './storage/lo
 import { retryingStore } from './storage/retrying.ts';
 import type { Store } from './storage/store.ts';
 
-export async function* reportBucketOf(
+/** What commands do with the bucket of a repository. */
+export const bucketPorts = (
+  environment: Environment,
+  signal: AbortSignal,
+): Pick<CommandContext, 'reportBucket' | 'prepareBucket' | 'setUpBucket'> => ({
+  reportBucket: (settings) => reportBucketOf(settings, environment, signal),
+  prepareBucket: (settings, wish) => prepareBucketOf(settings, wish, signal),
+  setUpBucket: (settings, isDryRun) => setUpBucketOf(settings, isDryRun, signal),
+});
+
+async function* reportBucketOf(
   settings: RepositorySettings,
   environment: Environment,
   signal: AbortSignal,
@@ -25,11 +36,20 @@ export async function* reportBucketOf(
   yield* reportBucket(location, { clock: systemClock, signal, keyOrigin });
 }
 
-export async function prepareBucketOf(
+async function* setUpBucketOf(
   settings: RepositorySettings,
-  wish: BucketWish,
+  isDryRun: boolean,
   signal: AbortSignal,
-): Promise<string[]> {
+): AsyncGenerator<BucketStep> {
+  const location = locationOf(settings);
+  if (location.kind !== 's3') {
+    throw new AppError('USAGE', `${settings.location} is in no bucket`, { hint: 'Name a repository that is in one.' });
+  }
+  const { setUpBucket } = await import('./storage/s3/bucket-setup.ts');
+  yield* setUpBucket(location, { wish: settings.s3?.bucket ?? bucketDefault, isDryRun, signal });
+}
+
+async function prepareBucketOf(settings: RepositorySettings, wish: BucketWish, signal: AbortSignal): Promise<string[]> {
   const location = locationOf(settings);
   if (location.kind !== 's3') {
     const hint = 'Leave --create-bucket and --versioning out.';

@@ -105,6 +105,11 @@ export const commandTable: readonly CommandEntry[] = [
     ],
   },
   {
+    name: 'storage',
+    summary: 'Look after the places where repositories are',
+    commands: [{ name: 'setup', load: async () => (await import('./commands/storage-setup.ts')).storageSetupCommand }],
+  },
+  {
     name: 'repository',
     summary: 'Create and look after repositories',
     commands: [

@@ -76,6 +76,8 @@ export interface CommandContext {
   reportBucket(settings: RepositorySettings): AsyncIterable<Finding>;
   /** Creates the bucket, switches its versioning on; tells what was done. Rejects with `USAGE` for other places. */
   prepareBucket(settings: RepositorySettings, wish: BucketWish): Promise<readonly string[]>;
+  /** Makes the bucket as it shall be, one aspect after another; looks only, if `isDryRun`. Throws `USAGE` for other places. */
+  setUpBucket(settings: RepositorySettings, isDryRun: boolean): AsyncIterable<BucketStep>;
   /** The password from wherever it may come; rejects with `PASSWORD_MISSING`. */
   passwordOf(settings: RepositorySettings, use?: PasswordUse): Promise<string>;
   /** The file it would be read from, if it comes from one. */
@@ -112,6 +114,14 @@ export interface ContextSettings {
 export interface BucketWish {
   readonly creates: boolean;
   readonly enablesVersioning: boolean;
+}
+
+export interface BucketStep {
+  readonly aspect: string;
+  /** `differs`: it would be changed, and was not; `failed`: could not be looked at or changed; `danger`: nobody can change it here. */
+  readonly outcome: 'as wished' | 'changed' | 'differs' | 'failed' | 'danger';
+  readonly message: string;
+  readonly hint?: string | undefined;
 }
 
 export interface BucketOfVariables {

@@ -1,5 +1,6 @@
 // Where backups live and how they are stored there.
 import { z } from 'zod';
+import { bucketSchema } from './bucket-settings.ts';
 import { byteRateSchema, byteSizeSchema, secretSchema } from './scalar-schemas.ts';
 
 const locationForm = 'a folder, or s3://bucket/prefix';
@@ -32,11 +33,20 @@ const s3Schema = z
       .enum(['STANDARD', 'STANDARD_IA', 'ONEZONE_IA', 'INTELLIGENT_TIERING', 'GLACIER_IR'])
       .optional()
       .describe('class of data packs; only classes that answer at once'),
+    bucket: bucketSchema.optional(),
   })
   .refine(({ accessKeyId, secretAccessKey }) => (accessKeyId === undefined) === (secretAccessKey === undefined), {
     path: ['accessKeyId'],
     message: 'expected accessKeyId and secretAccessKey together',
   })
+  .refine(
+    ({ bucket, tagBulkData }) =>
+      tagBulkData || (bucket?.infrequentAfterDays === undefined && bucket?.instantArchiveAfterDays === undefined),
+    {
+      path: ['tagBulkData'],
+      message: 'expected it to be true, since rules of the bucket find data packs by their tag',
+    },
+  )
   .describe('settings of an S3 store');
 
 const megabyte = 2 ** 20;

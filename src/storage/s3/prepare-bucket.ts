@@ -46,10 +46,15 @@ async function createIfMissing(client: S3Client, bucket: string, signal: AbortSi
   } catch (error) {
     if (!isMissing(error)) throw error;
   }
+  await client.send(await creationOf(client, bucket), { abortSignal: signal });
+  return true;
+}
+
+/** In the client's region. `hasLock`: its versions can be locked, which no bucket learns later. */
+export async function creationOf(client: S3Client, bucket: string, hasLock = false): Promise<CreateBucketCommand> {
   const region = await client.config.region();
   // The oldest region is the one that must not be named.
   const place =
     region === 'us-east-1' ? {} : { CreateBucketConfiguration: { LocationConstraint: region as 'eu-west-1' } };
-  await client.send(new CreateBucketCommand({ Bucket: bucket, ...place }), { abortSignal: signal });
-  return true;
+  return new CreateBucketCommand({ Bucket: bucket, ...place, ...(hasLock && { ObjectLockEnabledForBucket: true }) });
 }

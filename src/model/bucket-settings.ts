@@ -1,0 +1,57 @@
+// How the bucket of a repository shall be: what `lifeboat storage setup` makes of it.
+import { z } from 'zod';
+import { dayMs } from '../base/duration.ts';
+import { durationSchema } from './scalar-schemas.ts';
+
+const daysForm = 'whole days such as 30d';
+const daysSchema = durationSchema
+  .refine((ms) => ms % dayMs === 0, `expected ${daysForm}`)
+  .transform((ms) => ms / dayMs)
+  .meta({ title: daysForm });
+
+/** AWS moves nothing into it earlier. */
+const infrequentMinDays = 30;
+
+export const bucketSchema = z
+  .strictObject({
+    keepVersions: daysSchema
+      .prefault('60d')
+      .describe('how long what was overwritten or deleted stays, also where a stolen key deleted it'),
+    infrequentAfter: daysSchema
+      .refine((days) => days >= infrequentMinDays, `expected at least ${infrequentMinDays}d`)
+      .optional()
+      .describe('when data packs move to STANDARD_IA; needs tagBulkData'),
+    instantArchiveAfter: daysSchema
+      .optional()
+      .describe('when data packs move to GLACIER_IR, which still answers at once; needs tagBulkData'),
+    accessLog: z
+      .string()
+      .regex(/^s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?:\/.*)?$/, 'expected s3://bucket/prefix')
+      .meta({ title: 's3://bucket/prefix' })
+      .optional()
+      .describe('where the store shall log who did what: another bucket of the same account and region'),
+    lock: daysSchema
+      .optional()
+      .describe(
+        'object lock: so long nobody destroys a version, whatever credentials they have; only a bucket that is made with it can have it',
+      ),
+  })
+  .transform(({ keepVersions, infrequentAfter, instantArchiveAfter, lock, ...rest }) => ({
+    ...rest,
+    keepVersionsDays: keepVersions,
+    infrequentAfterDays: infrequentAfter,
+    instantArchiveAfterDays: instantArchiveAfter,
+    lockDays: lock,
+  }))
+  .refine(
+    ({ infrequentAfterDays = 0, instantArchiveAfterDays = Infinity }) => infrequentAfterDays < instantArchiveAfterDays,
+    { path: ['instantArchiveAfter'], message: 'expected it to be later than infrequentAfter' },
+  )
+  .refine(({ lockDays = 0, keepVersionsDays }) => lockDays <= keepVersionsDays, {
+    path: ['lock'],
+    message: 'expected it to be no longer than keepVersions',
+  })
+  .describe('how the bucket shall be, for `lifeboat storage setup`');
+
+export type BucketSettings = z.output<typeof bucketSchema>;
+export const bucketDefault: BucketSettings = bucketSchema.parse({});

@@ -1,0 +1,254 @@
+// Makes a bucket what one for backups should be, or says what is missing: each aspect is looked at, and changed only where it is another
+// one. What others set up there stays.
+import {
+  GetBucketEncryptionCommand,
+  GetBucketLifecycleConfigurationCommand,
+  GetBucketLoggingCommand,
+  GetBucketPolicyCommand,
+  GetBucketVersioningCommand,
+  GetObjectLockConfigurationCommand,
+  GetPublicAccessBlockCommand,
+  HeadBucketCommand,
+  PutBucketEncryptionCommand,
+  PutBucketLifecycleConfigurationCommand,
+  PutBucketLoggingCommand,
+  PutBucketPolicyCommand,
+  PutBucketVersioningCommand,
+  PutObjectLockConfigurationCommand,
+  PutPublicAccessBlockCommand,
+  S3ServiceException,
+  type LifecycleRule,
+  type S3Client,
+} from '@aws-sdk/client-s3';
+import { throwIfAborted } from '../interruption.ts';
+import { parseLocation, type S3Location } from '../location.ts';
+import { createClient } from './client.ts';
+import { storeErrorOfS3 } from './errors.ts';
+import { foreignDangers, ownRules, type LifecycleWish } from './lifecycle-rules.ts';
+import { creationOf } from './prepare-bucket.ts';
+import { withTlsOnly } from './tls-policy.ts';
+
+export interface SetupWish extends LifecycleWish {
+  readonly accessLog?: string | undefined;
+  readonly lockDays: number | undefined;
+}
+
+export interface SetupStep {
+  readonly aspect: string;
+  /** `differs`: it would be changed, and was not; `failed` could not be looked at or changed. */
+  readonly outcome: 'as wished' | 'changed' | 'differs' | 'failed' | 'danger';
+  readonly message: string;
+  readonly hint?: string | undefined;
+}
+
+interface Work {
+  readonly client: S3Client;
+  readonly at: S3Location;
+  readonly wish: SetupWish;
+  readonly signal: AbortSignal;
+}
+
+/** What an aspect is now, and what makes it as it should be; without `change` it is so. */
+interface Look {
+  readonly message: string;
+  readonly change?: (() => Promise<unknown>) | undefined;
+  readonly danger?: { readonly message: string; readonly hint: string } | undefined;
+}
+
+interface Aspect {
+  readonly aspect: string;
+  readonly isWished?: (wish: SetupWish) => boolean;
+  readonly look: (work: Work) => Promise<Look>;
+}
+
+/** `isDryRun`: changes nothing. Without its bucket a dry run ends after the first aspect. */
+export async function* setUpBucket(
+  at: S3Location,
+  { wish, isDryRun, signal }: { readonly wish: SetupWish; readonly isDryRun: boolean; readonly signal: AbortSignal },
+): AsyncGenerator<SetupStep> {
+  const client = createClient(at.client);
+  const work = { client, at, wish, signal };
+  try {
+    for (const { aspect, isWished, look } of aspects) {
+      throwIfAborted(signal);
+      if (isWished?.(wish) === false) continue;
+      const step = await stepOf(aspect, () => look(work), isDryRun);
+      yield* step;
+      if (aspect === 'bucket' && step.some(({ outcome }) => outcome === 'differs' || outcome === 'failed')) return;
+    }
+  } finally {
+    client.destroy();
+  }
+}
+
+async function stepOf(aspect: string, look: () => Promise<Look>, isDryRun: boolean): Promise<SetupStep[]> {
+  try {
+    const { message, change, danger } = await look();
+    const steps: SetupStep[] = [];
+    if (change === undefined) steps.push({ aspect, outcome: 'as wished', message });
+    else if (isDryRun) steps.push({ aspect, outcome: 'differs', message });
+    else {
+      await change();
+      steps.push({ aspect, outcome: 'changed', message });
+    }
+    if (danger !== undefined) steps.push({ aspect, outcome: 'danger', ...danger });
+    return steps;
+  } catch (error) {
+    const { message, hint } = storeErrorOfS3(error, `look at the ${aspect} or change it`);
+    return [{ aspect, outcome: 'failed', message, hint }];
+  }
+}
+
+const publicAccess = {
+  BlockPublicAcls: true,
+  IgnorePublicAcls: true,
+  BlockPublicPolicy: true,
+  RestrictPublicBuckets: true,
+};
+
+const aspects: readonly Aspect[] = [
+  { aspect: 'bucket', look: lookAtBucket },
+  { aspect: 'versioning', look: lookAtVersioning },
+  { aspect: 'object lock', isWished: ({ lockDays }) => lockDays !== undefined, look: lookAtLock },
+  { aspect: 'public access', look: lookAtPublicAccess },
+  { aspect: 'encryption', look: lookAtEncryption },
+  { aspect: 'TLS only', look: lookAtPolicy },
+  { aspect: 'lifecycle', look: lookAtLifecycle },
+  { aspect: 'access log', isWished: ({ accessLog }) => accessLog !== undefined, look: lookAtLogging },
+];
+
+/** Undefined where the store says that there is no such setting. */
+async function orMissing<Answer>(asked: Promise<Answer>, ...names: readonly string[]): Promise<Answer | undefined> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (error instanceof S3ServiceException && names.includes(error.name)) return undefined;
+    throw error;
+  }
+}
+
+async function lookAtBucket({ client, at: { bucket }, wish, signal }: Work): Promise<Look> {
+  const asked = client.send(new HeadBucketCommand({ Bucket: bucket }), { abortSignal: signal });
+  if ((await orMissing(asked, 'NotFound', 'NoSuchBucket')) !== undefined) return { message: `${bucket} is there` };
+  const command = await creationOf(client, bucket, wish.lockDays !== undefined);
+  return { message: `make ${bucket}`, change: () => client.send(command, { abortSignal: signal }) };
+}
+
+async function lookAtVersioning({ client, at: { bucket: Bucket }, signal }: Work): Promise<Look> {
+  const { Status: status } = await client.send(new GetBucketVersioningCommand({ Bucket }), { abortSignal: signal });
+  if (status === 'Enabled') return { message: 'what is overwritten or deleted is kept' };
+  const command = new PutBucketVersioningCommand({ Bucket, VersioningConfiguration: { Status: 'Enabled' } });
+  return {
+    message: 'keep what is overwritten or deleted',
+    change: () => client.send(command, { abortSignal: signal }),
+  };
+}
+
+async function lookAtLock({ client, at: { bucket: Bucket }, wish: { lockDays: Days }, signal }: Work): Promise<Look> {
+  const asked = client.send(new GetObjectLockConfigurationCommand({ Bucket }), { abortSignal: signal });
+  const found = await orMissing(asked, 'ObjectLockConfigurationNotFoundError');
+  if (found === undefined) {
+    return {
+      message: 'the bucket was made without',
+      danger: {
+        message: 'versions can be destroyed by whoever has the rights',
+        hint: 'Make another bucket with object lock, copy the repository there, and leave this one.',
+      },
+    };
+  }
+  const now = found.ObjectLockConfiguration?.Rule?.DefaultRetention;
+  if (now?.Days === Days) return { message: `no version can be destroyed for ${Days} days` };
+  const rule = { DefaultRetention: { Mode: 'COMPLIANCE' as const, Days } };
+  const setting = { ObjectLockEnabled: 'Enabled' as const, Rule: rule };
+  const command = new PutObjectLockConfigurationCommand({ Bucket, ObjectLockConfiguration: setting });
+  return {
+    message: `let nobody destroy a version for ${Days} days`,
+    change: () => client.send(command, { abortSignal: signal }),
+  };
+}
+
+async function lookAtPublicAccess({ client, at: { bucket: Bucket }, signal }: Work): Promise<Look> {
+  const asked = client.send(new GetPublicAccessBlockCommand({ Bucket }), { abortSignal: signal });
+  const now = (await orMissing(asked, 'NoSuchPublicAccessBlockConfiguration'))?.PublicAccessBlockConfiguration;
+  const isBlocked = Object.keys(publicAccess).every((key) => now?.[key as keyof typeof publicAccess] === true);
+  if (isBlocked) return { message: 'blocked' };
+  const command = new PutPublicAccessBlockCommand({ Bucket, PublicAccessBlockConfiguration: publicAccess });
+  return { message: 'block it', change: () => client.send(command, { abortSignal: signal }) };
+}
+
+async function lookAtEncryption({ client, at: { bucket: Bucket }, signal }: Work): Promise<Look> {
+  const asked = client.send(new GetBucketEncryptionCommand({ Bucket }), { abortSignal: signal });
+  const found = await orMissing(asked, 'ServerSideEncryptionConfigurationNotFoundError');
+  const [rule] = found?.ServerSideEncryptionConfiguration?.Rules ?? [];
+  const algorithm = rule?.ApplyServerSideEncryptionByDefault?.SSEAlgorithm;
+  if (algorithm !== undefined) return { message: `at rest by ${algorithm}, besides our own` };
+  const Rules = [{ ApplyServerSideEncryptionByDefault: { SSEAlgorithm: 'AES256' as const } }];
+  const command = new PutBucketEncryptionCommand({ Bucket, ServerSideEncryptionConfiguration: { Rules } });
+  return {
+    message: 'encrypt at rest by AES256, besides our own',
+    change: () => client.send(command, { abortSignal: signal }),
+  };
+}
+
+async function lookAtPolicy({ client, at: { bucket: Bucket }, signal }: Work): Promise<Look> {
+  const asked = client.send(new GetBucketPolicyCommand({ Bucket }), { abortSignal: signal });
+  const policy = withTlsOnly((await orMissing(asked, 'NoSuchBucketPolicy'))?.Policy, Bucket);
+  if (policy === undefined) return { message: 'requests in clear are refused' };
+  const command = new PutBucketPolicyCommand({ Bucket, Policy: policy });
+  return { message: 'refuse requests in clear', change: () => client.send(command, { abortSignal: signal }) };
+}
+
+async function lookAtLifecycle({ client, at, wish, signal }: Work): Promise<Look> {
+  const Bucket = at.bucket;
+  const asked = client.send(new GetBucketLifecycleConfigurationCommand({ Bucket }), { abortSignal: signal });
+  const now = (await orMissing(asked, 'NoSuchLifecycleConfiguration'))?.Rules ?? [];
+  const own = ownRules(at.prefix, wish);
+  const ids = new Set(own.map(({ ID }) => ID));
+  const foreign = now.filter(({ ID = '' }) => !ids.has(ID));
+  const [danger] = foreignDangers(foreign, at.prefix);
+  const words = own.map(({ words: what }) => what).join('; ');
+  const isSet = own.every((rule) => now.some((one) => isSameRule(one, rule.rule)));
+  if (isSet) return { message: words, danger };
+  const Rules = [...foreign, ...own.map(({ rule }) => rule)];
+  const command = new PutBucketLifecycleConfigurationCommand({ Bucket, LifecycleConfiguration: { Rules } });
+  return { message: `have it: ${words}`, change: () => client.send(command, { abortSignal: signal }), danger };
+}
+
+/** Stores answer with keys of their own; what we say must be so. */
+function isSameRule(found: LifecycleRule, wished: LifecycleRule): boolean {
+  const said = ({
+    ID,
+    Status,
+    Filter,
+    Transitions,
+    NoncurrentVersionExpiration,
+    AbortIncompleteMultipartUpload,
+  }: LifecycleRule) =>
+    JSON.stringify([
+      ID,
+      Status,
+      Filter?.And?.Tags ?? [],
+      Filter?.And?.Prefix ?? Filter?.Prefix ?? '',
+      (Transitions ?? []).map(({ Days, StorageClass }) => [Days, StorageClass]),
+      NoncurrentVersionExpiration?.NoncurrentDays,
+      AbortIncompleteMultipartUpload?.DaysAfterInitiation,
+    ]);
+  return said(found) === said(wished);
+}
+
+async function lookAtLogging({
+  client,
+  at: { bucket: Bucket },
+  wish: { accessLog = '' },
+  signal,
+}: Work): Promise<Look> {
+  const target = parseLocation(accessLog);
+  if (target.kind !== 's3') return { message: `${accessLog} is no bucket` };
+  const wished = { TargetBucket: target.bucket, TargetPrefix: target.prefix === '' ? '' : `${target.prefix}/` };
+  const now = (await client.send(new GetBucketLoggingCommand({ Bucket }), { abortSignal: signal })).LoggingEnabled;
+  if (now?.TargetBucket === wished.TargetBucket && (now.TargetPrefix ?? '') === wished.TargetPrefix) {
+    return { message: `goes to ${accessLog}` };
+  }
+  const command = new PutBucketLoggingCommand({ Bucket, BucketLoggingStatus: { LoggingEnabled: wished } });
+  return { message: `log to ${accessLog}`, change: () => client.send(command, { abortSignal: signal }) };
+}

@@ -1,0 +1,94 @@
+// Rules of a bucket that are safe for a repository, and those that are not. A rule must never expire or archive what is current: old objects
+// hold data that today's backups need. Data packs move by their tag alone, and only to classes that answer at once.
+import type { LifecycleRule } from '@aws-sdk/client-s3';
+import { bulkDataTag } from '../../base/s3-options.ts';
+
+export interface LifecycleWish {
+  readonly keepVersionsDays: number;
+  readonly infrequentAfterDays: number | undefined;
+  readonly instantArchiveAfterDays: number | undefined;
+}
+
+export interface OwnRule {
+  readonly ID: string;
+  readonly rule: LifecycleRule;
+  readonly words: string;
+}
+
+/** An upload that goes on for so long is none any more. */
+const uploadMaxDays = 7;
+
+export function ownRules(prefix: string, wish: LifecycleWish): OwnRule[] {
+  const { keepVersionsDays, infrequentAfterDays, instantArchiveAfterDays } = wish;
+  const below = prefix === '' ? '' : `${prefix}/`;
+  const versions: LifecycleRule = {
+    ID: `lifeboat versions ${prefix}`.trim(),
+    Status: 'Enabled',
+    Filter: { Prefix: below },
+    NoncurrentVersionExpiration: { NoncurrentDays: keepVersionsDays },
+    AbortIncompleteMultipartUpload: { DaysAfterInitiation: uploadMaxDays },
+  };
+  const moves = [
+    ...(infrequentAfterDays === undefined ? [] : [{ Days: infrequentAfterDays, StorageClass: 'STANDARD_IA' as const }]),
+    ...(instantArchiveAfterDays === undefined
+      ? []
+      : [{ Days: instantArchiveAfterDays, StorageClass: 'GLACIER_IR' as const }]),
+  ];
+  const words = `earlier versions go after ${keepVersionsDays} days, unfinished uploads after ${uploadMaxDays}`;
+  const first = { ID: versions.ID ?? '', rule: versions, words };
+  if (moves.length === 0) return [first];
+  const tag = { Key: bulkDataTag.key, Value: bulkDataTag.value };
+  const tiers: LifecycleRule = {
+    ID: `lifeboat tiers ${prefix}`.trim(),
+    Status: 'Enabled',
+    Filter: { And: { Prefix: below, Tags: [tag] } },
+    Transitions: moves,
+  };
+  const tierWords = moves.map(({ Days, StorageClass }) => `data packs move to ${StorageClass} after ${Days} days`);
+  return [first, { ID: tiers.ID ?? '', rule: tiers, words: tierWords.join(', ') }];
+}
+
+const classesThatAnswer: ReadonlySet<string> = new Set([
+  'STANDARD_IA',
+  'ONEZONE_IA',
+  'INTELLIGENT_TIERING',
+  'GLACIER_IR',
+]);
+
+export interface RuleDanger {
+  readonly message: string;
+  readonly hint: string;
+}
+
+/** Of the rules of others: those by which live objects of the repository would vanish, or answer no more. */
+export function foreignDangers(rules: readonly LifecycleRule[], prefix: string): RuleDanger[] {
+  return rules.flatMap((rule): RuleDanger[] => {
+    if (rule.Status !== 'Enabled' || !concerns(rule, prefix)) return [];
+    const name = rule.ID === undefined || rule.ID === '' ? 'a rule' : `rule '${rule.ID}'`;
+    const { Expiration: expiration, Transitions: moves = [] } = rule;
+    if (expiration?.Days !== undefined || expiration?.Date !== undefined) {
+      return [
+        {
+          message: `${name} expires objects of the repository: backups would lose data without a word`,
+          hint: 'Remove the rule, or limit it to another prefix; what is not needed any more goes by retention.',
+        },
+      ];
+    }
+    const archived = moves.find(
+      ({ StorageClass }) => StorageClass !== undefined && !classesThatAnswer.has(StorageClass),
+    );
+    if (archived === undefined) return [];
+    return [
+      {
+        message: `${name} moves objects of the repository to ${archived.StorageClass ?? ''}, which does not answer at once`,
+        hint: 'Remove the rule, or let it move to GLACIER_IR; until then restores have to thaw objects first.',
+      },
+    ];
+  });
+}
+
+function concerns({ Filter: filter, Prefix: old }: LifecycleRule, prefix: string): boolean {
+  const own = filter?.And?.Prefix ?? filter?.Prefix ?? old ?? '';
+  const below = prefix === '' ? '' : `${prefix}/`;
+  return own.startsWith(below) || below.startsWith(own);
+}

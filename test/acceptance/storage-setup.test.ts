@@ -1,0 +1,130 @@
+// The bucket as the source documents want it, made by one command in a store that answers as S3 does.
+import {
+  CreateBucketCommand,
+  GetBucketEncryptionCommand,
+  GetBucketLifecycleConfigurationCommand,
+  GetBucketLoggingCommand,
+  GetBucketPolicyCommand,
+  GetBucketVersioningCommand,
+  GetObjectLockConfigurationCommand,
+  GetPublicAccessBlockCommand,
+  PutBucketLifecycleConfigurationCommand,
+  S3Client,
+} from '@aws-sdk/client-s3';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { StorageSetupData } from '../../src/cli/commands/storage-setup.ts';
+import { runLifeboat } from '../support/lifeboat.ts';
+import { describeWithS3, startS3Server } from '../support/s3-server.ts';
+import { temporaryFolder, type TemporaryFolder } from '../support/temporary-folder.ts';
+
+const configuration = (endpoint: string): string => `
+application: hastecrm
+repositories:
+  s3:
+    location: s3://hastecrm-backups/crm
+    password: secret
+    s3:
+      endpoint: ${endpoint}
+      region: eu-central-1
+      tagBulkData: true
+      bucket:
+        keepVersions: 60d
+        infrequentAfter: 30d
+        instantArchiveAfter: 90d
+        accessLog: s3://hastecrm-logs/backups
+        lock: 14d
+components: { uploads: { type: files, paths: [./data] } }
+`;
+
+await describeWithS3('storage setup', () => {
+  let home: TemporaryFolder;
+  let client: S3Client;
+  let environment: Record<string, string>;
+  const stack = new AsyncDisposableStack();
+
+  beforeAll(async () => {
+    home = stack.use(await temporaryFolder());
+    const aws = stack.use(await startS3Server());
+    const { endpoint, credentials } = aws.client;
+    const { accessKeyId = '', secretAccessKey = '' } = credentials ?? {};
+    environment = { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey };
+    const identity = { accessKeyId, secretAccessKey };
+    client = new S3Client({ endpoint, region: 'eu-central-1', forcePathStyle: true, credentials: identity });
+    stack.defer(() => client.destroy());
+    writeFileSync(join(home.path, 'lifeboat.yaml'), configuration(endpoint));
+    const place = { CreateBucketConfiguration: { LocationConstraint: 'eu-central-1' as const } };
+    await client.send(
+      new CreateBucketCommand({ Bucket: 'hastecrm-logs', ACL: 'log-delivery-write' as 'private', ...place }),
+    );
+  });
+  afterAll(() => stack[Symbol.asyncDispose]());
+
+  async function setup(...args: string[]): Promise<StorageSetupData & { exitCode: number }> {
+    const { exitCode, stdout } = await runLifeboat(['storage', 'setup', ...args, '--json'], {
+      folder: home.path,
+      environment,
+    });
+    return { exitCode, ...(JSON.parse(stdout) as StorageSetupData) };
+  }
+  const outcomes = ({ steps }: StorageSetupData): string[] =>
+    steps.map(({ aspect, outcome }) => `${aspect}: ${outcome}`);
+
+  test('S1-16 S1-17 S1-18 S1-68 S1-69 S1-71 one command makes the bucket, versions, classes, encryption, TLS, log and lock', async () => {
+    const dry = await setup('--dry-run');
+    expect([dry.exitCode, outcomes(dry)]).toEqual([3, ['bucket: differs']]);
+    const first = await setup('--yes');
+    // A bucket that can lock has versions from the start.
+    const asWished = outcomes(first).filter((one) => !one.endsWith(': changed'));
+    expect([first.exitCode, asWished]).toEqual([0, ['versioning: as wished']]);
+    const at = { Bucket: 'hastecrm-backups' };
+    expect(await client.send(new GetBucketVersioningCommand(at))).toMatchObject({ Status: 'Enabled' });
+    expect((await client.send(new GetBucketLifecycleConfigurationCommand(at))).Rules).toEqual([
+      expect.objectContaining({
+        Filter: { Prefix: 'crm/' },
+        NoncurrentVersionExpiration: expect.objectContaining({ NoncurrentDays: 60 }) as object,
+      }),
+      expect.objectContaining({
+        Filter: { And: { Prefix: 'crm/', Tags: [{ Key: 'lifeboat', Value: 'bulk-data' }] } },
+        Transitions: [
+          expect.objectContaining({ Days: 30, StorageClass: 'STANDARD_IA' }) as object,
+          expect.objectContaining({ Days: 90, StorageClass: 'GLACIER_IR' }) as object,
+        ],
+      }),
+    ]);
+    expect(
+      (await client.send(new GetBucketEncryptionCommand(at))).ServerSideEncryptionConfiguration?.Rules,
+    ).toHaveLength(1);
+    expect((await client.send(new GetBucketPolicyCommand(at))).Policy).toContain('"aws:SecureTransport":"false"');
+    expect((await client.send(new GetBucketLoggingCommand(at))).LoggingEnabled).toMatchObject({
+      TargetBucket: 'hastecrm-logs',
+      TargetPrefix: 'backups/',
+    });
+    expect((await client.send(new GetPublicAccessBlockCommand(at))).PublicAccessBlockConfiguration).toEqual({
+      BlockPublicAcls: true,
+      IgnorePublicAcls: true,
+      BlockPublicPolicy: true,
+      RestrictPublicBuckets: true,
+    });
+    expect(await client.send(new GetObjectLockConfigurationCommand(at))).toMatchObject({
+      ObjectLockConfiguration: { Rule: { DefaultRetention: { Mode: 'COMPLIANCE', Days: 14 } } },
+    });
+  });
+
+  test('S1-17 S1-18 done twice it changes nothing, and a rule of others by which backups would vanish is told', async () => {
+    const again = await setup();
+    expect([again.exitCode, outcomes(again).filter((one) => !one.endsWith(': as wished'))]).toEqual([0, []]);
+    const at = { Bucket: 'hastecrm-backups' };
+    const { Rules = [] } = await client.send(new GetBucketLifecycleConfigurationCommand(at));
+    const foreign = { ID: 'tidy', Status: 'Enabled' as const, Filter: { Prefix: '' }, Expiration: { Days: 365 } };
+    const setting = { LifecycleConfiguration: { Rules: [...Rules.slice(0, 1), foreign] } };
+    await client.send(new PutBucketLifecycleConfigurationCommand({ ...at, ...setting }));
+    const third = await setup('--yes');
+    expect(third.exitCode).toBe(3);
+    expect(third.steps.find(({ outcome }) => outcome === 'danger')?.message).toContain("rule 'tidy' expires objects");
+    const rules = (await client.send(new GetBucketLifecycleConfigurationCommand(at))).Rules;
+    expect(rules?.map(({ ID }) => ID)).toEqual(['tidy', 'lifeboat versions crm', 'lifeboat tiers crm']);
+    expect(JSON.stringify(third)).not.toContain(environment['AWS_SECRET_ACCESS_KEY']);
+  });
+});
