@@ -7,8 +7,8 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 120_000,
     pool: 'forks',
-    // Two cores are the smallest machine: with its default of one worker less, files would run one after another.
-    maxWorkers: 2,
+    // For two cores, the smallest machine: much of the time a test waits for a server or a clock.
+    maxWorkers: 3,
     unstubEnvs: true,
     projects: [
       // A process and its modules serve many small files: nothing of ours is global, and starting anew took a third of their time.

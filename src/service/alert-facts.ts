@@ -6,19 +6,12 @@ import { leasesWith } from '../catalog/leases.ts';
 import { probeStatesOf } from '../catalog/probe-states.ts';
 import { runHistory } from '../catalog/run-history.ts';
 import type { RunRow } from '../catalog/runs.ts';
-import { standingsOf, type StandingRow } from '../catalog/standings.ts';
+import { standingsOf } from '../catalog/standings.ts';
 import { formatAge } from '../base/duration.ts';
 import { allJobsOf } from '../model/job.ts';
 import type { JobKind } from '../model/schedule.ts';
-import { sightingMaxAgeMs, standings } from '../model/standing.ts';
-import type {
-  DeadChannel,
-  EndedJob,
-  Known,
-  KnownProbe,
-  KnownReceiver,
-  KnownStanding,
-} from '../monitoring/alerts/conditions.ts';
+import { standingNow } from '../model/standing.ts';
+import type { DeadChannel, EndedJob, Known, KnownProbe, KnownReceiver } from '../monitoring/alerts/conditions.ts';
 import { jobInputSchema } from './job-runs.ts';
 import { hasReceiver, leaseNameOf } from './supervisor.ts';
 import type { Tenant } from './tenant.ts';
@@ -35,25 +28,12 @@ export async function knownOf(catalog: Catalog, tenant: Tenant): Promise<Known> 
   const rows = await standingsOf(catalog, [application.name]);
   return {
     nowMs,
-    standings: rows.map((row) => knownStanding(row, nowMs)),
+    standings: rows.map((row) => ({ ...row, ...standingNow(row, nowMs) })),
     jobs: await endedJobs(catalog, tenant),
     probes: await knownProbes(catalog, tenant, nowMs),
     receivers: await receiversOf(catalog, tenant, nowMs),
     deadChannels: await deadChannels(catalog, tenant, nowMs),
     problem: problem && { message: problem.message, hint: problem.hint },
-  };
-}
-
-/** What was seen too long ago says nothing of now. */
-function knownStanding(row: StandingRow, nowMs: number): KnownStanding {
-  const standing = z.enum(standings).parse(row.standing);
-  const silentMs = nowMs - row.seenAtMs;
-  if (silentMs <= sightingMaxAgeMs) return { ...row, standing };
-  return {
-    ...row,
-    standing: 'unknown',
-    reason: `nobody has looked for ${formatAge(silentMs)}`,
-    hint: "See what 'lifeboat server' says.",
   };
 }
 

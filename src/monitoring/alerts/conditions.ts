@@ -9,7 +9,7 @@ export interface KnownStanding {
   readonly component: string;
   readonly standing: Standing;
   readonly reason: string;
-  readonly hint: string | null;
+  readonly hint: string | undefined;
   readonly ageMs: number | null;
   readonly rpoMs: number | null;
   readonly seenAtMs: number;
@@ -103,7 +103,7 @@ function standingCondition(known: KnownStanding, nowMs: number): Condition[] {
       component,
       ...standingWords[standing],
       facts: [{ name: 'Why', value: reason }, ...age],
-      hint: hint ?? undefined,
+      hint,
       command: 'lifeboat status',
     },
   ];
