@@ -89,6 +89,18 @@ describe('a server', () => {
       await eventually(async () => (await runs('--open')).length === 0);
       const [newest] = await runs('--kind', 'backup');
       expect(newest).toMatchObject({ state: 'succeeded', origin: expect.stringContaining('deployment') as string });
+      await lifeboat('schedule', 'pause', 'retention/local', '--for', '2h');
+      const schedules = async (): Promise<object[]> => {
+        const at = /answers at (http:\S+)/.exec(third.said())?.[1] ?? '';
+        const listed = await fetch(`${at}/api/v1/schedules`, { headers: { authorization: `Bearer ${token}` } });
+        return ((await listed.json()) as { items: object[] }).items;
+      };
+      const paused = { job: 'retention/local', isPaused: true, pausedUntil: expect.any(String) as string };
+      expect(await schedules()).toContainEqual(expect.objectContaining(paused));
+      await lifeboat('schedule', 'resume', 'retention/local');
+      expect(await schedules()).not.toContainEqual(expect.objectContaining({ isPaused: true }));
+      const unknown = await runLifeboat(['schedule', 'pause', 'no/job'], { folder: home.path });
+      expect(unknown).toMatchObject({ exitCode: 4, stderr: expect.stringContaining('There are') as string });
       third.child.kill('SIGTERM');
       expect(await third.exited).toBe(0);
       expect(childProcesses('node').filter(({ arguments: [, ...args] }) => args.includes('backup'))).toEqual([]);

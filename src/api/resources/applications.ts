@@ -69,11 +69,11 @@ async function componentViews({ log }: ApiParts, tenants: readonly Tenant[]): Pr
   const nowMs = await log.catalog.nowMs();
   const rows = await standingsOf(log.catalog, names);
   const proofs = await seenProofs(log.catalog, names);
+  const [rowsByName, proofsByName] = [byName(rows), byName(proofs)];
   return tenants.flatMap(({ application: { name: application, components } }) =>
     components.map((component): ComponentView => {
-      const isIt = (one: { application: string; component: string }): boolean =>
-        one.application === application && one.component === component.name;
-      const [row, proof] = [rows.find(isIt), proofs.find(isIt)];
+      const name = `${application}/${component.name}`;
+      const [row, proof] = [rowsByName.get(name), proofsByName.get(name)];
       const stands = row === undefined ? neverSeen : standingNow(row, nowMs);
       return {
         application,
@@ -87,6 +87,9 @@ async function componentViews({ log }: ApiParts, tenants: readonly Tenant[]): Pr
     }),
   );
 }
+
+const byName = <Row extends { readonly application: string; readonly component: string }>(rows: readonly Row[]) =>
+  new Map(rows.map((row) => [`${row.application}/${row.component}`, row]));
 
 const neverSeen = {
   standing: 'unknown',

@@ -1,8 +1,9 @@
 // What is measured: for Prometheus as text, and for people and programs as JSON.
 import { z } from 'zod';
+import type { Catalog } from '../../catalog/catalog.ts';
 import { exposition, expositionType, type Family } from '../../monitoring/metrics/exposition.ts';
 import { familiesOf } from '../../monitoring/metrics/families.ts';
-import { measure } from '../../monitoring/metrics/measured.ts';
+import { measure, type Measured } from '../../monitoring/metrics/measured.ts';
 import { visibleApplications } from '../authorisation.ts';
 import type { ApiParts } from '../parts.ts';
 import { defineRoute, principalOf } from '../route.ts';
@@ -45,8 +46,31 @@ const json = defineRoute({
 
 /** Of the applications that they may see; of the server itself for those who may see all. */
 async function families({ log, version, service }: ApiParts, request: FastifyRequest): Promise<Family[]> {
-  const measured = await measure(log.catalog, visibleApplications(principalOf(request), action, undefined));
+  const measured = await measuredLately(log.catalog, visibleApplications(principalOf(request), action, undefined));
   return familiesOf(measured, { version, process: service.processSample() });
+}
+
+/** Counting takes a while that everybody else waits for: who asks in the same second gets the same numbers. */
+const freshMs = 1000;
+const keptMax = 50;
+interface Kept {
+  readonly atMs: number;
+  readonly measured: Promise<Measured>;
+}
+
+const lately = new WeakMap<Catalog, Map<string, Kept>>();
+
+function measuredLately(catalog: Catalog, applications: readonly string[] | undefined): Promise<Measured> {
+  const kept = lately.get(catalog) ?? new Map<string, Kept>();
+  lately.set(catalog, kept);
+  const key = JSON.stringify(applications ?? null);
+  const known = kept.get(key);
+  if (known !== undefined && performance.now() - known.atMs < freshMs) return known.measured;
+  if (kept.size >= keptMax) kept.clear();
+  const measured = measure(catalog, applications);
+  kept.set(key, { atMs: performance.now(), measured });
+  measured.catch(() => kept.delete(key)); // Whoever asked hears of it; the next one asks anew.
+  return measured;
 }
 
 export const metricsRoutes = [prometheus, json];

@@ -1,0 +1,39 @@
+// Statements that are kept must not change what is read: not after a reader left in the middle, nor after tables were changed.
+import { join } from 'node:path';
+import { Kysely, sql } from 'kysely';
+import { expect, test } from 'vitest';
+import { temporaryFolder } from '../../test/support/temporary-folder.ts';
+import { sqliteDialect } from './sqlite-database.ts';
+
+interface Numbers {
+  readonly numbers: { readonly value: number; readonly more?: string };
+}
+
+test('a text that is used again, also after a reader left it in the middle or the table was changed, reads what is there', async () => {
+  await using folder = await temporaryFolder();
+  const db = new Kysely<Numbers>({ dialect: sqliteDialect(join(folder.path, 'x.sqlite')) });
+  await db.schema.createTable('numbers').addColumn('value', 'integer').execute();
+  await db
+    .insertInto('numbers')
+    .values([{ value: 1 }, { value: 2 }, { value: 3 }])
+    .execute();
+  const query = db.selectFrom('numbers').selectAll().orderBy('value');
+  const read: number[] = [];
+  for await (const { value } of query.stream()) if (read.push(value) === 2) break;
+  for await (const { value } of query.stream()) read.push(value);
+  expect(read).toEqual([1, 2, 1, 2, 3]);
+  expect((await query.execute()).length).toBe(3);
+  await db.schema
+    .alterTable('numbers')
+    .addColumn('more', 'text', (column) => column.defaultTo('x'))
+    .execute();
+  expect(await query.execute()).toEqual([1, 2, 3].map((value) => ({ value, more: 'x' })));
+  await db.schema.alterTable('numbers').dropColumn('more').execute();
+  expect(await query.execute()).toEqual([1, 2, 3].map((value) => ({ value })));
+  // More texts than are kept.
+  for (let at = 0; at < 600; at += 1) {
+    const { rows } = await sql.raw<{ n: number }>(`select ${at} as n`).execute(db);
+    expect(rows).toEqual([{ n: at }]);
+  }
+  await db.destroy();
+});
