@@ -158,7 +158,8 @@ function probeCondition({ probe, component, outcome, isFlapping, message, hint }
       facts: [{ name: 'Seen', value: message }],
       hint: hint ?? undefined,
       command: `lifeboat probe ${probe}`,
-      holdMs: 0, // Its damping has waited.
+      // Its damping has waited; but one that has only begun to look knows nothing yet.
+      holdMs: outcome === 'unknown' ? 5 * minuteMs : 0,
     },
   ];
 }
