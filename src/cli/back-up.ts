@@ -3,6 +3,7 @@ import { asError, isAppError } from '../base/errors.ts';
 import type { Component } from '../model/component.ts';
 import type { RepositorySettings } from '../model/repository-settings.ts';
 import { backup, sourceFailure, type BackupOptions, type BackupResult } from '../operations/backup/backup.ts';
+import { judgeBackups, type Anomaly } from './anomaly-notes.ts';
 import { expectedSizeBytes } from './backup-estimate.ts';
 import type { CommandContext } from './context.ts';
 
@@ -17,7 +18,12 @@ export type BackupWishes = Pick<
   'description' | 'tags' | 'isForced' | 'chunker' | 'type' | 'compressionLevel'
 >;
 
-export async function backUp(context: CommandContext, work: BackupWork, wishes: BackupWishes): Promise<BackupResult> {
+export interface JudgedBackup extends BackupResult {
+  /** In what it, or one just before it, is unlike those before. */
+  readonly anomalies: readonly Anomaly[];
+}
+
+export async function backUp(context: CommandContext, work: BackupWork, wishes: BackupWishes): Promise<JudgedBackup> {
   const { component, host } = work;
   const { signal, progress, programVersion, settings } = context;
   const label = `backup ${component.name}`;
@@ -29,7 +35,7 @@ export async function backUp(context: CommandContext, work: BackupWork, wishes: 
   const { description, tags, isForced, chunker, type } = wishes;
   const compressionLevel = wishes.compressionLevel ?? levels[work.repository.compression];
   try {
-    return await backup(opened.repository, source, {
+    const result = await backup(opened.repository, source, {
       component: component.name,
       ...(host !== undefined && { host }),
       description,
@@ -52,6 +58,8 @@ export async function backUp(context: CommandContext, work: BackupWork, wishes: 
           detail: path,
         }),
     });
+    const series = { component: component.name, host: result.snapshot.hostname };
+    return { ...result, anomalies: await judgeBackups(opened.repository, series, signal) };
   } catch (error) {
     if (isAppError(error) || signal.aborted) throw error;
     throw isWorldly(error) ? sourceFailure(component.name, error) : asError(error);

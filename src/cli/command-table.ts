@@ -145,6 +145,14 @@ export const commandTable: readonly CommandEntry[] = [
     ],
   },
   {
+    name: 'anomalies',
+    summary: 'Backups that are unlike those before them',
+    commands: [
+      { name: 'list', load: async () => (await import('./commands/anomalies-list.ts')).anomaliesListCommand },
+      { name: 'accept', load: async () => (await import('./commands/anomalies-accept.ts')).anomaliesAcceptCommand },
+    ],
+  },
+  {
     name: 'token',
     summary: 'Keys for programs that use the API',
     commands: [

@@ -8,6 +8,7 @@ import { componentOf } from '../operations/restore/select-point.ts';
 import { forgetSnapshots } from '../repository/forget.ts';
 import { loadSnapshots, type StoredSnapshot } from '../repository/snapshot.ts';
 import type { Repository } from '../repository/repository.ts';
+import { anomaliesForSure, openAnomalies, type Anomaly } from './anomaly-notes.ts';
 import type { CommandContext } from './context.ts';
 import { provenTrees, provenTreesForSure } from './proofs.ts';
 import { loadVerifications } from './verifications.ts';
@@ -37,7 +38,10 @@ export function policyIn(application: Application, repository: string): Retentio
   };
 }
 
-/** Groups are those of restic: same host, same paths. Newest first in each. */
+/**
+ * Groups are those of restic: same host, same paths. Newest first in each. Of a component with an odd backup that nobody has accepted all
+ * stays: what came before may be the last that is whole.
+ */
 export async function decideRetentionOf(
   repository: Repository,
   request: RetentionRequest,
@@ -51,13 +55,16 @@ export async function decideRetentionOf(
     new Set(snapshots.filter(({ tree }) => known.has(tree)).map(({ id }) => id));
   const provenIds = idsOf(trees);
   const verifiedIds = idsOf(verified);
+  const anomalies = await anomaliesForSure(repository, signal);
   const decisions: RetentionDecision<StoredSnapshot>[] = [];
   for (const component of new Set(snapshots.map(componentOf))) {
     const policy = request.policyOf(component);
     if (policy === undefined) continue;
     const own = snapshots.filter((snapshot) => componentOf(snapshot) === component);
     const context = { now: clock.now(), provenIds, verifiedIds, forgetProven: request.forgetProven };
-    for (const group of groupSnapshots(own)) decisions.push(...decideRetention(group.snapshots, policy, context));
+    const [odd] = openAnomalies(anomalies, own);
+    const decided = groupSnapshots(own).flatMap((group) => decideRetention(group.snapshots, policy, context));
+    decisions.push(...(odd === undefined ? decided : decided.map((each) => frozen(each, odd))));
   }
   return decisions.map(({ snapshot, keep, reasons }) => ({
     id: snapshot.id,
@@ -66,6 +73,13 @@ export async function decideRetentionOf(
     keep,
     reasons,
   }));
+}
+
+function frozen<Snapshot>(
+  { snapshot, reasons }: RetentionDecision<Snapshot>,
+  { snapshot: odd }: Anomaly,
+): RetentionDecision<Snapshot> {
+  return { snapshot, keep: true, reasons: [...reasons, `frozen: ${shortId(odd)} is odd`] };
 }
 
 /**

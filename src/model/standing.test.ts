@@ -16,6 +16,7 @@ const well: Sighting = {
   isScheduled: true,
   missingLabels: [],
   failedBackup: undefined,
+  anomaly: undefined,
   proofMaxAgeMs: 48 * hourMs,
 };
 const failedProof = { outcome: 'failed', timeMs: nowMs - hourMs, message: '1 row is missing' } as const;
@@ -37,6 +38,7 @@ describe('a component', () => {
     ['older, but perhaps not', { ageMs: 5 * hourMs, mayBeNewer: true }, 'unknown', /newer one may lie/],
     ['almost older than promised', { ageMs: 3.8 * hourMs }, 'at_risk', /in 12m/],
     ['whose last backup failed', { failedBackup: 'disk full' }, 'at_risk', /disk full/],
+    ['with an odd backup', { anomaly: '60 % of the files are gone' }, 'at_risk', /unlike those before: 60 %/],
     ['whose proof failed', { proof: failedProof }, 'at_risk', /1 row is missing/],
     ['whose proof says nothing', { proof: { ...failedProof, outcome: 'inconclusive' } }, 'at_risk', /inconclusive/],
     [
@@ -74,6 +76,7 @@ describe('a component', () => {
       isScheduled: fc.boolean(),
       missingLabels: fc.array(fc.string(), { maxLength: 1 }),
       failedBackup: fc.option(fc.string(), { nil: undefined }),
+      anomaly: fc.option(fc.constant('half is gone'), { nil: undefined }),
       proofMaxAgeMs: fc.option(fc.nat(100 * hourMs), { nil: undefined }),
     });
     fc.assert(
@@ -81,13 +84,14 @@ describe('a component', () => {
         if (judge(seen, nowMs).standing !== 'protected') return;
         expect(nowMs - seen.atMs).toBeLessThanOrEqual(sightingMaxAgeMs);
         expect(seen.ageMs ?? Infinity).toBeLessThanOrEqual(seen.rpoMs ?? seen.ageMs ?? -1);
-        expect([seen.proof?.outcome, seen.problems, seen.isScheduled, seen.failedBackup, seen.missingLabels]).toEqual([
-          'passed',
-          [],
-          true,
-          undefined,
-          [],
-        ]);
+        expect([
+          seen.proof?.outcome,
+          seen.problems,
+          seen.isScheduled,
+          seen.failedBackup,
+          seen.anomaly,
+          seen.missingLabels,
+        ]).toEqual(['passed', [], true, undefined, undefined, []]);
       }),
       { numRuns: 2000 },
     );

@@ -26,6 +26,8 @@ export interface Sighting {
   readonly missingLabels: readonly string[];
   /** The last backup that was begun by itself, if it did not end well: why. */
   readonly failedBackup: string | undefined;
+  /** In what a backup is unlike those before it, if nobody has accepted that. */
+  readonly anomaly: string | undefined;
   /** A proof is asked for; how old it may be, if it is proven on a schedule. */
   readonly proofMaxAgeMs: number | undefined;
 }
@@ -88,7 +90,7 @@ function tooOld({ component, ageMs = 0, rpoMs = Infinity, mayBeNewer, failedBack
 }
 
 function atRisk(
-  { component, ageMs = 0, rpoMs, proof, failedBackup, proofMaxAgeMs }: Sighting,
+  { component, ageMs = 0, rpoMs, proof, failedBackup, anomaly, proofMaxAgeMs }: Sighting,
   nowMs: number,
 ): Judgement | undefined {
   if (proof?.outcome === 'failed') {
@@ -100,6 +102,13 @@ function atRisk(
   }
   if (failedBackup !== undefined)
     return judgement('at_risk', `the last backup failed: ${failedBackup}`, "'lifeboat runs list' has it.");
+  if (anomaly !== undefined) {
+    return judgement(
+      'at_risk',
+      `a backup is unlike those before: ${anomaly}`,
+      "Look at what changed, then run 'lifeboat anomalies accept', or restore an earlier one.",
+    );
+  }
   if (rpoMs !== undefined && ageMs > rpoMs * riskShare) {
     const left = formatDuration(roundedMs(rpoMs - ageMs));
     return judgement('at_risk', `in ${left} the newest is older than promised`, `Run 'lifeboat backup ${component}'.`);

@@ -10,7 +10,7 @@ import type { KeyTriple } from './seal.ts';
 import { keyedName, subkeys } from './subkeys.ts';
 import { decodeUnpacked, encodeUnpacked } from './unpacked.ts';
 
-export const notePurposes = ['proof', 'verification', 'service'] as const;
+export const notePurposes = ['proof', 'verification', 'service', 'anomaly'] as const;
 export type NotePurpose = (typeof notePurposes)[number];
 
 export interface NewNote {

@@ -19,6 +19,7 @@ const inventorySchema = z.object({
       name: z.string(),
       ageMs: z.number().optional(),
       rpo: z.enum(['met', 'breached', 'unknown', 'none']),
+      anomalies: z.array(z.object({ facts: z.array(z.object({ message: z.string() })) })).default([]),
       proof: z
         .object({ outcome: z.enum(['passed', 'failed', 'inconclusive']), time: z.string(), message: z.string() })
         .optional(),
@@ -115,6 +116,7 @@ async function sightingOf(catalog: Catalog, subject: Subject): Promise<Sighting>
     ],
     isScheduled: jobs.some((job) => job.kind === 'backup' && job.component === name),
     missingLabels: carried.some((own) => labels.every((label) => own.includes(label))) ? [] : labels,
+    anomaly: found?.anomalies[0]?.facts.map(({ message }) => message).join('; '),
     failedBackup: await failedBackupOf(catalog, application.name, name),
     proofMaxAgeMs: proofMaxAgeOf(jobs, name, atMs),
   };

@@ -42,6 +42,12 @@ describeWithCatalogs('the ledger', (make) => {
     };
     expect(await stand(document(1000, 'met'), -3000)).toEqual(['files protected', 'byhand at_risk']);
     expect(await stand(document(2000, 'met'), -2000)).toEqual([]);
+    const odd = { facts: [{ message: '59 % of the files are gone' }, { message: 'it shrank by 59 %' }] };
+    const seenOdd = document(2000, 'met') as { readonly components: readonly object[] };
+    const components = seenOdd.components.map((one, index) => (index === 0 ? { ...one, anomalies: [odd] } : one));
+    expect(await stand({ ...seenOdd, components }, -1500)).toEqual(['files at_risk']);
+    const [, oddOne] = await standingsOf(catalog, ['shop']);
+    expect(oddOne?.reason).toBe('a backup is unlike those before: 59 % of the files are gone; it shrank by 59 %');
     expect(await stand(document(8_000_000, 'breached'), -1000)).toEqual(['files overdue']);
     expect(await stand(document(undefined, 'unknown', 'local is away'), 0)).toEqual(['files unknown']);
     const [, files] = await standingsOf(catalog, ['shop']);
@@ -49,6 +55,7 @@ describeWithCatalogs('the ledger', (make) => {
     const series = await standingSamples(catalog, { application: 'shop', component: 'files', sinceMs: 0 });
     expect(series.map(({ atMs, standing }) => [atMs - nowMs, standing])).toEqual([
       [-3000, 'protected'],
+      [-1500, 'at_risk'],
       [-1000, 'overdue'],
       [0, 'unknown'],
     ]);

@@ -1,9 +1,8 @@
 // `backup`: components of the configuration, or paths of the command line, into the repositories meant for them.
 import { count } from '../../base/count.ts';
 import { AppError, isAppError } from '../../base/errors.ts';
-import type { BackupResult } from '../../operations/backup/backup.ts';
 import type { BackupPreview } from '../../operations/backup/preview.ts';
-import { backUp, type BackupWork } from '../back-up.ts';
+import { backUp, type BackupWork, type JudgedBackup } from '../back-up.ts';
 import { previewExitCode, previewLines, previewWork } from '../backup-preview.ts';
 import { defineCommand } from '../command.ts';
 import { chooseComponents, componentOfPaths, requireConfiguration } from '../component-choice.ts';
@@ -27,7 +26,7 @@ export interface BackupOutcome {
   };
 }
 
-type BackupSummary = Omit<BackupResult, 'snapshot'> & {
+type BackupSummary = Omit<JudgedBackup, 'snapshot'> & {
   readonly snapshot: { readonly id: string; readonly time: string };
 };
 
@@ -133,7 +132,7 @@ async function worksOfComponents(context: CommandContext, names: readonly string
   });
 }
 
-function summaryOf({ snapshot, ...rest }: BackupResult): BackupSummary {
+function summaryOf({ snapshot, ...rest }: JudgedBackup): BackupSummary {
   return { snapshot: { id: snapshot.id, time: snapshot.time }, ...rest };
 }
 
@@ -142,6 +141,12 @@ const problemsShownMax = 20;
 /** `physical, incremental`; undefined where there is only one. */
 function methodWords({ method, type }: BackupSummary['facts']): string | undefined {
   return typeof method === 'string' ? [method, type].filter((word) => typeof word === 'string').join(', ') : undefined;
+}
+
+function anomalyLines({ facts }: JudgedBackup['anomalies'][number], style: Style): string[] {
+  const odd = `unlike those before: ${facts.map(({ message }) => message).join('; ')}`;
+  const hint = "hint: Nothing is removed of it until you run 'lifeboat anomalies accept'.";
+  return [style.paint('yellow', odd), hint].flatMap((line) => factLines(line, style, '  '));
 }
 
 function renderOutcome(outcome: BackupOutcome, isOneOfMany: boolean, style: Style): string {
@@ -155,7 +160,7 @@ function renderOutcome(outcome: BackupOutcome, isOneOfMany: boolean, style: Styl
     ];
     return lines.flatMap((line) => wrap(line, style.widthColumns)).join('\n');
   }
-  const { files, totalBytes, addedBytes, storedBytes, problems, notes, snapshot, fingerprintItems } = result;
+  const { files, totalBytes, addedBytes, storedBytes, problems, notes, snapshot, fingerprintItems, anomalies } = result;
   const all = files.new + files.changed + files.unmodified;
   const failed = files.failed === 0 ? '' : `; ${files.failed} left out`;
   const lines = [
@@ -166,6 +171,7 @@ function renderOutcome(outcome: BackupOutcome, isOneOfMany: boolean, style: Styl
   const method = methodWords(result.facts);
   if (method !== undefined) lines.push(`  method  ${method}`);
   if (fingerprintItems > 0) lines.push(`  fingerprint of ${count(fingerprintItems, 'item')}, for proofs`);
+  lines.push(...anomalies.flatMap((anomaly) => anomalyLines(anomaly, style)));
   for (const { message } of notes) {
     const [first, ...more] = wrap(`note: ${message}; see 'lifeboat check'`, style.widthColumns - 4);
     lines.push(`  ${first}`, ...more.map((line) => `    ${line}`));

@@ -11,6 +11,7 @@ import type { Repository } from '../../repository/repository.ts';
 import { resolveSnapshotId, type StoredSnapshot } from '../../repository/snapshot.ts';
 import { defineCommand } from '../command.ts';
 import type { CommandContext } from '../context.ts';
+import { judgeBackups } from '../anomaly-notes.ts';
 import { listArgument, switchOption, textOption } from '../option.ts';
 import { readableSnapshots } from '../readable-snapshots.ts';
 import { bytes, elapsedWords, shortId, wrap, type Style } from '../style.ts';
@@ -80,6 +81,8 @@ export const copyCommand = defineCommand({
     await using source = await context.openRepository(from, isDryRun ? 'read' : 'write');
     await using target = await context.openRepository(to, isDryRun ? 'read' : 'write');
     const copied = await copyChosen(context, input, { source, target, to: to.name });
+    // What is odd here is odd there, and retention there looks there.
+    if (!isDryRun) await judgeBackups(target.repository, { component: input.component }, context.signal);
     // After the snapshots: a journal is of use from a base on.
     const isWhole = input.words.length === 0 && input.component === undefined;
     const journals = isWhole ? await copyAllJournals(context, isDryRun, { source, target, to: to.name }) : undefined;

@@ -36,6 +36,7 @@ const backedUp: BackupData = {
         problems: [{ path: '/srv/uploads/secret', message: 'permission denied' }],
         notes: [{ path: '/globals.sql', message: 'roles without their passwords: app may not read pg_authid' }],
         facts: {},
+        anomalies: [],
         fingerprintItems: 0,
       },
     },

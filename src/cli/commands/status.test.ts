@@ -24,6 +24,7 @@ const good: StatusData = {
       rpo: 'met',
       sizeBytes: 1_500_000_000,
       proof: { outcome: 'passed', time: '2026-11-19T12:00:00Z', message: '12 items came back' },
+      anomalies: [],
       verified: undefined,
     },
   ],

@@ -13,6 +13,7 @@ import { lastStatus, nagiosExitCodes, renderLast, renderNagios, worstOf, type La
 import { listArgument, switchOption } from '../option.ts';
 import { lookAtStandbys, type StandbyStatus } from '../standby-look.ts';
 import { standbyLines } from '../standby-words.ts';
+import { loadAnomalies, openAnomalies, type Anomaly } from '../anomaly-notes.ts';
 import { loadProofs } from '../proofs.ts';
 import { summaryNumber } from '../snapshot-summary.ts';
 import { loadVerifications } from '../verifications.ts';
@@ -46,6 +47,8 @@ export interface ComponentStatus {
   readonly rpo: RpoState;
   readonly sizeBytes: number | undefined;
   readonly proof: Pick<Proof, 'outcome' | 'time' | 'message'> | undefined;
+  /** Odd backups that nobody has accepted. */
+  readonly anomalies: readonly Pick<Anomaly, 'snapshot' | 'time' | 'facts'>[];
   /** The newest snapshot that a verification found intact. */
   readonly verified:
     | { readonly id: string; readonly time: string; readonly verifications: readonly Verified[] }
@@ -154,6 +157,8 @@ interface ReadRepository {
     readonly snapshot: StoredSnapshot;
   }[];
   readonly proofs: ReadonlyMap<string, Proof>;
+  /** By root tree. */
+  readonly anomalies: ReadonlyMap<string, Anomaly>;
   readonly verified: ReadonlyMap<string, readonly Verified[]>;
   /** By component. */
   readonly journals: ReadonlyMap<string, JournalReach>;
@@ -168,6 +173,7 @@ async function readRepository(
     await using opened = await context.openRepository(settings, 'read');
     const all = await loadSnapshots(opened.repository, context.signal);
     const { proofs, problems } = await loadProofs(opened.repository, context.signal);
+    const { anomalies } = await loadAnomalies(opened.repository, context.signal);
     const records = await loadVerifications(opened.repository, context.signal);
     const storedBytes = all.reduce((sum, each) => sum + (summaryNumber(each, 'data_added_packed') ?? 0), 0);
     const snapshots = all.map((snapshot) => ({
@@ -187,6 +193,7 @@ async function readRepository(
       },
       snapshots,
       proofs: newestProofs(proofs),
+      anomalies,
       verified: verifiedTrees(records),
       journals: await journalReaches(opened, { snapshots: all, journaled }, context.signal),
     };
@@ -195,7 +202,14 @@ async function readRepository(
     if (!isAppError(error)) throw error;
     const unknown = { snapshots: undefined, storedBytes: undefined, verifications: [], unreadableProofs: [] };
     const status = { name, location, ...unknown, problem: error.message };
-    return { status, snapshots: [], proofs: new Map(), verified: new Map(), journals: new Map() };
+    return {
+      status,
+      snapshots: [],
+      proofs: new Map(),
+      anomalies: new Map(),
+      verified: new Map(),
+      journals: new Map(),
+    };
   }
 }
 
@@ -220,6 +234,10 @@ function statusOf(
   const proofs = own.flatMap(({ snapshot }) => read.flatMap((each) => each.proofs.get(snapshot.tree) ?? []));
   const verificationsOf = (tree: string): readonly Verified[] => read.flatMap((each) => each.verified.get(tree) ?? []);
   const verified = own.findLast(({ snapshot }) => verificationsOf(snapshot.tree).length > 0)?.snapshot;
+  const odd = read.flatMap(({ anomalies, status }) => {
+    const there = own.filter(({ repository }) => repository === status.name).map(({ snapshot }) => snapshot);
+    return openAnomalies(anomalies, there);
+  });
   const proof = proofs.toSorted((left, right) => Date.parse(left.time) - Date.parse(right.time)).at(-1);
   return {
     name,
@@ -234,6 +252,7 @@ function statusOf(
     rpo: rpoState({ ageMs, rpoMs, isComplete }),
     sizeBytes: newest && summaryNumber(newest.snapshot, 'total_bytes_processed'),
     proof: proof && { outcome: proof.outcome, time: proof.time, message: proof.message },
+    anomalies: odd.map(({ snapshot, time, facts }) => ({ snapshot, time, facts })),
     verified: verified && {
       id: verified.id,
       time: verified.time,
@@ -342,6 +361,12 @@ function troubleLines({ components }: StatusData, style: Style): string[] {
     why,
     `hint: Mend the cause and run '${command}'; until then restore with --from latest-proven.`,
   ]);
+  for (const { name, anomalies } of components) {
+    const [first] = anomalies;
+    if (first === undefined) continue;
+    lines.push(`a backup of ${name} is unlike those before: ${first.facts.map(({ message }) => message).join('; ')}`);
+    lines.push("hint: Nothing of it is removed meanwhile; look, then run 'lifeboat anomalies accept'.");
+  }
   return lines.length === 0 ? [] : ['', ...lines.flatMap((line) => wrap(line, style.widthColumns))];
 }
 

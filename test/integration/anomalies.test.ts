@@ -1,0 +1,95 @@
+// Odd backups end to end, with the real program on real files: eight usual ones, then most files go, then the rest is encrypted.
+import { randomBytes } from 'node:crypto';
+import { chmodSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { acceptAnomaly, judgeBackups } from '../../src/cli/anomaly-notes.ts';
+import { decideRetentionOf } from '../../src/cli/retention-run.ts';
+import type { RetentionPolicy } from '../../src/model/retention.ts';
+import { jsonLines, runLifeboat, type Ran } from '../support/lifeboat.ts';
+import { noSignal } from '../support/repository.ts';
+import { useScenes } from '../support/scene.ts';
+
+const configurationOf = (location: string, data: string): string => `
+application: shop
+repositories: { local: { location: ${location} } }
+policies: { few: { repositories: [local], retention: { keepLast: 9 } } }
+components: { uploads: { type: files, paths: [${data}], policy: few } }
+`;
+const filesMany = 60;
+const usualBackups = 8;
+
+/** Text that compresses, another one for each number. */
+const textOf = (number: number): string =>
+  Array.from({ length: 3000 }, (_, line) => `line ${line} of order ${number * 7919 + line} is paid\n`).join('');
+
+interface Backup {
+  readonly result: {
+    readonly snapshot: { readonly id: string };
+    readonly anomalies: readonly { readonly facts: readonly { readonly measure: string }[] }[];
+  };
+}
+
+const scene = useScenes();
+
+test('most files gone, then all encrypted: both are told, nothing is removed until a person accepts', async () => {
+  const { repository, data } = scene;
+  const write = (number: number, content: string | Buffer): void =>
+    writeFileSync(join(data, `order-${number}`), content);
+  const run = (...args: string[]): Promise<Ran> => runLifeboat(args, { folder: scene.folder });
+  const backUp = async (): Promise<{ readonly id: string; readonly odd: readonly string[] }> => {
+    const ran = await run('backup', '--json');
+    expect(ran.exitCode).toBe(0);
+    const [backup] = (jsonLines(ran).at(-1) as unknown as { readonly backups: readonly [Backup] }).backups;
+    const { snapshot, anomalies } = backup.result;
+    return { id: snapshot.id, odd: anomalies.flatMap(({ facts }) => facts.map(({ measure }) => measure)) };
+  };
+  const goes = async (policy: RetentionPolicy): Promise<number> => {
+    const request = { policyOf: () => policy, forgetProven: true };
+    const decided = await decideRetentionOf(repository, request, { clock: repository.clock, signal: noSignal });
+    return decided.filter(({ keep }) => !keep).length;
+  };
+  writeFileSync(join(scene.folder, 'lifeboat.yaml'), configurationOf(repository.store.properties.location, data));
+  for (let number = 0; number < filesMany; number += 1) write(number, textOf(number));
+  for (let round = 0; round < usualBackups; round += 1) {
+    write(filesMany + round, textOf(filesMany + round));
+    await scene.backUp({ component: 'uploads', host: 'shop' });
+    expect(await judgeBackups(repository, { component: 'uploads', host: 'shop' }, noSignal)).toEqual([]);
+  }
+  expect(await goes({ keepLast: 5 })).toBe(usualBackups - 5);
+  for (let number = 0; number < 40; number += 1) rmSync(join(data, `order-${number}`));
+  const deleted = await backUp();
+  expect(deleted.odd).toEqual(['deleted', 'size']);
+  for (let number = 40; number < filesMany + usualBackups; number += 1) write(number, randomBytes(120_000));
+  const encrypted = await backUp();
+  expect(encrypted.odd).toEqual(expect.arrayContaining(['rewritten', 'deduplication', 'entropy']));
+  const frozen = await run('retention', '--yes');
+  expect(frozen.stdout).toContain('removed 0 snapshots, 10 stay');
+  expect(frozen.stdout).toContain('frozen');
+  expect(await goes({ keepLast: 1 })).toBe(0);
+  expect((await run('status')).stdout).toContain('unlike those before');
+  expect((await run('anomalies', 'accept', deleted.id.slice(0, 8))).exitCode).toBe(0);
+  expect(await goes({ keepLast: 1 })).toBe(0);
+  const listed = await run('anomalies', 'list');
+  expect(listed.exitCode).toBe(3);
+  expect(listed.stdout).toContain(encrypted.id.slice(0, 8));
+  expect(listed.stdout).not.toContain(deleted.id.slice(0, 8));
+  expect((await run('anomalies', 'accept', '--component', 'uploads')).exitCode).toBe(0);
+  expect((await run('retention', '--yes')).stdout).toContain('removed 1 snapshot, 9 stay');
+  expect((await run('anomalies', 'accept', deleted.id.slice(0, 8))).exitCode).toBe(4);
+});
+
+test('a note that can not be read keeps everything, and says so', async () => {
+  const { repository } = scene;
+  writeFileSync(join(scene.data, 'file'), 'content');
+  const { snapshot } = await scene.backUp({ component: 'uploads', host: 'shop' });
+  await acceptAnomaly(repository, { tree: snapshot.tree, time: '2026-11-28T10:00:00Z', by: 'test' }, noSignal);
+  const folder = join(repository.store.properties.location, 'notes/anomaly');
+  const [name = ''] = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((path) => path.includes('-'));
+  chmodSync(join(folder, name), 0o600);
+  writeFileSync(join(folder, name), 'damaged');
+  const request = { policyOf: () => ({ keepLast: 1 }), forgetProven: true };
+  await expect(
+    decideRetentionOf(repository, request, { clock: repository.clock, signal: noSignal }),
+  ).rejects.toMatchObject({ code: 'REPOSITORY_DAMAGED' });
+});
