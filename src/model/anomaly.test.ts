@@ -20,7 +20,12 @@ const found = (backup: Partial<BackupMeasures>, earlier = series): string[] =>
 test('each kind of loss is found, and a usual backup is none', () => {
   expect(found({})).toEqual([]);
   expect(found({ filesUnmodified: 40, files: 42 })).toEqual(['deleted']);
-  expect(found({ filesChanged: 90, filesUnmodified: 10 })).toEqual(['rewritten']);
+  const rewritten = { filesChanged: 90, filesUnmodified: 10 };
+  expect(found({ ...rewritten, addedBytes: 9 * 2 ** 20, storedBytes: 2_800_000 })).toEqual([
+    'rewritten',
+    'deduplication',
+  ]);
+  expect(found(rewritten)).toEqual([]); // Only touched, or read again by force.
   expect(found({ bytes: 6 * 2 ** 20 })).toEqual(['size']);
   expect(found({ addedBytes: 9 * 2 ** 20, storedBytes: 9 * 2 ** 20 })).toEqual(['deduplication', 'entropy']);
   expect(found({ addedBytes: 40 * 2 ** 20, storedBytes: 12 * 2 ** 20, bytes: 400 * 2 ** 20 })).toEqual(['added']);

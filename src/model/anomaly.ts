@@ -64,8 +64,13 @@ const measures: readonly Measure[] = [
   },
   {
     name: 'rewritten',
-    valueOf: ({ hasParent, filesChanged }, { files }) =>
-      hasParent && files > 0 ? (filesChanged < filesMin ? 0 : Math.min(1, filesChanged / files)) : undefined,
+    // Files that were only touched, or read again by force, are no new data.
+    valueOf: ({ hasParent, filesChanged, bytes, addedBytes }, { files }) =>
+      hasParent && files > 0
+        ? filesChanged < filesMin
+          ? 0
+          : Math.min(1, filesChanged / files, addedBytes / Math.max(bytes, 1))
+        : undefined,
     floor: 0.05,
     words: (value, usual) => `${percent(value)} of the files were rewritten, usually ${percent(usual)}`,
   },
