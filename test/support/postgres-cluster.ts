@@ -13,6 +13,7 @@ import { defaultPhysicalSettings } from '../../src/model/component.ts';
 import { connect } from '../../src/sources/postgres/connection.ts';
 import type { PostgresOptions } from '../../src/sources/postgres/options.ts';
 import type { ServerAddress } from '../../src/sources/postgres/server-address.ts';
+import { sharedTemplate } from './cluster-templates.ts';
 import {
   collectMessages,
   freePort,
@@ -58,20 +59,27 @@ export async function makeCluster(kind: ClusterKind, ...settings: readonly strin
 
 /** As `makeCluster`, in a tenth of its time: copies of one system, with the same identifier. */
 export async function alikeCluster(major: number, ...settings: readonly string[]): Promise<Cluster> {
-  let template = templates.get(major);
-  if (template === undefined) {
-    template = makePlace(major);
-    templates.set(major, template);
-    const { folder } = await template;
-    process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
-  }
-  const place = await template;
-  const folder = await makeFolder(place.account);
-  await copyFolder(join(place.folder, 'data'), join(folder, 'data'));
-  return clusterOf({ ...place, folder }, settings);
+  const place = await emptyPlace(major);
+  const { folder } = place;
+  const template =
+    (await sharedTemplate(major, async () => (await makePlace(major)).folder)) ?? (await ownTemplate(major));
+  await copyFolder(join(template, 'data'), join(folder, 'data'));
+  return clusterOf(place, settings);
 }
 
-const templates = new Map<number, Promise<ProgramPlace>>();
+/** Outside of a run of the tests: of this process, until it ends. */
+function ownTemplate(major: number): Promise<string> {
+  const known = ownTemplates.get(major);
+  if (known !== undefined) return known;
+  const made = makePlace(major).then(({ folder }) => {
+    process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+    return folder;
+  });
+  ownTemplates.set(major, made);
+  return made;
+}
+
+const ownTemplates = new Map<number, Promise<string>>();
 
 async function makeFolder(account: ProgramPlace['account']): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'lifeboat-cluster-'));
@@ -79,16 +87,21 @@ async function makeFolder(account: ProgramPlace['account']): Promise<string> {
   return folder;
 }
 
-/** With a data directory in it. */
-async function makePlace(kind: ClusterKind): Promise<ProgramPlace> {
-  const { major, walSegmentMegabytes = 16 } = typeof kind === 'number' ? { major: kind } : kind;
+async function emptyPlace(major: number): Promise<ProgramPlace> {
   const programs = (await findServers((process.env['PATH'] ?? '').split(':'), never)).find(
     (one) => one.major === major,
   );
   if (programs === undefined) throw new Error(`no PostgreSQL ${major} here`);
   const account = serverAccount();
   const folder = await makeFolder(account);
-  const place: ProgramPlace = { programFolder: await reachablePrograms(programs, folder, account), folder, account };
+  return { programFolder: await reachablePrograms(programs, folder, account), folder, account };
+}
+
+/** With a data directory in it. */
+async function makePlace(kind: ClusterKind): Promise<ProgramPlace> {
+  const { major, walSegmentMegabytes = 16 } = typeof kind === 'number' ? { major: kind } : kind;
+  const place = await emptyPlace(major);
+  const { folder } = place;
   const flags = [
     '-D',
     join(folder, 'data'),
