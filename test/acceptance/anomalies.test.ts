@@ -32,7 +32,7 @@ interface Backup {
 
 const scene = useScenes();
 
-test('most files gone, then all encrypted: both are told, nothing is removed until a person accepts', async () => {
+test('S2-101 most files gone, then all encrypted: both are told, nothing is removed until a person accepts', async () => {
   const { repository, data } = scene;
   const write = (number: number, content: string | Buffer): void =>
     writeFileSync(join(data, `order-${number}`), content);
