@@ -2,6 +2,7 @@
 import type { Selectable, Updateable } from 'kysely';
 import type { AlertTable } from './alert-tables.ts';
 import type { Catalog, Queries } from './catalog.ts';
+import { endingPattern } from './id-ending.ts';
 
 export type AlertRow = Selectable<AlertTable>;
 
@@ -84,7 +85,7 @@ export async function alertsByEnding({ db }: Catalog, ending: string, limit: num
   return db
     .selectFrom('alert')
     .selectAll()
-    .where('id', 'like', `%${ending.replaceAll(/[%_\\]/g, '')}`)
+    .where('id', 'like', endingPattern(ending))
     .orderBy('id')
     .limit(limit)
     .execute();

@@ -1,5 +1,6 @@
 // Runs as people look back at them: newest first, a page at a time, only those of applications that they may see.
 import type { Catalog } from './catalog.ts';
+import { endingPattern } from './id-ending.ts';
 import type { RunRow } from './runs.ts';
 import type { RunState } from './tables.ts';
 
@@ -48,7 +49,7 @@ export async function runsByEnding({ db }: Catalog, ending: string, limit: numbe
   return db
     .selectFrom('run')
     .selectAll()
-    .where('id', 'like', `%${ending.replaceAll(/[%_\\]/g, '')}`)
+    .where('id', 'like', endingPattern(ending))
     .orderBy('id')
     .limit(limit)
     .execute();

@@ -1,15 +1,12 @@
 // How alerts read: how bad, what, since when, who was told.
-import { AppError } from '../base/errors.ts';
 import type { AlertRowState } from '../catalog/alert-tables.ts';
 import { alertsByEnding, type AlertRow } from '../catalog/alerts.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import type { AlertFact } from '../model/alert-message.ts';
 import type { AlertSeverity } from '../model/alert-routing.ts';
 import { factsOf } from '../monitoring/alerts/messages.ts';
+import { onlyOne } from './id-ending.ts';
 import type { Paint, Style } from './style.ts';
-
-/** The end of an id differs where its beginning, the time, does not. */
-export const shortAlertId = (id: string): string => id.slice(-8);
 
 const severityPaints: Readonly<Record<AlertSeverity, Paint>> = { info: 'cyan', warning: 'yellow', critical: 'red' };
 
@@ -39,12 +36,10 @@ export const alertData = (alert: AlertRow): AlertData => ({ ...alert, facts: fac
 
 /** By id, or the end of one. Rejects with `NOT_FOUND` or `AMBIGUOUS`. */
 export async function requireAlert(catalog: Catalog, text: string): Promise<AlertRow> {
-  const [alert, other] = await alertsByEnding(catalog, text, 2);
-  if (alert === undefined) {
-    throw new AppError('NOT_FOUND', `there is no alert ${text}`, { hint: "'lifeboat alerts list' shows them." });
-  }
-  if (other !== undefined) {
-    throw new AppError('AMBIGUOUS', `${text} fits several alerts`, { hint: 'Give more of the id.' });
-  }
-  return alert;
+  return onlyOne(await alertsByEnding(catalog, text, 2), {
+    text,
+    one: 'alert',
+    several: 'alerts',
+    list: 'alerts list',
+  });
 }

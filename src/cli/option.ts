@@ -87,3 +87,17 @@ export function parsedOption<Value>(
     },
   };
 }
+
+const limitDefault = 20;
+
+/** Of lists that are long. */
+export const limitOption: OptionSpec<number> = {
+  flag: '--limit <count>',
+  help: `how many (default: ${limitDefault})`,
+  read(given) {
+    const text = textOf(given) ?? String(limitDefault);
+    if (/^(?:[1-9]\d{0,2}|1000)$/.test(text)) return Number(text);
+    const expected = 'a whole number from 1 to 1000';
+    throw new AppError('USAGE', `--limit: found '${text}', expected ${expected}`, { hint: `Give ${expected}.` });
+  },
+};

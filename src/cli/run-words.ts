@@ -1,14 +1,11 @@
 // How runs read: their state in a colour, what they are about, where they came from, how long they took.
 import { z } from 'zod';
-import { AppError } from '../base/errors.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import { runsByEnding } from '../catalog/run-history.ts';
 import type { RunRow } from '../catalog/runs.ts';
 import type { RunState } from '../catalog/tables.ts';
+import { onlyOne, shortEnding } from './id-ending.ts';
 import { elapsedWords, type Paint, type Style } from './style.ts';
-
-/** The end of an id differs where its beginning, the time, does not. */
-export const shortRunId = (id: string): string => id.slice(-8);
 
 const paintOf: Readonly<Record<RunState, Paint>> = {
   queued: 'dim',
@@ -33,7 +30,7 @@ const originSchema = z.object({
 export function originWords(text: string): string {
   const { kind, by, event, missed = 0, id = '' } = originSchema.parse(JSON.parse(text));
   if (kind === 'schedule') return missed === 0 ? 'schedule' : `schedule, ${missed} missed before`;
-  if (kind === 'run') return `after ${shortRunId(id)}`;
+  if (kind === 'run') return `after ${shortEnding(id)}`;
   if (kind === 'event') return `before ${event ?? ''}`;
   return by ?? kind;
 }
@@ -68,13 +65,5 @@ export function durationWords({ startedAtMs, endedAtMs }: RunRow, nowMs: number)
 
 /** By id, or the end of one. Rejects with `NOT_FOUND` or `AMBIGUOUS`. */
 export async function requireRun(catalog: Catalog, text: string): Promise<RunRow> {
-  const found = await runsByEnding(catalog, text, 2);
-  const [run] = found;
-  if (run === undefined) {
-    throw new AppError('NOT_FOUND', `there is no run ${text}`, { hint: "'lifeboat runs list' shows them." });
-  }
-  if (found.length > 1) {
-    throw new AppError('AMBIGUOUS', `${text} fits several runs`, { hint: 'Give more of the id.' });
-  }
-  return run;
+  return onlyOne(await runsByEnding(catalog, text, 2), { text, one: 'run', several: 'runs', list: 'runs list' });
 }

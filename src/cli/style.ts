@@ -1,6 +1,7 @@
 // How text for people looks: width, colours, times. Everything a `render` needs to stay pure.
 import { stripVTControlCharacters } from 'node:util';
 import { formatByteSize } from '../base/byte-size.ts';
+import { isoTime } from '../base/iso-time.ts';
 import { formatAge } from '../base/duration.ts';
 import type { Finding, FindingOutcome } from '../model/finding.ts';
 
@@ -38,6 +39,8 @@ export function shortTime(time: string, { timeZone }: Style): string {
   const local = Temporal.Instant.from(time).toZonedDateTimeISO(timeZone);
   return local.toPlainDateTime().toString({ smallestUnit: 'minute' }).replace('T', ' ');
 }
+
+export const shortTimeAt = (ms: number, style: Style): string => shortTime(isoTime(ms), style);
 
 function ageMs(time: string, { nowMs }: Style): number {
   return Math.max(0, nowMs - Temporal.Instant.from(time).epochMilliseconds);

@@ -31,7 +31,7 @@ export async function knownOf(catalog: Catalog, tenant: Tenant): Promise<Known> 
     standings: rows.map((row) => ({ ...row, ...standingNow(row, nowMs) })),
     jobs: await endedJobs(catalog, tenant),
     probes: await knownProbes(catalog, tenant, nowMs),
-    receivers: await receiversOf(catalog, tenant, nowMs),
+    receivers: await knownReceivers(catalog, tenant, nowMs),
     deadChannels: await deadChannels(catalog, tenant, nowMs),
     problem: problem && { message: problem.message, hint: problem.hint },
   };
@@ -86,7 +86,7 @@ async function knownProbes(catalog: Catalog, { application, probes }: Tenant, no
   });
 }
 
-async function receiversOf(catalog: Catalog, { application }: Tenant, nowMs: number): Promise<KnownReceiver[]> {
+async function knownReceivers(catalog: Catalog, { application }: Tenant, nowMs: number): Promise<KnownReceiver[]> {
   const components = application.components.filter(hasReceiver);
   if (components.length === 0) return [];
   const leases = new Map((await leasesWith(catalog, leaseNameOf(application.name, ''))).map((row) => [row.name, row]));

@@ -4,7 +4,6 @@ import { asError, messageOf } from '../base/errors.ts';
 import { deliveriesOf, insertDelivery, updateDelivery } from '../catalog/alert-deliveries.ts';
 import { deleteAlert, openAlerts, saveAlert, trimAlerts } from '../catalog/alerts.ts';
 import type { Catalog } from '../catalog/catalog.ts';
-import { acquireLease, releaseLease, renewLease, type HeldLease } from '../catalog/leases.ts';
 import { silencesAt, type SilenceRow } from '../catalog/silences.ts';
 import { opensAt } from '../model/time-window.ts';
 import type { Condition } from '../monitoring/alerts/condition.ts';
@@ -15,6 +14,7 @@ import { httpRequest } from '../monitoring/http-request.ts';
 import { Repeating } from '../workflow/repeating.ts';
 import { knownOf } from './alert-facts.ts';
 import { tellReports } from './alert-reports.ts';
+import { SoleDuty } from './sole-duty.ts';
 import type { Tenant } from './tenant.ts';
 
 export interface AlertingParts {
@@ -29,8 +29,6 @@ export interface AlertingParts {
 }
 
 const lookEveryMs = 2000;
-const leaseName = 'alerts';
-const leaseMs = 60_000;
 /** Of one look: what is not sent by then is sent with the next. */
 const sendMaxMs = 30_000;
 const trimEveryMs = 86_400_000;
@@ -52,13 +50,14 @@ export function startAlerting(parts: AlertingParts): AsyncDisposable {
 export class Alerting implements AsyncDisposable {
   readonly #parts: AlertingParts;
   readonly #abort = new AbortController();
-  #lease: HeldLease | undefined;
+  readonly #duty: SoleDuty;
   #trimmedMs = -Infinity;
   /** When each application's heartbeat was sent, on the clock that never jumps. */
   readonly #beatMs = new Map<string, number>();
 
   constructor(parts: AlertingParts) {
     this.#parts = parts;
+    this.#duty = new SoleDuty({ ...parts, name: 'alerts' });
   }
 
   /** What is being sent is given up, and sent later. */
@@ -67,19 +66,13 @@ export class Alerting implements AsyncDisposable {
   }
 
   /** When it does not look any more. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    const lease = this.#lease;
-    if (lease === undefined) return;
-    try {
-      await releaseLease(this.#parts.catalog, lease);
-    } catch (error) {
-      this.#parts.onProblem(asError(error)); // Its time will be over by itself.
-    }
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#duty[Symbol.asyncDispose]();
   }
 
   async look(): Promise<void> {
     const { catalog, tenants, onProblem } = this.#parts;
-    if (!(await this.#holds())) return;
+    if (!(await this.#duty.isOurs())) return;
     if (performance.now() - this.#trimmedMs > trimEveryMs) {
       await trimAlerts(catalog);
       this.#trimmedMs = performance.now();
@@ -96,13 +89,6 @@ export class Alerting implements AsyncDisposable {
         }
       }),
     );
-  }
-
-  async #holds(): Promise<boolean> {
-    const { catalog, holder } = this.#parts;
-    if (this.#lease !== undefined && (await renewLease(catalog, this.#lease, leaseMs))) return true;
-    this.#lease = await acquireLease(catalog, { name: leaseName, holder, leaseMs });
-    return this.#lease !== undefined;
   }
 
   async #judge(tenant: Tenant): Promise<void> {

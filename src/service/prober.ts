@@ -5,7 +5,6 @@ import type { Clock } from '../base/clock.ts';
 import { asError } from '../base/errors.ts';
 import { Semaphore } from '../base/semaphore.ts';
 import type { Catalog } from '../catalog/catalog.ts';
-import { acquireLease, releaseLease, renewLease, type HeldLease } from '../catalog/leases.ts';
 import {
   keepProbes,
   probeStatesOf,
@@ -19,6 +18,7 @@ import { damp } from '../monitoring/probes/damping.ts';
 import type { ProbePorts } from '../monitoring/probes/look.ts';
 import { probe as lookWith } from '../monitoring/probes/probe.ts';
 import { Repeating } from '../workflow/repeating.ts';
+import { SoleDuty } from './sole-duty.ts';
 import type { Tenant } from './tenant.ts';
 
 export interface ProberParts {
@@ -33,9 +33,6 @@ export interface ProberParts {
 }
 
 const tickMs = 500;
-const renewEveryMs = 5000;
-const leaseName = 'probes';
-const leaseMs = 60_000;
 /** Looks at once. */
 const looksMax = 8;
 /** Enough for the widest window of flapping. */
@@ -47,16 +44,16 @@ export class Prober implements AsyncDisposable {
   readonly #abort = new AbortController();
   readonly #permits = new Semaphore(looksMax);
   readonly #looking: Repeating;
+  readonly #duty: SoleDuty;
   /** By application and probe: when it looks next, on the clock that never jumps. */
   readonly #nextMs = new Map<string, number>();
   readonly #underWay = new Map<string, Promise<void>>();
   readonly #seenTenants = new WeakSet<Tenant>();
-  #lease: HeldLease | undefined;
-  #renewedMs = -Infinity;
   #trimmedMs = -Infinity;
 
   constructor(parts: ProberParts) {
     this.#parts = parts;
+    this.#duty = new SoleDuty({ ...parts, name: 'probes' });
     this.#looking = new Repeating({ everyMs: tickMs, work: () => this.#look(), onProblem: parts.onProblem });
   }
 
@@ -64,19 +61,13 @@ export class Prober implements AsyncDisposable {
     this.#abort.abort(new Error('the service ends'));
     await this.#looking[Symbol.asyncDispose]();
     await Promise.all(this.#underWay.values());
-    const lease = this.#lease;
-    if (lease === undefined) return;
-    try {
-      await releaseLease(this.#parts.catalog, lease);
-    } catch (error) {
-      this.#parts.onProblem(asError(error)); // Its time will be over by itself.
-    }
+    await this.#duty[Symbol.asyncDispose]();
   }
 
   async #look(): Promise<void> {
     const { catalog, tenants } = this.#parts;
     if (tenants().every(({ probes }) => Object.keys(probes).length === 0)) return;
-    if (!(await this.#holds())) return;
+    if (!(await this.#duty.isOurs())) return;
     if (performance.now() - this.#trimmedMs > trimEveryMs) {
       await trimProbes(catalog);
       this.#trimmedMs = performance.now();
@@ -88,15 +79,6 @@ export class Prober implements AsyncDisposable {
       }
       for (const [name, settings] of Object.entries(tenant.probes)) this.#begin(tenant, name, settings);
     }
-  }
-
-  async #holds(): Promise<boolean> {
-    const { catalog, holder } = this.#parts;
-    if (this.#lease !== undefined && performance.now() - this.#renewedMs < renewEveryMs) return true;
-    this.#renewedMs = performance.now();
-    if (this.#lease !== undefined && (await renewLease(catalog, this.#lease, leaseMs))) return true;
-    this.#lease = await acquireLease(catalog, { name: leaseName, holder, leaseMs });
-    return this.#lease !== undefined;
   }
 
   /** If its time has come, and it is not at it still. */

@@ -1,12 +1,12 @@
 // `alerts list`: what is wrong now, or was.
+import { isoTime } from '../../base/iso-time.ts';
+import { shortEnding } from '../id-ending.ts';
 import { listAlerts } from '../../catalog/alerts.ts';
-import { alertData, type AlertData, alertStateWords, alertTitle, severityWords, shortAlertId } from '../alert-words.ts';
+import { alertData, type AlertData, alertStateWords, alertTitle, severityWords } from '../alert-words.ts';
 import { defineCommand } from '../command.ts';
-import { parsedOption, switchOption, textOption } from '../option.ts';
+import { limitOption, switchOption, textOption } from '../option.ts';
 import { ageWords, type Style } from '../style.ts';
 import { table } from '../table.ts';
-
-const limitDefault = 20;
 
 export interface AlertsListData {
   readonly alerts: readonly AlertData[];
@@ -20,14 +20,11 @@ export const alertsListCommand = defineCommand({
   options: {
     isAll: switchOption('--all', 'also what was resolved'),
     component: textOption('--component <name>', 'only of this component'),
-    limit: parsedOption('--limit <count>', `how many (default: ${limitDefault})`, {
-      expected: 'a whole number from 1 to 1000',
-      parse: (text) => (/^(?:[1-9]\d{0,2}|1000)$/.test(text) ? Number(text) : undefined),
-    }),
+    limit: limitOption,
   },
   async run(context, { isAll, component, limit }): Promise<AlertsListData> {
     await using catalog = await context.openCatalog();
-    const alerts = await listAlerts(catalog, { component, isOpen: !isAll, limit: limit ?? limitDefault });
+    const alerts = await listAlerts(catalog, { component, isOpen: !isAll, limit });
     return { alerts: alerts.map(alertData) };
   },
   render: ({ alerts }, style) => (alerts.length === 0 ? 'no alerts' : renderAlerts(alerts, style)),
@@ -48,10 +45,10 @@ function renderAlerts(alerts: AlertsListData['alerts'], style: Style): string {
   ];
   const rows = alerts.flatMap((alert) => [
     [
-      shortAlertId(alert.id),
+      shortEnding(alert.id),
       severityWords(alert.severity, style),
       alertTitle(alert),
-      ageWords(new Date(alert.sinceMs).toISOString(), style),
+      ageWords(isoTime(alert.sinceMs), style),
       alertStateWords(alert),
     ],
     ...(alert.facts[0] === undefined ? [] : [['', '', alert.facts[0].value, '', '']]),

@@ -3,7 +3,7 @@ import { deliveriesOf, otherWaysOf, type AlertDeliveryRow, type Way } from '../.
 import { alertData, type AlertData, alertStateWords, alertTitle, requireAlert, severityWords } from '../alert-words.ts';
 import { defineCommand } from '../command.ts';
 import { requiredArgument } from '../option.ts';
-import { shortTime, wrap, type Style } from '../style.ts';
+import { shortTimeAt, wrap, type Style } from '../style.ts';
 import { table } from '../table.ts';
 
 export interface AlertsShowData {
@@ -28,8 +28,6 @@ export const alertsShowCommand = defineCommand({
   render: renderAlert,
 });
 
-const timeOf = (ms: number, style: Style): string => shortTime(new Date(ms).toISOString(), style);
-
 function renderAlert({ alert, deliveries }: AlertsShowData, style: Style): string {
   const { id, application, severity, sinceMs, resolvedAtMs, hint, command } = alert;
   const facts = [
@@ -38,8 +36,8 @@ function renderAlert({ alert, deliveries }: AlertsShowData, style: Style): strin
     ['what', alertTitle(alert)],
     ['severity', severityWords(severity, style)],
     ['state', alertStateWords(alert)],
-    ['since', timeOf(sinceMs, style)],
-    ...(resolvedAtMs === null ? [] : [['resolved', timeOf(resolvedAtMs, style)]]),
+    ['since', shortTimeAt(sinceMs, style)],
+    ...(resolvedAtMs === null ? [] : [['resolved', shortTimeAt(resolvedAtMs, style)]]),
   ];
   const lines = facts.map(([name = '', value = '']) => `${name.padEnd(9)}${value}`);
   for (const { name, value, objective } of alert.facts) {
@@ -68,7 +66,7 @@ function renderDeliveries(deliveries: AlertsShowData['deliveries'], style: Style
     { title: 'How it went', shrinksTo: 20 },
   ];
   const rows = deliveries.map(({ createdAtMs, channel, address, contact, state, outcome, reason }) => [
-    timeOf(createdAtMs, style),
+    shortTimeAt(createdAtMs, style),
     channel,
     contact ?? address ?? '',
     state,

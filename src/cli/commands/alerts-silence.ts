@@ -1,4 +1,5 @@
 // `alerts silence`: nobody is told for a while, of one component, one alert or of the whole application.
+import { shortEnding } from '../id-ending.ts';
 import { parseDuration, durationForm } from '../../base/duration.ts';
 import { AppError } from '../../base/errors.ts';
 import { beginSilence } from '../../service/alert-answers.ts';
@@ -41,7 +42,7 @@ export const alertsSilenceCommand = defineCommand({
     return { id, application, component, subject: alert?.subject, until: new Date(untilMs).toISOString() };
   },
   render({ id, application, component, subject, until }, style) {
-    return `nobody is told of ${component ?? subject ?? application} until ${shortTime(until, style)} (silence ${id.slice(-8)})`;
+    return `nobody is told of ${component ?? subject ?? application} until ${shortTime(until, style)} (silence ${shortEnding(id)})`;
   },
 });
 

@@ -1,7 +1,8 @@
 // `alerts silences`: of what nobody is told at the moment, and why.
+import { shortEnding } from '../id-ending.ts';
 import { silencesAt, type SilenceRow } from '../../catalog/silences.ts';
 import { defineCommand } from '../command.ts';
-import { shortTime } from '../style.ts';
+import { shortTimeAt } from '../style.ts';
 import { table } from '../table.ts';
 
 export interface AlertsSilencesData {
@@ -27,9 +28,9 @@ export const alertsSilencesCommand = defineCommand({
       { title: 'Why', shrinksTo: 16 },
     ];
     const rows = silences.map(({ id, application, component, subject, untilMs, byPerson, reason }) => [
-      id.slice(-8),
+      shortEnding(id),
       component ?? subject ?? application,
-      shortTime(new Date(untilMs).toISOString(), style),
+      shortTimeAt(untilMs, style),
       byPerson,
       reason ?? '',
     ]);

@@ -3,9 +3,8 @@ import { liftSilence } from '../../service/alert-answers.ts';
 import { openAccess } from '../access-log.ts';
 import type { Catalog } from '../../catalog/catalog.ts';
 import { silencesAt, type SilenceRow } from '../../catalog/silences.ts';
-import { AppError } from '../../base/errors.ts';
-import { count } from '../../base/count.ts';
 import { defineCommand } from '../command.ts';
+import { onlyOne } from '../id-ending.ts';
 import { requiredArgument } from '../option.ts';
 
 export const alertsUnsilenceCommand = defineCommand({
@@ -26,11 +25,6 @@ export const alertsUnsilenceCommand = defineCommand({
 /** By its id or the end of it. Rejects with `NOT_FOUND` or `AMBIGUOUS`. */
 async function requireSilence(catalog: Catalog, ending: string): Promise<SilenceRow> {
   const open = await silencesAt(catalog.db, { nowMs: await catalog.nowMs() });
-  const fitting = open.filter(({ id }) => id.endsWith(ending));
-  const [found] = fitting;
-  if (found !== undefined && fitting.length === 1) return found;
-  const code = found === undefined ? 'NOT_FOUND' : 'AMBIGUOUS';
-  throw new AppError(code, `'${ending}' fits ${count(fitting.length, 'silence')}`, {
-    hint: "Give an id as 'lifeboat alerts silences' shows them.",
-  });
+  const found = open.filter(({ id }) => id.endsWith(ending));
+  return onlyOne(found, { text: ending, one: 'silence', several: 'silences', list: 'alerts silences' });
 }

@@ -1,10 +1,11 @@
 // `runs cancel`: ends a run, at once where nobody works on it.
+import { shortEnding } from '../id-ending.ts';
 import type { RunState } from '../../catalog/tables.ts';
 import { cancelAskedRun } from '../../service/asked-runs.ts';
 import { openAccess } from '../access-log.ts';
 import { defineCommand } from '../command.ts';
 import { requiredArgument } from '../option.ts';
-import { requireRun, shortRunId } from '../run-words.ts';
+import { requireRun } from '../run-words.ts';
 
 export interface RunsCancelData {
   readonly id: string;
@@ -26,7 +27,9 @@ export const runsCancelCommand = defineCommand({
     return { id, state: (await cancelAskedRun(log, id, actor))?.state ?? state };
   },
   render({ id, state }) {
-    if (state === 'cancelled') return `run ${shortRunId(id)} is cancelled`;
-    return state === 'running' ? `run ${shortRunId(id)} is asked to end` : `run ${shortRunId(id)} had ended: ${state}`;
+    if (state === 'cancelled') return `run ${shortEnding(id)} is cancelled`;
+    return state === 'running'
+      ? `run ${shortEnding(id)} is asked to end`
+      : `run ${shortEnding(id)} had ended: ${state}`;
   },
 });

@@ -1,22 +1,13 @@
 // `runs list`: what the service did, does and will do next.
+import { shortEnding } from '../id-ending.ts';
 import { runHistory } from '../../catalog/run-history.ts';
 import { openStates, runStates } from '../../catalog/tables.ts';
 import type { RunRow } from '../../catalog/runs.ts';
 import { defineCommand } from '../command.ts';
-import { choiceOption, parsedOption, switchOption, textOption } from '../option.ts';
-import {
-  durationWords,
-  errorOf,
-  hasWarnings,
-  originWords,
-  shortRunId,
-  stateWords,
-  subjectWords,
-} from '../run-words.ts';
-import { shortTime, type Style } from '../style.ts';
+import { choiceOption, limitOption, switchOption, textOption } from '../option.ts';
+import { durationWords, errorOf, hasWarnings, originWords, stateWords, subjectWords } from '../run-words.ts';
+import { shortTimeAt, type Style } from '../style.ts';
 import { table } from '../table.ts';
-
-const limitDefault = 20;
 
 export interface RunsListData {
   readonly runs: readonly RunRow[];
@@ -35,15 +26,12 @@ export const runsListCommand = defineCommand({
     kind: textOption('--kind <kind>', 'only of this kind: backup, copy, retention, verification, proof'),
     state: choiceOption('--state <state>', 'only in this state', runStates),
     isOpen: switchOption('--open', 'only those that are not at their end'),
-    limit: parsedOption('--limit <count>', `how many (default: ${limitDefault})`, {
-      expected: 'a whole number from 1 to 1000',
-      parse: (text) => (/^(?:[1-9]\d{0,2}|1000)$/.test(text) ? Number(text) : undefined),
-    }),
+    limit: limitOption,
   },
   async run(context, { component, kind, state, isOpen, limit }): Promise<RunsListData> {
     await using catalog = await context.openCatalog();
     const states = state !== undefined ? [state] : isOpen ? openStates : undefined;
-    return { runs: await runHistory(catalog, { component, kind, states, limit: limit ?? limitDefault }) };
+    return { runs: await runHistory(catalog, { component, kind, states, limit }) };
   },
   render: ({ runs }, style) =>
     runs.length === 0 ? "no runs; 'lifeboat server' starts what is due" : renderRuns(runs, style),
@@ -59,8 +47,8 @@ function renderRuns(runs: readonly RunRow[], style: Style): string {
     { title: 'From', shrinksTo: 8 },
   ];
   const rows = runs.map((run) => [
-    shortRunId(run.id),
-    shortTime(new Date(run.createdAtMs).toISOString(), style),
+    shortEnding(run.id),
+    shortTimeAt(run.createdAtMs, style),
     subjectWords(run),
     hasWarnings(run) ? `${stateWords(run.state, style)} *` : stateWords(run.state, style),
     durationWords(run, style.nowMs),
@@ -70,7 +58,7 @@ function renderRuns(runs: readonly RunRow[], style: Style): string {
   const error = failed === undefined ? undefined : errorOf(failed);
   const notes = [
     ...(runs.some(hasWarnings) ? ["* with warnings: 'lifeboat runs show' has them"] : []),
-    ...(failed === undefined || error === undefined ? [] : [`${shortRunId(failed.id)} failed: ${error.message}`]),
+    ...(failed === undefined || error === undefined ? [] : [`${shortEnding(failed.id)} failed: ${error.message}`]),
   ];
   return [table(columns, rows, style), ...notes].join('\n');
 }

@@ -5,7 +5,7 @@ import { stepsOf, type StepRow } from '../../catalog/steps.ts';
 import { defineCommand } from '../command.ts';
 import { requiredArgument } from '../option.ts';
 import { durationWords, errorOf, originWords, requireRun, stateWords, subjectWords } from '../run-words.ts';
-import { elapsedWords, shortTime, wrap, type Style } from '../style.ts';
+import { elapsedWords, shortTimeAt, wrap, type Style } from '../style.ts';
 import { table } from '../table.ts';
 
 export interface RunsShowData {
@@ -29,8 +29,6 @@ export const runsShowCommand = defineCommand({
   render: renderRun,
 });
 
-const timeOf = (ms: number, style: Style): string => shortTime(new Date(ms).toISOString(), style);
-
 function renderRun({ run, steps, events }: RunsShowData, style: Style): string {
   const error = errorOf(run);
   const facts = [
@@ -39,10 +37,10 @@ function renderRun({ run, steps, events }: RunsShowData, style: Style): string {
     ...(run.application === null ? [] : [['of', run.application]]),
     ['state', stateWords(run.state, style)],
     ['from', originWords(run.origin)],
-    ['created', timeOf(run.createdAtMs, style)],
+    ['created', shortTimeAt(run.createdAtMs, style)],
     ...(run.startedAtMs === null ? [] : [['took', durationWords(run, style.nowMs)]]),
     ...(run.attempt === 0 ? [] : [['attempts', `${run.attempt + 1} of ${run.attemptsMax}`]]),
-    ...(run.wakeAtMs === null ? [] : [['goes on', timeOf(run.wakeAtMs, style)]]),
+    ...(run.wakeAtMs === null ? [] : [['goes on', shortTimeAt(run.wakeAtMs, style)]]),
   ];
   const lines = facts.map(([name = '', value = '']) => `${name.padEnd(9)}${value}`);
   if (error !== undefined) {
@@ -55,7 +53,7 @@ function renderRun({ run, steps, events }: RunsShowData, style: Style): string {
     const columns = [{ title: 'Step', shrinksTo: 12 }, { title: 'Begun' }, { title: 'Took', align: 'right' as const }];
     const rows = steps.map(({ name, begunAtMs, doneAtMs }) => [
       name,
-      timeOf(begunAtMs, style),
+      shortTimeAt(begunAtMs, style),
       doneAtMs === null ? 'not done' : elapsedWords(doneAtMs - begunAtMs),
     ]);
     lines.push('', table(columns, rows, style));

@@ -1,4 +1,5 @@
 // `runs start`: has the service do a job now, without waiting for its schedule; or all that are to be done before an event.
+import { shortEnding } from '../id-ending.ts';
 import { AppError } from '../../base/errors.ts';
 import { jobsOnDemand, selfBackupJobsOf, type Job } from '../../model/job.ts';
 import { startRuns } from '../../service/asked-runs.ts';
@@ -7,7 +8,6 @@ import { openAccess } from '../access-log.ts';
 import { defineCommand } from '../command.ts';
 import { requireConfiguration } from '../component-choice.ts';
 import { listArgument, textOption } from '../option.ts';
-import { shortRunId } from '../run-words.ts';
 
 export interface RunsStartData {
   readonly runs: readonly { readonly id: string; readonly job: string }[];
@@ -32,7 +32,7 @@ export const runsStartCommand = defineCommand({
     const ids = await startRuns(log, wanted, { actor });
     return { runs: ids.map((id, at) => ({ id, job: jobs[at]?.id ?? '' })) };
   },
-  render: ({ runs }) => runs.map(({ id, job }) => `${shortRunId(id)}  ${job}`).join('\n'),
+  render: ({ runs }) => runs.map(({ id, job }) => `${shortEnding(id)}  ${job}`).join('\n'),
 });
 
 function chosenJobs(jobs: readonly Job[], names: readonly string[], event: string | undefined): Job[] {

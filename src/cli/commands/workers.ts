@@ -1,10 +1,10 @@
 // `workers`: who does the jobs of the service, with which labels, and which receivers run where.
+import { shortEnding } from '../id-ending.ts';
 import { z } from 'zod';
 import { isoTime, maybeIsoTime } from '../../base/iso-time.ts';
 import { leasesWith, type LeaseRow } from '../../catalog/leases.ts';
 import { labelsIn, liveWorkers } from '../../catalog/workers.ts';
 import { defineCommand } from '../command.ts';
-import { shortRunId } from '../run-words.ts';
 import { ageWords, type Style } from '../style.ts';
 import { table } from '../table.ts';
 
@@ -81,7 +81,7 @@ function renderWorkers({ workers, receivers }: WorkersData, style: Style): strin
     { title: 'Heard of' },
   ];
   const rows = workers.map(({ id, name, labels, version, startedAt, seenAt }) => [
-    shortRunId(id),
+    shortEnding(id),
     name,
     labels.join(', '),
     version,
@@ -92,7 +92,7 @@ function renderWorkers({ workers, receivers }: WorkersData, style: Style): strin
   if (receivers.length > 0) {
     const lines = receivers.map(({ of, worker, told, toldAt }) => [
       of,
-      worker === undefined ? style.paint('yellow', 'nobody') : shortRunId(worker),
+      worker === undefined ? style.paint('yellow', 'nobody') : shortEnding(worker),
       toldAt === undefined ? '' : `${ageWords(toldAt, style)}${told === undefined ? '' : `: ${told}`}`,
     ]);
     const titles = [{ title: 'Journal of', shrinksTo: 12 }, { title: 'Worker' }, { title: 'Told', shrinksTo: 20 }];

@@ -1,4 +1,5 @@
 // From alerts as they are kept to what is sent: one message for each, or one for several where the receiver only reads.
+import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import type { AlertRow } from '../../catalog/alerts.ts';
@@ -42,7 +43,7 @@ export function messageOf(alert: AlertRow, { environment, state, nowMs }: Saying
 /** Of at least two alerts of one application. */
 export function groupMessage(alerts: readonly AlertRow[], saying: Saying): AlertMessage {
   const [first] = alerts;
-  if (first === undefined || alerts.length < 2) throw new RangeError('a group has two alerts at least');
+  assert.ok(first !== undefined && alerts.length >= 2);
   const worst = alerts.reduce((one, other) => (isWorse(other.severity, one.severity) ? other : one));
   return {
     ...messageOf(worst, saying),

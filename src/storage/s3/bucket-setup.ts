@@ -1,5 +1,6 @@
 // Makes a bucket what one for backups should be, or says what is missing: each aspect is looked at, and changed only where it is another
 // one. What others set up there stays.
+import assert from 'node:assert/strict';
 import {
   GetBucketEncryptionCommand,
   GetBucketLifecycleConfigurationCommand,
@@ -243,7 +244,7 @@ async function lookAtLogging({
   signal,
 }: Work): Promise<Look> {
   const target = parseLocation(accessLog);
-  if (target.kind !== 's3') return { message: `${accessLog} is no bucket` };
+  assert.ok(target.kind === 's3'); // Its schema takes nothing else.
   const wished = { TargetBucket: target.bucket, TargetPrefix: target.prefix === '' ? '' : `${target.prefix}/` };
   const now = (await client.send(new GetBucketLoggingCommand({ Bucket }), { abortSignal: signal })).LoggingEnabled;
   if (now?.TargetBucket === wished.TargetBucket && (now.TargetPrefix ?? '') === wished.TargetPrefix) {
