@@ -44,9 +44,14 @@ export function pgbackrest(base: string, cluster: Cluster): PostgresContender {
       command(`--pg1-path=${target}`, ...(isDelta ? ['--delta'] : []), '--type=immediate', 'restore'),
     recover: (target) => {
       const fetch = `--config=${configuration} --stanza=main --pg1-path=${target}`;
-      // Without hot_standby the server answers when all WAL is replayed, not as soon as it is consistent.
-      const start = `${cluster.programs}/pg_ctl -D ${target} -w -t 600 -o '-p 54400 -c archive_mode=off -c hot_standby=off' -l ${target}.log`;
-      return asAccount('sh', ['-c', `pgbackrest ${fetch} restore && ${start} start && ${start} -m fast stop`]);
+      const start = `${cluster.programs}/pg_ctl -D ${target} -w -t 600 -o '-p 54400 -c archive_mode=off -k ${base}' -l ${target}.log`;
+      // pg_ctl is content as soon as the server is consistent: all WAL is replayed when it has left recovery.
+      const isDone = `${cluster.programs}/psql -h ${base} -p 54400 -d postgres -AXtc "SELECT pg_is_in_recovery()" | grep -qx f`;
+      const wait = `for attempt in $(seq 6000); do ${isDone} && break; sleep 0.1; done && ${isDone}`;
+      return asAccount('sh', [
+        '-c',
+        `pgbackrest ${fetch} restore && ${start} start && ${wait} && ${start} -m fast stop`,
+      ]);
     },
   };
 }
