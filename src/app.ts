@@ -13,6 +13,7 @@ import type {
   CommandContext,
   ContextSettings,
   DemoOutcome,
+  DemoWishes,
   FirstFile,
   OpenedRepository,
   PasswordUse,
@@ -24,7 +25,14 @@ import { newPassword } from './cli/new-password.ts';
 import type { GivenFlags, ProgramParts } from './cli/program.ts';
 import { noProgress, type ProgressSink } from './cli/progress.ts';
 import { terminalPrompter } from './cli/prompter.ts';
-import { isInteractive, jsonProgress, plainProgress, terminalProgress, type Streams } from './cli/terminal.ts';
+import {
+  isInteractive,
+  jsonProgress,
+  plainProgress,
+  styleFor,
+  terminalProgress,
+  type Streams,
+} from './cli/terminal.ts';
 import { chooseRepository } from './config/choose-repository.ts';
 import { bucketOfVariables, serversOfVariables } from './config/defaults.ts';
 import { programFolders, readEnvFile, type Environment } from './config/environment.ts';
@@ -121,7 +129,7 @@ export function createContext(
     },
     startService: (wishes) => startService(context, parts, { options, wishes }),
     probePorts: probePorts(environment, loaded),
-    runDemo: () => runDemo(context, parts, { options, command }),
+    runDemo: (wishes) => runDemo(context, parts, { options, command, wishes }),
     readPasswordFile: (path) =>
       path === '-' ? readPasswordFrom(streams.stdin) : readPassword(resolve(environment.workingFolder, path)),
   };
@@ -259,7 +267,11 @@ class Passwords {
 async function runDemo(
   context: CommandContext,
   parts: AppParts,
-  given: { readonly options: GlobalOptions; readonly command: Parameters<typeof createContext>[2] },
+  given: {
+    readonly options: GlobalOptions;
+    readonly command: Parameters<typeof createContext>[2];
+    readonly wishes: DemoWishes;
+  },
 ): Promise<DemoOutcome> {
   const { demonstrate } = await import('./demo/demonstration.ts');
   const { demoParts } = await import('./demo-parts.ts');
@@ -268,7 +280,10 @@ async function runDemo(
     const flags = { json, quiet, verbose, config: resolve(folder, 'lifeboat.yaml') };
     return createContext({ ...parts, environment }, flags, given.command);
   };
-  return demonstrate(context, demoParts(parts.environment, contextIn));
+  const { environment, streams } = parts;
+  const style = styleFor(streams.stdout, { clock: systemClock, isVerbose: verbose });
+  const { launcherPath } = context;
+  return demonstrate(context, demoParts({ environment, launcherPath, style, contextIn }), given.wishes);
 }
 
 /** What a password opened. Deriving a key takes half a second on purpose: once for each repository is enough. */

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { AppError, isAppError } from './base/errors.ts';
 import type { CommandContext } from './cli/context.ts';
+import type { Style } from './cli/style.ts';
 import { demoOptions } from './config/demo-options.ts';
 import { programFolders, variable, type Environment } from './config/environment.ts';
 import { resolveOptions } from './config/options.ts';
@@ -15,10 +16,17 @@ import { findServers, type ServerPrograms } from './sources/postgres/server-prog
 import { connectRedis } from './sources/redis/connection.ts';
 import { startLocalServer as startRedis } from './sources/redis/local-server.ts';
 
-export function demoParts(
-  environment: Environment,
-  contextIn: (folder: string, environment: Environment) => CommandContext,
-): DemoParts {
+/** The user's own servers, repositories and passwords are no part of the demonstration. */
+const kept = ['PATH', 'HOME', 'TMPDIR', 'TZ', 'LANG', 'NODE_DISABLE_COMPILE_CACHE'];
+
+export interface DemoPlace {
+  readonly environment: Environment;
+  readonly launcherPath: string;
+  readonly style: Style;
+  readonly contextIn: (folder: string, environment: Environment) => CommandContext;
+}
+
+export function demoParts({ environment, launcherPath, style, contextIn }: DemoPlace): DemoParts {
   const { scale } = resolveOptions(demoOptions, { flags: {}, environment }).values;
   const folders = programFolders(environment);
   return {
@@ -29,14 +37,18 @@ export function demoParts(
     isOpenToServers: async (folder) => serverAccount() === undefined || (await isOpenToAll(folder)),
     startDatabase: (parentFolder, signal) => startDatabase(folders, parentFolder, signal),
     startCache: (parentFolder, signal) => startCache(folders, parentFolder, signal),
-    contextIn: (folder, variables) =>
-      contextIn(folder, {
-        ...environment,
-        workingFolder: folder,
-        // The user's own servers, repositories and passwords are no part of the demonstration.
-        variables: { PATH: variable(environment, 'PATH'), ...variables },
-      }),
+    contextIn: (folder) => contextIn(folder, environmentIn(folder, environment)),
+    launcherIn: (folder) => {
+      const { variables } = environmentIn(folder, environment);
+      return { launcherPath, workingFolder: folder, variables };
+    },
+    style,
   };
+}
+
+function environmentIn(folder: string, environment: Environment): Environment {
+  const own = Object.fromEntries(kept.map((name) => [name, variable(environment, name)]));
+  return { ...environment, workingFolder: folder, variables: { ...own, XDG_STATE_HOME: join(folder, 'state') } };
 }
 
 /** Whichever is shorter of the ways to it, and works from there. */

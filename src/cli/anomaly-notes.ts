@@ -13,7 +13,7 @@ import { componentOf } from '../operations/restore/select-point.ts';
 import { readNotes, writeNote, type ReadNotes } from '../repository/note.ts';
 import type { Repository } from '../repository/repository.ts';
 import { loadSnapshots, type StoredSnapshot } from '../repository/snapshot.ts';
-import { summaryNumber, summaryTimeMs } from './snapshot-summary.ts';
+import { summaryNumber, summaryTimeMs } from '../repository/snapshot-summary.ts';
 
 const purpose = 'anomaly';
 /** Judged each time: one before it may have been interrupted when it was stored, and not judged yet. */

@@ -4,7 +4,7 @@ import { hostname } from 'node:os';
 import type { Repository } from '../repository/repository.ts';
 import { loadSnapshots } from '../repository/snapshot.ts';
 import type { Source } from '../sources/source.ts';
-import { summaryNumber } from './snapshot-summary.ts';
+import { summaryNumber } from '../repository/snapshot-summary.ts';
 import { componentOf } from '../operations/restore/select-point.ts';
 
 export interface Estimate {

@@ -65,7 +65,7 @@ export interface CommandContext {
   /** Keeps applications protected until it is closed. The service stands above the commands, which its jobs are. */
   startService(wishes: ServiceWishes): Promise<RunningService>;
   /** Shows on throw-away servers what Lifeboat does. The demo stands above the commands, which it runs. */
-  runDemo(): Promise<DemoOutcome>;
+  runDemo(wishes: DemoWishes): Promise<DemoOutcome>;
   /** Those of `--repository`, else all of the configuration. Rejects with `CONFIG_MISSING` if there are none. */
   chosenRepositories(): Promise<readonly RepositorySettings[]>;
   /** A repository by its name in the configuration, or by its location. */
@@ -160,6 +160,11 @@ export interface RunningService extends AsyncDisposable {
   readonly address: string | undefined;
   /** Resolves if its state was recovered elsewhere: it may not act any more. */
   readonly replaced: Promise<AppError>;
+}
+
+export interface DemoWishes {
+  /** When its story is told, until somebody ends it. */
+  readonly staysUp: boolean;
 }
 
 export interface DemoOutcome {

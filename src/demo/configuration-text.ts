@@ -2,17 +2,32 @@
 import type { DemoCache, DemoDatabase } from './parts.ts';
 import { shopDatabase } from './shop-database.ts';
 
-/** Holds the password of the throw-away server while it runs; it is never written down. */
-export const databasePasswordVariable = 'LIFEBOAT_DEMO_DATABASE_PASSWORD';
-
 export interface ShopServers {
   readonly database: DemoDatabase | undefined;
   readonly cache: DemoCache | undefined;
+  readonly mailbox: { readonly port: number };
 }
 
-export function configurationText({ database, cache }: ShopServers): string {
+export interface Pace {
+  readonly backups: string;
+  readonly proofs: string;
+}
+
+/** While the story is told nobody shall wait; afterwards the machine has other things to do. */
+export const paces = { story: { backups: '10s', proofs: '20s' }, afterwards: { backups: '1m', proofs: '5m' } } as const;
+
+export interface ConfigurationWish {
+  readonly databasePasswordFile: string;
+  readonly pace: Pace;
+}
+
+/** Quotes as in JSON, which is YAML as well. */
+export function configurationText(
+  { database, cache, mailbox }: ShopServers,
+  { databasePasswordFile, pace }: ConfigurationWish,
+): string {
   return [
-    `# The application of the demonstration ('npm start'). Its servers ran only while it lasted; its backups stay.`,
+    `# The application of the demonstration ('npm start'). Its servers run only while it lasts; its backups stay.`,
     'application: demo-shop',
     'environment: demo',
     '',
@@ -21,59 +36,81 @@ export function configurationText({ database, cache }: ShopServers): string {
     '    location: ./repository',
     '    passwordFile: ./password',
     '',
+    '# So often only to show it: for a shop, see the examples in docs/schedules.md.',
     'policies:',
-    '  nightly:',
-    "    schedule: { cron: '30 2 * * *' }",
+    '  often:',
+    `    schedule: { every: ${pace.backups} }`,
     '    repositories: [local]',
-    '    retention: { keepDaily: 7, keepWeekly: 4, keepMonthly: 12 }',
+    `    proof: { schedule: { every: ${pace.proofs} } }`,
+    "    retention: { keepLast: 20, keepDaily: 7, schedule: { cron: '30 2 * * *' } }",
     '',
     'components:',
-    ...(database === undefined ? [] : databaseLines(database)),
+    ...(database === undefined ? [] : databaseLines(database, databasePasswordFile)),
     ...(cache === undefined ? [] : cacheLines(cache)),
     '  uploads:',
     '    type: files',
     '    tier: P1',
-    '    objectives: { rpo: 24h, rto: 1h }',
+    '    objectives: { rpo: 1h, rto: 5m }',
     '    paths: [./shop/uploads]',
-    '    policy: nightly',
+    '    policy: often',
     '  configuration:',
     '    type: config',
     '    tier: P1',
-    '    objectives: { rpo: 24h, rto: 1h }',
+    '    objectives: { rpo: 1h, rto: 5m }',
     '    files: [./shop/.env]',
     '    compose: [./shop/compose.yaml]',
-    '    policy: nightly',
+    '    policy: often',
+    '',
+    '# What the server looks at to know whether the shop works, and whom it tells when it does not.',
+    'probes:',
+    database === undefined ? filesProbe : databaseProbe,
+    '',
+    'alerts:',
+    '  channels:',
+    `    mail: { type: email, host: 127.0.0.1, port: ${mailbox.port}, security: none, from: lifeboat@shop.example }`,
+    '  contacts:',
+    '    on-call: { reach: [{ channel: mail, to: on-call@shop.example }] }',
+    '  rules:',
+    '    - { kinds: [probe], contacts: [on-call], for: 1s }',
+    '    - { contacts: [on-call] }',
+    '  group: 1s',
     '',
   ].join('\n');
 }
 
-function databaseLines({ host, port, user }: DemoDatabase): string[] {
+/** The name of the probe is what mails begin with. */
+const databaseProbe =
+  '  orders: { type: sql, component: database, database: ' +
+  `${shopDatabase}, sql: 'SELECT count(*) FROM order_items', every: 1s }`;
+const filesProbe = '  uploads: { type: script, component: uploads, run: [test, -e, ./shop/compose.yaml], every: 1s }';
+
+function databaseLines({ host, port, user }: DemoDatabase, passwordFile: string): string[] {
   return [
-    '  database: # stopped since the demonstration ended; backed up as it lies on its disk',
+    '  database: # backed up as it lies on its disk, while it runs',
     '    type: postgres',
     '    tier: P0 # recovered first',
-    '    objectives: { rpo: 24h, rto: 1h }',
+    '    objectives: { rpo: 1h, rto: 5m }',
     `    host: ${host}`,
     `    port: ${port}`,
     `    user: ${user}`,
-    `    password: \${${databasePasswordVariable}:-stopped}`,
+    `    password: ${JSON.stringify(`\${file:${passwordFile}}`)}`,
     '    sslmode: disable',
-    '    # Changes go to the repository as they happen, between backups too: `lifeboat journal run database`.',
+    '    # Changes go to the repository as they happen, between backups too.',
     '    journal: { interval: 1s, spool: ./spool }',
     '    # What restored data must satisfy to count as proven, beside being the same row for row.',
     `    checks: [{ database: ${shopDatabase}, sql: select count(*) from orders, min: 1 }]`,
-    '    policy: nightly',
+    '    policy: often',
   ];
 }
 
 function cacheLines({ socketPath }: DemoCache): string[] {
   return [
-    '  cache: # stopped since the demonstration ended',
+    '  cache:',
     '    type: redis',
     '    tier: P1',
-    '    objectives: { rpo: 24h, rto: 1h }',
+    '    objectives: { rpo: 1h, rto: 5m }',
     `    url: ${JSON.stringify(`unix://${socketPath}`)}`,
     '    checks: [{ keys: "session:*", min: 1 }]',
-    '    policy: nightly',
+    '    policy: often',
   ];
 }

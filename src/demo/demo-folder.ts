@@ -10,7 +10,17 @@ import { shopFolders, type ShopFolders } from './shop-files.ts';
 export const demoFolderName = 'lifeboat-demo';
 const markerName = '.lifeboat-demo.json';
 /** What a run makes; all else in the folder is the user's own. */
-const ownNames = ['lifeboat.yaml', 'password', 'repository', 'shop', 'spool'];
+const ownNames = [
+  'database-password',
+  'lifeboat.yaml',
+  'mail',
+  'password',
+  'report.json',
+  'repository',
+  'shop',
+  'spool',
+  'state',
+];
 
 const markerSchema = z.object({ about: z.string(), pid: z.number().optional() });
 
@@ -19,7 +29,13 @@ export interface DemoFolder {
   readonly isCleared: boolean;
   readonly configurationFile: string;
   readonly passwordFile: string;
+  /** Not there yet: for the password of the database, which lives as long as its server. */
+  readonly databasePasswordFile: string;
+  /** Not there yet: for the mails of whoever is on call. */
+  readonly mail: string;
   readonly repository: string;
+  /** Not there yet: for what was measured. */
+  readonly report: string;
   readonly shop: ShopFolders;
   /** Lets the next run clear the folder. */
   release(): Promise<void>;
@@ -42,6 +58,9 @@ export async function prepareDemoFolder(workingFolder: string): Promise<DemoFold
     shop,
     configurationFile: join(path, 'lifeboat.yaml'),
     repository: join(path, 'repository'),
+    databasePasswordFile: join(path, 'database-password'),
+    mail: join(path, 'mail'),
+    report: join(path, 'report.json'),
     release: () => mark(path, undefined),
   };
 }

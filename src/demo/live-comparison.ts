@@ -1,4 +1,4 @@
-// Compares what a server holds now with what its newest backup says: a fresh fingerprint of the live data, taken by the
+// Compares what a server holds now with what a backup says: a fresh fingerprint of the live data, taken by the
 // source as for a backup, against the one that travels in the snapshot.
 import { AppError } from '../base/errors.ts';
 import type { CommandContext } from '../cli/context.ts';
@@ -16,8 +16,11 @@ export interface LiveComparison {
   readonly differences: readonly string[];
 }
 
-export async function compareLive(component: Component, context: CommandContext): Promise<LiveComparison> {
-  const expected = await storedFingerprint(component.name, context);
+export async function compareLive(
+  { component, snapshot }: { readonly component: Component; readonly snapshot: string },
+  context: CommandContext,
+): Promise<LiveComparison> {
+  const expected = await storedFingerprint(snapshot, context);
   const live = await liveFingerprint(await context.sourceOf(component), context.signal);
   if (expected === undefined || live === undefined || expected.method !== live.method) {
     return { compared: 0, differences: ['there are no two fingerprints to compare'] };
@@ -31,12 +34,12 @@ export async function compareLive(component: Component, context: CommandContext)
   };
 }
 
-async function storedFingerprint(component: string, context: CommandContext): Promise<Fingerprint | undefined> {
+async function storedFingerprint(snapshot: string, context: CommandContext): Promise<Fingerprint | undefined> {
   const [settings] = await context.chosenRepositories();
   if (settings === undefined) throw new AppError('CONFIG_MISSING', 'no repository', { hint: 'Name one.' });
   await using opened = await context.openRepository(settings, 'read');
   const snapshots = await loadSnapshots(opened.repository, context.signal);
-  const { id } = selectPoint(snapshots, { component, from: 'latest' }, () => false);
+  const { id } = selectPoint(snapshots, { from: snapshot }, () => false);
   await using point = await openPoint(opened.repository, id, context.signal);
   return await recoveryReader(point).fingerprint(context.signal);
 }

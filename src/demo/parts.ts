@@ -1,6 +1,8 @@
 // What the demonstration needs from outside, handed in by the composition root: servers to start, and the commands' view of
 // the folder it works in. The demonstration itself names no driver and reads no environment.
 import type { CommandContext } from '../cli/context.ts';
+import type { Style } from '../cli/style.ts';
+import type { Launcher } from '../service/job-process.ts';
 
 export interface DemoParts {
   /** Multiple of the usual amount of data. */
@@ -17,7 +19,11 @@ export interface DemoParts {
   /** Rejects with `TOOL_MISSING` if there is no server program. */
   startCache(parentFolder: string, signal: AbortSignal): Promise<DemoCache>;
   /** The commands as they would run in `folder`, with nothing of the user's own settings but the output options. */
-  contextIn(folder: string, variables: Readonly<Record<string, string>>): CommandContext;
+  contextIn(folder: string): CommandContext;
+  /** The same as processes of their own. */
+  launcherIn(folder: string): Launcher;
+  /** How the standard output shows text. */
+  readonly style: Style;
 }
 
 export interface DemoDatabase extends AsyncDisposable {

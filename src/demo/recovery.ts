@@ -10,15 +10,14 @@ import { compareLive, type LiveComparison } from './live-comparison.ts';
 import { compareManifests, type Manifest } from './manifest.ts';
 import type { StepResult } from './narrator.ts';
 import type { DemoDatabase } from './parts.ts';
-import type { Receiver } from './receiver.ts';
 import type { Recovery } from './report.ts';
 import { compareTables, rowsIn } from './shop-database.ts';
 import type { Order } from './shop-orders.ts';
 import type { Shop, ShopState } from './shop.ts';
 
 export interface Disaster {
-  /** By the database's clock, the last moment at which all was well; undefined without a database. */
-  readonly instant: string | undefined;
+  /** The last moment at which all was well: by the database's clock, if there is one. */
+  readonly instant: string;
   readonly before: ShopState;
   readonly after: ShopState;
   /** Orders that came in after the last backup. */
@@ -27,6 +26,8 @@ export interface Disaster {
 
 export interface Restored {
   readonly component: Component;
+  /** It came from there. */
+  readonly snapshot: string;
   readonly seconds: number;
   readonly restoredBytes: number;
   readonly kept: string | undefined;
@@ -37,7 +38,6 @@ export interface Restoring {
   readonly context: CommandContext;
   readonly disaster: Disaster;
   readonly database: DemoDatabase | undefined;
-  readonly receiver: Receiver | undefined;
 }
 
 /** By tier, as in earnest. The confirmation that a user would type is given here: all of it is ours. */
@@ -50,11 +50,11 @@ export async function restoreAll(
   for (const component of components.toSorted((left, right) => (left.tier < right.tier ? -1 : 1))) {
     const startMs = context.clock.now();
     const restored =
-      component.type === 'postgres' ? await restoreDatabase(component, restoring) : await inPlace(component, context);
+      component.type === 'postgres' ? await restoreDatabase(component, restoring) : await inPlace(component, restoring);
     result.push({ ...restored, seconds: (context.clock.now() - startMs) / 1000 });
   }
   const words = result.map(({ component, seconds }) => {
-    const where = component.type === 'postgres' ? ` to ${disaster.instant ?? ''}` : '';
+    const where = component.type === 'postgres' ? ` to ${disaster.instant}` : '';
     return `${component.name}${where} in ${seconds.toFixed(1)} s`;
   });
   const facts = { restored: result.map(({ component, ...rest }) => ({ component: component.name, ...rest })) };
@@ -76,15 +76,16 @@ const request = {
 
 type Done = Omit<Restored, 'seconds'>;
 
-async function inPlace(component: Component, context: CommandContext): Promise<Done> {
-  return doneOf(component, await restoreCommand.run(context, { ...request, what: component.name }));
+/** The server has gone on: what it backed up since is of what the disaster left. */
+async function inPlace(component: Component, { context, disaster }: Restoring): Promise<Done> {
+  const from = `before:${disaster.instant}`;
+  return doneOf(component, await restoreCommand.run(context, { ...request, what: component.name, from }));
 }
 
 /** The old server is stopped and its data stay as they are; a new data folder is what starts in its stead. */
 async function restoreDatabase(component: Component, restoring: Restoring): Promise<Done> {
-  const { context, disaster, database, receiver } = restoring;
+  const { context, disaster, database } = restoring;
   if (database === undefined) throw new Error(`${component.name} has no server`);
-  await receiver?.stop();
   await database.stop();
   const { restoreFolder: to } = database;
   const data = await restoreCommand.run(context, { ...request, what: component.name, at: disaster.instant, to });
@@ -92,10 +93,11 @@ async function restoreDatabase(component: Component, restoring: Restoring): Prom
   return { ...doneOf(component, data), kept: `the data folder of the old server, ${database.dataFolder}` };
 }
 
-function doneOf(component: Component, { report }: Awaited<ReturnType<typeof restoreCommand.run>>): Done {
+function doneOf(component: Component, { snapshot, report }: Awaited<ReturnType<typeof restoreCommand.run>>): Done {
   if (report === undefined) throw new AppError('RESTORE_FAILED', 'nothing was restored', { hint: 'Try again.' });
   return {
     component,
+    snapshot: snapshot.id,
     restoredBytes: report.bytes,
     kept: report.kept,
     problems: report.problems.map(({ path, message }) => `${path}: ${message}`),
@@ -154,7 +156,7 @@ async function recoveryOf(restored: Restored, { context, disaster, now }: Measur
     case 'redis':
       break;
   }
-  const live = await compareLive(component, context);
+  const live = await compareLive(restored, context);
   return { ...common, unit: 'key', ...ofCounts([before.keys, after.keys, now.keys]), ...ofLive(live, problems) };
 }
 

@@ -4,6 +4,7 @@ import type { Proof } from '../model/proof.ts';
 import { bytes, elapsedWords, shellLines, wrap, type Style } from '../cli/style.ts';
 import { table } from '../cli/table.ts';
 import type { LossWindow } from './loss-window.ts';
+import type { Noticed } from './noticing.ts';
 import type { LeftOut } from './servers.ts';
 
 export interface BackupFigures {
@@ -50,6 +51,8 @@ export interface DemoReport {
   readonly recoveries: readonly Recovery[];
   /** Of the database; undefined if there was none. */
   readonly journal: JournalFigures | undefined;
+  /** The mails to whoever is on call. */
+  readonly alert: { readonly noticed: Noticed; readonly resolved: Noticed };
   /** From the disaster's end until everything was back and compared. */
   readonly recoverySeconds: number;
   readonly repository: { readonly path: string; readonly passwordFile: string; readonly sizeBytes: number };
@@ -57,6 +60,8 @@ export interface DemoReport {
   readonly elapsedSeconds: number;
   /** What is not as it should be; empty if all came back. */
   readonly failures: readonly string[];
+  /** The servers go on until somebody ends them. */
+  readonly isUp?: boolean;
 }
 
 export interface JournalFigures {
@@ -107,7 +112,12 @@ const failuresShownMax = 20;
 
 export function renderReport(report: DemoReport, style: Style): string {
   const { failures, elapsedSeconds, recoverySeconds, leftOut } = report;
-  const parts = [recoveryTable(report, style), ...journalWords(report, style), totals(report, style)];
+  const parts = [
+    recoveryTable(report, style),
+    ...journalWords(report, style),
+    alertWords(report, style),
+    totals(report, style),
+  ];
   if (leftOut.length > 0) parts.push(leftOut.flatMap((one) => leftOutLines(one, style)).join('\n'));
   const time = `in ${elapsedWords(recoverySeconds * 1000)}; the whole demonstration took ${elapsedWords(elapsedSeconds * 1000)}`;
   if (failures.length === 0) {
@@ -166,6 +176,13 @@ function journalWords({ journal }: DemoReport, style: Style): string[] {
   return [[...lines, ...wrap(window, style.widthColumns)].join('\n')];
 }
 
+function alertWords({ alert: { noticed, resolved } }: DemoReport, style: Style): string {
+  const text =
+    `Noticed by the server itself, and in the mailbox of whoever is on call, ${elapsedWords(noticed.seconds * 1000)} after the disaster; ` +
+    `the all-clear came ${elapsedWords(resolved.seconds * 1000)} after it. Both lie in mail, what was measured in report.json.`;
+  return wrap(text, style.widthColumns).join('\n');
+}
+
 /** Below 1 for little files, where the seals weigh more than the compression saves. */
 function ratioWords(dataBytes: number, storedBytes: number): string {
   return storedBytes === 0 ? 'unknown' : `${(dataBytes / storedBytes).toFixed(1)} : 1`;
@@ -192,11 +209,13 @@ export function leftOutLines({ what, reason, hint }: LeftOut, style: Pick<Style,
   return [style.paint('yellow', first), ...rest, ...wrap(`hint: ${hint}`, style.widthColumns)];
 }
 
-function suggestions({ folder, commands }: DemoReport, style: Style): string {
+function suggestions({ folder, commands, isUp }: DemoReport, style: Style): string {
   const lines = commands.flatMap(({ command, purpose }) => [
     ...shellLines(command, style.widthColumns - 2).map((line) => `  ${line}`),
     style.paint('dim', `      ${purpose}`),
   ]);
-  const intro = `The servers are stopped. The backups stay in ${folder}, with their password; the next run makes them anew. Try:`;
+  const rest = `The backups stay in ${folder}, with their password; the next run makes them anew.`;
+  const intro =
+    isUp === true ? `All goes on. Try in another terminal: ${rest}` : `The servers are stopped. ${rest} Try:`;
   return [...wrap(intro, style.widthColumns), '', ...lines].join('\n');
 }

@@ -83,7 +83,7 @@ export class Shop {
     return this.#onDatabase(shopDatabase, readWalBytes, signal);
   }
 
-  /** Now, by the clock of the database. */
+  /** Now, by the clock of the database; undefined without one. */
   instant(signal: AbortSignal): Promise<string | undefined> {
     return this.#onDatabase(shopDatabase, readInstant, signal);
   }

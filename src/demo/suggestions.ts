@@ -1,4 +1,4 @@
-// The commands to try once the servers are gone: each works on what the demonstration leaves behind, and nothing else.
+// The commands to try: each works on what the demonstration leaves behind, and nothing else, also when its servers are gone.
 import { relative } from 'node:path';
 import type { DemoFolder } from './demo-folder.ts';
 import type { DemoParts } from './parts.ts';
@@ -13,7 +13,11 @@ export async function suggestedCommands(
   const ofDatabase = journal === undefined ? [] : databaseCommands(program, journal, await parts.isOpenToServers(path));
   return [
     { command: `cd ${relative(parts.workingFolder, path)}`, purpose: 'where lifeboat.yaml lies' },
+    { command: 'export XDG_STATE_HOME="$PWD/state"', purpose: 'where its server keeps what it knows' },
     { command: `${program} status`, purpose: 'what could be recovered now' },
+    { command: `${program} runs list`, purpose: 'what the server did' },
+    { command: `${program} availability`, purpose: 'how long the shop was out of order' },
+    { command: "grep -h '^Subject' mail/*.eml", purpose: 'what whoever is on call was told' },
     { command: `${program} snapshots`, purpose: 'all backups' },
     { command: `${program} ls latest --component uploads`, purpose: 'what one of them holds' },
     { command: `${program} restore uploads --to ./restored`, purpose: 'files into a folder' },
@@ -24,12 +28,13 @@ export async function suggestedCommands(
 }
 
 function databaseCommands(program: string, { instant }: JournalFigures, isOpen: boolean): SuggestedCommand[] {
-  const recover = `${program} restore database --at ${instant} --to ./recovered`;
+  // The recovery began a second timeline: this is the one on which it happened.
+  const recover = `${program} restore database --at ${instant} --timeline 1 --to ./recovered`;
   return [
     { command: `${program} journal status`, purpose: 'how far the journal reaches' },
     { command: `${program} window database`, purpose: 'to which instants the database can go back' },
     {
-      command: `${program} postgres bisect database --where "EXISTS (SELECT FROM order_items)"`,
+      command: `${program} postgres bisect database --timeline 1 --where "EXISTS (SELECT FROM order_items)"`,
       purpose: 'which commit it was that destroyed the orders',
     },
     isOpen

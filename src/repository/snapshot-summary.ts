@@ -1,5 +1,5 @@
 // Numbers of a snapshot's summary, which snapshots of other programs and other versions may lack.
-import type { SnapshotSummary, StoredSnapshot } from '../repository/snapshot.ts';
+import type { SnapshotSummary, StoredSnapshot } from './snapshot.ts';
 
 type TimeField = 'backup_start' | 'backup_end';
 

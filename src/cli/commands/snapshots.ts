@@ -9,7 +9,7 @@ import { loadProofs } from '../proofs.ts';
 import { readableSnapshots } from '../readable-snapshots.ts';
 import { loadVerifications } from '../verifications.ts';
 import { componentOf } from '../../operations/restore/select-point.ts';
-import { summaryNumber } from '../snapshot-summary.ts';
+import { summaryNumber } from '../../repository/snapshot-summary.ts';
 import { bytes, printable, shortId, shortTime } from '../style.ts';
 import { table } from '../table.ts';
 

@@ -2,6 +2,7 @@
 // none does, and no repository is named: the demo.
 import { defineCommand } from '../command.ts';
 import type { DemoOutcome } from '../context.ts';
+import { switchOption } from '../option.ts';
 import { wrap } from '../style.ts';
 import { liveStatus, proofTroubles, renderStatus, type ComponentStatus, type StatusData } from './status.ts';
 
@@ -16,16 +17,16 @@ interface StartStatus {
 export const startCommand = defineCommand({
   summary: 'Show how things stand and what to do next; without a lifeboat.yaml or --repository, the demo',
   details:
-    'The demo makes a small web shop (PostgreSQL, Redis, uploads, configuration) with servers of its own in ./lifeboat-demo, backs it up twice, follows the changes of its database in between, proves the backups, destroys the shop, restores it to the instant before and compares. It takes about 180 MB, which stay there, to try commands on. Exit code 1: something did not come back as it was.',
-  examples: ['npm start', 'lifeboat start'],
+    "The demo makes a small web shop (PostgreSQL, Redis, uploads, configuration) with servers of its own in ./lifeboat-demo, and starts 'lifeboat server' there, which backs it up, follows the changes of its database, proves the backups and watches the shop. The shop is destroyed, a mail tells whoever is on call, it is restored to the instant before, and compared. It takes about 180 MB, which stay there, to try commands on. On a terminal all of it then goes on until Ctrl-C; elsewhere, and with --once, it ends. Exit code 1: something did not come back as it was.",
+  examples: ['npm start', 'lifeboat start --once'],
   arguments: {},
-  options: {},
+  options: { isOnce: switchOption('--once', 'end the demo when its story is told, also on a terminal') },
   isLong: true,
-  async run(context): Promise<StartData> {
+  async run(context, { isOnce }): Promise<StartData> {
     const path = (await context.findConfiguration())?.path;
     // Who names a repository asks about it.
     if (path === undefined && context.named.repository === undefined)
-      return { mode: 'demo', ...(await context.runDemo()) };
+      return { mode: 'demo', ...(await context.runDemo({ staysUp: context.prompter !== undefined && !isOnce })) };
     const status = await liveStatus(context, []);
     return { mode: 'status', status, nextSteps: nextSteps(status, path) };
   },

@@ -15,7 +15,7 @@ import { lookAtStandbys, type StandbyStatus } from '../standby-look.ts';
 import { standbyLines } from '../standby-words.ts';
 import { loadAnomalies, openAnomalies, type Anomaly } from '../anomaly-notes.ts';
 import { loadProofs } from '../proofs.ts';
-import { summaryNumber } from '../snapshot-summary.ts';
+import { summaryNumber } from '../../repository/snapshot-summary.ts';
 import { loadVerifications } from '../verifications.ts';
 import { ageWords, bytes, wrap, type Paint, type Style } from '../style.ts';
 import { table } from '../table.ts';

@@ -80,6 +80,15 @@ describe('a recovery point named', () => {
       expect(selected(`before:${text}`)).toBe(expected?.id.replace(/0+$/, ''));
   });
 
+  test('before a time is one that was read by then, also where it is dated otherwise', () => {
+    const summary = { backup_start: '2026-11-20T12:00:00Z', backup_end: '2026-11-20T12:05:00Z' };
+    const long = { ...snapshot({ id: 'dddd1', time: '2026-11-20T11:00:00Z' }), summary } as unknown as StoredSnapshot;
+    const before = (time: string): string =>
+      selectPoint([...history, long], { from: `before:${time}` }, () => false).id.slice(0, 5);
+    expect(before('2026-11-20T11:05:00Z')).toBe('cccc1');
+    expect(before('2026-11-20T11:05:00.001Z')).toBe('dddd1');
+  });
+
   test.each([
     ['latest-proven', {}, 'NOT_FOUND'],
     ['latest', { component: 'uploads' }, 'NOT_FOUND'],

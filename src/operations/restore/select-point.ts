@@ -2,6 +2,7 @@
 import { AppError } from '../../base/errors.ts';
 import { selfComponent } from '../../model/self-backup.ts';
 import { parseTime } from '../../repository/go-text.ts';
+import { summaryTimeMs } from '../../repository/snapshot-summary.ts';
 import type { StoredSnapshot } from '../../repository/snapshot.ts';
 
 export interface PointRequest {
@@ -55,7 +56,7 @@ function pick(
   if (from === 'latest-proven') return own.findLast(({ tree }) => isProven(tree));
   if (from.startsWith('before:')) {
     const limit = parseLimit(from.slice('before:'.length));
-    return own.findLast(({ time }) => parseTime(time) < limit);
+    return own.findLast((snapshot) => endOf(snapshot) < limit);
   }
   const fitting = /^[0-9a-f]{4,64}$/.test(from) ? own.filter(({ id }) => id.startsWith(from)) : [];
   if (fitting.length > 1) {
@@ -64,6 +65,14 @@ function pick(
     });
   }
   return fitting[0];
+}
+
+/** What was being read at an instant may hold what came after it. By its own clock: some snapshots are dated otherwise on purpose. */
+function endOf(snapshot: StoredSnapshot): bigint {
+  const startMs = summaryTimeMs(snapshot, 'backup_start');
+  const endMs = summaryTimeMs(snapshot, 'backup_end');
+  const tookMs = startMs === undefined || endMs === undefined ? 0 : Math.max(0, endMs - startMs);
+  return parseTime(snapshot.time) + BigInt(tookMs) * 1_000_000n;
 }
 
 const limitForm = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?(Z|[+-]\d\d:\d\d)?)?$/;

@@ -31,7 +31,8 @@ export interface ReceiverTuning {
 
 const timesDefault: StreamIntakeTimes = { syncMs: 1000, blockedMaxMs: 10_000, shutdownWaitMaxMs: 3000 };
 const retryFirstDefaultMs = 250;
-const retryMaxDefaultMs = 30_000;
+/** Until it is back, nothing holds what the server no longer needs: a restored one knows of no slot. */
+const retryMaxDefaultMs = 5_000;
 const slotWatchDefaultMs = 60_000;
 /** About four seconds with the pauses between. */
 const ownSlotFailuresMax = 5;

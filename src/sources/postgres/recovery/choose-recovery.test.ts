@@ -157,6 +157,23 @@ test('two copies promoted apart as timeline 2 are told apart by their origin, an
   expect(outcome(made, await choose(made, end, choice(another)))).toEqual([common.xid, ofAnother.xid]);
 });
 
+test('a line of history that leads there is named where the newest one does not, and not taken', async () => {
+  const made = new MadeTimelines();
+  const [first] = made.timelines as [MadeTimeline];
+  made.backUp(first);
+  const common = made.commit(first);
+  const second = made.promote(first, 2);
+  made.commit(first);
+  made.fill(second, segmentBytes);
+  const switched = Number(second.wal.options.startLsn / BigInt(segmentBytes));
+  made.lost.add(`${second.lineage} ${switched}`);
+  const refused = choose(made, time(common.timeUs));
+  await expect(refused).rejects.toThrow(/in or behind a hole: changes of timeline 2/);
+  await expect(refused).rejects.toMatchObject({ hint: expect.stringContaining('--timeline 1.') as string });
+  const named = await choose(made, time(common.timeUs), { kind: 'number', timeline: 1 });
+  expect(outcome(made, named)).toEqual([common.xid]);
+});
+
 test('a tablespace that the replay would make at its place is known beforehand', async () => {
   const made = new MadeTimelines();
   const [first] = made.timelines as [MadeTimeline];

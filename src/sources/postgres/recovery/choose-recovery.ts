@@ -40,15 +40,32 @@ export async function chooseRecovery(
   { journal, signal }: { readonly journal: JournalReader; readonly signal: AbortSignal },
 ): Promise<Recovery> {
   if (map.bases.length === 0) throw noBase(map);
-  const refusals: AppError[] = [];
-  for (const goal of goalsOf(map, timeline)) {
+  const tried = async (goal: Goal): Promise<Recovery | AppError> => {
     const { systemIdentifier, segmentBytes } = goal.timeline;
     const library = new WalLibrary(journal, { systemIdentifier, segmentBytes });
-    const tried = await tryGoal(goal, target, { map, library, signal });
-    if (!(tried instanceof AppError)) return tried;
-    refusals.push(tried);
+    return tryGoal(goal, target, { map, library, signal });
+  };
+  const refusals: AppError[] = [];
+  const goals = goalsOf(map, timeline);
+  for (const goal of goals) {
+    const found = await tried(goal);
+    if (!(found instanceof AppError)) return found;
+    refusals.push(found);
   }
-  throw refusals[0] ?? noTimeline(map, timeline);
+  const [refused] = refusals;
+  if (refused === undefined) throw noTimeline(map, timeline);
+  if (timeline.kind === 'number') throw refused;
+  const others = map.timelines.filter((one) => goals.every((goal) => goal.timeline !== one));
+  for (const other of others.toReversed()) {
+    const found = await tried({ timeline: other, bases: basesOf(map, other) });
+    if (!(found instanceof AppError)) throw leadsThere(refused, timelineName(other, map.timelines));
+  }
+  throw refused;
+}
+
+/** Another line of history has it. Whether that one is meant only the user can say. */
+function leadsThere({ code, message }: AppError, name: string): AppError {
+  return new AppError(code, message, { hint: `Timeline ${name} leads there: if it is meant, add --timeline ${name}.` });
 }
 
 function noBase({ unreadable }: ReplayMap): AppError {
