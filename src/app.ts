@@ -322,7 +322,8 @@ function progressFor(
 }
 
 async function configurationFor(options: GlobalOptions, environment: Environment): Promise<Configuration | undefined> {
-  const path = await findConfiguration({ named: options.config, workingFolder: environment.workingFolder });
+  const { workingFolder, configurations } = environment;
+  const path = await findConfiguration({ named: options.config, workingFolder, configurations });
   const isLocation = options.repository?.includes('/') === true;
   try {
     return await loadConfiguration({

@@ -15,13 +15,17 @@ if (args.length === 1 && (args[0] === '--version' || args[0] === '-V')) {
   const { runProgram } = await import('./cli/program.ts');
   const { programParts } = await import('./app.ts');
   const { watchInterruption } = await import('./cli/interruption.ts');
-  const { watchTether } = await import('./cli/tether.ts');
+  const { handedConfigurations, watchTether } = await import('./cli/tether.ts');
   const { readEnvironment, tetherSilenceMs } = await import('./config/environment.ts');
   using interruption = watchInterruption(process);
   const { stdin, stdout, stderr } = process;
   const { signal } = interruption;
-  const environment = readEnvironment();
-  using _ = watchTether(process, interruption, { silenceMaxMs: tetherSilenceMs(environment) });
+  const own = readEnvironment();
+  const tether = { silenceMaxMs: tetherSilenceMs(own) };
+  // Listens before the tether does: what is said goes to whoever listens then.
+  const handed = handedConfigurations(process, tether);
+  using _ = watchTether(process, interruption, tether);
+  const environment = { ...own, configurations: await handed };
   const parts = { version, environment, streams: { stdin, stdout, stderr }, signal };
   const exitCode = await runProgram(args, programParts(parts, interruption));
   process.exitCode ??= exitCode;

@@ -4,6 +4,8 @@ import { mkdir } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { auditLogOf, pruneAudit } from './access/audit-log.ts';
+import { everywhere } from './access/permissions.ts';
+import type { ApiParts } from './api/parts.ts';
 import { AppError, messageOf } from './base/errors.ts';
 import { lockFolder } from './base/folder-lock.ts';
 import { systemClock } from './base/clock.ts';
@@ -43,7 +45,8 @@ export async function runService(place: ServicePlace, wishes: ServiceWishes): Pr
   const queue = stack.use(await openQueue(catalog, place));
   const tenants = stack.use(await openTenants(place, wishes));
   const { workingFolder, variables } = environment;
-  const launcher = { launcherPath: place.launcherPath, workingFolder, variables };
+  const configurations = (): Tenants['texts'] => tenants.texts;
+  const launcher = { launcherPath: place.launcherPath, workingFolder, variables, configurations };
   const answers = stack.use(new CommandAnswers(launcher));
   const service = stack.use(
     await startService({
@@ -58,8 +61,10 @@ export async function runService(place: ServicePlace, wishes: ServiceWishes): Pr
       runsMax: wishes.runsMax,
       random: systemRandom,
       clock: systemClock,
-      probePortsOf: ({ configurationPath: path }) =>
-        probePorts(environment, () => loadConfiguration({ path, environment })),
+      probePortsOf: ({ configurationPath: path }) => {
+        const inForce = (): Environment => ({ ...environment, configurations: new Map(Object.entries(tenants.texts)) });
+        return probePorts(environment, () => loadConfiguration({ path, environment: inForce() }));
+      },
       onChanged: (application) => answers.changed(application),
       restoresFolder: join(place.stateFolder, 'restores'),
       onNote,
@@ -95,13 +100,16 @@ async function serveApi(
   const { version, onProblem } = place;
   const log = auditLogOf(catalog, place.stateFolder);
   const watch = stack.use(new ProcessWatch());
+  const [first] = tenants.all;
+  const unset = first?.unset.get('service.api.openid');
+  if (unset !== undefined) place.onNote(`warning: nobody logs in through OpenID: ${unset.message}`);
   const served = {
     tenants: () => tenants.all,
     answers,
     processSample: () => watch.sample(),
     offer: service.offer,
   };
-  const app = await createApi({ log, version, service: served, health: () => 'ok', onProblem });
+  const app = await createApi({ log, version, service: served, health: () => 'ok', onProblem, ...reachedBy(tenants) });
   stack.defer(() => app.close());
   stack.use(new Repeating({ everyMs: pruneEveryMs, work: async () => void (await pruneAudit(log)), onProblem }));
   try {
@@ -113,6 +121,19 @@ async function serveApi(
       cause: error,
     });
   }
+}
+
+/** As it starts: whoever changes these starts it again. */
+function reachedBy({ all: [first] }: Tenants): Pick<ApiParts, 'publicUrl' | 'trustedProxies' | 'openid'> {
+  const { publicUrl, trustedProxies, openid } = first?.api ?? {};
+  const newUsers = openid?.newUsers;
+  const newUserGrants =
+    newUsers && (newUsers.applications ?? [everywhere]).map((application) => ({ application, role: newUsers.role }));
+  return {
+    publicUrl: publicUrl === undefined ? undefined : new URL(publicUrl),
+    trustedProxies,
+    openid: openid && { ...openid, issuer: new URL(openid.issuer), newUserGrants },
+  };
 }
 
 /** On this machine one service has the state, so that nobody waits for a lease of one that is gone. */
@@ -135,8 +156,8 @@ async function openTenants(place: ServicePlace, { configurations }: ServiceWishe
   const found = async (): Promise<string | undefined> =>
     findConfiguration({ named: place.configurationPath, workingFolder });
   const load = async (path: string | undefined): Promise<Tenant> => {
-    const { application, alerts, probes, unset } = await loadConfiguration({ path, environment });
-    return { application, configurationPath: path, alerts, probes, unset };
+    const { application, text, alerts, probes, api, unset } = await loadConfiguration({ path, environment });
+    return { application, configurationPath: path, text, alerts, probes, api, unset };
   };
   return Tenants.open({
     paths: configurations.length === 0 ? [await found()] : configurations.map((path) => resolve(workingFolder, path)),

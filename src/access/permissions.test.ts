@@ -1,15 +1,7 @@
 // Every role, every action, own and other applications: against a table that is written out, not computed.
 import { expect, test } from 'vitest';
-import {
-  actions,
-  applicationsFor,
-  everywhere,
-  may,
-  mayAnywhere,
-  roles,
-  type Action,
-  type Principal,
-} from './permissions.ts';
+import { roles } from '../model/role.ts';
+import { actions, applicationsFor, everywhere, may, mayAnywhere, type Action, type Principal } from './permissions.ts';
 
 const allowed: Readonly<Record<Action, string>> = {
   read: 'viewer operator approver admin',

@@ -1,8 +1,5 @@
 // Who may do what: one table of actions, and one function that reads it.
-
-/** Each may do what those before it may. */
-export const roles = ['viewer', 'operator', 'approver', 'admin'] as const;
-export type Role = (typeof roles)[number];
+import { roles, type Role } from '../model/role.ts';
 
 /** The least role for each action. */
 export const actionTable = {

@@ -1,7 +1,8 @@
 // The shapes of what people and programs say about access: names, roles, scopes.
 import { z } from 'zod';
 import { nameSchema } from '../model/scalar-schemas.ts';
-import { actions, everywhere, roles } from './permissions.ts';
+import { roles } from '../model/role.ts';
+import { actions, everywhere } from './permissions.ts';
 
 export const roleSchema = z.enum(roles);
 

@@ -12,7 +12,8 @@ import {
 } from '../catalog/api-tokens.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import { appendAudit, type Actor, type AuditLog } from './audit-log.ts';
-import { everywhere, type Action, type Principal, type Role } from './permissions.ts';
+import type { Role } from '../model/role.ts';
+import { everywhere, type Action, type Principal } from './permissions.ts';
 import { applicationsSchema, roleSchema, scopesSchema } from './schemas.ts';
 import { isToken, newToken, sha256 } from './secrets.ts';
 

@@ -12,6 +12,7 @@ import { up as alerts } from './migrations/0008-alerts.ts';
 import { up as probes } from './migrations/0009-probes.ts';
 import { up as system } from './migrations/0010-system.ts';
 import { up as selfBackup } from './migrations/0011-self-backup.ts';
+import { up as runEnds } from './migrations/0012-run-ends.ts';
 
 /** In the order of their names. What is here never changes once it was released: it goes on in another file. */
 const migrations: Record<string, Migration> = {
@@ -25,6 +26,7 @@ const migrations: Record<string, Migration> = {
   '0009-probes': { up: probes },
   '0010-system': { up: system },
   '0011-self-backup': { up: selfBackup },
+  '0012-run-ends': { up: runEnds },
 };
 
 /** Oldest first. */

@@ -44,6 +44,19 @@ export async function runHistory(
   return query.orderBy('createdAtMs', 'desc').orderBy('id', 'desc').limit(limit).execute();
 }
 
+/** Of which a run has ended after the one moment and not after the other. */
+export async function applicationsEndedWithin({ db }: Catalog, afterMs: number, untilMs: number): Promise<string[]> {
+  const rows = await db
+    .selectFrom('run')
+    .select('application')
+    .distinct()
+    .where('endedAtMs', '>', afterMs)
+    .where('endedAtMs', '<=', untilMs)
+    .where('application', 'is not', null)
+    .execute();
+  return rows.flatMap(({ application }) => application ?? []);
+}
+
 /** By the last characters of their ids, where they differ, or a whole one; at most `limit`. */
 export async function runsByEnding({ db }: Catalog, ending: string, limit: number): Promise<RunRow[]> {
   return db

@@ -46,6 +46,7 @@ test('people see why and what to do, within 80 columns', () => {
     'Component  Stands     Since   Why',
     'a          protected  5h ago  proven 5h ago',
     'database   overdue    5h ago  old | older',
+    'a server looked last 5h ago',
     "hint: Run 'lifeboat backup database'.",
   ]);
   for (const line of text.split('\n')) expect(line.length).toBeLessThanOrEqual(80);

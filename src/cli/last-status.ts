@@ -3,7 +3,7 @@ import { AppError } from '../base/errors.ts';
 import { count } from '../base/count.ts';
 import { isoTime } from '../base/iso-time.ts';
 import { standingsOf } from '../catalog/standings.ts';
-import { standingNow, type Standing } from '../model/standing.ts';
+import { ageNowMs, standingNow, type Standing } from '../model/standing.ts';
 import type { CommandContext } from './context.ts';
 import { ageWords, wrap, type Paint, type Style } from './style.ts';
 import { table } from './table.ts';
@@ -14,6 +14,7 @@ export interface LastStanding {
   readonly standing: Standing;
   readonly reason: string;
   readonly hint: string | undefined;
+  /** Now, if nothing came since it was looked at. */
   readonly ageMs: number | undefined;
   readonly rpoMs: number | undefined;
   /** RFC 3339. */
@@ -41,7 +42,7 @@ export async function lastStatus(context: CommandContext, names: readonly string
         standing,
         reason,
         hint,
-        ageMs: row.ageMs ?? undefined,
+        ageMs: ageNowMs(row, nowMs),
         rpoMs: row.rpoMs ?? undefined,
         since: isoTime(row.sinceMs),
         seenAt: isoTime(row.seenAtMs),
@@ -62,6 +63,9 @@ const paints: Readonly<Record<Standing, Paint>> = {
 };
 const words = (standing: Standing): string => standing.replace('_', ' ');
 
+/** Between two looks it is five minutes at most. */
+const lookAgeMaxMs = 6 * 60_000;
+
 export function renderLast({ standings: all }: LastStatus, style: Style): string {
   const columns = [
     { title: 'Component', shrinksTo: 10 },
@@ -77,9 +81,13 @@ export function renderLast({ standings: all }: LastStatus, style: Style): string
     reason,
   ]);
   const hints = [...new Set(all.flatMap(({ hint }) => hint ?? []))];
-  return [table(columns, rows, style), ...hints.flatMap((hint) => wrap(`hint: ${hint}`, style.widthColumns))].join(
-    '\n',
-  );
+  const [eldest = ''] = all.map(({ seenAt }) => seenAt).toSorted();
+  const isLate = style.nowMs - Date.parse(eldest) > lookAgeMaxMs;
+  const notes = [
+    ...(isLate ? [`a server looked last ${ageWords(eldest, style)}`] : []),
+    ...hints.map((hint) => `hint: ${hint}`),
+  ];
+  return [table(columns, rows, style), ...notes.flatMap((note) => wrap(note, style.widthColumns))].join('\n');
 }
 
 /** Worst first. */

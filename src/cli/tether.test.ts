@@ -3,7 +3,7 @@ import { EventEmitter } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import type { AppError } from '../base/errors.ts';
-import { watchTether } from './tether.ts';
+import { handedConfigurations, watchTether } from './tether.ts';
 
 /** What a process is to its tether. */
 class Child extends EventEmitter {
@@ -52,4 +52,21 @@ test('who was started by nobody is held by nothing', async () => {
     await sleep(15);
     expect(child.stops).toEqual([]);
   }
+});
+
+test('the first word hands over configurations, if there is a worker that speaks', async () => {
+  const child = new Child();
+  const process = child as unknown as NodeJS.Process;
+  const handed = handedConfigurations(process, { silenceMaxMs: 60_000 });
+  child.emit('message', { configurations: { '/srv/lifeboat.yaml': 'application: shop' } });
+  child.emit('message', { configurations: { '/srv/lifeboat.yaml': 'application: other' } });
+  expect(await handed).toEqual(new Map([['/srv/lifeboat.yaml', 'application: shop']]));
+  const spoken = handedConfigurations(process, { silenceMaxMs: 60_000 });
+  child.emit('message', 'go on');
+  expect(await spoken).toEqual(new Map());
+  const gone = handedConfigurations(process, { silenceMaxMs: 60_000 });
+  child.emit('disconnect');
+  expect(await gone).toEqual(new Map());
+  expect(await handedConfigurations(process, { silenceMaxMs: undefined })).toEqual(new Map());
+  expect([child.listenerCount('message'), child.listenerCount('disconnect')]).toEqual([0, 0]);
 });

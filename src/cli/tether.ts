@@ -2,6 +2,7 @@
 // its own; where the channel breaks off (the worker was killed) or stays silent (it was stopped, or lost its lease), the job ends
 // itself: by then another worker may begin with it.
 import { setImmediate } from 'node:timers/promises';
+import { z } from 'zod';
 import { formatDuration } from '../base/duration.ts';
 import { AppError } from '../base/errors.ts';
 import { interruptedExitCode, type Interruption } from './interruption.ts';
@@ -17,6 +18,29 @@ export interface TetherOptions {
 }
 
 const graceDefaultMs = 10_000;
+
+const handedSchema = z.object({ configurations: z.record(z.string(), z.string()) });
+const handedMaxMs = 10_000;
+
+/** Texts of configuration files by their path, as the worker read them: the first thing that it says. Nothing in a process of nobody's. */
+export function handedConfigurations(
+  process: Pick<TetheredProcess, 'on' | 'off' | 'connected'>,
+  { silenceMaxMs }: Pick<TetherOptions, 'silenceMaxMs'>,
+): Promise<ReadonlyMap<string, string>> {
+  if (silenceMaxMs === undefined || !process.connected) return Promise.resolve(new Map());
+  return new Promise((resolve) => {
+    const hear = (message?: unknown): void => {
+      clearTimeout(timer);
+      process.off('message', hear);
+      process.off('disconnect', hear);
+      resolve(new Map(Object.entries(handedSchema.safeParse(message).data?.configurations ?? {})));
+    };
+    // A worker that says nothing, or is gone, ends this process soon.
+    const timer = setTimeout(hear, handedMaxMs);
+    process.on('message', hear);
+    process.on('disconnect', hear);
+  });
+}
 
 export function watchTether(
   process: TetheredProcess,

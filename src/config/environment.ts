@@ -9,6 +9,8 @@ export interface Environment {
   readonly variables: Readonly<Record<string, string | undefined>>;
   readonly workingFolder: string;
   readonly homeFolder: string;
+  /** Texts of configuration files by their path, as whoever started this process read them: what lies there by now may be half written. */
+  readonly configurations?: ReadonlyMap<string, string>;
 }
 
 export function readEnvironment(): Environment {

@@ -13,11 +13,13 @@ export async function findConfiguration(options: {
   /** From `--config` or LIFEBOAT_CONFIG. */
   readonly named: string | undefined;
   readonly workingFolder: string;
+  /** Texts that count in place of files. */
+  readonly configurations?: ReadonlyMap<string, string> | undefined;
 }): Promise<string | undefined> {
-  const { named, workingFolder } = options;
+  const { named, workingFolder, configurations } = options;
   if (named !== undefined) {
     const path = resolve(workingFolder, named);
-    if (await isThere(path)) return path;
+    if (configurations?.has(path) === true || (await isThere(path))) return path;
     throw new AppError('CONFIG_MISSING', `there is no configuration file at ${path}`, {
       hint: "Correct --config or LIFEBOAT_CONFIG, or write a new file with 'lifeboat init'.",
     });

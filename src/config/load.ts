@@ -12,6 +12,7 @@ import { completePolicy, policySchema } from '../model/policy.ts';
 import type { ProbeSettings } from '../model/probe.ts';
 import type { RepositorySettings } from '../model/repository-settings.ts';
 import { completeSelfBackup } from '../model/self-backup.ts';
+import type { ApiSettings } from '../model/service-settings.ts';
 import { configurationWarnings, referenceProblems, ringProblems, type ReferenceProblem } from './cross-checks.ts';
 import { bucketLocation, configurationFromVariables, VariableProblem, withConnection, withStore } from './defaults.ts';
 import { readDocument, type ConfigurationDocument, type Problem } from './document.ts';
@@ -26,6 +27,8 @@ export interface Configuration {
   readonly application: Application;
   /** Absent if the environment variables alone gave it. */
   readonly path: string | undefined;
+  /** What was read there. */
+  readonly text?: string | undefined;
   readonly cacheFolder: string | undefined;
   /** What is allowed, but most likely not meant. */
   readonly warnings: readonly Finding[];
@@ -33,6 +36,8 @@ export interface Configuration {
   readonly unreachable: ReadonlyMap<string, AppError>;
   readonly alerts: AlertSettings;
   readonly probes: Readonly<Record<string, ProbeSettings>>;
+  /** Of the service that looks after it, if this file is its first. */
+  readonly api: ApiSettings;
   /** Channels, contacts and probes that are left out, by their key, because what they refer to is not set here. */
   readonly unset: ReadonlyMap<string, AppError>;
 }
@@ -49,7 +54,10 @@ export async function loadConfiguration(options: {
   readonly repositoryLocation?: string | undefined;
 }): Promise<Configuration> {
   const { path, environment, repositoryLocation } = options;
-  if (path !== undefined) return parseConfiguration(await readText(path), { path, environment });
+  if (path !== undefined) {
+    const text = environment.configurations?.get(path) ?? (await readText(path));
+    return { ...parseConfiguration(text, { path, environment }), text };
+  }
   const data = configurationFromVariables(environment, repositoryLocation);
   if (data !== undefined) return complete(JSON.stringify(data), { path, environment, name: 'environment variables' });
   throw new AppError('CONFIG_MISSING', 'there is no lifeboat.yaml here or above, and no variables that replace it', {
@@ -108,7 +116,7 @@ function complete(text: string, origin: Origin): Configuration {
   problems.push(...(settled?.problems ?? []));
   const isBlocking = problems.some((problem) => !isOfConnection(problem));
   if (isBlocking || settled === undefined) throw invalid(problems, origin.name);
-  const { application, unusedPolicies, cacheFolder, alerts, probes } = settled;
+  const { application, unusedPolicies, cacheFolder, alerts, probes, api } = settled;
   const unset = new Map([...unsetProblems].map(([key, own]) => [key, invalid(own, origin.name)]));
   return {
     application,
@@ -118,6 +126,7 @@ function complete(text: string, origin: Origin): Configuration {
     unreachable: unreachableComponents(problems, origin.name),
     alerts,
     probes,
+    api,
     unset,
   };
 }
@@ -205,6 +214,7 @@ interface Settled {
   readonly cacheFolder: string | undefined;
   readonly alerts: AlertSettings;
   readonly probes: Configuration['probes'];
+  readonly api: ApiSettings;
   readonly problems: readonly Problem[];
 }
 
@@ -257,7 +267,8 @@ function settle(
   const channels = mapValues(file.alerts.channels, (channel) => withCaPath(channel, paths));
   const alerts = { ...file.alerts, channels };
   const probes = mapValues(file.probes, (probe) => withProbePaths(probe, paths));
-  return { application, unusedPolicies, cacheFolder, alerts, probes, problems };
+  const { api } = file.service;
+  return { application, unusedPolicies, cacheFolder, alerts, probes, api, problems };
 }
 
 function mapValues<Value>(

@@ -7,7 +7,7 @@ import { policySchema } from '../model/policy.ts';
 import { repositorySchema } from '../model/repository-settings.ts';
 import { probeSchema } from '../model/probe.ts';
 import { nameSchema } from '../model/scalar-schemas.ts';
-import { serviceSchema } from '../model/self-backup.ts';
+import { serviceSchema } from '../model/service-settings.ts';
 
 export const configurationSchema = z
   .strictObject({

@@ -1,13 +1,16 @@
 // Whom to tell when something is wrong, and by which channels.
 import { z } from 'zod';
 import { escalationSchema, reportSchema, ruleSchema } from './alert-routing.ts';
-import { durationSchema, hostSchema, nameSchema, portSchema, secretSchema } from './scalar-schemas.ts';
-
-const webForm = 'a URL with http or https';
-
-function isWebUrl(text: string): boolean {
-  return /^https?:$/.test(URL.parse(text)?.protocol ?? '');
-}
+import {
+  durationSchema,
+  hostSchema,
+  isWebUrl,
+  nameSchema,
+  portSchema,
+  secretSchema,
+  webForm,
+  webUrlSchema,
+} from './scalar-schemas.ts';
 
 const addressForm = 'an e-mail address such as ops@example.com';
 const mailAddressSchema = z
@@ -25,7 +28,6 @@ const phoneSchema = z
 
 /** Who knows it may write to the channel. */
 const secretUrlSchema = secretSchema.refine(isWebUrl, `expected ${webForm}`);
-const baseUrlSchema = z.string().refine(isWebUrl, `expected ${webForm}`).meta({ title: webForm });
 const caField = z.string().min(1).optional().describe('file with the certificates to trust; those of Node if absent');
 const segmentsField = z
   .int()
@@ -77,7 +79,7 @@ const twilioSchema = z
     from: z.string().min(1).optional().describe('number or name of the sender'),
     messagingService: z.string().min(1).optional().describe('messaging service in place of a sender, begins with MG'),
     to: phoneSchema.optional().describe('receiver; that of a contact if absent'),
-    url: baseUrlSchema.default('https://api.twilio.com').describe('another address of the API'),
+    url: webUrlSchema.default('https://api.twilio.com').describe('another address of the API'),
     segments: segmentsField,
   })
   .refine(({ from, messagingService }) => (from === undefined) !== (messagingService === undefined), {
@@ -87,7 +89,7 @@ const twilioSchema = z
 
 const awsFields = {
   region: z.string().min(1).optional().describe('region; that of the topic, or what the AWS settings say, if absent'),
-  endpoint: baseUrlSchema.optional().describe('a service that is not AWS'),
+  endpoint: webUrlSchema.optional().describe('a service that is not AWS'),
   accessKeyId: secretSchema.optional().describe('what the AWS settings of this machine say if absent'),
   secretAccessKey: secretSchema.optional().describe('as accessKeyId'),
   sessionToken: secretSchema.optional().describe('as accessKeyId'),
@@ -128,7 +130,7 @@ function wholeKey(): { path: string[]; message: string } {
 const pagerdutySchema = z.strictObject({
   type: z.literal('pagerduty').describe('a service of PagerDuty, by its Events API v2'),
   routingKey: secretSchema.describe('integration key'),
-  url: baseUrlSchema
+  url: webUrlSchema
     .default('https://events.pagerduty.com')
     .describe('address of the API; https://events.eu.pagerduty.com for accounts in Europe'),
 });
@@ -136,7 +138,7 @@ const pagerdutySchema = z.strictObject({
 const opsgenieSchema = z.strictObject({
   type: z.literal('opsgenie').describe('Opsgenie, Jira Service Management, or what speaks their alert API'),
   apiKey: secretSchema.describe('key of an API integration'),
-  url: baseUrlSchema
+  url: webUrlSchema
     .default('https://api.opsgenie.com')
     .describe('address before /v2/alerts; https://api.atlassian.com/jsm/ops/integration for Jira Service Management'),
   teams: z.array(z.string().min(1)).default([]).describe('teams that must answer'),
@@ -145,7 +147,7 @@ const opsgenieSchema = z.strictObject({
 
 const ntfySchema = z.strictObject({
   type: z.literal('ntfy').describe('push messages by ntfy'),
-  url: baseUrlSchema.default('https://ntfy.sh').describe('server'),
+  url: webUrlSchema.default('https://ntfy.sh').describe('server'),
   topic: secretSchema.describe('topic; who knows it may read it where the server asks for no token'),
   token: secretSchema.optional().describe('access token'),
   ca: caField,

@@ -77,3 +77,11 @@ export const hostSchema = z
 
 /** A value that is never printed. */
 export const secretSchema = z.string().min(1).meta({ writeOnly: true });
+
+export const webForm = 'a URL with http or https';
+
+export function isWebUrl(text: string): boolean {
+  return /^https?:$/.test(URL.parse(text)?.protocol ?? '');
+}
+
+export const webUrlSchema = z.string().refine(isWebUrl, `expected ${webForm}`).meta({ title: webForm });

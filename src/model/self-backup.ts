@@ -12,7 +12,7 @@ export const selfTag = 'lifeboat';
 const scheduleDefault: Schedule = { kind: 'interval', everyMs: dayMs };
 const retentionDefault: RetentionPolicy = { keepLast: 3, keepDaily: 7, keepWeekly: 5, keepMonthly: 12 };
 
-const selfBackupSchema = z
+export const selfBackupSchema = z
   .strictObject({
     schedule: schedulesSchema
       .refine((given) => [given].flat().every(({ kind }) => kind !== 'after'), 'expected cron, every, window or before')
@@ -25,18 +25,6 @@ const selfBackupSchema = z
   })
   .describe('backups of the state of the service: history, tokens, users, audit log and lifeboat.yaml');
 
-export const serviceSchema = z
-  .strictObject({
-    selfBackup: z
-      .union([selfBackupSchema, z.literal(false)])
-      .meta({ title: 'settings, or false' })
-      .optional()
-      .describe(
-        'backups of the state of the service itself, of which `lifeboat service recover` makes it anew; false for none',
-      ),
-  })
-  .describe('the service that looks after this application');
-
 /** With every absent key decided. */
 export interface SelfBackup {
   readonly schedules: readonly Schedule[];
@@ -46,7 +34,7 @@ export interface SelfBackup {
 
 /** Undefined if there shall be none. */
 export function completeSelfBackup(
-  { selfBackup = {} }: z.output<typeof serviceSchema>,
+  { selfBackup = {} }: { readonly selfBackup?: z.output<typeof selfBackupSchema> | false | undefined },
   repositoryNames: readonly string[],
 ): SelfBackup | undefined {
   if (selfBackup === false) return undefined;

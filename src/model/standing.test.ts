@@ -1,7 +1,7 @@
 // One word for how a component stands: the worst that is true, and green only where all is known and well.
 import { describe, expect, test } from 'vitest';
 import fc from 'fast-check';
-import { judge, sightingMaxAgeMs, type Sighting } from './standing.ts';
+import { ageNowMs, judge, sightingMaxAgeMs, standingNow, type KeptJudgement, type Sighting } from './standing.ts';
 
 const hourMs = 3_600_000;
 const nowMs = 1000 * hourMs;
@@ -23,7 +23,7 @@ const failedProof = { outcome: 'failed', timeMs: nowMs - hourMs, message: '1 row
 
 describe('a component', () => {
   test.each<[string, Partial<Sighting>, string, RegExp]>([
-    ['backed up in time and proven', {}, 'protected', /proven 5h/],
+    ['backed up in time and proven', {}, 'protected', /proven on 1970-02-11 at 11:00 UTC/],
     ['of which no freshness was promised', { rpoMs: undefined }, 'protected', /proven/],
     ['that nobody looked at', { atMs: nowMs - sightingMaxAgeMs - 1000 }, 'unknown', /nobody has looked/],
     ['without a backup', { ageMs: undefined }, 'unprotected', /no backup/],
@@ -55,6 +55,21 @@ describe('a component', () => {
     const judged = judge({ ...well, ...change }, nowMs);
     expect([judged.standing, judged.reason]).toEqual([standing, expect.stringMatching(reason)]);
     expect(judged.hint === undefined).toBe(standing === 'protected');
+  });
+
+  test.each<[string, number, Partial<KeptJudgement>, string]>([
+    ['as it was seen', 50_000, {}, 'protected'],
+    ['still young enough', 10 * 60_000, {}, 'protected'],
+    ['older than promised since nobody looks', 16 * 60_000, {}, 'overdue'],
+    ['older by seconds, which somebody may be about to see', 50_000, { ageMs: 4 * hourMs - 1 }, 'protected'],
+    ['of which no freshness was promised', 16 * 60_000, { rpoMs: null }, 'protected'],
+    ['that was worse already', 16 * 60_000, { standing: 'unprotected', ageMs: null }, 'unprotected'],
+    ['of which nothing is known any more', sightingMaxAgeMs + 1, {}, 'unknown'],
+  ])('%s, a while later: %d ms %j is %s', (...[, silentMs, change, standing]) => {
+    const kept = { standing: 'protected', reason: 'proven', hint: null, ageMs: 3.75 * hourMs, rpoMs: 4 * hourMs };
+    const seen = { ...kept, seenAtMs: nowMs - silentMs, ...change };
+    expect(standingNow(seen, nowMs).standing).toBe(standing);
+    expect(ageNowMs(seen, nowMs)).toBe(seen.ageMs === null ? undefined : seen.ageMs + silentMs);
   });
 
   test('is green only where everything is known and well', () => {

@@ -1,6 +1,7 @@
 // How a component stands against what was promised, by what was last seen of it: one word, with its reason and what to do. Green only where
 // every fact says so; what is not known is said to be unknown.
 import { formatAge, formatDuration } from '../base/duration.ts';
+import { isoTime } from '../base/iso-time.ts';
 
 export const standings = ['protected', 'at_risk', 'overdue', 'unprotected', 'unknown'] as const;
 export type Standing = (typeof standings)[number];
@@ -43,17 +44,40 @@ export const sightingMaxAgeMs = 20 * 60_000;
 /** Of an RPO: beyond it there is little left for the next backup to be late. */
 const riskShare = 0.9;
 
-/** As it was judged, unless that is too long ago to say anything of now. */
-export function standingNow(
-  seen: { readonly standing: string; readonly reason: string; readonly hint: string | null; readonly seenAtMs: number },
+/** After a run somebody looks within seconds: what was not seen for longer has not been backed up by a server that lives. */
+const lateLookMs = 60_000;
+
+export interface KeptJudgement {
+  readonly standing: string;
+  readonly reason: string;
+  readonly hint: string | null;
+  readonly ageMs: number | null;
+  readonly rpoMs: number | null;
+  readonly seenAtMs: number;
+}
+
+/** Of what was the newest when it was looked at; undefined if there was nothing. */
+export function ageNowMs(
+  { ageMs, seenAtMs }: Pick<KeptJudgement, 'ageMs' | 'seenAtMs'>,
   nowMs: number,
-): Judgement {
+): number | undefined {
+  return ageMs === null ? undefined : ageMs + Math.max(0, nowMs - seenAtMs);
+}
+
+/** As it was judged, unless that is too long ago to say anything of now; and what has grown too old since. */
+export function standingNow(seen: KeptJudgement, nowMs: number): Judgement {
   const silentMs = nowMs - seen.seenAtMs;
   if (silentMs > sightingMaxAgeMs) {
     return judgement('unknown', `nobody has looked for ${formatAge(silentMs)}`, "See that 'lifeboat server' runs.");
   }
   // One that a later Lifeboat wrote is not known here.
   const standing = standings.find((one) => one === seen.standing) ?? 'unknown';
+  const [ageMs, rpoMs] = [ageNowMs(seen, nowMs), seen.rpoMs];
+  const isGrown = silentMs > lateLookMs && ageMs !== undefined && rpoMs !== null && ageMs > rpoMs;
+  if (isGrown && (standing === 'protected' || standing === 'at_risk')) {
+    const fact = `the newest known is ${formatAge(ageMs)} old, and ${formatDuration(rpoMs)} was promised; nobody has looked for ${formatAge(silentMs)}`;
+    return judgement('overdue', fact, "See that 'lifeboat server' runs.");
+  }
   return judgement(standing, seen.reason, seen.hint ?? undefined);
 }
 
@@ -76,7 +100,7 @@ export function judge(sighting: Sighting, nowMs: number): Judgement {
       : judgement('unprotected', failedBackup ?? 'there is no backup', `Run 'lifeboat backup ${component}'.`);
   }
   const isKept = isScheduled && problems.length === 0;
-  return tooOld(sighting) ?? atRisk(sighting, nowMs) ?? (isKept ? wellKept(proof, nowMs) : notKept(sighting));
+  return tooOld(sighting) ?? atRisk(sighting, nowMs) ?? (isKept ? wellKept(proof) : notKept(sighting));
 }
 
 function tooOld({ component, ageMs = 0, rpoMs = Infinity, mayBeNewer, failedBackup }: Sighting): Judgement | undefined {
@@ -127,7 +151,7 @@ function atRisk(
   return undefined;
 }
 
-function wellKept(proof: Sighting['proof'], nowMs: number): Judgement {
+function wellKept(proof: Sighting['proof']): Judgement {
   if (proof === undefined) {
     return judgement(
       'at_risk',
@@ -135,7 +159,9 @@ function wellKept(proof: Sighting['proof'], nowMs: number): Judgement {
       "Give its policy a 'proof', or run 'lifeboat prove'.",
     );
   }
-  return judgement('protected', `proven ${formatDuration(roundedMs(nowMs - proof.timeMs))} ago`, undefined);
+  // It is read later: 'an hour ago' would not stay true.
+  const [day, time] = isoTime(proof.timeMs).split('T');
+  return judgement('protected', `proven on ${day} at ${time?.slice(0, 5)} UTC`, undefined);
 }
 
 function notKept({ component, isScheduled, problems: [problem] }: Sighting): Judgement {

@@ -115,7 +115,7 @@ export class Alerting implements AsyncDisposable {
       await save(catalog, trx, made);
       return made;
     });
-    for (const { state, severity, component, title } of plan.saved) {
+    for (const { state, severity, component, title } of plan.changed) {
       onNote(`${name}: alert ${state}: ${component === null ? '' : `${component}: `}${title} (${severity})`);
     }
   }

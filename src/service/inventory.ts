@@ -1,6 +1,8 @@
 // What the repositories of each application hold, looked at again and again and after each run that may have changed it: the command
 // `status` in a process of its own.
 import { asError, messageOf } from '../base/errors.ts';
+import type { Catalog } from '../catalog/catalog.ts';
+import { applicationsEndedWithin } from '../catalog/run-history.ts';
 import { Repeating } from '../workflow/repeating.ts';
 import { runJob, type Launcher } from './job-process.ts';
 import { configOption, type Tenant } from './tenant.ts';
@@ -12,8 +14,7 @@ export type Seen = { readonly atMs: number } & (
 );
 
 export interface InventoryParts {
-  /** By the clock of the catalog. */
-  readonly now: () => Promise<number>;
+  readonly catalog: Catalog;
   readonly launcher: Launcher;
   readonly tenants: () => readonly Tenant[];
   readonly onSeen: (tenant: Tenant, seen: Seen) => Promise<void>;
@@ -23,6 +24,8 @@ export interface InventoryParts {
 const tickMs = 5000;
 const lookMaxMs = 5 * 60_000;
 const lookMinMs = 10_000;
+/** From the moment noted as the end of a run until others can read it. */
+const writtenMaxMs = 1000;
 /** Of the shortest RPO: what is about to be breached must be seen in time. */
 const lookShare = 0.25;
 
@@ -33,6 +36,8 @@ export class InventoryKeeper implements AsyncDisposable {
   /** When each was looked at, on the clock that never jumps. */
   readonly #lookedMs = new Map<string, number>();
   readonly #looking: Repeating;
+  /** Up to when it is known which runs have ended. */
+  #heardMs: number | undefined;
 
   constructor(parts: InventoryParts) {
     this.#parts = parts;
@@ -52,6 +57,7 @@ export class InventoryKeeper implements AsyncDisposable {
 
   async #look(): Promise<void> {
     const { signal } = this.#abort;
+    await this.#hearOfRuns();
     for (const tenant of this.#parts.tenants()) {
       const { name } = tenant.application;
       const lookedMs = this.#lookedMs.get(name) ?? -Infinity;
@@ -59,13 +65,22 @@ export class InventoryKeeper implements AsyncDisposable {
       if (!this.#changed.delete(name) && !isTime) continue;
       this.#lookedMs.set(name, performance.now());
       try {
-        const seen = await this.#seen(tenant, await this.#parts.now());
+        const seen = await this.#seen(tenant, await this.#parts.catalog.nowMs());
         if (signal.aborted) return;
         await this.#parts.onSeen(tenant, seen);
       } catch (error) {
         this.#parts.onProblem(asError(error)); // It is no reason not to look at the others.
       }
     }
+  }
+
+  /** Workers elsewhere carry out runs, too. */
+  async #hearOfRuns(): Promise<void> {
+    const { catalog } = this.#parts;
+    const untilMs = (await catalog.nowMs()) - writtenMaxMs;
+    const ended = await applicationsEndedWithin(catalog, this.#heardMs ?? untilMs, untilMs);
+    for (const application of ended) this.#changed.add(application);
+    this.#heardMs = untilMs;
   }
 
   async #seen(tenant: Tenant, atMs: number): Promise<Seen> {

@@ -12,6 +12,8 @@ export interface Launcher {
   readonly launcherPath: string;
   readonly workingFolder: string;
   readonly variables: Readonly<Record<string, string | undefined>>;
+  /** Texts of configuration files by their path, in place of what lies there. */
+  readonly configurations?: (() => Readonly<Record<string, string>>) | undefined;
 }
 
 export interface JobCommand extends Launcher {
@@ -64,6 +66,8 @@ export async function runJob(command: JobCommand, events: JobEvents, signal: Abo
     // A group of its own: Ctrl-C at the server is not meant for it, and what it starts can be ended with it.
     detached: true,
   });
+  // The first thing it is told.
+  child.send({ configurations: command.configurations?.() ?? {} }, () => undefined);
   const { stdout, stderr } = child;
   assert.ok(stdout !== null && stderr !== null);
   const exited = exitOf(child);

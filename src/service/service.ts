@@ -83,9 +83,8 @@ export async function startService(parts: ServiceParts): Promise<Service> {
     for (const { component, standing, reason } of await recordStandings(catalog, application, seen))
       onNote(`${application.name}: ${component} is ${standing.replace('_', ' ')}: ${reason}`);
   };
-  const inventory = parts.plans
-    ? stack.use(new InventoryKeeper({ launcher, now: () => catalog.nowMs(), tenants: all, onSeen, onProblem }))
-    : undefined;
+  const looks = { catalog, launcher, tenants: all, onSeen, onProblem };
+  const inventory = parts.plans ? stack.use(new InventoryKeeper(looks)) : undefined;
   const worker = stack.use(
     await startWorker({
       ...parts,

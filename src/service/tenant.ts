@@ -4,14 +4,19 @@ import { AppError, asError, isAppError } from '../base/errors.ts';
 import type { AlertSettings } from '../model/alert-settings.ts';
 import type { Application } from '../model/application.ts';
 import type { ProbeSettings } from '../model/probe.ts';
+import type { ApiSettings } from '../model/service-settings.ts';
 import { Repeating } from '../workflow/repeating.ts';
 
 export interface Tenant {
   readonly application: Application;
   /** Absent where the classic environment variables give it. */
   readonly configurationPath: string | undefined;
+  /** What was read there, and is in force. */
+  readonly text?: string | undefined;
   readonly alerts: AlertSettings;
   readonly probes: Readonly<Record<string, ProbeSettings>>;
+  /** Counts if its file is the first; absent where nobody asks. */
+  readonly api?: ApiSettings | undefined;
   /** Channels, contacts and probes that are left out, by their key, because what they refer to is not set here. */
   readonly unset: ReadonlyMap<string, AppError>;
   /** Why its file, which has changed since, can't be read anew. */
@@ -63,6 +68,14 @@ export class Tenants implements AsyncDisposable {
 
   get all(): Tenant[] {
     return [...this.#loaded.values()].map(({ tenant }) => tenant);
+  }
+
+  /** Texts of the files, by their path. */
+  get texts(): Readonly<Record<string, string>> {
+    const known = this.all.flatMap(({ configurationPath: path, text }) =>
+      path === undefined || text === undefined ? [] : [[path, text] as const],
+    );
+    return Object.fromEntries(known);
   }
 
   find(application: string): Tenant | undefined {

@@ -1,11 +1,16 @@
 // Logging in through a real OpenID provider, in this process, as a browser would go there and back.
+import { writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { Provider } from 'oidc-provider';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createUser } from '../../src/access/users.ts';
 import type { OpenIdSettings } from '../../src/api/parts.ts';
 import { auditEntries } from '../../src/catalog/audit-entries.ts';
+import { runLifeboat } from '../support/lifeboat.ts';
+import { startServerWith } from '../support/server-process.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 import { apiScene, cookieOf, testActor, type Answer, type ApiScene } from '../support/api-scene.ts';
 
 const publicUrl = new URL('http://lifeboat.test');
@@ -145,3 +150,34 @@ test('a provider that is away, or a secret that is wrong, is told without the se
   await using none = await apiScene();
   expect((await none.ask('GET', '/api/v1/sessions/openid')).status).toBe(404);
 });
+
+test(
+  'a server reads from its lifeboat.yaml who vouches, and which proxies tell who asks',
+  { timeout: 120_000 },
+  async () => {
+    await using home = await temporaryFolder();
+    const text = `application: shop
+repositories: { local: { location: ./local } }
+components: { data: { type: files, paths: [./data] } }
+service:
+  api:
+    publicUrl: ${publicUrl.href}
+    trustedProxies: [127.0.0.1]
+    openid: { issuer: '${issuer.href}', clientId: lifeboat, clientSecret: '\${OPENID_SECRET}' }
+`;
+    writeFileSync(join(home.path, 'lifeboat.yaml'), text);
+    const environment = { OPENID_SECRET: clientSecret };
+    await using server = await startServerWith({ folder: home.path, environment });
+    const address = /answers at (http:\S+)/.exec(server.said())?.[1] ?? '';
+    const begun = await fetch(`${address}/api/v1/sessions/openid`, { redirect: 'manual' });
+    const there = new URL(begun.headers.get('location') ?? '');
+    expect([begun.status, there.origin]).toEqual([302, issuer.origin]);
+    expect(there.searchParams.get('redirect_uri')).toBe(new URL(callback, publicUrl).href);
+    const body = JSON.stringify({ name: 'nobody', password: 'wrong-password-1' });
+    const headers = { 'content-type': 'application/json', 'x-forwarded-for': '203.0.113.9' };
+    expect((await fetch(`${address}/api/v1/sessions`, { method: 'POST', headers, body })).status).toBe(401);
+    const { stdout } = await runLifeboat(['audit', 'list', '--json'], { folder: home.path });
+    expect(stdout).toContain('203.0.113.9');
+    expect(`${stdout}${server.said()}`).not.toContain(clientSecret);
+  },
+);

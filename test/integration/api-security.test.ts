@@ -1,7 +1,8 @@
 // Who may what, for every route of the table and every role, of the own application and of another; what strangers send; and secrets.
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { actions, actionTable, everywhere, roles, type Role } from '../../src/access/permissions.ts';
+import { actions, actionTable, everywhere } from '../../src/access/permissions.ts';
+import { roles, type Role } from '../../src/model/role.ts';
 import { createToken } from '../../src/access/tokens.ts';
 import { createUser } from '../../src/access/users.ts';
 import type { AnyRoute } from '../../src/api/route.ts';

@@ -83,6 +83,13 @@ describe('a server', () => {
       // Read again where it changes; what is wrong is told, and changes nothing.
       writeFileSync(join(home.path, 'lifeboat.yaml'), 'application: [');
       await eventually(() => third.said().includes('lifeboat.yaml'));
+      // What is in force goes on, by the text that was valid.
+      const [last] = await runs('--kind', 'backup', '--limit', '1');
+      await eventually(async () => {
+        const ended = await runs('--kind', 'backup', '--state', 'succeeded');
+        return ended.some(({ createdAtMs }) => createdAtMs > (last?.createdAtMs ?? Infinity));
+      });
+      expect(await runs('--state', 'failed')).toEqual([]);
       writeFileSync(join(home.path, 'lifeboat.yaml'), configuration('{ before: deployment }'));
       await eventually(() => third.said().includes('configured anew'));
       await lifeboat('runs', 'start', '--before', 'deployment');

@@ -2,7 +2,8 @@
 import { Writable } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import { auditLogOf, type AuditLog } from '../../src/access/audit-log.ts';
-import type { Action, Role } from '../../src/access/permissions.ts';
+import type { Action } from '../../src/access/permissions.ts';
+import type { Role } from '../../src/model/role.ts';
 import { createToken } from '../../src/access/tokens.ts';
 import { createApi, listen } from '../../src/api/create-api.ts';
 import type { ApiParts, ServiceAccess } from '../../src/api/parts.ts';

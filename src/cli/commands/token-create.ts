@@ -1,5 +1,6 @@
 // `token create`: a key for a program. It is printed once.
-import { actions, roles } from '../../access/permissions.ts';
+import { actions } from '../../access/permissions.ts';
+import { roles } from '../../model/role.ts';
 import { applicationsSchema, lineSchema, scopesSchema } from '../../access/schemas.ts';
 import { createToken } from '../../access/tokens.ts';
 import { tokenView, type TokenView } from '../../access/views.ts';

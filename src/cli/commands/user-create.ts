@@ -1,5 +1,5 @@
 // `user create`: somebody who may log in.
-import { roles } from '../../access/permissions.ts';
+import { roles } from '../../model/role.ts';
 import { applicationsSchema, userNameSchema } from '../../access/schemas.ts';
 import { createUser } from '../../access/users.ts';
 import { userView, type UserView } from '../../access/views.ts';

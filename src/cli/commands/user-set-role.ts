@@ -1,5 +1,6 @@
 // `user set-role`: what a user may do, for all applications or for some.
-import { roles, type Grant } from '../../access/permissions.ts';
+import type { Grant } from '../../access/permissions.ts';
+import { roles } from '../../model/role.ts';
 import { applicationsSchema, userNameSchema } from '../../access/schemas.ts';
 import { findUser, setGrants } from '../../access/users.ts';
 import { AppError } from '../../base/errors.ts';

@@ -23,6 +23,8 @@ export interface Situation {
 export interface AlertPlan {
   /** New ones, and those that are different from before. */
   readonly saved: AlertRow[];
+  /** Those of them of which there is something to say: one that fires, gets worse, or is over. */
+  readonly changed: AlertRow[];
   /** Ids of those that passed before anybody was told. */
   readonly removed: string[];
   readonly told: NewDelivery[];
@@ -31,11 +33,17 @@ export interface AlertPlan {
 }
 
 export function planAlerts(situation: Situation): AlertPlan {
-  const plan: AlertPlan = { saved: [], removed: [], told: [], dropped: [] };
+  const plan: AlertPlan = { saved: [], changed: [], removed: [], told: [], dropped: [] };
   const { conditions, alerts } = situation;
   const subjects = new Map(conditions.map((condition) => [condition.subject, condition]));
   const known = new Map(alerts.map((alert) => [alert.subject, alert]));
-  for (const condition of subjects.values()) goOn(situation, plan, { condition, before: known.get(condition.subject) });
+  for (const condition of subjects.values()) {
+    const before = known.get(condition.subject);
+    // What was told of is over; what is left may be the affair of others. Who takes care of it takes care of that, too.
+    const isMilder = before?.state === 'firing' && isWorse(before.severity, condition.severity);
+    if (isMilder) pass(situation, plan, before);
+    goOn(situation, plan, { condition, before: isMilder ? undefined : before });
+  }
   for (const alert of alerts) if (!subjects.has(alert.subject)) pass(situation, plan, alert);
   return plan;
 }
@@ -56,6 +64,8 @@ function goOn(situation: Situation, plan: AlertPlan, { condition, before }: Last
     alert = escalated(situation, plan, { alert, route });
   }
   if (before === undefined || !isSame(before, alert)) plan.saved.push(alert);
+  const isNews = before?.state !== alert.state || before.severity !== alert.severity || before.title !== alert.title;
+  if (isNews && alert.state !== 'pending') plan.changed.push(alert);
 }
 
 function created({ application, nowMs, newId }: Situation, { subject, kind }: Condition): AlertRow {
@@ -156,13 +166,15 @@ function pass(situation: Situation, plan: AlertPlan, alert: AlertRow): void {
     return;
   }
   const isClosed = alert.state === 'resolved';
-  plan.saved.push({
+  const closed: AlertRow = {
     ...alert,
     openKey: null,
     state: 'resolved',
     resolvedAtMs: isClosed ? alert.resolvedAtMs : situation.nowMs,
     byPerson: isClosed ? alert.byPerson : null,
-  });
+  };
+  plan.saved.push(closed);
+  if (!isClosed) plan.changed.push(closed);
   if (!isClosed) plan.told.push(...closingMessages(situation, { alert, state: 'resolved' }));
   const waiting = situation.deliveries.filter(({ alertId, outcome }) => alertId === alert.id && outcome === 'waiting');
   plan.dropped.push(...waiting.filter(({ state }) => state === 'firing').map(({ id }) => id));
