@@ -25,6 +25,7 @@ import { newPassword } from './cli/new-password.ts';
 import type { GivenFlags, ProgramParts } from './cli/program.ts';
 import { noProgress, type ProgressSink } from './cli/progress.ts';
 import { terminalPrompter } from './cli/prompter.ts';
+import { RepeatedWarnings } from './cli/repeated-warnings.ts';
 import {
   isInteractive,
   jsonProgress,
@@ -173,6 +174,7 @@ async function startService(
   { options, wishes }: { readonly options: GlobalOptions; readonly wishes: ServiceWishes },
 ): Promise<RunningService> {
   const { runService } = await import('./service-parts.ts');
+  const warnings = new RepeatedWarnings();
   const place = {
     environment,
     stateFolder,
@@ -181,7 +183,10 @@ async function startService(
     launcherPath,
     version,
     onNote: (text: string) => progress.note(text),
-    onProblem: (error: Error) => progress.note(`warning: ${messageOf(error)}`),
+    onProblem(error: Error) {
+      const text = `warning: ${messageOf(error)}`;
+      if (warnings.isNews(text, performance.now())) progress.note(text);
+    },
   };
   return runService(place, wishes);
 }

@@ -117,6 +117,12 @@ export const errorKinds = {
     retry: 'never',
     meaning: 'A verification or a proof found differences.',
   },
+  PROOF_INCONCLUSIVE: {
+    exitCode: 21,
+    httpStatus: 422,
+    retry: 'never',
+    meaning: 'A proof of the service restored a recovery point and could not say whether it is right.',
+  },
   INCONCLUSIVE: {
     exitCode: 21,
     httpStatus: 422,
@@ -142,7 +148,7 @@ export const errorKinds = {
     meaning: 'The server whose state would be recovered seems to live.',
   },
   SERVICE_REPLACED: {
-    exitCode: 1,
+    exitCode: 13,
     httpStatus: 409,
     retry: 'never',
     meaning: 'The state of this server was recovered elsewhere, so this one may not act any more.',

@@ -15,6 +15,11 @@ export async function noteSigned({ db, now }: Catalog): Promise<void> {
   await db.updateTable('service').set({ signedAtMs: now() }).execute();
 }
 
+/** So that the next start waits for an answer, too. */
+export async function noteReplaced({ db }: Pick<Catalog, 'db'>): Promise<void> {
+  await db.updateTable('service').set({ signedAtMs: 0 }).execute();
+}
+
 export async function saveSelfBackup({ db, now }: Catalog, backup: Omit<SelfBackupRow, 'takenAtMs'>): Promise<void> {
   const { version, snapshot } = backup;
   await db

@@ -31,6 +31,12 @@ test('what is wrong is named, the worst of it first in the word, and no bar in i
   );
 });
 
+test('where nothing is known monitors are told in their one line', () => {
+  expect(renderNagios(status(), "the catalog can't be reached | now")).toBe(
+    "LIFEBOAT UNKNOWN - the catalog can't be reached   now",
+  );
+});
+
 test.each([
   [[one('a'), one('b', { standing: 'unknown', ageMs: undefined })], 'unknown'],
   [[one('a', { standing: 'unknown' }), late], 'overdue'],

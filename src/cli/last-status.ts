@@ -108,13 +108,14 @@ export const nagiosExitCodes: Readonly<Record<Standing, number>> = {
 const nagiosWords = ['OK', 'WARNING', 'CRITICAL', 'UNKNOWN'] as const;
 
 /** One line and performance data: ages in seconds against their RPO. */
-export function renderNagios(last: LastStatus): string {
+export function renderNagios(last: LastStatus, problem?: string): string {
   const worst = worstOf(last);
   const bad = last.standings.filter(({ standing }) => standing !== 'protected');
-  const text =
+  const known =
     bad.length === 0
       ? `${count(last.standings.length, 'component')} protected`
       : bad.map(({ component, standing, reason }) => `${component} is ${words(standing)} (${reason})`).join('; ');
+  const text = problem ?? known;
   const data = last.standings.flatMap(({ component, ageMs, rpoMs }) => {
     if (ageMs === undefined) return [];
     return [`'${component}'=${Math.round(ageMs / 1000)}s;;${rpoMs === undefined ? '' : Math.round(rpoMs / 1000)};0`];

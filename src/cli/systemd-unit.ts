@@ -1,5 +1,6 @@
 // The unit by which systemd keeps the server running: its text, and where it belongs. Forms by systemd.service(5) and systemd.exec(5).
 import { join } from 'node:path';
+import { errorKinds } from '../base/errors.ts';
 
 export interface UnitWish {
   readonly application: string;
@@ -44,6 +45,8 @@ Environment=${commandWord(`XDG_STATE_HOME=${stateHome}`)}
 EnvironmentFile=-${plain(environmentFile)}
 Restart=always
 RestartSec=5
+# Its state was recovered elsewhere: it may not act any more.
+RestartPreventExitStatus=${errorKinds.SERVICE_REPLACED.exitCode}
 # Jobs end by themselves when the server does, where nothing is half done.
 KillMode=mixed
 TimeoutStopSec=45

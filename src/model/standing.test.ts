@@ -13,9 +13,12 @@ const well: Sighting = {
   mayBeNewer: false,
   proof: { outcome: 'passed', timeMs: nowMs - 5 * hourMs, message: 'equal' },
   problems: [],
+  isAway: false,
   isScheduled: true,
   missingLabels: [],
+  paused: undefined,
   failedBackup: undefined,
+  failedCopy: undefined,
   anomaly: undefined,
   proofMaxAgeMs: 48 * hourMs,
 };
@@ -28,6 +31,20 @@ describe('a component', () => {
     ['that nobody looked at', { atMs: nowMs - sightingMaxAgeMs - 1000 }, 'unknown', /nobody has looked/],
     ['without a backup', { ageMs: undefined }, 'unprotected', /no backup/],
     ['without one, whose repository is away', { ageMs: undefined, problems: ['s3 is away'] }, 'unknown', /s3 is away/],
+    [
+      'without one, whose repository is away, and whose backups fail',
+      { ageMs: undefined, problems: ['s3 is away'], isAway: true, failedBackup: 'no such bucket' },
+      'unprotected',
+      /no such bucket/,
+    ],
+    ['whose backups are paused', { paused: { untilMs: undefined } }, 'at_risk', /until somebody resumes them/],
+    [
+      'whose backups are paused for a while',
+      { paused: { untilMs: nowMs } },
+      'at_risk',
+      /until 1970-02-11 at 16:00 UTC/,
+    ],
+    ['whose last copy failed', { failedCopy: 'disk full' }, 'at_risk', /the last copy failed: disk full/],
     ['older than promised', { ageMs: 5 * hourMs }, 'overdue', /5h old, and 4h was promised/],
     [
       'older than promised since its backups fail',
@@ -88,9 +105,12 @@ describe('a component', () => {
         { nil: undefined },
       ),
       problems: fc.array(fc.string(), { maxLength: 1 }),
+      isAway: fc.constant(false),
       isScheduled: fc.boolean(),
       missingLabels: fc.array(fc.string(), { maxLength: 1 }),
+      paused: fc.option(fc.constant({ untilMs: undefined }), { nil: undefined }),
       failedBackup: fc.option(fc.string(), { nil: undefined }),
+      failedCopy: fc.option(fc.string(), { nil: undefined }),
       anomaly: fc.option(fc.constant('half is gone'), { nil: undefined }),
       proofMaxAgeMs: fc.option(fc.nat(100 * hourMs), { nil: undefined }),
     });
@@ -103,10 +123,12 @@ describe('a component', () => {
           seen.proof?.outcome,
           seen.problems,
           seen.isScheduled,
+          seen.paused,
           seen.failedBackup,
+          seen.failedCopy,
           seen.anomaly,
           seen.missingLabels,
-        ]).toEqual(['passed', [], true, undefined, undefined, []]);
+        ]).toEqual(['passed', [], true, undefined, undefined, undefined, undefined, []]);
       }),
       { numRuns: 2000 },
     );

@@ -21,12 +21,18 @@ export interface Sighting {
     | undefined;
   /** Why a repository of its could not be read. */
   readonly problems: readonly string[];
+  /** None of them could be read, by whoever can look. */
+  readonly isAway: boolean;
   /** Something backs it up by itself. */
   readonly isScheduled: boolean;
   /** Those of its labels that no worker carries. */
   readonly missingLabels: readonly string[];
+  /** Its backups are paused; until when, if that is said. */
+  readonly paused: { readonly untilMs: number | undefined } | undefined;
   /** The last backup that was begun by itself, if it did not end well: why. */
   readonly failedBackup: string | undefined;
+  /** The same of its copies. */
+  readonly failedCopy: string | undefined;
   /** In what a backup is unlike those before it, if nobody has accepted that. */
   readonly anomaly: string | undefined;
   /** A proof is asked for; how old it may be, if it is proven on a schedule. */
@@ -83,7 +89,8 @@ export function standingNow(seen: KeptJudgement, nowMs: number): Judgement {
 
 /** The worst that is true. */
 export function judge(sighting: Sighting, nowMs: number): Judgement {
-  const { component, atMs, ageMs, mayBeNewer, proof, problems, isScheduled, missingLabels, failedBackup } = sighting;
+  const { component, atMs, ageMs, mayBeNewer, proof, problems, isScheduled, missingLabels, failedBackup, isAway } =
+    sighting;
   const sinceMs = nowMs - atMs;
   if (sinceMs > sightingMaxAgeMs) {
     const fact = `nobody has looked for ${formatDuration(roundedMs(sinceMs))}`;
@@ -93,6 +100,13 @@ export function judge(sighting: Sighting, nowMs: number): Judgement {
     const fact = `no worker carries ${missingLabels.join(', ')}, so nothing is done for it`;
     const options = missingLabels.map((label) => ` --label ${label}`).join('');
     return judgement('unprotected', fact, `Start 'lifeboat worker${options}' where it can be reached.`);
+  }
+  if (isAway && failedBackup !== undefined) {
+    return judgement(
+      'unprotected',
+      `it can neither be backed up nor brought back: ${failedBackup}`,
+      "Run 'lifeboat check'.",
+    );
   }
   if (ageMs === undefined) {
     return mayBeNewer || problems.length > 0
@@ -113,10 +127,8 @@ function tooOld({ component, ageMs = 0, rpoMs = Infinity, mayBeNewer, failedBack
   return judgement('overdue', reason, `Run 'lifeboat backup ${component}'.`);
 }
 
-function atRisk(
-  { component, ageMs = 0, rpoMs, proof, failedBackup, anomaly, proofMaxAgeMs }: Sighting,
-  nowMs: number,
-): Judgement | undefined {
+function atRisk(sighting: Sighting, nowMs: number): Judgement | undefined {
+  const { component, ageMs = 0, rpoMs, proof, anomaly, proofMaxAgeMs } = sighting;
   if (proof?.outcome === 'failed') {
     return judgement(
       'at_risk',
@@ -124,8 +136,8 @@ function atRisk(
       `Mend the cause, and run 'lifeboat prove ${component}'.`,
     );
   }
-  if (failedBackup !== undefined)
-    return judgement('at_risk', `the last backup failed: ${failedBackup}`, "'lifeboat runs list' has it.");
+  const interrupted = notWorking(sighting);
+  if (interrupted !== undefined) return interrupted;
   if (anomaly !== undefined) {
     return judgement(
       'at_risk',
@@ -151,6 +163,22 @@ function atRisk(
   return undefined;
 }
 
+function notWorking({ component, paused, failedBackup, failedCopy }: Sighting): Judgement | undefined {
+  if (paused !== undefined) {
+    const until = paused.untilMs === undefined ? 'until somebody resumes them' : `until ${momentWords(paused.untilMs)}`;
+    return judgement(
+      'at_risk',
+      `its backups are paused ${until}`,
+      `Run 'lifeboat schedule resume backup/${component}'.`,
+    );
+  }
+  if (failedBackup !== undefined)
+    return judgement('at_risk', `the last backup failed: ${failedBackup}`, "'lifeboat runs list' has it.");
+  if (failedCopy !== undefined)
+    return judgement('at_risk', `the last copy failed: ${failedCopy}`, "'lifeboat runs list' has it.");
+  return undefined;
+}
+
 function wellKept(proof: Sighting['proof']): Judgement {
   if (proof === undefined) {
     return judgement(
@@ -159,9 +187,7 @@ function wellKept(proof: Sighting['proof']): Judgement {
       "Give its policy a 'proof', or run 'lifeboat prove'.",
     );
   }
-  // It is read later: 'an hour ago' would not stay true.
-  const [day, time] = isoTime(proof.timeMs).split('T');
-  return judgement('protected', `proven on ${day} at ${time?.slice(0, 5)} UTC`, undefined);
+  return judgement('protected', `proven on ${momentWords(proof.timeMs)}`, undefined);
 }
 
 function notKept({ component, isScheduled, problems: [problem] }: Sighting): Judgement {
@@ -176,6 +202,12 @@ const judgement = (standing: Standing, reason: string, hint: string | undefined)
   reason,
   hint,
 });
+
+/** It is read later: 'an hour ago' would not stay true. */
+function momentWords(ms: number): string {
+  const [day = '', time = ''] = isoTime(ms).split('T');
+  return `${day} at ${time.slice(0, 5)} UTC`;
+}
 
 /** Seconds below an hour, minutes above: nobody reads more. */
 function roundedMs(ms: number): number {

@@ -84,11 +84,15 @@ async function carryOut(run: RunContext, input: JobInput, parts: JobRunsParts): 
   return { outcomes };
 }
 
-function failureBy({ exitCode, digest }: StepOutcome, { id }: Job): AppError {
-  const code = codesByExit.get(exitCode) ?? 'JOB_FAILED';
-  const [told] =
+function failureBy({ exitCode, digest }: StepOutcome, { id, kind }: Job): AppError {
+  const found = codesByExit.get(exitCode) ?? 'JOB_FAILED';
+  // It was restored, to its end: the same again would say the same.
+  const code = kind === 'proof' && found === 'INCONCLUSIVE' ? 'PROOF_INCONCLUSIVE' : found;
+  const [failed] =
     z.array(z.object({ error: z.object({ message: z.string() }) })).safeParse(digest['backups']).data ?? [];
-  const why = told === undefined ? 'the output of the run says what it found' : told.error.message;
+  const proofs = z.array(z.object({ outcome: z.string(), message: z.string() })).safeParse(digest['proofs']).data ?? [];
+  const unproven = proofs.find(({ outcome }) => outcome !== 'passed');
+  const why = failed?.error.message ?? unproven?.message ?? 'the output of the run says what it found';
   return new AppError(code, `${id} ended with ${exitCode}: ${why}`, {
     hint: "Run the same by hand to see it in full: 'lifeboat runs show' has its command lines.",
   });

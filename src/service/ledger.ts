@@ -2,15 +2,18 @@
 import { z } from 'zod';
 import type { Catalog } from '../catalog/catalog.ts';
 import { runHistory } from '../catalog/run-history.ts';
+import { allSchedules, type KnownSchedule } from '../catalog/schedules.ts';
 import { saveSightings, type Sightings } from '../catalog/sightings.ts';
 import { saveStandings, trimSamples, type SeenStanding, type StandingRow } from '../catalog/standings.ts';
 import { labelsIn, liveWorkers } from '../catalog/workers.ts';
 import type { Application } from '../model/application.ts';
 import type { Component } from '../model/component.ts';
 import { jobsOf, type Job } from '../model/job.ts';
+import type { JobKind } from '../model/schedule.ts';
 import { nextTimes } from '../model/schedule-times.ts';
 import type { Seen } from './inventory.ts';
 import { judge, type Sighting } from '../model/standing.ts';
+import { scheduleIdOf } from './scheduler.ts';
 
 /** What of the answer of `status` is used here. */
 const inventorySchema = z.object({
@@ -46,9 +49,10 @@ export async function recordStandings(catalog: Catalog, application: Application
   const jobs = jobsOf(application);
   const nowMs = await catalog.nowMs();
   const carried = (await liveWorkers(catalog)).map(({ labels }) => labelsIn(labels));
+  const pauses = (await allSchedules(catalog)).filter(({ pausedAtMs }) => pausedAtMs !== null);
   const rows: SeenStanding[] = [];
   for (const component of application.components) {
-    const sighting = await sightingOf(catalog, { application, component, jobs, inventory, seen, carried });
+    const sighting = await sightingOf(catalog, { application, component, jobs, inventory, seen, carried, pauses });
     const { standing, reason, hint = null } = judge(sighting, nowMs);
     const { ageMs = null, rpoMs = null } = sighting;
     rows.push({
@@ -90,17 +94,20 @@ interface Subject {
   readonly jobs: readonly Job[];
   readonly inventory: z.output<typeof inventorySchema>;
   readonly seen: Seen;
+  readonly pauses: readonly KnownSchedule[];
   /** The labels of each worker. */
   readonly carried: readonly (readonly string[])[];
 }
 
 async function sightingOf(catalog: Catalog, subject: Subject): Promise<Sighting> {
-  const { application, component, jobs, inventory, seen, carried } = subject;
+  const { application, component, jobs, inventory, seen, carried, pauses } = subject;
   const { atMs } = seen;
   const { name, objectives, policy, labels } = component;
   const found = inventory.components.find((one) => one.name === name);
-  const targets = new Set(policy.targets.map(({ repository }) => repository));
+  const copiedTo = policy.copies.map(({ to }) => to);
+  const targets = new Set([...policy.targets.map(({ repository }) => repository), ...copiedTo]);
   const proof = found?.proof;
+  const away = new Set(inventory.repositories.flatMap(({ name: at, problem }) => (problem === undefined ? [] : [at])));
   return {
     component: name,
     atMs,
@@ -114,25 +121,33 @@ async function sightingOf(catalog: Catalog, subject: Subject): Promise<Sighting>
         problem !== undefined && targets.has(repository) ? [`${repository}: ${problem}`] : [],
       ),
     ],
+    isAway: targets.size > 0 && [...targets].every((repository) => away.has(repository)),
     isScheduled: jobs.some((job) => job.kind === 'backup' && job.component === name),
     missingLabels: carried.some((own) => labels.every((label) => own.includes(label))) ? [] : labels,
     anomaly: found?.anomalies[0]?.facts.map(({ message }) => message).join('; '),
-    failedBackup: await failedBackupOf(catalog, application.name, name),
+    paused: pauseOf(pauses, scheduleIdOf(application.name, `backup/${name}`)),
+    failedBackup: await failureOf(catalog, application.name, { component: name, kind: 'backup' }),
+    failedCopy:
+      copiedTo.length === 0 ? undefined : await failureOf(catalog, application.name, { component: name, kind: 'copy' }),
     proofMaxAgeMs: proofMaxAgeOf(jobs, name, atMs),
   };
 }
 
 const errorSchema = z.object({ message: z.string() });
 
-async function failedBackupOf(catalog: Catalog, application: string, component: string): Promise<string | undefined> {
+function pauseOf(pauses: readonly KnownSchedule[], id: string): Sighting['paused'] {
+  const found = pauses.find((one) => one.id === id);
+  return found && { untilMs: found.pausedUntilMs ?? undefined };
+}
+
+/** Why the last run of this kind failed, if it did. */
+async function failureOf(
+  catalog: Catalog,
+  application: string,
+  of: { readonly component: string; readonly kind: JobKind },
+): Promise<string | undefined> {
   const states = ['succeeded', 'failed'] as const;
-  const [last] = await runHistory(catalog, {
-    applications: [application],
-    component,
-    kind: 'backup',
-    states,
-    limit: 1,
-  });
+  const [last] = await runHistory(catalog, { applications: [application], ...of, states, limit: 1 });
   if (last?.state !== 'failed') return undefined;
   return errorSchema.safeParse(JSON.parse(last.error ?? '{}')).data?.message ?? 'it did not say why';
 }

@@ -1,7 +1,7 @@
 // Has the repositories know that this server lives, again and again, and hears if another one has replaced it.
 import { asError, isAppError, type AppError } from '../base/errors.ts';
 import type { Catalog } from '../catalog/catalog.ts';
-import { serviceRow } from '../catalog/service-self.ts';
+import { noteReplaced, serviceRow } from '../catalog/service-self.ts';
 import { Repeating } from '../workflow/repeating.ts';
 import { runJob, type Launcher } from './job-process.ts';
 import { signEveryMs } from './state/sign.ts';
@@ -73,6 +73,7 @@ export class SignKeeper implements AsyncDisposable {
       if (signal.aborted) return;
       if (!isAppError(error, 'SERVICE_REPLACED')) throw error;
       this.#replaced = error;
+      await noteReplaced(this.#parts.catalog);
       this.#parts.onReplaced(error);
     }
   }

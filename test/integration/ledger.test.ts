@@ -71,6 +71,9 @@ describeWithCatalogs('the ledger', (make) => {
     await endRun(catalog, { id, epoch: run?.epoch ?? 0 }, { state: 'failed', error: { message: 'the disk is full' } });
     expect(await stand(document(1000, 'met'), 1000)).toEqual(['files at_risk']);
     expect((await standingsOf(catalog))[1]?.reason).toBe('the last backup failed: the disk is full');
+    // It can neither be backed up nor brought back: worse than not knowing.
+    expect(await stand(document(undefined, 'unknown', 'local is away'), 1500)).toEqual(['files unprotected']);
+    expect((await standingsOf(catalog))[1]?.reason).toContain('the disk is full');
     // Nobody could look.
     await recordStandings(catalog, application, { problem: 'the configuration is not valid', atMs: nowMs + 2000 });
     expect((await standingsOf(catalog)).map(({ standing }) => standing)).toEqual(['unknown', 'unknown']);

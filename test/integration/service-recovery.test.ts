@@ -112,10 +112,15 @@ describe('a server', () => {
       // Long silent, so that it looks before it does anything.
       catalogOf('old', (db) => db.exec('update service set signed_at_ms = 1'));
       await using ghost = await startServerProcess(at('old'));
-      expect(await ghost.exited).toBe(1);
+      expect(await ghost.exited).toBe(13);
       expect(ghost.said()).toContain('SERVICE_REPLACED');
       expect(ghost.said()).not.toContain('is ready');
-      await runs('old', 1, 'service', 'backup');
+      // From then on always.
+      expect(catalogOf('old', (db) => db.prepare('select signed_at_ms as at from service').get())).toEqual({ at: 0 });
+      await using again = await startServerProcess(at('old'));
+      expect(await again.exited).toBe(13);
+      expect(again.said()).not.toContain('is ready');
+      await runs('old', 13, 'service', 'backup');
       server.child.kill('SIGTERM');
       expect(await server.exited).toBe(0);
     },

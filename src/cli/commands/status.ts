@@ -76,7 +76,11 @@ export interface StatusData {
 }
 
 /** As the server saw it last. */
-type LastData = LastStatus & { readonly isNagios: boolean };
+type LastData = LastStatus & {
+  readonly isNagios: boolean;
+  /** Why nothing is known, for monitors: they read one line of the output, and nothing else. */
+  readonly problem?: string;
+};
 
 export const statusCommand = defineCommand({
   summary: 'Show what could be recovered now, and when that was proven',
@@ -89,17 +93,27 @@ export const statusCommand = defineCommand({
     isNagios: switchOption('--nagios', 'the same in one line for monitors; exit code 0, 1, 2 or 3'),
   },
   async run(context, { names, isLast, isNagios }): Promise<StatusData | LastData> {
-    return isLast || isNagios ? { ...(await lastStatus(context, names)), isNagios } : liveStatus(context, names);
+    if (isNagios) return nagiosStatus(context, names);
+    return isLast ? { ...(await lastStatus(context, names)), isNagios } : liveStatus(context, names);
   },
   render(data, style) {
     if (!('standings' in data)) return [renderStatus(data, style), ...troubleLines(data, style)].join('\n');
-    return data.isNagios ? renderNagios(data) : renderLast(data, style);
+    return data.isNagios ? renderNagios(data, data.problem) : renderLast(data, style);
   },
   exitCode(data) {
     if (!('standings' in data)) return exitCodeOf(data);
     return data.isNagios ? nagiosExitCodes[worstOf(data)] : lastExitCodes[worstOf(data)];
   },
 });
+
+async function nagiosStatus(context: CommandContext, names: readonly string[]): Promise<LastData> {
+  try {
+    return { ...(await lastStatus(context, names)), isNagios: true };
+  } catch (error) {
+    if (!isAppError(error) || context.signal.aborted) throw error;
+    return { standings: [], isNagios: true, problem: error.message };
+  }
+}
 
 const lastExitCodes = { protected: 0, at_risk: 0, overdue: 30, unprotected: 30, unknown: 21 } as const;
 
