@@ -1,52 +1,104 @@
-// `npm run bench:api [-- --clients 50] [--seconds 10]`: how long readers of the API wait, many at once, over a catalog of a large
-// installation. The server is a process of its own. Prints one JSON line for each route.
-import { fork } from 'node:child_process';
+// `npm run bench:api [-- --clients 50] [--seconds 20]`: how long readers of the API wait, many at once, over a catalog of a large
+// installation. First each route as fast as it can (throughput, and processor time of a request); then as in life: a server at its jobs,
+// backups beside it, and clients that ask ten times a second. Prints what it measures and appends it to bench/results.jsonl.
+import { fork, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import { askAtOnce, askByBeat, Client, paths, waitsOf, type Served } from './api-clients.ts';
+import { startLivingServer, useOf, type Use } from './api-life.ts';
+import { record } from './record.ts';
 
 const { values } = parseArgs({
-  options: { clients: { type: 'string', default: '50' }, seconds: { type: 'string', default: '10' } },
+  options: { clients: { type: 'string', default: '50' }, seconds: { type: 'string', default: '20' } },
 });
-const clients = Number(values.clients);
-const paths = ['/api/v1/runs', '/api/v1/components', '/api/v1/schedules', '/api/v1/sessions/current', '/metrics'];
+const clientsCount = Number(values.clients);
+const seconds = Number(values.seconds);
+const everyMs = 100;
 
-interface Served {
-  readonly url: string;
-  readonly token: string;
-  readonly folder: string;
-}
+const clientsOf = (served: Served): Client[] =>
+  Array.from({ length: clientsCount }, (_, number) => new Client(served, number));
 
-/** Asks one after the other until the time is over; returns what each answer took. */
-async function client({ url, token }: Served, path: string, untilMs: number): Promise<number[]> {
-  const tookMs: number[] = [];
-  while (performance.now() < untilMs) {
+async function throughput(): Promise<object> {
+  const server = fork(join(import.meta.dirname, 'api-server.ts'), {
+    // As the program starts itself.
+    execArgv: ['--max-semi-space-size=4', '--heap-growing-percent=30'],
+    env: { ...process.env, MALLOC_MMAP_THRESHOLD_: '131072' },
+  });
+  const [served] = (await once(server, 'message')) as [Served & { readonly folder: string }];
+  const used = async (): Promise<Use> => {
+    server.send('use');
+    const [use] = (await once(server, 'message')) as [Use];
+    return use;
+  };
+  const { residentMiB: restMiB } = await used();
+  const clients = clientsOf(served);
+  const routes: object[] = [];
+  for (const path of paths) {
+    await Promise.all(clients.map((client) => askAtOnce(client, path, performance.now() + 500)));
+    const { cpuMs } = await used();
     const startMs = performance.now();
-    const response = await fetch(`${url}${path}`, { headers: { authorization: `Bearer ${token}` } });
-    const { length } = await response.text();
-    if (response.status !== 200 || length === 0) throw new Error(`${path} was answered with ${response.status}`);
-    tookMs.push(performance.now() - startMs);
+    const untilMs = startMs + (seconds / paths.length) * 1000;
+    const answered = (await Promise.all(clients.map((client) => askAtOnce(client, path, untilMs)))).flat();
+    const perSecond = Math.round((answered.length * 1000) / (performance.now() - startMs));
+    const cpuMsEach = Number((((await used()).cpuMs - cpuMs) / answered.length).toFixed(2));
+    routes.push(told({ path, perSecond, cpuMsEach, ...waitsOf(answered) }));
   }
-  return tookMs;
+  const { residentMiB } = await used();
+  for (const client of clients) client[Symbol.dispose]();
+  server.disconnect();
+  await once(server, 'exit');
+  rmSync(served.folder, { recursive: true });
+  return { routes, ...told({ restMiB, residentMiB }) };
 }
 
-const server = fork(join(import.meta.dirname, 'api-server.ts'));
-const [served] = (await once(server, 'message')) as [Served];
-const seconds = Number(values.seconds) / paths.length;
-for (const path of paths) {
-  const untilMs = performance.now() + seconds * 1000;
-  const all = await Promise.all(Array.from({ length: clients }, () => client(served, path, untilMs)));
-  const tookMs = all.flat().toSorted((left, right) => left - right);
-  const share = (part: number): number => Number((tookMs[Math.floor((tookMs.length - 1) * part)] ?? 0).toFixed(1));
-  const waits = { p50Ms: share(0.5), p95Ms: share(0.95), p99Ms: share(0.99) };
-  process.stdout.write(
-    `${JSON.stringify({ path, clients, perSecond: Math.round(tookMs.length / seconds), ...waits })}\n`,
-  );
+const lookEveryMs = 1000;
+/** Before it counts: a server that was just started takes up all schedules, and its code is not yet compiled. */
+const settleMs = 5000;
+
+async function inLife(): Promise<object> {
+  await using server = await startLivingServer();
+  using watcher = new Client(server, clientsCount);
+  const rest = await useOf(watcher);
+  const stopping = new AbortController();
+  const backups = server.backUpUntil(stopping.signal);
+  const clients = clientsOf(server);
+  const askUntil = (untilMs: number) =>
+    Promise.all(clients.map((client, number) => askByBeat(client, { number, everyMs, untilMs })));
+  await askUntil(performance.now() + settleMs);
+  const begun = await useOf(watcher);
+  const startMs = performance.now();
+  const untilMs = startMs + seconds * 1000;
+  const asked = askUntil(untilMs);
+  let residentMaxMiB = begun.residentMiB;
+  let last = begun;
+  while (performance.now() < untilMs) {
+    await sleep(lookEveryMs);
+    last = await useOf(watcher);
+    residentMaxMiB = Math.max(residentMaxMiB, last.residentMiB);
+  }
+  const answered = (await asked).flat();
+  const passedMs = performance.now() - startMs;
+  stopping.abort();
+  for (const client of clients) client[Symbol.dispose]();
+  for (const path of paths) told({ path, ...waitsOf(answered.filter((one) => one.path === path)) });
+  return told({
+    perSecond: Math.round((answered.length * 1000) / passedMs),
+    ...waitsOf(answered),
+    cpuShare: Number(((last.cpuMs - begun.cpuMs) / passedMs).toFixed(2)),
+    restMiB: rest.residentMiB,
+    residentMaxMiB,
+    backups: await backups,
+  });
 }
-server.send('memory');
-const [memory] = (await once(server, 'message')) as [object];
-process.stdout.write(`${JSON.stringify(memory)}\n`);
-server.disconnect();
-await once(server, 'exit');
-rmSync(served.folder, { recursive: true });
+
+/** Says it, and returns it. */
+function told<Measured extends object>(measured: Measured): Measured {
+  process.stdout.write(`${JSON.stringify(measured)}\n`);
+  return measured;
+}
+
+spawnSync('npm', ['run', 'build'], { cwd: resolve(import.meta.dirname, '..'), stdio: 'ignore' });
+record({ bench: 'api', clients: clientsCount, seconds, atOnce: await throughput(), inLife: await inLife() });

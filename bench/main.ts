@@ -1,12 +1,13 @@
 // `npm run bench [-- --tree database] [--work /folder]`: the same trees through Lifeboat and its peers, one step of each
 // after the other, so that the machine's mood meets all alike. Prints ratios and appends them to bench/results.jsonl.
 import { spawnSync } from 'node:child_process';
-import { appendFileSync, chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { cpus, release, tmpdir, totalmem } from 'node:os';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { contenders, repositoryOf, type Contender } from './contenders.ts';
 import { measure, sizeMiB, warm, type Command, type Measurement } from './measure.ts';
+import { record } from './record.ts';
 import { changeOnePercent, trees, type TreeKind } from './trees.ts';
 
 type Step = 'first' | 'unchanged' | 'changed' | 'restore' | 'verify' | 'prune';
@@ -97,15 +98,8 @@ function report(
       `  Lifeboat against ${name}, wall/until on disk/CPU: ${ratios.join(', ')}, size ${((sizes['lifeboat'] ?? NaN) / (sizes[name] ?? NaN)).toFixed(2)}`,
     );
   }
-  const machine = {
-    cpu: cpus()[0]?.model ?? '',
-    cores: cpus().length,
-    memoryGiB: Math.round(totalmem() / 2 ** 30),
-    kernel: release(),
-  };
   const versions = Object.fromEntries(all.map(({ name, version }) => [name, version]));
-  const line = { date: new Date().toISOString(), tree: kind.name, machine, versions, sizesMiB: sizes, results };
-  appendFileSync(join(import.meta.dirname, 'results.jsonl'), `${JSON.stringify(line)}\n`);
+  record({ tree: kind.name, versions, sizesMiB: sizes, results });
 }
 
 const { values } = parseArgs({ options: { tree: { type: 'string', multiple: true }, work: { type: 'string' } } });

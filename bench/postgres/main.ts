@@ -3,13 +3,14 @@
 // the whole machine during a step: Lifeboat lets the server read, pgBackRest reads by itself.
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { cpus, release, tmpdir, totalmem } from 'node:os';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { createRequire } from 'node:module';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { measure, sizeMiB, warm, type Command } from '../measure.ts';
+import { record } from '../record.ts';
 import {
   asPostgres,
   changePages,
@@ -218,14 +219,7 @@ function report(): void {
   console.log(`\nLifeboat against pgBackRest on 15, wall: ${against.join(', ')}`);
   const own = names.map((name) => `${name} ${(wall('lifeboat', name, 18) / wall('lifeboat', 'full', 18)).toFixed(2)}`);
   console.log(`Lifeboat against its own full backup on 18, wall: ${own.join(', ')}`);
-  const machine = {
-    cpu: cpus()[0]?.model ?? '',
-    cores: cpus().length,
-    memoryGiB: Math.round(totalmem() / 2 ** 30),
-    kernel: release(),
-  };
-  const line = { date: new Date().toISOString(), bench: 'postgres', scale, machine, walIntake, results };
-  appendFileSync(join(import.meta.dirname, '..', 'results.jsonl'), `${JSON.stringify(line)}\n`);
+  record({ bench: 'postgres', scale, walIntake, results });
 }
 
 const { values } = parseArgs({ options: { scale: { type: 'string' }, work: { type: 'string' } } });
