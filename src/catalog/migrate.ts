@@ -13,6 +13,7 @@ import { up as probes } from './migrations/0009-probes.ts';
 import { up as system } from './migrations/0010-system.ts';
 import { up as selfBackup } from './migrations/0011-self-backup.ts';
 import { up as runEnds } from './migrations/0012-run-ends.ts';
+import { up as runOrderOfApplication } from './migrations/0013-run-order-of-application.ts';
 
 /** In the order of their names. What is here never changes once it was released: it goes on in another file. */
 const migrations: Record<string, Migration> = {
@@ -27,6 +28,7 @@ const migrations: Record<string, Migration> = {
   '0010-system': { up: system },
   '0011-self-backup': { up: selfBackup },
   '0012-run-ends': { up: runEnds },
+  '0013-run-order-of-application': { up: runOrderOfApplication },
 };
 
 /** Oldest first. */

@@ -36,12 +36,14 @@ export async function seenRepositories(
   return query.orderBy('application').orderBy('repository').execute();
 }
 
-/** All if no applications are given. */
+/** All if no applications are given; of all components if none are. */
 export async function seenProofs(
   { db }: Catalog,
   applications: readonly string[] | undefined,
+  components?: readonly string[],
 ): Promise<SeenProofRow[]> {
   let query = db.selectFrom('seenProof').selectAll();
   if (applications !== undefined) query = query.where('application', 'in', [...applications, '']);
+  if (components !== undefined) query = query.where('component', 'in', [...components, '']);
   return query.orderBy('application').orderBy('component').execute();
 }

@@ -9,6 +9,19 @@ interface Numbers {
   readonly numbers: { readonly value: number; readonly more?: string };
 }
 
+test('who asks much in a row lets others have their turn', async () => {
+  await using folder = await temporaryFolder();
+  const db = new Kysely<Numbers>({ dialect: sqliteDialect(join(folder.path, 'x.sqlite')) });
+  await sql`select 1`.execute(db);
+  let turns = 0;
+  const beat = setInterval(() => (turns += 1), 1);
+  const startMs = performance.now();
+  while (performance.now() - startMs < 300) await sql`select 1`.execute(db);
+  expect(turns).toBeGreaterThan(1);
+  clearInterval(beat);
+  await db.destroy();
+});
+
 test('a text that is used again, also after a reader left it in the middle or the table was changed, reads what is there', async () => {
   await using folder = await temporaryFolder();
   const db = new Kysely<Numbers>({ dialect: sqliteDialect(join(folder.path, 'x.sqlite')) });

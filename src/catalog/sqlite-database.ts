@@ -3,19 +3,48 @@
 // is not to wait at all.
 import { chmodSync } from 'node:fs';
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
-import { SqliteAdapter, SqliteDialect, type Dialect, type SqliteDatabase, type SqliteStatement } from 'kysely';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import {
+  SqliteAdapter,
+  SqliteDialect,
+  SqliteDriver,
+  type DatabaseConnection,
+  type Dialect,
+  type SqliteDatabase,
+  type SqliteStatement,
+} from 'kysely';
 
 const busyTimeoutMs = 10_000;
 
 /** A file that its owner alone may read; created if it is not there. */
 export function sqliteDialect(path: string): Dialect {
-  const dialect = new SqliteDialect({ database: () => Promise.resolve(openDatabase(path)) });
+  const database = (): Promise<SqliteDatabase> => Promise.resolve(openDatabase(path));
+  const dialect = new SqliteDialect({ database });
   return {
-    createDriver: () => dialect.createDriver(),
+    createDriver: () => new YieldingDriver({ database }),
     createQueryCompiler: () => dialect.createQueryCompiler(),
     createIntrospector: (db) => dialect.createIntrospector(db),
     createAdapter: () => new TransactionalAdapter(),
   };
+}
+
+/** How long one who asks in a row may keep the process from all others. */
+const turnMaxMs = 10;
+
+/** This database answers at once: whoever asks two hundred questions in a row would not let a request in before the last answer. */
+class YieldingDriver extends SqliteDriver {
+  #turnBeganMs: number | undefined;
+
+  /** For a question, or for a whole transaction, which nobody may interrupt. */
+  override async acquireConnection(): Promise<DatabaseConnection> {
+    if (this.#turnBeganMs === undefined) {
+      this.#turnBeganMs = performance.now();
+      setImmediate(() => (this.#turnBeganMs = undefined));
+    } else if (performance.now() - this.#turnBeganMs > turnMaxMs) {
+      await nextTurn();
+    }
+    return super.acquireConnection();
+  }
 }
 
 /** SQLite changes tables inside a transaction as any other database does, so migrations are all or nothing. */

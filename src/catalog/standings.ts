@@ -1,7 +1,7 @@
 // How components stand, and how they stood. A standing has the moment since when it is so; the series has a sample for each change, and
 // one every quarter of an hour.
 import type { Selectable } from 'kysely';
-import type { Catalog } from './catalog.ts';
+import type { Catalog, Queries } from './catalog.ts';
 import type { StandingSampleTable, StandingTable } from './tables.ts';
 
 export type StandingRow = Selectable<StandingTable>;
@@ -20,46 +20,90 @@ export async function saveStandings(
   seen: readonly SeenStanding[],
 ): Promise<StandingRow[]> {
   return catalog.transaction(async (trx) => {
-    const before = await trx.selectFrom('standing').selectAll().where('application', '=', application).execute();
-    const changed: StandingRow[] = [];
+    const known = new Map((await knownStandings(trx, application)).map((row) => [row.component, row]));
     const names = seen.map(({ component }) => component);
     await trx
       .deleteFrom('standing')
       .where('application', '=', application)
       .$if(names.length > 0, (query) => query.where('component', 'not in', names))
       .execute();
-    for (const one of seen) {
-      const old = before.find(({ component }) => component === one.component);
-      const isSame = old?.standing === one.standing;
-      const row: StandingRow = { ...one, sinceMs: isSame ? old.sinceMs : one.seenAtMs };
-      if (!isSame) changed.push(row);
-      await trx
-        .insertInto('standing')
-        .values(row)
-        .onConflict((conflict) => conflict.columns(['application', 'component']).doUpdateSet(row))
-        .execute();
-      const last = await trx
-        .selectFrom('standingSample')
-        .select((select) => select.fn.max<number | null>('atMs').as('atMs'))
-        .where('application', '=', application)
-        .where('component', '=', one.component)
-        .executeTakeFirst();
-      if (isSame && one.seenAtMs - (last?.atMs ?? 0) < sampleEveryMs) continue;
-      const { component, standing, ageMs, seenAtMs: atMs } = one;
-      await trx
-        .insertInto('standingSample')
-        .values({ application, component, standing, ageMs, atMs })
-        .onConflict((conflict) => conflict.doNothing())
-        .execute();
-    }
-    return changed;
+    const rows = seen.map((one): StandingRow => {
+      const old = known.get(one.component);
+      return { ...one, sinceMs: old?.standing === one.standing ? old.sinceMs : one.seenAtMs };
+    });
+    const isChanged = ({ component, standing }: StandingRow): boolean => known.get(component)?.standing !== standing;
+    const isDue = ({ component, seenAtMs }: StandingRow): boolean =>
+      seenAtMs - (known.get(component)?.sampledAtMs ?? 0) >= sampleEveryMs;
+    // A statement for many: whoever asks meanwhile waits until all is written.
+    for (const part of parts(rows)) await saveRows(trx, part);
+    for (const part of parts(rows.filter((row) => isChanged(row) || isDue(row)))) await addSamples(trx, part);
+    return rows.filter(isChanged);
   });
 }
 
-export async function standingsOf({ db }: Catalog, applications?: readonly string[]): Promise<StandingRow[]> {
-  if (applications?.length === 0) return [];
+const rowsAtOnceMax = 500;
+
+function* parts<Row>(rows: readonly Row[]): Generator<readonly Row[], undefined> {
+  for (let at = 0; at < rows.length; at += rowsAtOnceMax) yield rows.slice(at, at + rowsAtOnceMax);
+}
+
+type KnownStanding = StandingRow & { readonly sampledAtMs: number | null };
+
+async function knownStandings(trx: Queries, application: string): Promise<KnownStanding[]> {
+  return trx
+    .selectFrom('standing')
+    .selectAll()
+    .select((select) =>
+      select
+        .selectFrom('standingSample')
+        .select((sample) => sample.fn.max<number | null>('standingSample.atMs').as('atMs'))
+        .whereRef('standingSample.application', '=', 'standing.application')
+        .whereRef('standingSample.component', '=', 'standing.component')
+        .as('sampledAtMs'),
+    )
+    .where('application', '=', application)
+    .execute();
+}
+
+async function saveRows(trx: Queries, rows: readonly StandingRow[]): Promise<void> {
+  await trx
+    .insertInto('standing')
+    .values(rows)
+    .onConflict((conflict) =>
+      conflict.columns(['application', 'component']).doUpdateSet((set) => ({
+        standing: set.ref('excluded.standing'),
+        reason: set.ref('excluded.reason'),
+        hint: set.ref('excluded.hint'),
+        ageMs: set.ref('excluded.ageMs'),
+        rpoMs: set.ref('excluded.rpoMs'),
+        sinceMs: set.ref('excluded.sinceMs'),
+        seenAtMs: set.ref('excluded.seenAtMs'),
+      })),
+    )
+    .execute();
+}
+
+async function addSamples(trx: Queries, rows: readonly StandingRow[]): Promise<void> {
+  const samples = rows.map(({ application, component, standing, ageMs, seenAtMs: atMs }) => {
+    return { application, component, standing, ageMs, atMs };
+  });
+  await trx
+    .insertInto('standingSample')
+    .values(samples)
+    .onConflict((conflict) => conflict.doNothing())
+    .execute();
+}
+
+/** All if no applications are given; of all components if none are. */
+export async function standingsOf(
+  { db }: Catalog,
+  applications?: readonly string[],
+  components?: readonly string[],
+): Promise<StandingRow[]> {
+  if (applications?.length === 0 || components?.length === 0) return [];
   let query = db.selectFrom('standing').selectAll();
   if (applications !== undefined) query = query.where('application', 'in', applications);
+  if (components !== undefined) query = query.where('component', 'in', components);
   return query.orderBy('application').orderBy('component').execute();
 }
 

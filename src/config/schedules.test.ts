@@ -9,7 +9,7 @@ import { parseConfiguration } from './load.ts';
 
 const after = Temporal.Instant.from('2026-03-27T12:00Z').epochMilliseconds;
 
-function jobsOfPolicy(policy: string, more = ''): Job[] {
+function jobsOfPolicy(policy: string, more = ''): readonly Job[] {
   const text = `application: shop
 repositories: { local: { location: /a }, region2: { location: s3://bucket/b }, archive: { location: s3://bucket/c } }
 components: { database: { type: postgres, policy: { repositories: [local], ${policy} }${more} } }`;

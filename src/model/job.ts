@@ -43,7 +43,7 @@ export type Job = JobWork & {
 };
 
 /** All jobs that the policies of an application ask for, those of a repository once for all its components. */
-export function jobsOf(application: Application): Job[] {
+export const jobsOf = onceForEach((application) => {
   const { components } = application;
   const works = [
     ...components.flatMap(componentWorks),
@@ -51,12 +51,20 @@ export function jobsOf(application: Application): Job[] {
     ...retentionWorks(components),
   ];
   return works.map((work) => jobOf(application, work));
+});
+
+/** Many ask, and an application does not change: one that is configured anew is another one. */
+function onceForEach(work: (application: Application) => readonly Job[]): (application: Application) => readonly Job[] {
+  const known = new WeakMap<Application, readonly Job[]>();
+  return (application) => {
+    const jobs = known.get(application) ?? work(application);
+    known.set(application, jobs);
+    return jobs;
+  };
 }
 
 /** And those that the service does for itself in its repositories; of several applications it asks the first one. */
-export function allJobsOf(application: Application): Job[] {
-  return [...jobsOf(application), ...selfBackupJobsOf(application)];
-}
+export const allJobsOf = onceForEach((application) => [...jobsOf(application), ...selfBackupJobsOf(application)]);
 
 /** Each repository by itself: one that is away keeps none of the others from its backup. */
 export function selfBackupJobsOf(application: Application): Job[] {
@@ -78,7 +86,7 @@ function jobOf(application: Application, { id, schedules, work, component }: Pla
 }
 
 /** Also those that nothing starts by itself, but people may: backup and proof of each component, verification of each repository. */
-export function jobsOnDemand(application: Application): Job[] {
+export const jobsOnDemand = onceForEach((application) => {
   const { components, repositories } = application;
   const scheduled = jobsOf(application);
   const known = new Set(scheduled.map(({ id }) => id));
@@ -99,7 +107,7 @@ export function jobsOnDemand(application: Application): Job[] {
   );
   const others = [...ofComponents, ...ofRepositories].filter(({ id }) => !known.has(id));
   return [...scheduled, ...others.map((work) => jobOf(application, work))];
-}
+});
 
 /** Whether a job is about the component, alone or among others. */
 export function concerns(job: JobWork, component: string): boolean {

@@ -9,8 +9,8 @@ import { labelsIn, liveWorkers } from '../catalog/workers.ts';
 import type { Application } from '../model/application.ts';
 import type { Component } from '../model/component.ts';
 import { jobsOf, type Job } from '../model/job.ts';
+import { KeptTimes } from '../model/kept-times.ts';
 import type { JobKind } from '../model/schedule.ts';
-import { nextTimes } from '../model/schedule-times.ts';
 import type { Seen } from './inventory.ts';
 import { judge, type Sighting } from '../model/standing.ts';
 import { scheduleIdOf } from './scheduler.ts';
@@ -152,10 +152,11 @@ async function failureOf(
   return errorSchema.safeParse(JSON.parse(last.error ?? '{}')).data?.message ?? 'it did not say why';
 }
 
+const nextProofs = new KeptTimes(2);
+
 function proofMaxAgeOf(jobs: readonly Job[], component: string, atMs: number): number | undefined {
   const job = jobs.find((one) => one.kind === 'proof' && one.component === component);
   if (job === undefined) return undefined;
-  const times = nextTimes(job.schedules, { after: atMs, seed: job.seed });
-  const [first, second] = [times.next().value, times.next().value];
+  const [first, second] = nextProofs.after(job, atMs);
   return first === undefined || second === undefined ? undefined : (second - first) * proofAgeGaps;
 }

@@ -118,7 +118,7 @@ export class Scheduler {
 
 export const scheduleIdOf = (application: string, job: string): string => `${application}/${job}`;
 
-function planOf(application: Application, jobs: (application: Application) => Job[]): Planned[] {
+function planOf(application: Application, jobs: (application: Application) => readonly Job[]): Planned[] {
   return jobs(application).map((job) => ({
     id: scheduleIdOf(application.name, job.id),
     application: application.name,

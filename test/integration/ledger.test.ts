@@ -1,7 +1,7 @@
 // The ledger on both kinds of catalog: a standing keeps the moment since when it is so, the series has its changes.
 import { expect, test } from 'vitest';
 import { endRun, claimRun, insertRun } from '../../src/catalog/runs.ts';
-import { standingSamples, standingsOf } from '../../src/catalog/standings.ts';
+import { saveStandings, standingSamples, standingsOf } from '../../src/catalog/standings.ts';
 import { parseConfiguration } from '../../src/config/load.ts';
 import { recordStandings } from '../../src/service/ledger.ts';
 import { describeWithCatalogs, openTestCatalog } from '../support/catalogs.ts';
@@ -78,5 +78,39 @@ describeWithCatalogs('the ledger', (make) => {
     await recordStandings(catalog, application, { problem: 'the configuration is not valid', atMs: nowMs + 2000 });
     expect((await standingsOf(catalog)).map(({ standing }) => standing)).toEqual(['unknown', 'unknown']);
     expect(await standingsOf(catalog, [])).toEqual([]);
+  });
+
+  test('keeps the standings of more components than one statement writes, a sample a quarter of an hour', async () => {
+    await using place = await make();
+    await using catalog = await openTestCatalog(place);
+    const names = Array.from({ length: 1001 }, (_, at) => `c${at}`);
+    const seen = { standing: 'protected', reason: 'proven', hint: null, ageMs: 1000, rpoMs: null };
+    const save = async (components: readonly string[], seenAtMs: number, broken?: string): Promise<string[]> => {
+      const rows = components.map((component) => {
+        return {
+          ...seen,
+          application: 'shop',
+          component,
+          seenAtMs,
+          ...(component === broken && { standing: 'overdue' }),
+        };
+      });
+      return (await saveStandings(catalog, 'shop', rows)).map(({ component }) => component);
+    };
+    const samplesOf = async (component: string): Promise<number[]> =>
+      (await standingSamples(catalog, { application: 'shop', component, sinceMs: 0 })).map(({ atMs }) => atMs);
+    expect(await save(names, 1_000_000)).toEqual(names);
+    expect(await save(names, 1_899_999, 'c500')).toEqual(['c500']);
+    expect([await samplesOf('c500'), await samplesOf('c1000')]).toEqual([[1_000_000, 1_899_999], [1_000_000]]);
+    expect(await save(names, 1_900_000, 'c500')).toEqual([]);
+    expect([await samplesOf('c500'), await samplesOf('c1000')]).toEqual([
+      [1_000_000, 1_899_999],
+      [1_000_000, 1_900_000],
+    ]);
+    const [last, broken] = await standingsOf(catalog, ['shop'], ['c500', 'c1000']);
+    expect(broken).toMatchObject({ component: 'c500', standing: 'overdue', sinceMs: 1_899_999, seenAtMs: 1_900_000 });
+    expect(last).toMatchObject({ component: 'c1000', standing: 'protected', sinceMs: 1_000_000, seenAtMs: 1_900_000 });
+    expect(await save(['c1'], 1_900_001)).toEqual([]);
+    expect((await standingsOf(catalog, ['shop'])).map(({ component }) => component)).toEqual(['c1']);
   });
 });
