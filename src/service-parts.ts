@@ -23,7 +23,6 @@ import { CommandAnswers } from './service/command-answers.ts';
 import { startService, type Service, type ServiceEvents } from './service/service.ts';
 import { Tenants, type Tenant } from './service/tenant.ts';
 import { CatalogQueue } from './workflow/catalog-queue.ts';
-import { openPgBossQueue } from './workflow/pg-boss-queue.ts';
 import type { Queue } from './workflow/queue.ts';
 import { Repeating } from './workflow/repeating.ts';
 
@@ -144,10 +143,11 @@ async function lockState(stateFolder: string): Promise<Disposable> {
   return lockFolder(stateFolder, { what: 'the state of the service in', hint, sinceMs: systemClock.now() });
 }
 
-function openQueue(catalog: Catalog, { databaseUrl: url, onProblem }: ServicePlace): Promise<Queue> {
-  return url === undefined
-    ? Promise.resolve(new CatalogQueue(catalog, { onProblem }))
-    : openPgBossQueue({ catalog, url, onProblem });
+async function openQueue(catalog: Catalog, { databaseUrl: url, onProblem }: ServicePlace): Promise<Queue> {
+  if (url === undefined) return new CatalogQueue(catalog, { onProblem });
+  // Takes more memory than all else that the server loads.
+  const { openPgBossQueue } = await import('./workflow/pg-boss-queue.ts');
+  return openPgBossQueue({ catalog, url, onProblem });
 }
 
 async function openTenants(place: ServicePlace, { configurations }: ServiceWishes): Promise<Tenants> {

@@ -6,7 +6,6 @@ import type { Clock } from '../base/clock.ts';
 import { AppError, asError, isAppError } from '../base/errors.ts';
 import type { Catalog, Queries } from './catalog.ts';
 import { migrateCatalog } from './migrate.ts';
-import { postgresPool } from './postgres-pool.ts';
 import { sqliteDialect } from './sqlite-database.ts';
 import type { Tables } from './tables.ts';
 
@@ -59,7 +58,9 @@ async function sqliteCatalog(path: string, clock: Clock): Promise<Catalog> {
 const schemaName = 'lifeboat';
 
 function postgresCatalog(url: string): Catalog {
-  const dialect = new PostgresDialect({ pool: () => Promise.resolve(postgresPool(url)) });
+  // Most have a file: memory for what speaks to servers is taken by who has one.
+  const pool = async () => (await import('./postgres-pool.ts')).postgresPool(url);
+  const dialect = new PostgresDialect({ pool });
   const db = new Kysely<Tables>({ dialect, plugins: [new CamelCasePlugin()] }).withSchema(schemaName);
   const now = (): RawBuilder<number> => sql<number>`(extract(epoch from clock_timestamp()) * 1000)::bigint`;
   return catalogOf('postgres', db, now);

@@ -6,7 +6,7 @@ import { grantsSchema, lineSchema, scopesSchema } from '../../access/schemas.ts'
 import type { User } from '../../access/users.ts';
 import { AppError } from '../../base/errors.ts';
 import { cookieName, cookieOptions } from '../authentication.ts';
-import { OpenIdLogin, pendingIn, pendingText } from '../openid.ts';
+import type { OpenIdLogin } from '../openid.ts';
 import type { ApiParts, OpenIdSettings } from '../parts.ts';
 import { actorOf, defineRoute, principalOf, type AnyRoute } from '../route.ts';
 import type { FastifyReply, FastifyRequest } from 'fastify';
@@ -92,11 +92,15 @@ const pendingMaxSeconds = 600;
 /** One for each settings: it remembers what it discovered. */
 const logins = new WeakMap<OpenIdSettings, OpenIdLogin>();
 
-function openIdLogin({ openid, publicUrl }: ApiParts): OpenIdLogin {
+/** Loaded where a provider is configured. */
+const openIdModule = () => import('../openid.ts');
+
+async function openIdLogin({ openid, publicUrl }: ApiParts): Promise<OpenIdLogin> {
   if (openid === undefined || publicUrl === undefined) {
     throw new AppError('NOT_FOUND', 'no OpenID provider is configured', { hint: 'Log in with name and password.' });
   }
-  const login = logins.get(openid) ?? new OpenIdLogin(openid, new URL(callbackPath, publicUrl).href);
+  const { OpenIdLogin: Login } = await openIdModule();
+  const login = logins.get(openid) ?? new Login(openid, new URL(callbackPath, publicUrl).href);
   logins.set(openid, login);
   return login;
 }
@@ -114,7 +118,9 @@ const openIdRoute = defineRoute({
   access: { kind: 'public' },
   answers: { 302: null },
   async handle({ parts, reply }) {
-    const { url, pending } = await openIdLogin(parts).begin();
+    const login = await openIdLogin(parts);
+    const { pendingText } = await openIdModule();
+    const { url, pending } = await login.begin();
     return reply.setCookie(pendingCookie, pendingText(pending), pendingOptions(parts)).redirect(url, 302);
   },
 });
@@ -126,7 +132,8 @@ const callbackRoute = defineRoute({
   access: { kind: 'public' },
   answers: { 302: null },
   async handle({ parts, request, reply }) {
-    const login = openIdLogin(parts);
+    const login = await openIdLogin(parts);
+    const { pendingIn } = await openIdModule();
     const pending = pendingIn(request.cookies[pendingCookie]);
     void reply.clearCookie(pendingCookie, pendingOptions(parts));
     const vouched = await login.finish(request.url.split('?')[1] ?? '', pending);
