@@ -3,10 +3,11 @@ import { z } from 'zod';
 import { AppError } from '../base/errors.ts';
 
 const limitMax = 200;
+const cursorMaxLength = 1000;
 
 export const pageQuery = {
   limit: z.coerce.number().int().min(1).max(limitMax).default(50).describe('how many at most'),
-  cursor: z.string().max(300).optional().describe('nextCursor of the page before'),
+  cursor: z.string().max(cursorMaxLength).optional().describe('nextCursor of the page before'),
 };
 
 export const pageOf = <Item extends z.ZodType>(item: Item) =>
@@ -30,7 +31,32 @@ export function placeIn<Place>(cursor: string | undefined, schema: z.ZodType<Pla
   if (cursor === undefined) return undefined;
   const parsed = schema.safeParse(jsonOf(Buffer.from(cursor, 'base64url').toString()));
   if (parsed.success) return parsed.data;
-  throw new AppError('REQUEST_INVALID', 'the cursor is none of this list', {
+  throw foreignCursor();
+}
+
+/** The application that something is of, and its name there. */
+export type ConfiguredPlace = readonly [application: string, name: string];
+const configuredSchema = z.tuple([z.string(), z.string()]);
+
+/** Of all that is configured, in its order: what comes behind the cursor. Throws `REQUEST_INVALID` if that is configured no more. */
+export function behind<Item>(
+  all: readonly Item[],
+  cursor: string | undefined,
+  placeOf: (item: Item) => ConfiguredPlace,
+): readonly Item[] {
+  const place = placeIn(cursor, configuredSchema);
+  if (place === undefined) return all;
+  const [application, name] = place;
+  const last = all.findIndex((item) => {
+    const own = placeOf(item);
+    return own[0] === application && own[1] === name;
+  });
+  if (last === -1) throw foreignCursor();
+  return all.slice(last + 1);
+}
+
+function foreignCursor(): AppError {
+  return new AppError('REQUEST_INVALID', 'the cursor is none of this list', {
     hint: 'Give nextCursor as the page before had it, or leave it out.',
   });
 }

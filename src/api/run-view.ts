@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { isoTime, maybeIsoTime } from '../base/iso-time.ts';
 import type { RunRow } from '../catalog/runs.ts';
+import { labelsIn } from '../catalog/workers.ts';
 import { openStates, runStates, type RunState } from '../catalog/tables.ts';
 
 const time = z.string().optional();
@@ -37,7 +38,7 @@ export function runView(row: RunRow): z.infer<typeof runSchema> {
     component: row.component ?? undefined,
     state: row.state,
     attempt: row.attempt,
-    labels: z.array(z.string()).parse(JSON.parse(row.labels)),
+    labels: labelsIn(row.labels),
     origin: JSON.parse(row.origin) as unknown,
     output: maybeJson(row.output),
     error: maybeJson(row.error),

@@ -134,15 +134,16 @@ export interface KnownSchedule extends ScheduleRow {
   readonly firedAtMs: number | null;
 }
 
-/** As they are, without beginning any: for whoever looks. */
-export async function allSchedules({ db }: Catalog): Promise<KnownSchedule[]> {
-  return db
+/** As they are, without beginning any: for whoever looks. Of these ids; all if absent. */
+export async function allSchedules({ db }: Catalog, ids?: readonly string[]): Promise<KnownSchedule[]> {
+  const query = db
     .selectFrom('schedule')
     .leftJoin('firing', (join) =>
       join.onRef('firing.scheduleId', '=', 'schedule.id').onRef('firing.plannedAtMs', '=', 'schedule.firedUpToMs'),
     )
     .selectAll('schedule')
     .select('firing.firedAtMs')
-    .orderBy('schedule.id')
-    .execute();
+    .orderBy('schedule.id');
+  // No schedule has an empty id: the list may be empty.
+  return (ids === undefined ? query : query.where('schedule.id', 'in', [...ids, ''])).execute();
 }

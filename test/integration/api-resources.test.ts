@@ -6,13 +6,30 @@ import { claimRun, endRun, findRun, insertRun } from '../../src/catalog/runs.ts'
 import { saveSightings } from '../../src/catalog/sightings.ts';
 import { signalsOf } from '../../src/catalog/signals.ts';
 import { saveStandings } from '../../src/catalog/standings.ts';
-import { apiScene, snapshotIdOf, type Answer, type ApiScene } from '../support/api-scene.ts';
+import { ProcessWatch } from '../../src/monitoring/metrics/process-sample.ts';
+import type { Tenant } from '../../src/service/tenant.ts';
+import { apiScene, sceneTenants, snapshotIdOf, type Answer, type ApiScene } from '../support/api-scene.ts';
 import { describeWithCatalogs } from '../support/catalogs.ts';
 
 type Items = readonly Readonly<Record<string, unknown>>[];
 const itemsOf = ({ json }: Answer): Items => json['items'] as Items;
 const runsOf = ({ json }: Answer): { id: string; kind: string; component: string; state: string }[] =>
   json['runs'] as never;
+
+/** When a job comes next is another moment as soon as one has passed. */
+const timeless = (item: Items[number]): object => ({ ...item, next: undefined });
+
+/** All items of a list, page after page. */
+async function inPages(api: ApiScene, path: string, token: string): Promise<Items> {
+  const items: Items[number][] = [];
+  for (let cursor: string | undefined = ''; cursor !== undefined;) {
+    const page = await api.ask('GET', cursor === '' ? path : `${path}&cursor=${cursor}`, { token });
+    expect(page.status).toBe(200);
+    items.push(...itemsOf(page));
+    cursor = page.json['nextCursor'] as string | undefined;
+  }
+  return items;
+}
 
 describeWithCatalogs('what the API has of applications', (make) => {
   let api: ApiScene;
@@ -73,6 +90,32 @@ describeWithCatalogs('what the API has of applications', (make) => {
     expect(repository?.['outlives']).toEqual(['deletion', 'corruption']);
     const [worker] = itemsOf(await api.ask('GET', '/api/v1/workers', { token: all }));
     expect(worker).toMatchObject({ id: 'worker-1', name: 'host-1' });
+  });
+
+  test('lists of what is configured come in pages, each thing once, in its order, of what one may see', async () => {
+    const all = await api.tokenOf('viewer');
+    for (const path of ['/api/v1/components', '/api/v1/policies', '/api/v1/schedules']) {
+      const whole = await api.ask('GET', path, { token: all });
+      expect([itemsOf(whole).length >= 4, whole.json['nextCursor']]).toEqual([true, undefined]);
+      expect((await inPages(api, `${path}?limit=1`, all)).map(timeless)).toEqual(itemsOf(whole).map(timeless));
+      expect(await inPages(api, `${path}?limit=3&application=forum`, viewer)).toEqual([]);
+      // A place in what one may not see is no place at all.
+      const ofForum = `application=forum&limit=1`;
+      const { nextCursor } = (await api.ask('GET', `${path}?${ofForum}`, { token: all })).json;
+      const foreign = await api.ask('GET', `${path}?cursor=${String(nextCursor)}`, { token: viewer });
+      expect(foreign).toMatchObject({ status: 400, json: { code: 'REQUEST_INVALID' } });
+    }
+    const unknown = itemsOf(await api.ask('GET', '/api/v1/components?standing=unknown', { token: all }));
+    expect(unknown.map(({ application, name }) => `${String(application)}/${String(name)}`)).toEqual([
+      'shop/uploads',
+      'forum/database',
+      'forum/uploads',
+    ]);
+    expect(await inPages(api, '/api/v1/components?standing=unknown&limit=2', all)).toEqual(unknown);
+    const proofs = itemsOf(await api.ask('GET', '/api/v1/schedules?kind=proof', { token: all }));
+    expect((await inPages(api, '/api/v1/schedules?kind=proof&limit=1', all)).map(timeless)).toEqual(
+      proofs.map(timeless),
+    );
   });
 
   test('the history of backups comes newest first, in pages, of the own application', async () => {
@@ -207,6 +250,52 @@ describeWithCatalogs('what the API has of applications', (make) => {
     const names = (json.json['metrics'] as { name: string }[]).map(({ name }) => name);
     expect(names.every((name) => own.text.includes(`# TYPE ${name} gauge`))).toBe(true);
     expect(names.length).toBeGreaterThan(10);
+  });
+});
+
+describe('a configuration that is read anew', () => {
+  test('is what lists show from then on, and a place that is gone is refused', async () => {
+    let tenants = sceneTenants;
+    using watch = new ProcessWatch();
+    await using api = await apiScene({
+      service: {
+        tenants: () => tenants,
+        answers: { ask: () => Promise.reject(new Error('nobody is asked here')) },
+        processSample: () => watch.sample(),
+        offer: () => Promise.resolve(),
+      },
+    });
+    const token = await api.tokenOf('viewer');
+    const names = async (path: string, key: string) =>
+      itemsOf(await api.ask('GET', path, { token })).map((item) => item[key]);
+    expect(await names('/api/v1/schedules?kind=backup', 'job')).toEqual(
+      sceneTenants.flatMap(() => ['backup/database', 'backup/uploads']),
+    );
+    const { nextCursor } = (await api.ask('GET', '/api/v1/components?limit=1', { token })).json;
+    const [shop] = sceneTenants as [Tenant];
+    const { application } = shop;
+    const components = application.components.filter(({ name }) => name === 'uploads');
+    tenants = [{ ...shop, application: { ...application, components } }];
+    expect(await names('/api/v1/schedules?kind=backup', 'job')).toEqual(['backup/uploads']);
+    expect(await names('/api/v1/components', 'name')).toEqual(['uploads']);
+    const gone = await api.ask('GET', `/api/v1/components?cursor=${String(nextCursor)}`, { token });
+    expect(gone).toMatchObject({ status: 400, json: { detail: 'the cursor is none of this list' } });
+  });
+});
+
+describe('metrics', () => {
+  test('are counted once for all who ask in the same second', async () => {
+    await using api = await apiScene();
+    const token = await api.tokenOf('viewer');
+    const ask = async () => (await api.ask('GET', '/metrics', { token })).text;
+    // A slow machine may take more than a second between two answers, but not each time.
+    const isShared = async (): Promise<boolean> => {
+      const [first, second] = [await ask(), await ask()];
+      return first === second && first.includes('process_cpu_seconds_total');
+    };
+    await expect.poll(isShared, { timeout: 20_000 }).toBe(true);
+    const before = await ask();
+    await expect.poll(ask, { timeout: 20_000 }).not.toBe(before);
   });
 });
 

@@ -1,4 +1,5 @@
 // `/api/v1/applications` and what belongs to them: components, with how they stand and why.
+import assert from 'node:assert/strict';
 import { z } from 'zod';
 import { lineSchema } from '../../access/schemas.ts';
 import { isoTime, maybeIsoTime } from '../../base/iso-time.ts';
@@ -6,12 +7,12 @@ import { seenProofs } from '../../catalog/sightings.ts';
 import { standingSamples, standingsOf } from '../../catalog/standings.ts';
 import type { Component } from '../../model/component.ts';
 import { standingNow, standings } from '../../model/standing.ts';
-import type { Tenant } from '../../service/tenant.ts';
 import { tenantsFor } from '../chosen-tenant.ts';
+import { componentPlace, configuredComponents, type ConfiguredComponent } from '../configured-component.ts';
+import { behind, pageFrom, pageOf, pageQuery, type ConfiguredPlace } from '../page.ts';
 import type { ApiParts } from '../parts.ts';
 import { defineRoute, type AnyRoute, type Found } from '../route.ts';
 
-const query = z.object({ application: lineSchema(200).optional() });
 const read = 'read';
 
 const applicationSchema = z
@@ -64,28 +65,29 @@ const componentSchema = z
   .meta({ id: 'Component' });
 type ComponentView = z.infer<typeof componentSchema>;
 
-async function componentViews({ log }: ApiParts, tenants: readonly Tenant[]): Promise<ComponentView[]> {
-  const names = tenants.map(({ application }) => application.name);
+async function componentViews(
+  { log }: ApiParts,
+  configured: readonly ConfiguredComponent[],
+): Promise<readonly ComponentView[]> {
+  const owners = [...new Set(configured.map(({ application }) => application))];
+  const names = configured.map(({ component }) => component.name);
   const nowMs = await log.catalog.nowMs();
-  const rows = await standingsOf(log.catalog, names);
-  const proofs = await seenProofs(log.catalog, names);
-  const [rowsByName, proofsByName] = [byName(rows), byName(proofs)];
-  return tenants.flatMap(({ application: { name: application, components } }) =>
-    components.map((component): ComponentView => {
-      const name = `${application}/${component.name}`;
-      const [row, proof] = [rowsByName.get(name), proofsByName.get(name)];
-      const stands = row === undefined ? neverSeen : standingNow(row, nowMs);
-      return {
-        application,
-        ...settingsOf(component),
-        ...stands,
-        since: maybeIsoTime(row?.sinceMs),
-        seenAt: maybeIsoTime(row?.seenAtMs),
-        newestAt: row === undefined || row.ageMs === null ? undefined : isoTime(row.seenAtMs - row.ageMs),
-        proof: proof && { outcome: proof.outcome, at: isoTime(proof.atMs), message: proof.message },
-      };
-    }),
-  );
+  const rows = byName(await standingsOf(log.catalog, owners, names));
+  const proofs = byName(await seenProofs(log.catalog, owners, names));
+  return configured.map(({ application, component }): ComponentView => {
+    const name = `${application}/${component.name}`;
+    const [row, proof] = [rows.get(name), proofs.get(name)];
+    const stands = row === undefined ? neverSeen : standingNow(row, nowMs);
+    return {
+      application,
+      ...settingsOf(component),
+      ...stands,
+      since: maybeIsoTime(row?.sinceMs),
+      seenAt: maybeIsoTime(row?.seenAtMs),
+      newestAt: row === undefined || row.ageMs === null ? undefined : isoTime(row.seenAtMs - row.ageMs),
+      proof: proof && { outcome: proof.outcome, at: isoTime(proof.atMs), message: proof.message },
+    };
+  });
 }
 
 const byName = <Row extends { readonly application: string; readonly component: string }>(rows: readonly Row[]) =>
@@ -107,13 +109,20 @@ const components = defineRoute({
   path: '/api/v1/components',
   summary: 'List components, how each stands, and why',
   access: { kind: 'some', action: read },
-  query: query.extend({ standing: standingSchema.optional() }),
-  answers: { 200: z.object({ items: z.array(componentSchema) }) },
-  async handle({ parts, query: { application: name, standing }, request }) {
-    const views = await componentViews(parts, tenantsFor(parts, request, { action: read, name }));
-    return { items: views.filter((view) => standing === undefined || view.standing === standing) };
+  query: z.object({ ...pageQuery, application: lineSchema(200).optional(), standing: standingSchema.optional() }),
+  answers: { 200: pageOf(componentSchema) },
+  async handle({ parts, query: { limit, cursor, application: name, standing }, request }) {
+    const all = configuredComponents(tenantsFor(parts, request, { action: read, name }));
+    const rest = behind(all, cursor, componentPlace);
+    // How one stands is known only when it was looked up.
+    const views = await componentViews(parts, standing === undefined ? rest.slice(0, limit + 1) : rest);
+    const fitting = views.filter((view) => standing === undefined || view.standing === standing);
+    const shape = { view: (view: ComponentView) => view, place: placeOfView };
+    return pageFrom(fitting.slice(0, limit + 1), limit, shape);
   },
 });
+
+const placeOfView = ({ application, name }: ComponentView): ConfiguredPlace => [application, name];
 
 const componentParams = z.object({ application: lineSchema(100), component: lineSchema(100) });
 const sampleMaxMs = 31 * 86_400_000;
@@ -127,12 +136,14 @@ const component = defineRoute({
   access: {
     kind: 'resource',
     action: read,
-    find({ service }: ApiParts, wanted: z.infer<typeof componentParams>): Promise<Found<Tenant> | undefined> {
-      const value = service.tenants().find(({ application }) => application.name === wanted.application);
-      const isThere = value?.application.components.some(({ name }) => name === wanted.component) ?? false;
-      return Promise.resolve(
-        value !== undefined && isThere ? { applications: [wanted.application], value } : undefined,
+    find(
+      { service }: ApiParts,
+      wanted: z.infer<typeof componentParams>,
+    ): Promise<Found<ConfiguredComponent> | undefined> {
+      const value = configuredComponents(service.tenants()).find(
+        ({ application, component: { name } }) => application === wanted.application && name === wanted.component,
       );
+      return Promise.resolve(value && { applications: [value.application], value });
     },
   },
   answers: {
@@ -144,8 +155,8 @@ const component = defineRoute({
     const { catalog } = parts.log;
     const nowMs = await catalog.nowMs();
     const sinceMs = Math.max(nowMs - sampleMaxMs, since === undefined ? nowMs - 86_400_000 : Date.parse(since));
-    const view = (await componentViews(parts, [resource])).find(({ name }) => name === params.component);
-    if (view === undefined) throw new Error('a component that was found is gone');
+    const [view] = await componentViews(parts, [resource]);
+    assert.ok(view);
     const samples = await standingSamples(catalog, { ...params, sinceMs });
     return {
       ...view,

@@ -1,10 +1,11 @@
 // `/api/v1/policies`: what is asked for each component.
 import { z } from 'zod';
 import { lineSchema } from '../../access/schemas.ts';
-import type { Component } from '../../model/component.ts';
 import { retentionIn } from '../../model/policy.ts';
 import { describeSchedule } from '../../model/schedule-words.ts';
 import { tenantsFor } from '../chosen-tenant.ts';
+import { componentPlace, configuredComponents, type ConfiguredComponent } from '../configured-component.ts';
+import { behind, pageFrom, pageOf, pageQuery } from '../page.ts';
 import { defineRoute } from '../route.ts';
 
 const policySchema = z
@@ -21,11 +22,11 @@ const policySchema = z
   })
   .meta({ id: 'Policy' });
 
-function policyOf(application: string, { name: component, policy }: Component): z.infer<typeof policySchema> {
+function policyOf({ application, component: { name, policy } }: ConfiguredComponent): z.infer<typeof policySchema> {
   const words = policy.schedules.map(describeSchedule);
   return {
     application,
-    component,
+    component: name,
     schedules: words,
     repositories: policy.targets.map(({ repository }) => ({
       name: repository,
@@ -47,14 +48,13 @@ const policies = defineRoute({
   path: '/api/v1/policies',
   summary: 'List the policy of each component: when, where to, how long, how proven',
   access: { kind: 'some', action: 'configuration.read' },
-  query: z.object({ application: lineSchema(200).optional() }),
-  answers: { 200: z.object({ items: z.array(policySchema) }) },
-  handle({ parts, query: { application: name }, request }) {
+  query: z.object({ ...pageQuery, application: lineSchema(200).optional() }),
+  answers: { 200: pageOf(policySchema) },
+  handle({ parts, query: { limit, cursor, application: name }, request }) {
     const tenants = tenantsFor(parts, request, { action: 'configuration.read', name });
-    const items = tenants.flatMap(({ application }) =>
-      application.components.map((one) => policyOf(application.name, one)),
-    );
-    return Promise.resolve({ items });
+    const all = configuredComponents(tenants);
+    const rows = behind(all, cursor, componentPlace).slice(0, limit + 1);
+    return Promise.resolve(pageFrom(rows, limit, { view: policyOf, place: componentPlace }));
   },
 });
 

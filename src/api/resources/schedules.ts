@@ -6,12 +6,13 @@ import { AppError } from '../../base/errors.ts';
 import { isoTime, maybeIsoTime } from '../../base/iso-time.ts';
 import { allSchedules, type KnownSchedule } from '../../catalog/schedules.ts';
 import { jobsOnDemand, type Job } from '../../model/job.ts';
+import { KeptTimes } from '../../model/kept-times.ts';
 import { jobKinds } from '../../model/schedule.ts';
-import { nextTimes } from '../../model/schedule-times.ts';
 import { describeSchedule } from '../../model/schedule-words.ts';
 import { pauseAskedSchedule, resumeAskedSchedule } from '../../service/asked-schedules.ts';
 import { scheduleIdOf } from '../../service/scheduler.ts';
 import { tenantsFor } from '../chosen-tenant.ts';
+import { behind, pageFrom, pageOf, pageQuery, type ConfiguredPlace } from '../page.ts';
 import type { ApiParts } from '../parts.ts';
 import { notFound } from '../problem.ts';
 import { actorOf, defineRoute, type AnyRoute, type Found } from '../route.ts';
@@ -32,21 +33,30 @@ const scheduleSchema = z
   })
   .meta({ id: 'Schedule' });
 
+interface ConfiguredJob {
+  readonly application: string;
+  readonly job: Job;
+}
+
+const keptTimes = new KeptTimes(nextShown);
+
+const placeOf = ({ application, job }: ConfiguredJob): ConfiguredPlace => [application, job.id];
+const idOf = ({ application, job }: ConfiguredJob): string => scheduleIdOf(application, job.id);
+
 function viewOf(
-  { application, job }: { readonly application: string; readonly job: Job },
+  { application, job }: ConfiguredJob,
   known: KnownSchedule | undefined,
   nowMs: number,
 ): z.infer<typeof scheduleSchema> {
   const isPaused = known !== undefined && known.pausedAtMs !== null && (known.pausedUntilMs ?? Infinity) > nowMs;
   const untilMs = isPaused ? known.pausedUntilMs : null;
-  const after = untilMs ?? nowMs;
-  const times = isPaused && untilMs === null ? [] : nextTimes(job.schedules, { after, seed: job.seed }).take(nextShown);
+  const times = isPaused && untilMs === null ? [] : keptTimes.after(job, untilMs ?? nowMs);
   return {
     application,
     job: job.id,
     kind: job.kind,
     schedules: job.schedules.map(describeSchedule),
-    next: Array.from(times, isoTime),
+    next: times.map(isoTime),
     isPaused,
     pausedUntil: maybeIsoTime(untilMs),
   };
@@ -57,20 +67,19 @@ const list = defineRoute({
   path: '/api/v1/schedules',
   summary: 'List all jobs, with their schedules and when they come next',
   access: { kind: 'some', action: 'read' },
-  query: z.object({ application: lineSchema(200).optional(), kind: z.enum(jobKinds).optional() }),
-  answers: { 200: z.object({ items: z.array(scheduleSchema) }) },
-  async handle({ parts, query: { application: name, kind }, request }) {
+  query: z.object({ ...pageQuery, application: lineSchema(200).optional(), kind: z.enum(jobKinds).optional() }),
+  answers: { 200: pageOf(scheduleSchema) },
+  async handle({ parts, query: { limit, cursor, application: name, kind }, request }) {
     const { catalog } = parts.log;
     const nowMs = await catalog.nowMs();
-    const known = new Map((await allSchedules(catalog)).map((row) => [row.id, row]));
-    const items = tenantsFor(parts, request, { action: 'read', name }).flatMap(({ application }) =>
-      jobsOnDemand(application)
-        .filter((job) => kind === undefined || job.kind === kind)
-        .map((job) =>
-          viewOf({ application: application.name, job }, known.get(scheduleIdOf(application.name, job.id)), nowMs),
-        ),
+    const all = tenantsFor(parts, request, { action: 'read', name }).flatMap(({ application }) =>
+      jobsOnDemand(application).map((job): ConfiguredJob => ({ application: application.name, job })),
     );
-    return { items };
+    const rows = behind(all, cursor, placeOf)
+      .filter(({ job }) => kind === undefined || job.kind === kind)
+      .slice(0, limit + 1);
+    const known = new Map((await allSchedules(catalog, rows.map(idOf))).map((row) => [row.id, row]));
+    return pageFrom(rows, limit, { view: (row) => viewOf(row, known.get(idOf(row)), nowMs), place: placeOf });
   },
 });
 
@@ -97,7 +106,7 @@ async function changed(
   const { log } = parts;
   if (!(await work(log, { application, job: job.id, actor: actorOf(request) }))) throw notFound();
   const id = scheduleIdOf(application, job.id);
-  const known = (await allSchedules(log.catalog)).find((row) => row.id === id);
+  const [known] = await allSchedules(log.catalog, [id]);
   return viewOf({ application, job }, known, await log.catalog.nowMs());
 }
 
