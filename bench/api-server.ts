@@ -21,7 +21,7 @@ const app = await createApi({
   },
   service: {
     tenants: () => [tenant],
-    answers: { ask: () => Promise.reject(new Error('nobody is asked here')) },
+    answers: { ask: () => Promise.reject(new Error('nobody is asked here')), changed: () => undefined },
     processSample: () => watch.sample(),
     offer: () => Promise.resolve(),
   },

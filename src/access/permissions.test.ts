@@ -16,7 +16,6 @@ const allowed: Readonly<Record<Action, string>> = {
   'restore.approve': 'approver admin',
   'retention.release': 'approver admin',
   'audit.read': 'admin',
-  'configuration.write': 'admin',
   'token.manage': 'admin',
   'user.manage': 'admin',
 };

@@ -19,7 +19,6 @@ export const actionTable = {
   /** Lets retention go on that an anomaly froze. */
   'retention.release': 'approver',
   'audit.read': 'admin',
-  'configuration.write': 'admin',
   'token.manage': 'admin',
   'user.manage': 'admin',
 } as const satisfies Record<string, Role>;

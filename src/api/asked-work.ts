@@ -13,6 +13,12 @@ export const startedSchema = z.object({ runs: z.array(runSchema) }).meta({ id: '
 
 export const originOf = (request: FastifyRequest): RunOrigin => ({ kind: 'request', by: actorOf(request).name });
 
+export const eventOrigin = (request: FastifyRequest, event: string): RunOrigin => ({
+  kind: 'event',
+  event,
+  by: actorOf(request).name,
+});
+
 export async function startedRuns(
   parts: ApiParts,
   request: FastifyRequest,

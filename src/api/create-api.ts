@@ -121,7 +121,7 @@ function addRoute(app: FastifyInstance, route: AnyRoute, parts: ApiParts): void 
     schema: schemaOf(route),
     config: { route },
     onRequest: [
-      app.rateLimit(),
+      ...(route.isUnlimited === true ? [] : [app.rateLimit()]),
       async (request) => {
         if (isPublic) return;
         await authenticate(parts, request);

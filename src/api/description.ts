@@ -7,7 +7,7 @@ import {
   serializerCompiler,
   validatorCompiler,
 } from 'fastify-type-provider-zod';
-import type { z } from 'zod';
+import { z } from 'zod';
 import { markdownTable } from '../base/markdown-table.ts';
 import { problemSchema } from './problem.ts';
 import type { AnyRoute } from './route.ts';
@@ -42,7 +42,8 @@ export function schemaOf(route: AnyRoute): object {
     description: neededFor(route),
     security: access.kind === 'public' ? [] : [{ token: [] }, { session: [] }],
     ...(params !== undefined && { params }),
-    ...(query !== undefined && { querystring: query }),
+    // A misspelt filter must not show everything.
+    ...(query !== undefined && { querystring: query instanceof z.ZodObject ? query.strict() : query }),
     ...(body !== undefined && { body }),
     response: { ...Object.fromEntries(schemas), '4xx': problem },
   };

@@ -10,7 +10,7 @@ import type { Tenant } from '../service/tenant.ts';
 /** What the API sees of the service beside it. */
 export interface ServiceAccess {
   readonly tenants: () => readonly Tenant[];
-  readonly answers: Pick<CommandAnswers, 'ask'>;
+  readonly answers: Pick<CommandAnswers, 'ask' | 'changed'>;
   readonly processSample: () => ProcessSample;
   /** Tells workers of a run that was stored. */
   readonly offer: (id: string, run: Pick<NewRun, 'labels' | 'priority' | 'wakeAtMs'>) => Promise<void>;

@@ -59,6 +59,8 @@ export interface Route<
   readonly answers: Readonly<Record<number, Schema | null>>;
   /** What of an answer is kept for a request that is repeated with the same idempotency key; all of it if absent. */
   readonly keptAnswer?: (answer: string) => string;
+  /** Asked by what decides whether the server lives, as often as it likes. */
+  readonly isUnlimited?: boolean;
   /** In the description, unless this says no. */
   readonly isDescribed?: boolean;
   handle(call: Call<z.infer<Params>, z.infer<Query>, z.infer<Body>, Resource>): Promise<unknown>;

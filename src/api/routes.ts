@@ -1,5 +1,6 @@
 // All routes, in the order of their description. What is not here is not there.
 import { alertRoutes } from './resources/alerts.ts';
+import { anomalyRoutes } from './resources/anomalies.ts';
 import { applicationRoutes } from './resources/applications.ts';
 import { auditRoutes } from './resources/audit.ts';
 import { documentationRoutes } from './resources/documentation.ts';
@@ -28,6 +29,7 @@ export const routes: readonly AnyRoute[] = [
   ...scheduleRoutes,
   ...runRoutes,
   ...alertRoutes,
+  ...anomalyRoutes,
   ...probeRoutes,
   ...workerRoutes,
   ...tokenRoutes,

@@ -1,4 +1,5 @@
 // What runs by itself in an application: one job for each thing that a policy asks for, with all moments at which it comes.
+import { AppError } from '../base/errors.ts';
 import type { Application } from './application.ts';
 import type { Component } from './component.ts';
 import { retentionIn, type Policy, type Verification } from './policy.ts';
@@ -207,4 +208,21 @@ function isMeant(job: Job, component: string | undefined, waiting: Job): boolean
   if (component !== undefined) return concerns(job, component);
   if ('component' in waiting) return concerns(job, waiting.component);
   return waiting.components.some((name) => concerns(job, name));
+}
+
+/** What is to be done before an event of this name. */
+export function jobsBefore(jobs: readonly Job[], event: string): Job[] {
+  return jobs.filter(({ schedules }) => schedules.some((one) => one.kind === 'before' && one.event === event));
+}
+
+/** Rejects what nobody asked for by a name that is known. */
+export function noSuchJob(name: string, jobs: readonly Job[]): AppError {
+  const names = jobs.map(({ id }) => id).join(', ');
+  return new AppError('NOT_FOUND', `there is no job ${name}`, { hint: `There are ${names || 'none'}.` });
+}
+
+export function noJobBefore(event: string): AppError {
+  return new AppError('NOT_FOUND', `no job is to be done before ${event}`, {
+    hint: `Give a policy the schedule { before: ${event} }.`,
+  });
 }

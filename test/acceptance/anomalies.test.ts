@@ -9,6 +9,7 @@ import type { RetentionPolicy } from '../../src/model/retention.ts';
 import { jsonLines, runLifeboat, type Ran } from '../support/lifeboat.ts';
 import { noSignal } from '../support/repository.ts';
 import { useScenes } from '../support/scene.ts';
+import { startServerProcess } from '../support/server-process.ts';
 
 const configurationOf = (location: string, data: string): string => `
 application: shop
@@ -74,10 +75,27 @@ test('S2-101 most files gone, then all encrypted: both are told, nothing is remo
   expect(listed.exitCode).toBe(3);
   expect(listed.stdout).toContain(encrypted.id.slice(0, 8));
   expect(listed.stdout).not.toContain(deleted.id.slice(0, 8));
-  expect((await run('anomalies', 'accept', '--component', 'uploads')).exitCode).toBe(0);
+  await acceptOverHttp(encrypted.id);
   expect((await run('retention', '--yes')).stdout).toContain('removed 1 snapshot, 9 stay');
   expect((await run('anomalies', 'accept', deleted.id.slice(0, 8))).exitCode).toBe(4);
 });
+
+/** As an approver of a running server does it. */
+async function acceptOverHttp(id: string): Promise<void> {
+  const made = await runLifeboat(['token', 'create', 'anna', '--role', 'approver', '--json'], { folder: scene.folder });
+  const { token } = JSON.parse(made.stdout) as { readonly token: string };
+  await using server = await startServerProcess(scene.folder);
+  const address = /answers at (http:\S+)/.exec(server.said())?.[1] ?? '';
+  const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
+  const list = async (): Promise<unknown> => (await fetch(`${address}/api/v1/anomalies`, { headers })).json();
+  expect(await list()).toMatchObject({ items: [{ application: 'shop', component: 'uploads', snapshot: id }] });
+  const body = JSON.stringify({ snapshot: id.slice(0, 8) });
+  const accepted = await fetch(`${address}/api/v1/anomalies/accept`, { method: 'POST', headers, body });
+  expect([accepted.status, await accepted.json()]).toMatchObject([200, { accepted: [{ component: 'uploads' }] }]);
+  expect(await list()).toEqual({ items: [] });
+  const all = await runLifeboat(['anomalies', 'list', '--all', '--json'], { folder: scene.folder });
+  expect(all.stdout).toContain('"by": "anna"');
+}
 
 test('a note that can not be read keeps everything, and says so', async () => {
   const { repository } = scene;

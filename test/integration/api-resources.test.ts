@@ -199,11 +199,39 @@ describeWithCatalogs('what the API has of applications', (make) => {
     expect(nothing).toMatchObject({ status: 400, json: { code: 'REQUEST_INVALID' } });
   });
 
+  test('an odd backup is shown to all, and accepted by who may let old ones go', async () => {
+    const odd = { application: 'shop', component: 'database', snapshot: snapshotIdOf('shop', 'database') };
+    const listed = itemsOf(await api.ask('GET', '/api/v1/anomalies?component=database', { token: viewer }));
+    expect(listed).toEqual([expect.objectContaining(odd)]);
+    expect(itemsOf(await api.ask('GET', '/api/v1/anomalies?component=cache', { token: viewer }))).toEqual([]);
+    const body = { snapshot: odd.snapshot.slice(0, 8) };
+    const path = '/api/v1/anomalies/accept';
+    expect((await api.ask('POST', path, { token: operator, body })).status).toBe(403);
+    const accepted = await api.ask('POST', path, { token: approver, body });
+    expect(accepted).toMatchObject({
+      status: 200,
+      json: { accepted: [{ component: 'database', repository: 'local' }] },
+    });
+    const [entry] = await auditEntries(api.catalog, { action: 'anomaly.accepted', limit: 1 });
+    expect(entry).toMatchObject({ target: body.snapshot, application: 'shop' });
+  });
+
   test('a job is started by its name, and a schedule paused and resumed', async () => {
     const wish = { job: 'proof/uploads' };
     const [run] = runsOf(await api.ask('POST', '/api/v1/runs', { token: operator, body: wish }));
     expect(run).toMatchObject({ kind: 'proof', component: 'uploads' });
-    expect((await api.ask('POST', '/api/v1/runs', { token: operator, body: { job: 'no/job' } })).status).toBe(404);
+    const unknown = await api.ask('POST', '/api/v1/runs', { token: operator, body: { job: 'no/job' } });
+    expect(unknown).toMatchObject({ status: 404, json: { detail: expect.stringContaining('no/job') as string } });
+    for (const body of [{}, { job: 'proof/uploads', before: 'deployment' }])
+      expect((await api.ask('POST', '/api/v1/runs', { token: operator, body })).status).toBe(400);
+    const nothing = await api.ask('POST', '/api/v1/runs', { token: operator, body: { before: 'moonrise' } });
+    expect(nothing).toMatchObject({
+      status: 404,
+      json: { hint: expect.stringContaining('before: moonrise') as string },
+    });
+    // A misspelt filter does not show everything.
+    const misspelt = await api.ask('GET', '/api/v1/runs?compnent=database', { token: viewer });
+    expect(misspelt).toMatchObject({ status: 400, json: { code: 'REQUEST_INVALID' } });
     const path = '/api/v1/schedules/shop/backup%2Fdatabase';
     const paused = await api.ask('POST', `${path}/pause`, { token: operator, body: {} });
     expect(paused.json).toMatchObject({ isPaused: true, next: [] });

@@ -26,6 +26,7 @@ const bodies: Readonly<Record<string, (application: string) => object>> = {
     backupId: snapshotIdOf(application, 'database'),
     type: 'database',
   }),
+  'POST /api/v1/anomalies/accept': (application) => ({ application, snapshot: snapshotIdOf(application, 'database') }),
   'POST /api/v1/schedules/{application}/{job}/pause': () => ({}),
   'POST /api/v1/tokens': (application) => ({ name: 'made', role: 'viewer', applications: [application] }),
   'POST /api/v1/users': () => ({ name: `user-${(names += 1)}`, grants: [] }),

@@ -322,9 +322,11 @@ describe('the API', () => {
     await using api = await apiScene({ requestsPerMinute: 5 });
     const statuses: number[] = [];
     for (let at = 0; at < 7; at += 1)
-      statuses.push((await api.ask('GET', at % 2 === 0 ? '/health' : '/nowhere')).status);
+      statuses.push((await api.ask('GET', at % 2 === 0 ? '/status' : '/nowhere')).status);
     expect(statuses.filter((status) => status === 429).length).toBeGreaterThan(0);
-    const limited = await api.ask('GET', '/health');
+    // Whether it lives is always told.
+    expect((await api.ask('GET', '/health')).status).toBe(200);
+    const limited = await api.ask('GET', '/status');
     expect(limited).toMatchObject({ status: 429, json: { code: 'RATE_LIMITED' } });
     expect(limited.headers.has('retry-after')).toBe(true);
   });

@@ -76,7 +76,12 @@ export const snapshotIdOf = (application: string, component: 'database' | 'uploa
   `${application === 'shop' ? 'a' : 'f'}${component === 'database' ? 'd' : '0'}`.repeat(32);
 
 /** What the commands would print that the server asks. */
-function answerOf({ application: { name } }: Tenant, [command]: readonly string[]): object {
+function answerOf({ application: { name } }: Tenant, [command, deed]: readonly string[]): object {
+  if (command === 'anomalies') {
+    const odd = { component: 'database', repository: 'local', snapshot: snapshotIdOf(name, 'database') };
+    const facts = [{ message: '59 % of the files are gone' }];
+    return deed === 'list' ? { anomalies: [{ ...odd, time: '2026-11-21T02:00:00Z', facts }] } : { accepted: [odd] };
+  }
   if (command === 'check') {
     const findings = [{ aspect: 'connection', outcome: 'passed', message: 'PostgreSQL 17' }];
     return { subjects: [{ subject: 'component database', findings }] };
@@ -104,7 +109,10 @@ function sceneService(): ServiceAccess & Disposable {
   const watch = new ProcessWatch();
   return {
     tenants: () => sceneTenants,
-    answers: { ask: (tenant, args) => Promise.resolve({ exitCode: 0, summary: { ...answerOf(tenant, args) } }) },
+    answers: {
+      ask: (tenant, args) => Promise.resolve({ exitCode: 0, summary: { ...answerOf(tenant, args) } }),
+      changed: () => undefined,
+    },
     processSample: () => watch.sample(),
     offer: () => Promise.resolve(),
     [Symbol.dispose]: () => watch[Symbol.dispose](),

@@ -14,6 +14,7 @@ import { defineRoute, type AnyRoute } from '../route.ts';
 const health = defineRoute({
   method: 'GET',
   path: '/health',
+  isUnlimited: true,
   summary: 'Say whether the server is up',
   access: { kind: 'public' },
   answers: { 200: z.object({ status: z.enum(['ok', 'starting']), version: z.string() }) },

@@ -9,11 +9,11 @@ import { findRun, type RunRow } from '../../catalog/runs.ts';
 import { labelsIn } from '../../catalog/workers.ts';
 import { stepsOf, type StepRow } from '../../catalog/steps.ts';
 import { runStates } from '../../catalog/tables.ts';
-import { jobsOnDemand } from '../../model/job.ts';
+import { jobsBefore, jobsOnDemand, noJobBefore, noSuchJob, type Job } from '../../model/job.ts';
 import { approveRun, cancelAskedRun } from '../../service/asked-runs.ts';
 import { runOfJob } from '../../service/job-runs.ts';
 import { restoreInputSchema, restoreKind } from '../../service/restore-runs.ts';
-import { notConfirmed, originOf, startedRuns, startedSchema } from '../asked-work.ts';
+import { eventOrigin, notConfirmed, originOf, startedRuns, startedSchema } from '../asked-work.ts';
 import { visibleApplications } from '../authorisation.ts';
 import { tenantFor } from '../chosen-tenant.ts';
 import type { News } from '../event-stream.ts';
@@ -118,22 +118,38 @@ const cancel = defineRoute({
 const start = defineRoute({
   method: 'POST',
   path: '/api/v1/runs',
-  summary: 'Do a job now, without waiting for its schedule',
+  summary: 'Do a job now, or what is to be done before an event, without waiting for its schedule',
   access: { kind: 'some', action: 'run.start' },
-  body: z.strictObject({
-    application: lineSchema(200).optional().describe('may be left out where you may see but one'),
-    job: lineSchema(200).describe('as GET /api/v1/schedules names it: backup/database, verification/local/data'),
-    description: lineSchema(500).optional().describe('a note that stays with what is backed up'),
-  }),
+  body: z
+    .strictObject({
+      application: lineSchema(200).optional().describe('may be left out where you may see but one'),
+      job: lineSchema(200)
+        .optional()
+        .describe('as GET /api/v1/schedules names it: backup/database, verification/local/data'),
+      before: lineSchema(200).optional().describe('all jobs whose schedule says so, as `{ before: deployment }` does'),
+      description: lineSchema(500).optional().describe('a note that stays with what is backed up'),
+    })
+    .refine(({ job, before }) => (job === undefined) !== (before === undefined), 'expected either job or before'),
   answers: { 202: startedSchema },
-  async handle({ parts, body: { application: name, job: id, description }, request }) {
+  async handle({ parts, body: { application: name, job, before: event, description }, request }) {
     const { application } = tenantFor(parts, request, { action: 'run.start', name });
-    const job = jobsOnDemand(application).find((one) => one.id === id);
-    if (job === undefined) throw notFound();
-    const wish = { application: application.name, job, description, round: await roundOf(parts) };
-    return startedRuns(parts, request, { runs: [runOfJob(wish, originOf(request))] });
+    const round = await roundOf(parts);
+    const origin = event === undefined ? originOf(request) : eventOrigin(request, event);
+    const runs = wantedJobs(jobsOnDemand(application), { job, event }).map((one) =>
+      runOfJob({ application: application.name, job: one, description, round }, origin),
+    );
+    return startedRuns(parts, request, { runs });
   },
 });
+
+function wantedJobs(
+  jobs: readonly Job[],
+  { job: id, event }: { readonly job: string | undefined; readonly event: string | undefined },
+): Job[] {
+  const wanted = event === undefined ? jobs.filter((job) => job.id === id) : jobsBefore(jobs, event);
+  if (wanted.length > 0) return wanted;
+  throw event === undefined ? noSuchJob(id ?? '', jobs) : noJobBefore(event);
+}
 
 /** Of what somebody asks for: another part each second, where a verification takes parts. */
 const roundOf = async ({ log }: ApiParts): Promise<number> => Math.floor((await log.catalog.nowMs()) / 1000);

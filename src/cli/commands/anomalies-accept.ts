@@ -25,8 +25,11 @@ export const anomaliesAcceptCommand = defineCommand({
     'Then what the policies no longer keep of its component is removed again. It is kept in the repository who said so.',
   examples: ['lifeboat anomalies accept 46c536f7', 'lifeboat anomalies accept --component uploads'],
   arguments: { words: listArgument('[snapshot...]', 'first digits of ids, as `anomalies list` shows them') },
-  options: { component: textOption('--component <name>', 'all open ones of this component') },
-  async run(context, { words, component }): Promise<AnomaliesAcceptData> {
+  options: {
+    component: textOption('--component <name>', 'all open ones of this component'),
+    by: textOption('--by <name>', 'who says so; you if absent'),
+  },
+  async run(context, { words, component, by = machineActor().id }): Promise<AnomaliesAcceptData> {
     if ((words.length === 0) === (component === undefined)) {
       throw new AppError('USAGE', 'give either snapshots or --component', {
         hint: "'lifeboat anomalies list' shows what is open.",
@@ -42,7 +45,7 @@ export const anomaliesAcceptCommand = defineCommand({
       const { anomalies } = await loadAnomalies(repository, signal);
       for (const one of openAnomalies(anomalies, await loadSnapshots(repository, signal)).filter(isMeant)) {
         const { tree, snapshot, component: name } = one;
-        await acceptAnomaly(repository, { tree, time: isoTime(clock.now()), by: machineActor().id }, signal);
+        await acceptAnomaly(repository, { tree, time: isoTime(clock.now()), by }, signal);
         accepted.push({ snapshot, component: name, repository: settings.name });
       }
     }

@@ -1,7 +1,7 @@
 // `runs start`: has the service do a job now, without waiting for its schedule; or all that are to be done before an event.
 import { shortEnding } from '../id-ending.ts';
 import { AppError } from '../../base/errors.ts';
-import { jobsOnDemand, selfBackupJobsOf, type Job } from '../../model/job.ts';
+import { jobsBefore, jobsOnDemand, noJobBefore, noSuchJob, selfBackupJobsOf, type Job } from '../../model/job.ts';
 import { startRuns } from '../../service/asked-runs.ts';
 import { runOfJob, type RunOrigin } from '../../service/job-runs.ts';
 import { openAccess } from '../access-log.ts';
@@ -44,17 +44,9 @@ function chosenJobs(jobs: readonly Job[], names: readonly string[], event: strin
   const named = names.map((name) => {
     const job = jobs.find(({ id }) => id === name);
     if (job !== undefined) return job;
-    throw new AppError('NOT_FOUND', `there is no job ${name}`, {
-      hint: `There are ${jobs.map(({ id }) => id).join(', ') || 'none'}.`,
-    });
+    throw noSuchJob(name, jobs);
   });
-  const before = jobs.filter(({ schedules }) =>
-    schedules.some((schedule) => schedule.kind === 'before' && schedule.event === event),
-  );
-  if (event !== undefined && before.length === 0) {
-    throw new AppError('NOT_FOUND', `no job is to be done before ${event}`, {
-      hint: `Give a policy the schedule { before: ${event} }.`,
-    });
-  }
+  const before = event === undefined ? [] : jobsBefore(jobs, event);
+  if (event !== undefined && before.length === 0) throw noJobBefore(event);
   return [...new Set([...named, ...before])];
 }
