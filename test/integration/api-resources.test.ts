@@ -288,7 +288,7 @@ describe('a configuration that is read anew', () => {
     await using api = await apiScene({
       service: {
         tenants: () => tenants,
-        answers: { ask: () => Promise.reject(new Error('nobody is asked here')) },
+        answers: { ask: () => Promise.reject(new Error('nobody is asked here')), changed: () => undefined },
         processSample: () => watch.sample(),
         offer: () => Promise.resolve(),
       },
