@@ -13,7 +13,7 @@ import { systemRandom } from './base/random.ts';
 import type { Catalog } from './catalog/catalog.ts';
 import { openCatalog } from './catalog/open-catalog.ts';
 import type { ListenAddress, RunningService, ServiceWishes } from './cli/context.ts';
-import type { Environment } from './config/environment.ts';
+import { serviceLeaseMs, type Environment } from './config/environment.ts';
 import { findConfiguration } from './config/find.ts';
 import { loadConfiguration } from './config/load.ts';
 import { probePorts } from './probe-ports.ts';
@@ -45,7 +45,8 @@ export async function runService(place: ServicePlace, wishes: ServiceWishes): Pr
   const tenants = stack.use(await openTenants(place, wishes));
   const { workingFolder, variables } = environment;
   const configurations = (): Tenants['texts'] => tenants.texts;
-  const launcher = { launcherPath: place.launcherPath, workingFolder, variables, configurations };
+  const leaseMs = serviceLeaseMs(environment);
+  const launcher = { launcherPath: place.launcherPath, workingFolder, variables, configurations, leaseMs };
   const answers = stack.use(new CommandAnswers(launcher));
   const service = stack.use(
     await startService({

@@ -17,7 +17,8 @@ export interface TetherOptions {
   readonly graceMs?: number;
 }
 
-const graceDefaultMs = 10_000;
+/** Of the silence, where nothing else is said. */
+const graceShare = 0.5;
 
 const handedSchema = z.object({ configurations: z.record(z.string(), z.string()) });
 const handedMaxMs = 10_000;
@@ -45,7 +46,7 @@ export function handedConfigurations(
 export function watchTether(
   process: TetheredProcess,
   interruption: Pick<Interruption, 'stop'>,
-  { silenceMaxMs, graceMs = graceDefaultMs }: TetherOptions,
+  { silenceMaxMs, graceMs = (silenceMaxMs ?? 0) * graceShare }: TetherOptions,
 ): Disposable {
   if (silenceMaxMs === undefined || !process.connected) return { [Symbol.dispose]: () => undefined };
   let heard = 0;

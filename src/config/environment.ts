@@ -43,6 +43,15 @@ export function variable(environment: Environment, name: string): string | undef
 
 /** Set by the service for its jobs: so long its worker may be silent. Undefined for everybody else. */
 export function tetherSilenceMs(environment: Environment): number | undefined {
-  const text = variable(environment, 'LIFEBOAT_TETHER_MS');
+  return milliseconds(environment, 'LIFEBOAT_TETHER_MS');
+}
+
+/** For tests that let leases run out: how long the service keeps what it has without being heard of. */
+export function serviceLeaseMs(environment: Environment): number | undefined {
+  return milliseconds(environment, 'LIFEBOAT_LEASE_MS');
+}
+
+function milliseconds(environment: Environment, name: string): number | undefined {
+  const text = variable(environment, name);
   return text === undefined || !/^\d{1,9}$/.test(text) ? undefined : Number(text);
 }

@@ -14,6 +14,8 @@ export interface Launcher {
   readonly variables: Readonly<Record<string, string | undefined>>;
   /** Texts of configuration files by their path, in place of what lies there. */
   readonly configurations?: (() => Readonly<Record<string, string>>) | undefined;
+  /** How long a job stays with a worker that is not heard of, if not as long as usual. */
+  readonly leaseMs?: number | undefined;
 }
 
 export interface JobCommand extends Launcher {
@@ -34,12 +36,14 @@ export interface JobOutcome {
   readonly summary: Readonly<Record<string, unknown>> | undefined;
 }
 
-/** Between two words to the child. */
-const wordEveryMs = 2000;
+/** Longer than a machine may be busy with other things, and than a job takes to end when it must. */
+export const leaseDefaultMs = 60_000;
+/** Of the lease: between two words to the child. */
+const wordShare = 1 / 30;
 /** Without one for so long the child ends itself. */
-export const silenceMaxMs = 20_000;
+const silenceShare = 1 / 3;
 /** Where it was asked to end. */
-const graceMs = 12_000;
+const graceShare = 1 / 5;
 const documentMaxLength = 16 << 20;
 const errorTextMax = 4000;
 
@@ -57,10 +61,10 @@ const errorLine = z.object({
  */
 export async function runJob(command: JobCommand, events: JobEvents, signal: AbortSignal): Promise<JobOutcome> {
   signal.throwIfAborted();
-  const { launcherPath, args, workingFolder, variables } = command;
+  const { launcherPath, args, workingFolder, variables, leaseMs = leaseDefaultMs } = command;
   const child = fork(launcherPath, [...args, '--json'], {
     cwd: workingFolder,
-    env: { ...variables, LIFEBOAT_TETHER_MS: String(silenceMaxMs) },
+    env: { ...variables, LIFEBOAT_TETHER_MS: String(Math.round(leaseMs * silenceShare)) },
     execArgv: ['--max-semi-space-size=4'],
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     // A group of its own: Ctrl-C at the server is not meant for it, and what it starts can be ended with it.
@@ -73,8 +77,8 @@ export async function runJob(command: JobCommand, events: JobEvents, signal: Abo
   const exited = exitOf(child);
   const words = setInterval(() => {
     if (!signal.aborted && child.connected) child.send('go on', () => undefined);
-  }, wordEveryMs);
-  const end = (): void => endGently(child, exited);
+  }, leaseMs * wordShare);
+  const end = (): void => endGently(child, { exited, graceMs: leaseMs * graceShare });
   signal.addEventListener('abort', end, { once: true });
   try {
     const [lines, errorText] = await Promise.all([readLines(stdout, events), readText(stderr)]);
@@ -99,7 +103,10 @@ function exitOf(child: ChildProcess): Promise<number | null> {
   return promise;
 }
 
-function endGently(child: ChildProcess, exited: Promise<unknown>): void {
+function endGently(
+  child: ChildProcess,
+  { exited, graceMs }: { readonly exited: Promise<unknown>; readonly graceMs: number },
+): void {
   const kill = (name: NodeJS.Signals): void => {
     if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
     try {

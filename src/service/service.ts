@@ -13,7 +13,7 @@ import { startWorker } from '../workflow/worker.ts';
 import { startAlerting } from './alerting.ts';
 import { InventoryKeeper, type Seen } from './inventory.ts';
 import { jobDefinitions, jobInputSchema } from './job-runs.ts';
-import type { Launcher } from './job-process.ts';
+import { leaseDefaultMs, type Launcher } from './job-process.ts';
 import { recordStandings } from './ledger.ts';
 import { restoreDefinition, restoreKind } from './restore-runs.ts';
 import { startScheduler } from './scheduler.ts';
@@ -57,11 +57,9 @@ export interface Service extends AsyncDisposable {
   readonly offer: (id: string, run: Pick<NewRun, 'labels' | 'priority' | 'wakeAtMs'>) => Promise<void>;
 }
 
-/** Longer than a machine may be busy with other things, and than a job takes to end when it must. */
-const leaseMs = 60_000;
-
 export async function startService(parts: ServiceParts): Promise<Service> {
   const { catalog, queue, tenants, launcher, random, clock, onNote, onProblem } = parts;
+  const { leaseMs = leaseDefaultMs } = launcher;
   await using stack = new AsyncDisposableStack();
   const enqueue = async (run: NewRun): Promise<string> => {
     const id = await insertRun(catalog, run);
@@ -119,10 +117,10 @@ export async function startService(parts: ServiceParts): Promise<Service> {
       offer(id, run).catch((error: unknown) => onProblem(asError(error)));
     };
     stack.use(startScheduler({ catalog, tenants: all, onStarted, onProblem }));
-    const holder = worker.id;
+    const duties = { catalog, clock, tenants: all, holder: worker.id, leaseMs, onNote, onProblem };
     const { probePortsOf: portsOf } = parts;
-    stack.use(new Prober({ catalog, clock, tenants: all, portsOf, holder, onNote, onProblem }));
-    stack.use(startAlerting({ catalog, clock, tenants: all, holder, newId: randomUUIDv7, onNote, onProblem }));
+    stack.use(new Prober({ ...duties, portsOf }));
+    stack.use(startAlerting({ ...duties, newId: randomUUIDv7 }));
     stack.use(keepSelfBackups({ catalog, tenants: all, enqueue, onProblem }));
   }
   const started = stack.move();

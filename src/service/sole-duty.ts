@@ -8,11 +8,13 @@ export interface SoleDutyParts {
   readonly name: string;
   /** Whoever does it: a worker's id. */
   readonly holder: string;
+  readonly leaseMs?: number | undefined;
   readonly onProblem: (error: Error) => void;
 }
 
-const leaseMs = 60_000;
-const renewEveryMs = 5000;
+const leaseDefaultMs = 60_000;
+/** Of the lease. */
+const renewShare = 1 / 12;
 
 export class SoleDuty implements AsyncDisposable {
   readonly #parts: SoleDutyParts;
@@ -26,9 +28,9 @@ export class SoleDuty implements AsyncDisposable {
 
   /** Whether it is ours now. Rejects where the catalog can't be asked. */
   async isOurs(): Promise<boolean> {
-    const { catalog, name, holder } = this.#parts;
+    const { catalog, name, holder, leaseMs = leaseDefaultMs } = this.#parts;
     const askedMs = performance.now();
-    if (this.#lease !== undefined && askedMs - this.#confirmedMs < renewEveryMs) return true;
+    if (this.#lease !== undefined && askedMs - this.#confirmedMs < leaseMs * renewShare) return true;
     if (this.#lease === undefined || !(await renewLease(catalog, this.#lease, leaseMs))) {
       this.#lease = await acquireLease(catalog, { name, holder, leaseMs });
     }

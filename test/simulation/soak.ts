@@ -7,6 +7,7 @@ import { startS3Server } from '../support/s3-server.ts';
 import { makePostgresCatalog, makeSqliteCatalog } from '../support/catalogs.ts';
 import { runDurableRuns } from './durable-runs.ts';
 import { noCounts, runHistory } from './history.ts';
+import { killServers } from './killed-servers.ts';
 import { runFaults } from './postgres-faults.ts';
 import { runDisaster } from './postgres-recovery.ts';
 
@@ -17,6 +18,8 @@ const { values } = parseArgs({
     seed: { type: 'string' },
     /** Of PostgreSQL; one after another. */
     versions: { type: 'string' },
+    /** Of servers: `sqlite`, `postgres`; one after another. */
+    catalogs: { type: 'string' },
     /** Random instants in each history with PostgreSQL. */
     recoveries: { type: 'string' },
     /** Other programs keep the machine busy: how much is lost at the end is only told. */
@@ -71,6 +74,21 @@ const soaks: Readonly<Record<string, Soak>> = {
       await using server = number % 2 === 0 ? undefined : await startPostgres(15);
       await using place = server === undefined ? await makeSqliteCatalog() : await makePostgresCatalog(server);
       return { ...(await runDurableRuns({ place, seed, kills: 30, workers: server === undefined ? 1 : 3 })) };
+    },
+  },
+  /** Whole servers with real jobs: on SQLite one; on PostgreSQL a server and two workers, or three servers. */
+  servers: {
+    countDefault: 30,
+    tellEvery: 1,
+    async run(seed, number) {
+      const catalogs = (values.catalogs ?? 'sqlite,postgres').split(',');
+      const isAlone = catalogs[number % catalogs.length] === 'sqlite';
+      await using server = isAlone ? undefined : await startPostgres(15);
+      await using place = server === undefined ? undefined : await makePostgresCatalog(server);
+      const several =
+        seed % 2 === 0 ? (['server', 'worker', 'worker'] as const) : (['server', 'server', 'server'] as const);
+      const processes = isAlone ? (['server'] as const) : several;
+      return { ...(await killServers({ seed, kills: 12, place, processes, isWhole: true })) };
     },
   },
 };
