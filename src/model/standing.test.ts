@@ -19,6 +19,7 @@ const well: Sighting = {
   paused: undefined,
   failedBackup: undefined,
   failedCopy: undefined,
+  damage: undefined,
   anomaly: undefined,
   proofMaxAgeMs: 48 * hourMs,
 };
@@ -44,6 +45,7 @@ describe('a component', () => {
       'at_risk',
       /until 1970-02-11 at 16:00 UTC/,
     ],
+    ['whose repository is damaged', { damage: 'local: 1 pack is missing' }, 'at_risk', /damaged: local: 1 pack/],
     ['whose last copy failed', { failedCopy: 'disk full' }, 'at_risk', /the last copy failed: disk full/],
     ['older than promised', { ageMs: 5 * hourMs }, 'overdue', /5h old, and 4h was promised/],
     [
@@ -111,6 +113,7 @@ describe('a component', () => {
       paused: fc.option(fc.constant({ untilMs: undefined }), { nil: undefined }),
       failedBackup: fc.option(fc.string(), { nil: undefined }),
       failedCopy: fc.option(fc.string(), { nil: undefined }),
+      damage: fc.option(fc.string(), { nil: undefined }),
       anomaly: fc.option(fc.constant('half is gone'), { nil: undefined }),
       proofMaxAgeMs: fc.option(fc.nat(100 * hourMs), { nil: undefined }),
     });
@@ -126,9 +129,10 @@ describe('a component', () => {
           seen.paused,
           seen.failedBackup,
           seen.failedCopy,
+          seen.damage,
           seen.anomaly,
           seen.missingLabels,
-        ]).toEqual(['passed', [], true, undefined, undefined, undefined, undefined, []]);
+        ]).toEqual(['passed', [], true, undefined, undefined, undefined, undefined, undefined, []]);
       }),
       { numRuns: 2000 },
     );

@@ -33,6 +33,8 @@ export interface Sighting {
   readonly failedBackup: string | undefined;
   /** The same of its copies. */
   readonly failedCopy: string | undefined;
+  /** The last verification of a repository of its, if it found damage: where, and what. */
+  readonly damage: string | undefined;
   /** In what a backup is unlike those before it, if nobody has accepted that. */
   readonly anomaly: string | undefined;
   /** A proof is asked for; how old it may be, if it is proven on a schedule. */
@@ -128,7 +130,7 @@ function tooOld({ component, ageMs = 0, rpoMs = Infinity, mayBeNewer, failedBack
 }
 
 function atRisk(sighting: Sighting, nowMs: number): Judgement | undefined {
-  const { component, ageMs = 0, rpoMs, proof, anomaly, proofMaxAgeMs } = sighting;
+  const { component, ageMs = 0, rpoMs, proof, anomaly, damage, proofMaxAgeMs } = sighting;
   if (proof?.outcome === 'failed') {
     return judgement(
       'at_risk',
@@ -136,6 +138,12 @@ function atRisk(sighting: Sighting, nowMs: number): Judgement | undefined {
       `Mend the cause, and run 'lifeboat prove ${component}'.`,
     );
   }
+  if (damage !== undefined)
+    return judgement(
+      'at_risk',
+      `a repository is damaged: ${damage}`,
+      "Run 'lifeboat verify --read-data', and see the page on troubles.",
+    );
   const interrupted = notWorking(sighting);
   if (interrupted !== undefined) return interrupted;
   if (anomaly !== undefined) {

@@ -41,6 +41,8 @@ export const originSchema = z.discriminatedUnion('kind', [
 ]);
 export type RunOrigin = z.output<typeof originSchema>;
 
+/** Before all that is made of them. */
+const backupPriority = 10;
 /** Tried again after reasons that may pass: a store that is away, a server that restarts. */
 const attemptsMax = 4;
 
@@ -55,6 +57,7 @@ export function runOfJob(
     input: { application, job: job.id, ...wishes } satisfies JobInput,
     labels: job.labels,
     concurrencyKey: concurrencyKeyOf(application, job),
+    priority: job.kind === 'backup' ? backupPriority : 0,
     attemptsMax,
     origin,
   };
@@ -92,11 +95,25 @@ function failureBy({ exitCode, digest }: StepOutcome, { id, kind }: Job): AppErr
     z.array(z.object({ error: z.object({ message: z.string() }) })).safeParse(digest['backups']).data ?? [];
   const proofs = z.array(z.object({ outcome: z.string(), message: z.string() })).safeParse(digest['proofs']).data ?? [];
   const unproven = proofs.find(({ outcome }) => outcome !== 'passed');
-  const why = failed?.error.message ?? unproven?.message ?? 'the output of the run says what it found';
+  const verified = verifiedSchema.safeParse(digest['repositories']).data ?? [];
+  const damage = verified.flatMap(({ findings }) => findings).find(({ severity }) => severity === 'error');
+  const why =
+    failed?.error.message ??
+    unproven?.message ??
+    (damage === undefined ? 'the output of the run says what it found' : `${damage.where}: ${damage.message}`);
   return new AppError(code, `${id} ended with ${exitCode}: ${why}`, {
     hint: "Run the same by hand to see it in full: 'lifeboat runs show' has its command lines.",
   });
 }
+
+const verifiedSchema = z.array(
+  z.object({
+    // Of a long list the digest keeps the beginning, and says how much more there was.
+    findings: z
+      .array(z.union([z.object({ where: z.string(), message: z.string(), severity: z.string() }), z.string()]))
+      .transform((all) => all.filter((one) => typeof one !== 'string')),
+  }),
+);
 
 const codesByExit = new Map<number, ErrorCode>([
   [errorKinds.VERIFICATION_FAILED.exitCode, 'VERIFICATION_FAILED'],

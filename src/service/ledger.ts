@@ -50,9 +50,19 @@ export async function recordStandings(catalog: Catalog, application: Application
   const nowMs = await catalog.nowMs();
   const carried = (await liveWorkers(catalog)).map(({ labels }) => labelsIn(labels));
   const pauses = (await allSchedules(catalog)).filter(({ pausedAtMs }) => pausedAtMs !== null);
+  const damages = await damagesOf(catalog, application.name, jobs);
   const rows: SeenStanding[] = [];
   for (const component of application.components) {
-    const sighting = await sightingOf(catalog, { application, component, jobs, inventory, seen, carried, pauses });
+    const sighting = await sightingOf(catalog, {
+      application,
+      component,
+      jobs,
+      inventory,
+      seen,
+      carried,
+      pauses,
+      damages,
+    });
     const { standing, reason, hint = null } = judge(sighting, nowMs);
     const { ageMs = null, rpoMs = null } = sighting;
     rows.push({
@@ -95,12 +105,13 @@ interface Subject {
   readonly inventory: z.output<typeof inventorySchema>;
   readonly seen: Seen;
   readonly pauses: readonly KnownSchedule[];
+  readonly damages: readonly Damage[];
   /** The labels of each worker. */
   readonly carried: readonly (readonly string[])[];
 }
 
 async function sightingOf(catalog: Catalog, subject: Subject): Promise<Sighting> {
-  const { application, component, jobs, inventory, seen, carried, pauses } = subject;
+  const { application, component, jobs, inventory, seen, carried, pauses, damages } = subject;
   const { atMs } = seen;
   const { name, objectives, policy, labels } = component;
   const found = inventory.components.find((one) => one.name === name);
@@ -127,6 +138,7 @@ async function sightingOf(catalog: Catalog, subject: Subject): Promise<Sighting>
     anomaly: found?.anomalies[0]?.facts.map(({ message }) => message).join('; '),
     paused: pauseOf(pauses, scheduleIdOf(application.name, `backup/${name}`)),
     failedBackup: await failureOf(catalog, application.name, { component: name, kind: 'backup' }),
+    damage: damages.find(({ repository }) => targets.has(repository))?.message,
     failedCopy:
       copiedTo.length === 0 ? undefined : await failureOf(catalog, application.name, { component: name, kind: 'copy' }),
     proofMaxAgeMs: proofMaxAgeOf(jobs, name, atMs),
@@ -134,6 +146,34 @@ async function sightingOf(catalog: Catalog, subject: Subject): Promise<Sighting>
 }
 
 const errorSchema = z.object({ message: z.string() });
+const failedSchema = errorSchema.extend({ code: z.string() });
+
+interface Damage {
+  readonly repository: string;
+  readonly message: string;
+}
+
+/** So many verifications are looked back at. */
+const verificationsMax = 100;
+
+/** Of repositories whose last verification, of whatever kind, found damage. */
+async function damagesOf(catalog: Catalog, application: string, jobs: readonly Job[]): Promise<Damage[]> {
+  const verified = new Map(jobs.flatMap((job) => (job.kind === 'verification' ? [[job.id, job.repository]] : [])));
+  if (verified.size === 0) return [];
+  const kind = 'verification';
+  const states = ['succeeded', 'failed'] as const;
+  const runs = await runHistory(catalog, { applications: [application], kind, states, limit: verificationsMax });
+  const seen = new Set<string>();
+  return runs.flatMap(({ input, state, error }): Damage[] => {
+    const { job = '' } = z.object({ job: z.string().optional() }).parse(JSON.parse(input));
+    const repository = verified.get(job);
+    if (repository === undefined || seen.has(job)) return [];
+    seen.add(job);
+    const found = failedSchema.safeParse(JSON.parse(error ?? 'null')).data;
+    if (state === 'succeeded' || found?.code !== 'VERIFICATION_FAILED') return [];
+    return [{ repository, message: `${repository}: ${found.message}` }];
+  });
+}
 
 function pauseOf(pauses: readonly KnownSchedule[], id: string): Sighting['paused'] {
   const found = pauses.find((one) => one.id === id);

@@ -50,7 +50,7 @@ class CatalogSubscriber implements AsyncDisposable {
   readonly #catalog: Catalog;
   readonly #subscription: Subscription;
   readonly #options: CatalogQueueOptions;
-  readonly #taken = new Map<string, Promise<void>>();
+  readonly #taken = new Map<string, { readonly kind: string; readonly ended: Promise<void> }>();
   readonly #looking: Repeating;
 
   constructor(catalog: Catalog, subscription: Subscription, options: CatalogQueueOptions) {
@@ -66,17 +66,21 @@ class CatalogSubscriber implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#looking[Symbol.asyncDispose]();
-    await Promise.all(this.#taken.values());
+    await Promise.all([...this.#taken.values()].map(({ ended }) => ended));
   }
 
   async #look(): Promise<void> {
-    const { runsMax } = this.#subscription;
-    if (this.#taken.size >= runsMax) return;
     for (const run of await claimableRuns(this.#catalog, candidatesMax)) {
-      if (this.#looking.isClosed || this.#taken.size >= runsMax) return;
-      if (this.#taken.has(run.id) || !fits(this.#subscription, run)) continue;
-      this.#taken.set(run.id, this.#take(run.id));
+      if (this.#looking.isClosed) return;
+      if (this.#taken.has(run.id) || !fits(this.#subscription, run) || !this.#hasRoom(run)) continue;
+      this.#taken.set(run.id, { kind: run.kind, ended: this.#take(run.id) });
     }
+  }
+
+  #hasRoom({ kind }: { readonly kind: string }): boolean {
+    const { runsMax, urgentKinds = [] } = this.#subscription;
+    if (this.#taken.size < runsMax) return true;
+    return urgentKinds.includes(kind) && [...this.#taken.values()].every((one) => !urgentKinds.includes(one.kind));
   }
 
   async #take(id: string): Promise<void> {

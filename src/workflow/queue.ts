@@ -17,6 +17,8 @@ export interface Subscription {
   readonly kinds: readonly string[];
   /** So many at once. */
   readonly runsMax: number;
+  /** Of these one may be taken beyond that, where none is at work: what others wait for must not keep them. */
+  readonly urgentKinds?: readonly string[] | undefined;
   /** Tries to claim the run and carries it out; resolves when this worker has nothing more to do with it. */
   take(runId: string): Promise<void>;
 }

@@ -64,6 +64,31 @@ describeWithCatalogs('a run', (make) => {
   }
   const untilState = (id: string, state: RunRow['state']): Promise<RunRow> => until(id, (run) => run.state === state);
 
+  test('that is urgent waits for no slow one, where the process has the queue to itself', async () => {
+    if (catalog.kind !== 'sqlite') return;
+    const { promise: held, resolve: release } = Promise.withResolvers<void>();
+    await using _ = await startWorker({
+      ...parts(),
+      runsMax: 1,
+      urgentKinds: ['urgent'],
+      definitions: {
+        'slow copy': { input: anything, execute: () => held.then(() => ({})) },
+        urgent: { input: anything, execute: () => Promise.resolve({}) },
+      },
+    });
+    const insert = (kind: string): Promise<string> => insertRun(catalog, { kind, input: {}, origin: { kind: 'test' } });
+    try {
+      const first = await insert('slow copy');
+      await untilState(first, 'running');
+      const second = await insert('slow copy');
+      for (let times = 0; times < 2; times += 1) await untilState(await insert('urgent'), 'succeeded');
+      const states = [first, second].map(async (id) => (await findRun(catalog, id))?.state);
+      expect(await Promise.all(states)).toEqual(['running', 'queued']);
+    } finally {
+      release();
+    }
+  });
+
   test('that succeeds keeps its output and what it told, in order', async () => {
     await using at = await working(async (run) => {
       await run.tell('note', 'first');

@@ -163,6 +163,20 @@ test('nobody acknowledges: the next ones are told in their time and their hours,
   expect(story.look([breach], 3 * hourMs)).toEqual(['chat firing', 'mail anna@example.com firing']);
 });
 
+test('a step whose hours are not holds up none behind it, and comes when it may', () => {
+  const day = [
+    { contacts: ['ben'], during: [{ window: '08:00-18:00' }] },
+    { after: '10m', channels: ['chat'] },
+  ];
+  const story = new Story(settingsOf({ escalations: { day }, rules: [{ escalation: 'day', repeat: '2h' }] }));
+  story.nowMs = Date.parse('2026-11-28T20:00:00Z');
+  expect(story.look([breach])).toEqual([]);
+  expect(story.look([breach], 10 * minuteMs)).toEqual(['chat firing']);
+  story.end('accepted');
+  story.nowMs = Date.parse('2026-11-29T08:30:00Z');
+  expect(story.look([breach])).toEqual(['mail ben@example.com firing', 'chat firing']);
+});
+
 test('who acknowledges is told no more, until it gets worse', () => {
   const story = new Story(settingsOf(byNight));
   story.look([breach]);

@@ -122,18 +122,18 @@ interface Firing {
 function escalated(situation: Situation, plan: AlertPlan, { alert, route }: Firing): AlertRow {
   const { nowMs, deliveries } = situation;
   const { steps, repeatMs } = route;
-  let { stepsTaken } = alert;
+  const { stepsTaken } = alert;
   const sent = deliveries.filter(({ alertId, state }) => alertId === alert.id && state === 'firing');
-  const first = stepsTaken;
   // Nobody was reached: whoever comes next is told at once.
   const isLost = sent.length > 0 && sent.every(({ outcome }) => outcome === 'refused');
-  while (stepsTaken < steps.length && dueMs(steps[stepsTaken], alert, isLost ? nowMs : undefined) <= nowMs) {
-    stepsTaken += 1;
-    if (isLost) break;
-  }
-  if (stepsTaken > first) {
-    tell(situation, plan, { alert, steps: steps.slice(first, stepsTaken) });
-    return { ...alert, stepsTaken, toldAtMs: nowMs };
+  const isDue = (step: EscalationStep): boolean => dueMs(step, alert, isLost ? nowMs : undefined) <= nowMs;
+  const due = steps.map((step, at) => ({ step, at })).filter(({ step, at }) => at >= stepsTaken && isDue(step));
+  const taken = isLost ? due.slice(0, 1) : due;
+  const last = taken.at(-1);
+  if (last !== undefined) {
+    tell(situation, plan, { alert, steps: taken.map(({ step }) => step) });
+    // Those whose hours are not, and behind whom others were told, come with the next repeat.
+    return { ...alert, stepsTaken: last.at + 1, toldAtMs: nowMs };
   }
   if (stepsTaken === 0 || alert.toldAtMs === null || nowMs - alert.toldAtMs < repeatMs) return alert;
   const awake = steps.slice(0, stepsTaken).filter(({ during }) => insideAt(during, nowMs) === nowMs);
