@@ -8,7 +8,7 @@ import { systemClock } from '../src/base/clock.ts';
 import { openCatalog } from '../src/catalog/open-catalog.ts';
 import { knownSchedules } from '../src/catalog/schedules.ts';
 import { insertRun } from '../src/catalog/runs.ts';
-import { saveStandings } from '../src/catalog/standings.ts';
+import { neverRestored, saveStandings } from '../src/catalog/standings.ts';
 import { parseConfiguration } from '../src/config/load.ts';
 import { jobsOf } from '../src/model/job.ts';
 import { scheduleIdOf } from '../src/service/scheduler.ts';
@@ -69,7 +69,15 @@ export async function openFilledCatalog(
     await trx.updateTable('run').set({ state: 'succeeded', startedAtMs: endedAtMs, endedAtMs }).execute();
   });
   const seenAtMs = await catalog.nowMs();
-  const seen = { standing: 'protected', reason: 'proven 1 h ago', hint: null, ageMs: 1000, rpoMs: 2000, seenAtMs };
+  const seen = {
+    standing: 'protected',
+    reason: 'proven 1 h ago',
+    hint: null,
+    ageMs: 1000,
+    rpoMs: 2000,
+    ...neverRestored,
+    seenAtMs,
+  };
   await saveStandings(
     catalog,
     'shop',

@@ -14,6 +14,7 @@ import { up as system } from './migrations/0010-system.ts';
 import { up as selfBackup } from './migrations/0011-self-backup.ts';
 import { up as runEnds } from './migrations/0012-run-ends.ts';
 import { up as runOrderOfApplication } from './migrations/0013-run-order-of-application.ts';
+import { up as restoreTimes } from './migrations/0014-restore-times.ts';
 
 /** In the order of their names. What is here never changes once it was released: it goes on in another file. */
 const migrations: Record<string, Migration> = {
@@ -29,6 +30,7 @@ const migrations: Record<string, Migration> = {
   '0011-self-backup': { up: selfBackup },
   '0012-run-ends': { up: runEnds },
   '0013-run-order-of-application': { up: runOrderOfApplication },
+  '0014-restore-times': { up: restoreTimes },
 };
 
 /** Oldest first. */

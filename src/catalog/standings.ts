@@ -13,6 +13,15 @@ const sampleMaxAgeMs = 400 * 86_400_000;
 
 export type SeenStanding = Omit<StandingRow, 'sinceMs'>;
 
+/** Of a component that was never seen to come back, and of which nobody promised how fast it does. */
+export const neverRestored = {
+  rtoMs: null,
+  restoreMs: null,
+  restoreAtMs: null,
+  restoreLowMs: null,
+  restoreHighMs: null,
+} as const satisfies Partial<StandingRow>;
+
 /** Returns those whose standing is another than before. */
 export async function saveStandings(
   catalog: Catalog,
@@ -76,6 +85,11 @@ async function saveRows(trx: Queries, rows: readonly StandingRow[]): Promise<voi
         hint: set.ref('excluded.hint'),
         ageMs: set.ref('excluded.ageMs'),
         rpoMs: set.ref('excluded.rpoMs'),
+        rtoMs: set.ref('excluded.rtoMs'),
+        restoreMs: set.ref('excluded.restoreMs'),
+        restoreAtMs: set.ref('excluded.restoreAtMs'),
+        restoreLowMs: set.ref('excluded.restoreLowMs'),
+        restoreHighMs: set.ref('excluded.restoreHighMs'),
         sinceMs: set.ref('excluded.sinceMs'),
         seenAtMs: set.ref('excluded.seenAtMs'),
       })),
@@ -84,8 +98,8 @@ async function saveRows(trx: Queries, rows: readonly StandingRow[]): Promise<voi
 }
 
 async function addSamples(trx: Queries, rows: readonly StandingRow[]): Promise<void> {
-  const samples = rows.map(({ application, component, standing, ageMs, seenAtMs: atMs }) => {
-    return { application, component, standing, ageMs, atMs };
+  const samples = rows.map(({ application, component, standing, ageMs, restoreMs, seenAtMs: atMs }) => {
+    return { application, component, standing, ageMs, restoreMs, atMs };
   });
   await trx
     .insertInto('standingSample')

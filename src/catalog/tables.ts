@@ -133,6 +133,13 @@ export interface StandingTable {
   /** Of the newest that can be recovered, when it was seen. */
   readonly ageMs: number | null;
   readonly rpoMs: number | null;
+  readonly rtoMs: number | null;
+  /** Of the newest restore that was done and compared, and when. */
+  readonly restoreMs: number | null;
+  readonly restoreAtMs: number | null;
+  /** To be expected now, at least and at most. */
+  readonly restoreLowMs: number | null;
+  readonly restoreHighMs: number | null;
   /** Since when the standing is this. */
   readonly sinceMs: number;
   readonly seenAtMs: number;
@@ -144,6 +151,7 @@ export interface StandingSampleTable {
   readonly atMs: number;
   readonly standing: string;
   readonly ageMs: number | null;
+  readonly restoreMs: number | null;
 }
 
 export interface Tables extends AccessTables, AlertTables, ProbeTables, SelfTables, SystemTables {

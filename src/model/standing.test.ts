@@ -20,6 +20,7 @@ const well: Sighting = {
   failedBackup: undefined,
   failedCopy: undefined,
   damage: undefined,
+  slowRestore: undefined,
   anomaly: undefined,
   proofMaxAgeMs: 48 * hourMs,
 };
@@ -46,6 +47,7 @@ describe('a component', () => {
       /until 1970-02-11 at 16:00 UTC/,
     ],
     ['whose repository is damaged', { damage: 'local: 1 pack is missing' }, 'at_risk', /damaged: local: 1 pack/],
+    ['that comes back too slowly', { slowRestore: 'its last restore took 9m' }, 'at_risk', /took 9m/],
     ['whose last copy failed', { failedCopy: 'disk full' }, 'at_risk', /the last copy failed: disk full/],
     ['older than promised', { ageMs: 5 * hourMs }, 'overdue', /5h old, and 4h was promised/],
     [
@@ -114,6 +116,7 @@ describe('a component', () => {
       failedBackup: fc.option(fc.string(), { nil: undefined }),
       failedCopy: fc.option(fc.string(), { nil: undefined }),
       damage: fc.option(fc.string(), { nil: undefined }),
+      slowRestore: fc.option(fc.string(), { nil: undefined }),
       anomaly: fc.option(fc.constant('half is gone'), { nil: undefined }),
       proofMaxAgeMs: fc.option(fc.nat(100 * hourMs), { nil: undefined }),
     });
@@ -130,9 +133,10 @@ describe('a component', () => {
           seen.failedBackup,
           seen.failedCopy,
           seen.damage,
+          seen.slowRestore,
           seen.anomaly,
           seen.missingLabels,
-        ]).toEqual(['passed', [], true, undefined, undefined, undefined, undefined, undefined, []]);
+        ]).toEqual(['passed', [], true, undefined, undefined, undefined, undefined, undefined, undefined, []]);
       }),
       { numRuns: 2000 },
     );

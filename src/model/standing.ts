@@ -35,6 +35,8 @@ export interface Sighting {
   readonly failedCopy: string | undefined;
   /** The last verification of a repository of its, if it found damage: where, and what. */
   readonly damage: string | undefined;
+  /** Why it may take longer to bring it back than was promised. */
+  readonly slowRestore: string | undefined;
   /** In what a backup is unlike those before it, if nobody has accepted that. */
   readonly anomaly: string | undefined;
   /** A proof is asked for; how old it may be, if it is proven on a schedule. */
@@ -130,7 +132,7 @@ function tooOld({ component, ageMs = 0, rpoMs = Infinity, mayBeNewer, failedBack
 }
 
 function atRisk(sighting: Sighting, nowMs: number): Judgement | undefined {
-  const { component, ageMs = 0, rpoMs, proof, anomaly, damage, proofMaxAgeMs } = sighting;
+  const { component, ageMs = 0, rpoMs, proof, anomaly, damage, slowRestore, proofMaxAgeMs } = sighting;
   if (proof?.outcome === 'failed') {
     return judgement(
       'at_risk',
@@ -161,6 +163,12 @@ function atRisk(sighting: Sighting, nowMs: number): Judgement | undefined {
     const age = formatDuration(roundedMs(nowMs - proof.timeMs));
     return judgement('at_risk', `the last proof is ${age} old`, `Run 'lifeboat prove ${component}'.`);
   }
+  if (slowRestore !== undefined)
+    return judgement(
+      'at_risk',
+      slowRestore,
+      'Restore to a faster machine, split the component, or promise what can be kept.',
+    );
   if (proof?.outcome === 'inconclusive') {
     return judgement(
       'at_risk',

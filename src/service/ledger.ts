@@ -1,10 +1,17 @@
 // The ledger: how each component stands against what was promised, judged anew whenever the repositories were looked at.
 import { z } from 'zod';
+import { formatDuration } from '../base/duration.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import { runHistory } from '../catalog/run-history.ts';
 import { allSchedules, type KnownSchedule } from '../catalog/schedules.ts';
 import { saveSightings, type Sightings } from '../catalog/sightings.ts';
-import { saveStandings, trimSamples, type SeenStanding, type StandingRow } from '../catalog/standings.ts';
+import {
+  neverRestored,
+  saveStandings,
+  trimSamples,
+  type SeenStanding,
+  type StandingRow,
+} from '../catalog/standings.ts';
 import { labelsIn, liveWorkers } from '../catalog/workers.ts';
 import type { Application } from '../model/application.ts';
 import type { Component } from '../model/component.ts';
@@ -22,6 +29,14 @@ const inventorySchema = z.object({
       name: z.string(),
       ageMs: z.number().optional(),
       rpo: z.enum(['met', 'breached', 'unknown', 'none']),
+      rto: z.enum(['met', 'at_risk', 'breached', 'unknown', 'none']).default('none'),
+      restore: z
+        .object({
+          lastMs: z.number(),
+          atMs: z.number(),
+          forecast: z.object({ lowMs: z.number(), highMs: z.number() }).optional(),
+        })
+        .optional(),
       anomalies: z.array(z.object({ facts: z.array(z.object({ message: z.string() })) })).default([]),
       proof: z
         .object({ outcome: z.enum(['passed', 'failed', 'inconclusive']), time: z.string(), message: z.string() })
@@ -73,12 +88,22 @@ export async function recordStandings(catalog: Catalog, application: Application
       hint,
       ageMs,
       rpoMs,
+      ...restoreColumns(component, inventory),
       seenAtMs: seen.atMs,
     });
   }
   if (seen.problem === undefined) await saveSightings(catalog, application.name, sightingsOf(inventory, seen.atMs));
   await trimSamples(catalog);
   return saveStandings(catalog, application.name, rows);
+}
+
+function restoreColumns({ name, objectives }: Component, { components }: z.output<typeof inventorySchema>) {
+  const restore = components.find((one) => one.name === name)?.restore;
+  const rtoMs = objectives?.rtoMs ?? null;
+  if (restore === undefined) return { ...neverRestored, rtoMs };
+  const { lastMs, atMs: restoreAtMs, forecast } = restore;
+  const [restoreLowMs, restoreHighMs] = [forecast?.lowMs ?? null, forecast?.highMs ?? null];
+  return { rtoMs, restoreMs: Math.round(lastMs), restoreAtMs, restoreLowMs, restoreHighMs };
 }
 
 function sightingsOf({ components, repositories }: z.output<typeof inventorySchema>, seenAtMs: number): Sightings {
@@ -138,6 +163,7 @@ async function sightingOf(catalog: Catalog, subject: Subject): Promise<Sighting>
     anomaly: found?.anomalies[0]?.facts.map(({ message }) => message).join('; '),
     paused: pauseOf(pauses, scheduleIdOf(application.name, `backup/${name}`)),
     failedBackup: await failureOf(catalog, application.name, { component: name, kind: 'backup' }),
+    slowRestore: slowRestoreOf(found, objectives?.rtoMs),
     damage: damages.find(({ repository }) => targets.has(repository))?.message,
     failedCopy:
       copiedTo.length === 0 ? undefined : await failureOf(catalog, application.name, { component: name, kind: 'copy' }),
@@ -147,6 +173,22 @@ async function sightingOf(catalog: Catalog, subject: Subject): Promise<Sighting>
 
 const errorSchema = z.object({ message: z.string() });
 const failedSchema = errorSchema.extend({ code: z.string() });
+
+/** Why it may take longer to bring it back than was promised, if it may. */
+function slowRestoreOf(
+  found: z.output<typeof inventorySchema>['components'][number] | undefined,
+  rtoMs: number | undefined,
+): string | undefined {
+  const { rto, restore } = found ?? {};
+  if (restore === undefined || rtoMs === undefined || (rto !== 'breached' && rto !== 'at_risk')) return undefined;
+  const { lastMs, forecast } = restore;
+  const last = `its last restore took ${formatDuration(toSeconds(lastMs))}`;
+  const longest =
+    forecast === undefined ? '' : `, up to ${formatDuration(toSeconds(forecast.highMs))} is to be expected`;
+  return `${last}${longest}, and ${formatDuration(rtoMs)} was promised`;
+}
+
+const toSeconds = (ms: number): number => Math.max(1, Math.ceil(ms / 1000)) * 1000;
 
 interface Damage {
   readonly repository: string;

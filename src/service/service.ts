@@ -9,7 +9,7 @@ import { insertRun, type NewRun } from '../catalog/runs.ts';
 import { expireLeases } from '../catalog/leases.ts';
 import type { ProbePorts } from '../monitoring/probes/look.ts';
 import type { Queue } from '../workflow/queue.ts';
-import { startWorker } from '../workflow/worker.ts';
+import { startWorker, type WorkerOptions } from '../workflow/worker.ts';
 import { startAlerting } from './alerting.ts';
 import { InventoryKeeper, type Seen } from './inventory.ts';
 import { jobDefinitions, jobInputSchema } from './job-runs.ts';
@@ -93,13 +93,7 @@ export async function startService(parts: ServiceParts): Promise<Service> {
         ...jobDefinitions({ catalog, launcher, tenantOf, tenants: all, enqueue }),
         [restoreKind]: restoreDefinition({ catalog, launcher, tenantOf, restoresFolder: parts.restoresFolder }),
       },
-      onEnded: ({ kind, application, input, state }) => {
-        const job = jobInputSchema.safeParse(JSON.parse(input)).data?.job ?? kind;
-        onNote(`${application ?? 'service'}: ${job} ${state}`);
-        if (application === null) return;
-        inventory?.changed(application);
-        parts.onChanged(application);
-      },
+      onEnded: (run) => tellEnded(run, parts, inventory),
     }),
   );
   stack.use(
@@ -127,4 +121,18 @@ export async function startService(parts: ServiceParts): Promise<Service> {
   }
   const started = stack.move();
   return { workerId: worker.id, replaced, offer, [Symbol.asyncDispose]: () => started.disposeAsync() };
+}
+
+type EndedRun = Parameters<NonNullable<WorkerOptions['onEnded']>>[0];
+
+function tellEnded(
+  { kind, application, input, state }: EndedRun,
+  { onNote, onChanged }: ServiceParts,
+  inventory: InventoryKeeper | undefined,
+): void {
+  const job = jobInputSchema.safeParse(JSON.parse(input)).data?.job ?? kind;
+  onNote(`${application ?? 'service'}: ${job} ${state}`);
+  if (application === null) return;
+  inventory?.changed(application);
+  onChanged(application);
 }

@@ -7,7 +7,7 @@ import { auditLogOf } from '../../src/access/audit-log.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { deliveriesOf } from '../../src/catalog/alert-deliveries.ts';
 import { listAlerts } from '../../src/catalog/alerts.ts';
-import { saveStandings } from '../../src/catalog/standings.ts';
+import { neverRestored, saveStandings } from '../../src/catalog/standings.ts';
 import { parseConfiguration } from '../../src/config/load.ts';
 import { Alerting } from '../../src/service/alerting.ts';
 import { answerAlert, beginSilence, liftSilence } from '../../src/service/alert-answers.ts';
@@ -75,7 +75,13 @@ alerts:
     const stand = async (standing: string, components = ['database', 'uploads']): Promise<void> => {
       const seenAtMs = await catalog.nowMs();
       const row = { application: 'shop', standing, reason: 'it was never backed up', hint: 'Back it up.', seenAtMs };
-      const rows = components.map((component) => ({ ...row, component, ageMs: 7_200_000, rpoMs: 3_600_000 }));
+      const rows = components.map((component) => ({
+        ...row,
+        component,
+        ageMs: 7_200_000,
+        rpoMs: 3_600_000,
+        ...neverRestored,
+      }));
       await saveStandings(catalog, 'shop', rows);
     };
     const sent = (): Sent[] => hook.requests.map(({ body }) => JSON.parse(body) as Sent);

@@ -42,7 +42,8 @@ describeWithCatalogs('what the API has of applications', (make) => {
     operator = await api.tokenOf('operator', ['shop']);
     approver = await api.tokenOf('approver', ['shop']);
     const nowMs = await api.catalog.nowMs();
-    const seen = { application: 'shop', hint: null, rpoMs: 3_600_000 };
+    const restore = { rtoMs: 60_000, restoreMs: 5000, restoreAtMs: nowMs, restoreLowMs: 4000, restoreHighMs: 9000 };
+    const seen = { application: 'shop', hint: null, rpoMs: 3_600_000, ...restore };
     const standingAt = (seenAtMs: number, standing: string, ageMs: number) =>
       saveStandings(api.catalog, 'shop', [
         { ...seen, component: 'database', standing, reason: `is ${standing}`, ageMs, seenAtMs },
@@ -64,10 +65,14 @@ describeWithCatalogs('what the API has of applications', (make) => {
     const path = '/api/v1/applications/shop/components/database';
     const shown = await api.ask('GET', path, { token: viewer });
     expect(shown.json).toMatchObject({ reason: 'is overdue', rpoMs: 3_600_000, proof: { outcome: 'passed' } });
-    expect((shown.json['samples'] as Items).map(({ standing, ageMs }) => [standing, ageMs])).toEqual([
-      ['protected', 60_000],
-      ['overdue', 4_000_000],
+    expect(shown.json).toMatchObject({ restore: { tookMs: 5000, expectedMs: [4000, 9000] } });
+    const samples = (shown.json['samples'] as Items).map(({ standing, ageMs, restoreMs }) => [
+      standing,
+      ageMs,
+      restoreMs,
     ]);
+    const first = ['protected', 60_000, 5000];
+    expect(samples).toEqual([first, ['overdue', 4_000_000, 5000]]);
     const since = new Date((await api.catalog.nowMs()) - 60_000).toISOString();
     expect((await api.ask('GET', `${path}?since=${since}`, { token: viewer })).json['samples']).toHaveLength(1);
     const only = await api.ask('GET', '/api/v1/components?standing=overdue', { token: viewer });
@@ -199,23 +204,6 @@ describeWithCatalogs('what the API has of applications', (make) => {
     expect(nothing).toMatchObject({ status: 400, json: { code: 'REQUEST_INVALID' } });
   });
 
-  test('an odd backup is shown to all, and accepted by who may let old ones go', async () => {
-    const odd = { application: 'shop', component: 'database', snapshot: snapshotIdOf('shop', 'database') };
-    const listed = itemsOf(await api.ask('GET', '/api/v1/anomalies?component=database', { token: viewer }));
-    expect(listed).toEqual([expect.objectContaining(odd)]);
-    expect(itemsOf(await api.ask('GET', '/api/v1/anomalies?component=cache', { token: viewer }))).toEqual([]);
-    const body = { snapshot: odd.snapshot.slice(0, 8) };
-    const path = '/api/v1/anomalies/accept';
-    expect((await api.ask('POST', path, { token: operator, body })).status).toBe(403);
-    const accepted = await api.ask('POST', path, { token: approver, body });
-    expect(accepted).toMatchObject({
-      status: 200,
-      json: { accepted: [{ component: 'database', repository: 'local' }] },
-    });
-    const [entry] = await auditEntries(api.catalog, { action: 'anomaly.accepted', limit: 1 });
-    expect(entry).toMatchObject({ target: body.snapshot, application: 'shop' });
-  });
-
   test('a job is started by its name, and a schedule paused and resumed', async () => {
     const wish = { job: 'proof/uploads' };
     const [run] = runsOf(await api.ask('POST', '/api/v1/runs', { token: operator, body: wish }));
@@ -324,6 +312,29 @@ describe('metrics', () => {
     await expect.poll(isShared, { timeout: 20_000 }).toBe(true);
     const before = await ask();
     await expect.poll(ask, { timeout: 20_000 }).not.toBe(before);
+  });
+});
+
+describe('anomalies', () => {
+  test('an odd backup is shown to all, and accepted by who may let old ones go', async () => {
+    await using api = await apiScene();
+    const viewer = await api.tokenOf('viewer', ['shop']);
+    const operator = await api.tokenOf('operator', ['shop']);
+    const approver = await api.tokenOf('approver', ['shop']);
+    const odd = { application: 'shop', component: 'database', snapshot: snapshotIdOf('shop', 'database') };
+    const listed = itemsOf(await api.ask('GET', '/api/v1/anomalies?component=database', { token: viewer }));
+    expect(listed).toEqual([expect.objectContaining(odd)]);
+    expect(itemsOf(await api.ask('GET', '/api/v1/anomalies?component=cache', { token: viewer }))).toEqual([]);
+    const body = { snapshot: odd.snapshot.slice(0, 8) };
+    const path = '/api/v1/anomalies/accept';
+    expect((await api.ask('POST', path, { token: operator, body })).status).toBe(403);
+    const accepted = await api.ask('POST', path, { token: approver, body });
+    expect(accepted).toMatchObject({
+      status: 200,
+      json: { accepted: [{ component: 'database', repository: 'local' }] },
+    });
+    const [entry] = await auditEntries(api.catalog, { action: 'anomaly.accepted', limit: 1 });
+    expect(entry).toMatchObject({ target: body.snapshot, application: 'shop' });
   });
 });
 

@@ -1,7 +1,7 @@
 // The ledger on both kinds of catalog: a standing keeps the moment since when it is so, the series has its changes.
 import { expect, test } from 'vitest';
 import { endRun, claimRun, insertRun } from '../../src/catalog/runs.ts';
-import { saveStandings, standingSamples, standingsOf } from '../../src/catalog/standings.ts';
+import { neverRestored, saveStandings, standingSamples, standingsOf } from '../../src/catalog/standings.ts';
 import { parseConfiguration } from '../../src/config/load.ts';
 import { recordStandings } from '../../src/service/ledger.ts';
 import { describeWithCatalogs, openTestCatalog } from '../support/catalogs.ts';
@@ -14,7 +14,7 @@ repositories: { local: { location: ./repo }, other: { location: ./other } }
 policies:
   nightly: { schedule: { every: 1h }, repositories: [local], proof: { schedule: { every: 1d } } }
 components:
-  files: { type: files, paths: [./data], objectives: { rpo: 2h }, policy: nightly }
+  files: { type: files, paths: [./data], objectives: { rpo: 2h, rto: 1m }, policy: nightly }
   byhand: { type: files, paths: [./more] }
 `,
   { path: '/srv/lifeboat.yaml', environment },
@@ -48,6 +48,20 @@ describeWithCatalogs('the ledger', (make) => {
     expect(await stand({ ...seenOdd, components }, -1500)).toEqual(['files at_risk']);
     const [, oddOne] = await standingsOf(catalog, ['shop']);
     expect(oddOne?.reason).toBe('a backup is unlike those before: 59 % of the files are gone; it shrank by 59 %');
+    const slow = {
+      rto: 'at_risk',
+      restore: { lastMs: 50_000, atMs: nowMs, forecast: { lowMs: 40_000, highMs: 70_000 } },
+    };
+    const slowly = seenOdd.components.map((one, index) => (index === 0 ? { ...one, ...slow } : one));
+    expect(await stand({ ...seenOdd, components: slowly }, -1200)).toEqual([]);
+    const [, slowOne] = await standingsOf(catalog, ['shop']);
+    expect(slowOne).toMatchObject({
+      standing: 'at_risk',
+      reason: 'its last restore took 50s, up to 1m 10s is to be expected, and 1m was promised',
+      rtoMs: 60_000,
+      restoreMs: 50_000,
+      restoreHighMs: 70_000,
+    });
     expect(await stand(document(8_000_000, 'breached'), -1000)).toEqual(['files overdue']);
     expect(await stand(document(undefined, 'unknown', 'local is away'), 0)).toEqual(['files unknown']);
     const [, files] = await standingsOf(catalog, ['shop']);
@@ -84,7 +98,7 @@ describeWithCatalogs('the ledger', (make) => {
     await using place = await make();
     await using catalog = await openTestCatalog(place);
     const names = Array.from({ length: 1001 }, (_, at) => `c${at}`);
-    const seen = { standing: 'protected', reason: 'proven', hint: null, ageMs: 1000, rpoMs: null };
+    const seen = { standing: 'protected', reason: 'proven', hint: null, ageMs: 1000, rpoMs: null, ...neverRestored };
     const save = async (components: readonly string[], seenAtMs: number, broken?: string): Promise<string[]> => {
       const rows = components.map((component) => {
         return {

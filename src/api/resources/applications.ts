@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { lineSchema } from '../../access/schemas.ts';
 import { isoTime, maybeIsoTime } from '../../base/iso-time.ts';
 import { seenProofs } from '../../catalog/sightings.ts';
-import { standingSamples, standingsOf } from '../../catalog/standings.ts';
+import { standingSamples, standingsOf, type StandingRow } from '../../catalog/standings.ts';
 import type { Component } from '../../model/component.ts';
 import { standingNow, standings } from '../../model/standing.ts';
 import { tenantsFor } from '../chosen-tenant.ts';
@@ -60,6 +60,16 @@ const componentSchema = z
     since: z.string().optional(),
     seenAt: z.string().optional(),
     newestAt: z.string().optional().describe('of the newest data that could be recovered when it was looked at'),
+    restore: z
+      .object({
+        tookMs: z.number().describe('to bring it back and compare it, as the newest proof did'),
+        at: z.string(),
+        expectedMs: z
+          .tuple([z.number(), z.number()])
+          .optional()
+          .describe('at least and at most, with the data of today'),
+      })
+      .optional(),
     proof: z.object({ outcome: z.string(), at: z.string(), message: z.string() }).optional(),
   })
   .meta({ id: 'Component' });
@@ -85,9 +95,20 @@ async function componentViews(
       since: maybeIsoTime(row?.sinceMs),
       seenAt: maybeIsoTime(row?.seenAtMs),
       newestAt: row === undefined || row.ageMs === null ? undefined : isoTime(row.seenAtMs - row.ageMs),
+      restore: row && restoreOf(row),
       proof: proof && { outcome: proof.outcome, at: isoTime(proof.atMs), message: proof.message },
     };
   });
+}
+
+function restoreOf({ restoreMs, restoreAtMs, restoreLowMs, restoreHighMs }: StandingRow): ComponentView['restore'] {
+  if (restoreMs === null || restoreAtMs === null) return undefined;
+  const isForecast = restoreLowMs !== null && restoreHighMs !== null;
+  return {
+    tookMs: restoreMs,
+    at: isoTime(restoreAtMs),
+    expectedMs: isForecast ? [restoreLowMs, restoreHighMs] : undefined,
+  };
 }
 
 const byName = <Row extends { readonly application: string; readonly component: string }>(rows: readonly Row[]) =>
@@ -148,7 +169,14 @@ const component = defineRoute({
   },
   answers: {
     200: componentSchema.extend({
-      samples: z.array(z.object({ at: z.string(), standing: z.string(), ageMs: z.number().optional() })),
+      samples: z.array(
+        z.object({
+          at: z.string(),
+          standing: z.string(),
+          ageMs: z.number().optional(),
+          restoreMs: z.number().optional(),
+        }),
+      ),
     }),
   },
   async handle({ parts, params, query: { since }, resource }) {
@@ -160,7 +188,12 @@ const component = defineRoute({
     const samples = await standingSamples(catalog, { ...params, sinceMs });
     return {
       ...view,
-      samples: samples.map(({ atMs, standing, ageMs }) => ({ at: isoTime(atMs), standing, ageMs: ageMs ?? undefined })),
+      samples: samples.map(({ atMs, standing, ageMs, restoreMs }) => ({
+        at: isoTime(atMs),
+        standing,
+        ageMs: ageMs ?? undefined,
+        restoreMs: restoreMs ?? undefined,
+      })),
     };
   },
 });

@@ -22,6 +22,9 @@ const good: StatusData = {
       ageMs: 2.2 * hourMs,
       rpoMs: 24 * hourMs,
       rpo: 'met',
+      rtoMs: undefined,
+      rto: 'none',
+      restore: undefined,
       sizeBytes: 1_500_000_000,
       proof: { outcome: 'passed', time: '2026-11-19T12:00:00Z', message: '12 items came back' },
       anomalies: [],
@@ -215,6 +218,18 @@ describe('status', () => {
       --from latest-proven."
     `);
     expect(statusCommand.render(good, style)).toBe(renderStatus(good, style));
+  });
+
+  test('says how long a restore took against what was promised, and exits with 31 where it took longer', () => {
+    const restore = { lastMs: 61_000, atMs: nowMs, forecast: { lowMs: 58_000, highMs: 90_000, restores: 3 } };
+    const slow = { ...good, components: [{ ...database, rtoMs: 60_000, rto: 'breached', restore } as const] };
+    expect(renderStatus(slow, style)).toContain(
+      'RTO of database breached 1m: restored and compared in 1m 1s; to be expected:\n58.0 s to 1m 30s\n',
+    );
+    expect(statusCommand.exitCode?.(slow)).toBe(31);
+    const never = { ...good, components: [{ ...database, rtoMs: 60_000, rto: 'unknown' } as const] };
+    expect(renderStatus(never, style)).toContain("RTO of database unknown 1m: 'lifeboat prove database' measures it");
+    expect(statusCommand.exitCode?.(never)).toBe(0);
   });
 
   test('exits with 30 for a breach, with 21 for what is unknown, else with 0', () => {

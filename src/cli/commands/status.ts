@@ -4,6 +4,7 @@ import { count } from '../../base/count.ts';
 import { formatDuration } from '../../base/duration.ts';
 import { isAppError } from '../../base/errors.ts';
 import { newestProofs, type Proof } from '../../model/proof.ts';
+import { restoreTimeOf, rtoStateOf, type RestoreTime, type RtoState, type TimedRestore } from '../../model/rto.ts';
 import { reachWords, standing, verifiedTrees, type Verified } from '../../model/verification.ts';
 import { componentOf } from '../../operations/restore/select-point.ts';
 import { loadSnapshots, type StoredSnapshot } from '../../repository/snapshot.ts';
@@ -11,6 +12,7 @@ import { defineCommand } from '../command.ts';
 import type { CommandContext } from '../context.ts';
 import { lastStatus, nagiosExitCodes, renderLast, renderNagios, worstOf, type LastStatus } from '../last-status.ts';
 import { listArgument, switchOption } from '../option.ts';
+import { rtoLines } from '../rto-words.ts';
 import { lookAtStandbys, type StandbyStatus } from '../standby-look.ts';
 import { standbyLines } from '../standby-words.ts';
 import { loadAnomalies, openAnomalies, type Anomaly } from '../anomaly-notes.ts';
@@ -45,6 +47,10 @@ export interface ComponentStatus {
   readonly ageMs: number | undefined;
   readonly rpoMs: number | undefined;
   readonly rpo: RpoState;
+  readonly rtoMs: number | undefined;
+  readonly rto: RtoState;
+  /** How long it took to bring it back, comparison included. */
+  readonly restore: RestoreTime | undefined;
   readonly sizeBytes: number | undefined;
   readonly proof: Pick<Proof, 'outcome' | 'time' | 'message'> | undefined;
   /** Odd backups that nobody has accepted. */
@@ -85,7 +91,7 @@ type LastData = LastStatus & {
 export const statusCommand = defineCommand({
   summary: 'Show what could be recovered now, and when that was proven',
   details:
-    'Per component the age of the newest that can be recovered (a snapshot, or what the journal holds behind one without a gap) against the RPO, and the newest proof, with the reason where it did not pass. Exit code 30: an RPO is breached; else 20: a newest proof failed; else 21: one was inconclusive, or something is unknown because a repository could not be read, or because a receiver runs elsewhere and nothing came lately. --last tells how components stand as the server saw it last, at once and without reading a repository; --nagios the same in one line with the exit codes of a Nagios plugin.',
+    'Per component the age of the newest that can be recovered (a snapshot, or what the journal holds behind one without a gap) against the RPO, and the newest proof, with the reason where it did not pass. Exit code 30: an RPO is breached; else 31: the last restore, or the best that is to be expected, takes longer than an RTO; else 20: a newest proof failed; else 21: one was inconclusive, or something is unknown because a repository could not be read, or because a receiver runs elsewhere and nothing came lately. --last tells how components stand as the server saw it last, at once and without reading a repository; --nagios the same in one line with the exit codes of a Nagios plugin.',
   examples: ['lifeboat status', 'lifeboat status database --json', 'lifeboat status --nagios'],
   arguments: { names: listArgument('[component...]', 'components; all if absent') },
   options: {
@@ -119,6 +125,7 @@ const lastExitCodes = { protected: 0, at_risk: 0, overdue: 30, unprotected: 30, 
 
 function exitCodeOf({ components, repositories }: StatusData): number {
   if (components.some(({ rpo }) => rpo === 'breached')) return 30;
+  if (components.some(({ rto }) => rto === 'breached')) return 31;
   if (components.some(({ proof }) => proof?.outcome === 'failed')) return 20;
   const isUnknown =
     components.some(({ rpo, proof }) => rpo === 'unknown' || proof?.outcome === 'inconclusive') ||
@@ -141,6 +148,7 @@ export async function liveStatus(context: CommandContext, names: readonly string
       name: component.name,
       tier: component.tier,
       rpoMs: component.objectives?.rpoMs,
+      rtoMs: component.objectives?.rtoMs,
       isJournalWanted: component.type === 'postgres' && component.journal !== undefined,
     })),
     ...others,
@@ -160,6 +168,7 @@ interface Subject {
   readonly name: string;
   readonly tier?: string | undefined;
   readonly rpoMs?: number | undefined;
+  readonly rtoMs?: number | undefined;
   readonly isJournalWanted?: boolean;
 }
 
@@ -171,6 +180,8 @@ interface ReadRepository {
     readonly snapshot: StoredSnapshot;
   }[];
   readonly proofs: ReadonlyMap<string, Proof>;
+  /** Those that passed, also of trees that were proven again since. */
+  readonly passed: readonly Proof[];
   /** By root tree. */
   readonly anomalies: ReadonlyMap<string, Anomaly>;
   readonly verified: ReadonlyMap<string, readonly Verified[]>;
@@ -207,6 +218,7 @@ async function readRepository(
       },
       snapshots,
       proofs: newestProofs(proofs),
+      passed: proofs.filter(({ outcome }) => outcome === 'passed'),
       anomalies,
       verified: verifiedTrees(records),
       journals: await journalReaches(opened, { snapshots: all, journaled }, context.signal),
@@ -220,6 +232,7 @@ async function readRepository(
       status,
       snapshots: [],
       proofs: new Map(),
+      passed: [],
       anomalies: new Map(),
       verified: new Map(),
       journals: new Map(),
@@ -228,7 +241,7 @@ async function readRepository(
 }
 
 function statusOf(
-  { name, tier, rpoMs, isJournalWanted = false }: Subject,
+  { name, tier, rpoMs, rtoMs, isJournalWanted = false }: Subject,
   {
     read,
     host,
@@ -252,6 +265,10 @@ function statusOf(
     const there = own.filter(({ repository }) => repository === status.name).map(({ snapshot }) => snapshot);
     return openAnomalies(anomalies, there);
   });
+  const sizeBytes = newest && summaryNumber(newest.snapshot, 'total_bytes_processed');
+  const trees = new Set<string>(own.map(({ snapshot }) => snapshot.tree));
+  const passed = read.flatMap((each) => each.passed.filter(({ tree }) => trees.has(tree)));
+  const restore = restoreTimeOf(passed.map(timedRestore), sizeBytes);
   const proof = proofs.toSorted((left, right) => Date.parse(left.time) - Date.parse(right.time)).at(-1);
   return {
     name,
@@ -264,7 +281,10 @@ function statusOf(
     ageMs,
     rpoMs,
     rpo: rpoState({ ageMs, rpoMs, isComplete }),
-    sizeBytes: newest && summaryNumber(newest.snapshot, 'total_bytes_processed'),
+    rtoMs,
+    rto: rtoStateOf(restore, rtoMs),
+    restore,
+    sizeBytes,
     proof: proof && { outcome: proof.outcome, time: proof.time, message: proof.message },
     anomalies: odd.map(({ snapshot, time, facts }) => ({ snapshot, time, facts })),
     verified: verified && {
@@ -274,6 +294,12 @@ function statusOf(
     },
   };
 }
+
+const timedRestore = ({ time, durationSeconds, restoredBytes }: Proof): TimedRestore => ({
+  atMs: Date.parse(time),
+  tookMs: durationSeconds * 1000,
+  restoredBytes,
+});
 
 function freshness(snapshotMs: number | undefined, journalMs: number | undefined, nowMs: number) {
   const newestMs = Math.max(snapshotMs ?? -Infinity, journalMs ?? -Infinity);
@@ -323,9 +349,10 @@ export function renderStatus({ application, components, standbys, repositories }
     String(component.snapshots),
   ]);
   const journals = components.flatMap((component) => journalLines(component, style));
+  const restores = components.flatMap((component) => rtoLines(component, style));
   const followers = standbys.flatMap((standby) => standbyLines(standby, style));
   const shown = components.length === 0 ? 'no components, and no snapshots' : table(columns, rows, style);
-  parts.push([shown, ...journals, ...followers].join('\n'));
+  parts.push([shown, ...restores, ...journals, ...followers].join('\n'));
   parts.push(repositories.flatMap((repository) => repositoryLines(repository, style)).join('\n'));
   return parts.join('\n\n');
 }

@@ -44,6 +44,24 @@ function componentFamilies({ standings: rows, proofs, nowMs }: Measured): Family
       rows.map((row) => [of(row), row.rpoMs === null ? null : seconds(row.rpoMs)]),
     ),
     gauge(
+      'component_restore_seconds',
+      'How long the newest restore took that was done and compared.',
+      rows.map((row) => [of(row), row.restoreMs === null ? null : seconds(row.restoreMs)]),
+    ),
+    gauge(
+      'component_restore_expected_seconds',
+      'How long a restore is expected to take with the data of today, at least and at most.',
+      rows.flatMap((row): Labelled[] => [
+        [{ ...of(row), bound: 'low' }, row.restoreLowMs === null ? null : seconds(row.restoreLowMs)],
+        [{ ...of(row), bound: 'high' }, row.restoreHighMs === null ? null : seconds(row.restoreHighMs)],
+      ]),
+    ),
+    gauge(
+      'component_rto_objective_seconds',
+      'How long that may take.',
+      rows.map((row) => [of(row), row.rtoMs === null ? null : seconds(row.rtoMs)]),
+    ),
+    gauge(
       'component_standing',
       'How the component stands against what was promised: 1 for the standing that it has, 0 for the others.',
       rows.flatMap((row) =>
