@@ -6,11 +6,16 @@ import type { ScheduleTable } from './tables.ts';
 
 export type ScheduleRow = Selectable<ScheduleTable>;
 
+export interface WantedSchedule extends ScheduleRow {
+  /** It was not there before, or said something else. */
+  readonly isBegun: boolean;
+}
+
 /** By id. One that is new, or says something else than before, begins now. */
 export async function knownSchedules(
   catalog: Catalog,
   wanted: readonly { readonly id: string; readonly spec: string }[],
-): Promise<Map<string, ScheduleRow>> {
+): Promise<Map<string, WantedSchedule>> {
   await endPauses(catalog);
   let known = await schedulesById(catalog);
   const fresh = wanted.filter(({ id, spec }) => known.get(id)?.spec !== spec);
@@ -27,7 +32,8 @@ export async function knownSchedules(
       .execute();
     known = await schedulesById(catalog);
   }
-  return known;
+  const begun = new Set(fresh.map(({ id }) => id));
+  return new Map([...known].map(([id, row]) => [id, { ...row, isBegun: begun.has(id) }]));
 }
 
 /** What came in a pause is left out. */

@@ -222,3 +222,33 @@ test('the state of the service is backed up for the first of its applications al
   const firings = await scene.firings();
   expect(firings.map(({ id }) => id).toSorted()).toEqual(['shop/self-backup/a', 'shop/self-backup/b']);
 });
+
+test('two servers that are configured differently keep nothing from being done', async () => {
+  const textOf = (every: string): string => `
+application: shop
+repositories: { local: { location: ./repo } }
+components: { c: { type: files, paths: [./c], policy: { schedule: { every: ${every} } } } }
+`;
+  await using scene = await Scene.open(tenantOf(textOf('10m')), '2026-11-28T00:00:00Z');
+  const other = tenantOf(textOf('25m'));
+  const second = new Scheduler({
+    catalog: scene.catalog,
+    tenants: () => [other],
+    onStarted: () => undefined,
+    onProblem,
+  });
+  for (let minute = 0; minute < 300; minute += 1) {
+    await second.look();
+    await scene.pass(minuteMs, minuteMs);
+  }
+  const [job] = jobsOf(scene.tenant.application);
+  const [slower] = jobsOf(other.application);
+  const until = scene.nowMs - minuteMs;
+  const planned = [job, slower].flatMap((one) => {
+    if (one === undefined) throw new Error('it has a job');
+    return timesBetween(one.schedules, { after: scene.nowMs - 280 * minuteMs, until, seed: one.seed, max: 100 });
+  });
+  const fired = new Set((await scene.firings()).map(({ plannedAtMs }) => plannedAtMs));
+  expect(planned.length).toBeGreaterThan(30);
+  expect(planned.filter((atMs) => !fired.has(atMs))).toEqual([]);
+});

@@ -3,7 +3,7 @@
 import { asError } from '../base/errors.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import { hasOpenRun, type NewRun } from '../catalog/runs.ts';
-import { countFirings, fire, knownSchedules, type ScheduleRow } from '../catalog/schedules.ts';
+import { countFirings, fire, knownSchedules, type ScheduleRow, type WantedSchedule } from '../catalog/schedules.ts';
 import type { Application } from '../model/application.ts';
 import { allJobsOf, jobsOf, type Job } from '../model/job.ts';
 import { lastTime, nextTimes, timesBetween } from '../model/schedule-times.ts';
@@ -68,12 +68,21 @@ export class Scheduler {
       if (row === undefined) continue;
       let atMs = nowMs + troubleMs;
       try {
-        atMs = await this.#dealWith(planned, row, nowMs);
+        atMs = await this.#dealWith(planned, { ...row, firedUpToMs: this.#baseOf(planned, row) }, nowMs);
       } catch (error) {
         this.#parts.onProblem(asError(error));
       }
       this.#next.set(planned.id, { spec: planned.spec, atMs });
     }
+  }
+
+  /**
+   * Another server of the same state may be configured otherwise, for a moment or for good. Then each takes the schedule over from the other
+   * again and again; it must not begin anew each time, or nothing would ever come of it.
+   */
+  #baseOf({ id, spec }: Planned, { isBegun, firedUpToMs }: WantedSchedule): number {
+    const next = this.#next.get(id);
+    return isBegun && next?.spec === spec ? Math.min(firedUpToMs, next.atMs - 1) : firedUpToMs;
   }
 
   /** Returns when to look at it again. */
