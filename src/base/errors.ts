@@ -135,6 +135,12 @@ export const errorKinds = {
     retry: 'later',
     meaning: 'The catalog (the state of the service) cannot be opened.',
   },
+  CATALOG_DAMAGED: {
+    exitCode: 1,
+    httpStatus: 503,
+    retry: 'never',
+    meaning: 'The file of the catalog (the state of the service) is damaged.',
+  },
   CATALOG_NEWER: {
     exitCode: 1,
     httpStatus: 503,

@@ -1,4 +1,5 @@
 // Statements that are kept must not change what is read: not after a reader left in the middle, nor after tables were changed.
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Kysely, sql } from 'kysely';
 import { expect, test } from 'vitest';
@@ -49,4 +50,22 @@ test('a text that is used again, also after a reader left it in the middle or th
     expect(rows).toEqual([{ n: at }]);
   }
   await db.destroy();
+});
+
+test.each([
+  ['header', 0],
+  ['content', 4096],
+])('a file whose %s was damaged is told by its name, as no defect', async (_, from) => {
+  await using folder = await temporaryFolder();
+  const path = join(folder.path, 'x.sqlite');
+  const first = new Kysely<Numbers>({ dialect: sqliteDialect(path) });
+  await first.schema.createTable('numbers').addColumn('value', 'integer').execute();
+  for (let value = 0; value < 2000; value += 1) await first.insertInto('numbers').values({ value }).execute();
+  await first.destroy();
+  const bytes = readFileSync(path);
+  writeFileSync(path, bytes.fill(7, from, from + 4096 * 2));
+  const second = new Kysely<Numbers>({ dialect: sqliteDialect(path) });
+  const damaged = { code: 'CATALOG_DAMAGED', message: expect.stringContaining(path) as string };
+  await expect(second.selectFrom('numbers').selectAll().execute()).rejects.toMatchObject(damaged);
+  await second.destroy();
 });

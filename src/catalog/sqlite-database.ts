@@ -14,6 +14,8 @@ import {
   type SqliteStatement,
 } from 'kysely';
 
+import { AppError } from '../base/errors.ts';
+
 const busyTimeoutMs = 10_000;
 
 /** A file that its owner alone may read; created if it is not there. */
@@ -57,8 +59,13 @@ class TransactionalAdapter extends SqliteAdapter {
 function openDatabase(path: string): SqliteDatabase {
   const database = new DatabaseSync(path, { timeout: busyTimeoutMs });
   chmodSync(path, 0o600);
-  database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON');
-  const statements = new StatementCache(database);
+  try {
+    database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON');
+  } catch (error) {
+    database.close();
+    throw fileTrouble(error, path) ?? error;
+  }
+  const statements = new StatementCache(database, path);
   return {
     close: () => database.close(),
     prepare: (text) => statements.prepare(text === 'begin' ? 'begin immediate' : text),
@@ -73,21 +80,33 @@ class StatementCache {
   /** The one used last comes last. */
   readonly #kept = new Map<string, { readonly statement: StatementSync; readonly reader: boolean }>();
 
-  constructor(database: DatabaseSync) {
+  readonly #path: string;
+
+  constructor(database: DatabaseSync, path: string) {
     this.#database = database;
+    this.#path = path;
   }
 
   prepare(text: string): SqliteStatement {
     // What a text means changes with the tables.
     if (/^\s*(?:create|alter|drop)\b/i.test(text)) this.#kept.clear();
-    const { statement, reader } = this.#find(text);
+    const { statement, reader } = this.#told(() => this.#find(text));
     return {
       reader,
-      all: (parameters) => statement.all(...parameters.map(toSqlite)),
-      run: (parameters) => statement.run(...parameters.map(toSqlite)),
+      all: (parameters) => this.#told(() => statement.all(...parameters.map(toSqlite))),
+      run: (parameters) => this.#told(() => statement.run(...parameters.map(toSqlite))),
       // One of its own: whoever reads may leave it in the middle.
       iterate: (parameters) => this.#database.prepare(text).iterate(...parameters.map(toSqlite)),
     };
+  }
+
+  /** What is wrong with the file or its disk is no defect of whoever asks. */
+  #told<Result>(ask: () => Result): Result {
+    try {
+      return ask();
+    } catch (error) {
+      throw fileTrouble(error, this.#path) ?? error;
+    }
   }
 
   #find(text: string) {
@@ -104,6 +123,25 @@ class StatementCache {
     const statement = this.#database.prepare(text);
     return { statement, reader: statement.columns().length > 0 };
   }
+}
+
+/** Of https://sqlite.org/rescode.html; what is beyond the last byte tells more exactly. */
+const resultCodes = { ioError: 10, corrupt: 11, full: 13, notADatabase: 26 } as const;
+
+function fileTrouble(error: unknown, path: string): AppError | undefined {
+  if (!(error instanceof Error) || !('errcode' in error) || typeof error.errcode !== 'number') return undefined;
+  const code = error.errcode & 0xff;
+  if (code === resultCodes.corrupt || code === resultCodes.notADatabase) {
+    return new AppError('CATALOG_DAMAGED', `the catalog at ${path} is damaged: ${error.message}`, {
+      hint: "Move the file and those beside it away, then bring the newest state back with 'lifeboat service recover'.",
+      cause: error,
+    });
+  }
+  if (code !== resultCodes.full && code !== resultCodes.ioError) return undefined;
+  return new AppError('CATALOG_UNREACHABLE', `the catalog at ${path} can't be read or written: ${error.message}`, {
+    hint: 'See that its disk has room and is well.',
+    cause: error,
+  });
 }
 
 function toSqlite(value: unknown): SQLInputValue {

@@ -1,6 +1,7 @@
 // `runs start`: has the service do a job now, without waiting for its schedule; or all that are to be done before an event.
 import { shortEnding } from '../id-ending.ts';
 import { AppError } from '../../base/errors.ts';
+import { liveWorkers } from '../../catalog/workers.ts';
 import { jobsBefore, jobsOnDemand, noJobBefore, noSuchJob, selfBackupJobsOf, type Job } from '../../model/job.ts';
 import { startRuns } from '../../service/asked-runs.ts';
 import { runOfJob, type RunOrigin } from '../../service/job-runs.ts';
@@ -11,6 +12,8 @@ import { listArgument, textOption } from '../option.ts';
 
 export interface RunsStartData {
   readonly runs: readonly { readonly id: string; readonly job: string }[];
+  /** Servers and workers that live: without one nothing begins. */
+  readonly workers: number;
 }
 
 export const runsStartCommand = defineCommand({
@@ -30,9 +33,14 @@ export const runsStartCommand = defineCommand({
     const round = Math.floor(context.clock.now() / 1000);
     const wanted = jobs.map((job) => runOfJob({ application: application.name, job, round }, origin));
     const ids = await startRuns(log, wanted, { actor });
-    return { runs: ids.map((id, at) => ({ id, job: jobs[at]?.id ?? '' })) };
+    const workers = (await liveWorkers(log.catalog)).length;
+    return { runs: ids.map((id, at) => ({ id, job: jobs[at]?.id ?? '' })), workers };
   },
-  render: ({ runs }) => runs.map(({ id, job }) => `${shortEnding(id)}  ${job}`).join('\n'),
+  render: ({ runs, workers }, style) =>
+    [
+      ...runs.map(({ id, job }) => `${shortEnding(id)}  ${job}`),
+      ...(workers > 0 ? [] : [style.paint('yellow', "nobody is at work: it waits for 'lifeboat server', or a worker")]),
+    ].join('\n'),
 });
 
 function chosenJobs(jobs: readonly Job[], names: readonly string[], event: string | undefined): Job[] {
