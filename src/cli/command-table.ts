@@ -79,6 +79,7 @@ export const commandTable: readonly CommandEntry[] = [
       { name: 'list', load: async () => (await import('./commands/runs-list.ts')).runsListCommand },
       { name: 'show', load: async () => (await import('./commands/runs-show.ts')).runsShowCommand },
       { name: 'start', load: async () => (await import('./commands/runs-start.ts')).runsStartCommand },
+      { name: 'approve', load: async () => (await import('./commands/runs-approve.ts')).runsApproveCommand },
       { name: 'cancel', load: async () => (await import('./commands/runs-cancel.ts')).runsCancelCommand },
     ],
   },

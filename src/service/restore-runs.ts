@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { AppError } from '../base/errors.ts';
 import type { Catalog } from '../catalog/catalog.ts';
-import type { NewRun } from '../catalog/runs.ts';
+import type { NewRun, RunRow } from '../catalog/runs.ts';
+import { openStates } from '../catalog/tables.ts';
 import type { Component } from '../model/component.ts';
 import { concurrencyKeyOf } from './job-commands.ts';
 import type { Launcher } from './job-process.ts';
@@ -32,6 +33,16 @@ export const restoreInputSchema = z.object({
 });
 export type RestoreInput = z.output<typeof restoreInputSchema>;
 
+/** Of a run that waits for an approval, or will: whose data it would replace. */
+export function approvableComponent({
+  kind,
+  state,
+  input,
+}: Pick<RunRow, 'kind' | 'state' | 'input'>): string | undefined {
+  const wish = kind === restoreKind ? restoreInputSchema.parse(JSON.parse(input)) : undefined;
+  return wish?.target === 'original' && openStates.some((open) => open === state) ? wish.component : undefined;
+}
+
 export const approvalSchema = z.object({ by: z.string() });
 
 export interface RestoreRunsParts {
@@ -57,7 +68,7 @@ export function runOfRestore(input: RestoreInput, { labels }: Pick<Component, 'l
 }
 
 /** Whoever restores waits for it. */
-const restorePriority = 10;
+const restorePriority = 20;
 
 export function restoreDefinition(parts: RestoreRunsParts): RunDefinition {
   return defineRun({ input: restoreInputSchema, execute: (run, input) => carryOut(run, input, parts) });
@@ -87,7 +98,11 @@ async function carryOut(run: RunContext, input: RestoreInput, parts: RestoreRuns
   if (hasFailed(decision)) throw refused(input, decision);
   if (input.target === 'original') {
     const { replaces } = digestSchema.parse(decision.digest);
-    await run.tell('approval', `waits for an approval: replaces ${replaces ?? 'nothing that exists'}`);
+    // It is carried out anew when the approval has come.
+    await run.step('question', z.object({}), async () => {
+      await run.tell('approval', `waits for an approval: replaces ${replaces ?? 'nothing that exists'}`);
+      return {};
+    });
     const approval = await run.waitForSignal(approvalTopic, { deadlineMs: (await catalog.nowMs()) + approvalMaxMs });
     if (approval === undefined) throw notApproved(input);
     await run.tell('approval', `approved by ${approvalSchema.parse(approval.data).by}`);

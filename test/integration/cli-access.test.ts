@@ -59,6 +59,7 @@ test('a user gets a password by file or standard input, other roles, and is shut
   expect((await run(['user', 'set-role', 'bob', 'none', '--application', 'shop'])).stdout).toBe(
     'user bob: operator of forum\n',
   );
+  expect((await run(['user', 'set-role', 'bob', 'none'])).stdout).toBe('user bob: may do nothing\n');
   expect((await run(['user', 'set-password', 'bob', '--new-password-file', './password'])).exitCode).toBe(0);
   expect((await run(['user', 'disable', 'bob'])).stdout).toBe('user bob is disabled\n');
   expect((await run(['user', 'list'])).stdout).toContain('disabled');
@@ -81,6 +82,7 @@ test('the audit log says who did what, and verify finds what was changed in it',
   );
   expect(listed.entries.map(({ action }) => action)).toEqual([
     'user.created',
+    'user.roles-changed',
     'user.roles-changed',
     'user.roles-changed',
     'user.password-changed',

@@ -12,7 +12,7 @@ import { runStates } from '../../catalog/tables.ts';
 import { jobsBefore, jobsOnDemand, noJobBefore, noSuchJob, type Job } from '../../model/job.ts';
 import { approveRun, cancelAskedRun } from '../../service/asked-runs.ts';
 import { runOfJob } from '../../service/job-runs.ts';
-import { restoreInputSchema, restoreKind } from '../../service/restore-runs.ts';
+import { approvableComponent } from '../../service/restore-runs.ts';
 import { eventOrigin, notConfirmed, originOf, startedRuns, startedSchema } from '../asked-work.ts';
 import { visibleApplications } from '../authorisation.ts';
 import { tenantFor } from '../chosen-tenant.ts';
@@ -163,10 +163,9 @@ const approve = defineRoute({
   body: z.strictObject({ confirm: lineSchema(200).describe('the name of the component whose data is replaced') }),
   answers: { 202: runSchema },
   async handle({ parts, params: { id }, body: { confirm }, resource, request }) {
-    const { kind, state, input } = resource;
-    const wish = kind === restoreKind ? restoreInputSchema.parse(JSON.parse(input)) : undefined;
-    if (wish?.target !== 'original' || !isOpen(state)) throw nothingToApprove(id);
-    if (wish.component !== confirm) throw notConfirmed(wish.component);
+    const component = approvableComponent(resource);
+    if (component === undefined) throw nothingToApprove(id);
+    if (component !== confirm) throw notConfirmed(component);
     const run = await approveRun(parts.log, id, actorOf(request));
     if (run === undefined) throw notFound();
     await parts.service.offer(id, { labels: labelsIn(run.labels), priority: run.priority });

@@ -2,7 +2,9 @@
 import { eventsOf, eventsMax, type RunEventRow } from '../../catalog/run-events.ts';
 import type { RunRow } from '../../catalog/runs.ts';
 import { stepsOf, type StepRow } from '../../catalog/steps.ts';
+import { approvableComponent, approvalTopic } from '../../service/restore-runs.ts';
 import { defineCommand } from '../command.ts';
+import { shortEnding } from '../id-ending.ts';
 import { requiredArgument } from '../option.ts';
 import { durationWords, errorOf, originWords, requireRun, stateWords, subjectWords } from '../run-words.ts';
 import { elapsedWords, shortTimeAt, wrap, type Style } from '../style.ts';
@@ -29,6 +31,9 @@ export const runsShowCommand = defineCommand({
   render: renderRun,
 });
 
+const isWaitingForApproval = (run: RunRow): boolean =>
+  run.waitsFor === approvalTopic && approvableComponent(run) !== undefined;
+
 function renderRun({ run, steps, events }: RunsShowData, style: Style): string {
   const error = errorOf(run);
   const facts = [
@@ -49,6 +54,8 @@ function renderRun({ run, steps, events }: RunsShowData, style: Style): string {
       ...wrap(`hint: ${error.hint}`, style.widthColumns),
     );
   }
+  if (isWaitingForApproval(run))
+    lines.push('', `it waits for an approval: lifeboat runs approve ${shortEnding(run.id)}`);
   if (steps.length > 0) {
     const columns = [{ title: 'Step', shrinksTo: 12 }, { title: 'Begun' }, { title: 'Took', align: 'right' as const }];
     const rows = steps.map(({ name, begunAtMs, doneAtMs }) => [

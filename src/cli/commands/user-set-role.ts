@@ -18,7 +18,7 @@ const none = 'none';
 
 export const userSetRoleCommand = defineCommand({
   summary: 'Change what a user may do',
-  details: 'Roles for other applications stay as they are.',
+  details: `Roles for other applications stay as they are. '${none}' without --application takes all of them.`,
   examples: ['lifeboat user set-role bob approver --application shop', 'lifeboat user set-role bob none'],
   arguments: {
     name: requiredArgument('<name>', 'the user'),
@@ -37,7 +37,8 @@ export const userSetRoleCommand = defineCommand({
     const names = typed(applicationsSchema, applicationsOrAll(applications), '--application');
     await using access = await openAccess(context);
     const before = (await findUser(access.log.catalog, { name: userName }))?.grants ?? [];
-    const others = before.filter(({ application }) => !names.includes(application));
+    const isAll = role === undefined && applications.length === 0;
+    const others = isAll ? [] : before.filter(({ application }) => !names.includes(application));
     const own = role === undefined ? [] : names.map((application) => ({ application, role }));
     const grants = [...others, ...own];
     await setGrants(access.log, { name: userName }, { grants, actor: access.actor });
