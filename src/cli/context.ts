@@ -118,8 +118,8 @@ export interface BucketWish {
 
 export interface BucketStep {
   readonly aspect: string;
-  /** `differs`: it would be changed, and was not; `failed`: could not be looked at or changed; `danger`: nobody can change it here. */
-  readonly outcome: 'as wished' | 'changed' | 'differs' | 'failed' | 'danger';
+  /** `differs`: it would be changed, and was not; `failed`: could not be looked at or changed; `danger`: nobody can change it here; `left out`: it would do harm here. */
+  readonly outcome: 'as wished' | 'changed' | 'differs' | 'failed' | 'danger' | 'left out';
   readonly message: string;
   readonly hint?: string | undefined;
 }

@@ -9,6 +9,7 @@ import {
   GetObjectLockConfigurationCommand,
   GetPublicAccessBlockCommand,
   PutBucketLifecycleConfigurationCommand,
+  PutBucketPolicyCommand,
   S3Client,
 } from '@aws-sdk/client-s3';
 import { writeFileSync } from 'node:fs';
@@ -18,6 +19,14 @@ import type { StorageSetupData } from '../../src/cli/commands/storage-setup.ts';
 import { runLifeboat } from '../support/lifeboat.ts';
 import { describeWithS3, startS3Server } from '../support/s3-server.ts';
 import { temporaryFolder, type TemporaryFolder } from '../support/temporary-folder.ts';
+
+const foreignStatement = {
+  Sid: 'Readers',
+  Effect: 'Allow',
+  Principal: { AWS: 'arn:aws:iam::123456789012:root' },
+  Action: 's3:GetObject',
+  Resource: 'arn:aws:s3:::hastecrm-logs/*',
+};
 
 const configuration = (endpoint: string): string => `
 application: hastecrm
@@ -55,9 +64,9 @@ await describeWithS3('storage setup', () => {
     stack.defer(() => client.destroy());
     writeFileSync(join(home.path, 'lifeboat.yaml'), configuration(endpoint));
     const place = { CreateBucketConfiguration: { LocationConstraint: 'eu-central-1' as const } };
-    await client.send(
-      new CreateBucketCommand({ Bucket: 'hastecrm-logs', ACL: 'log-delivery-write' as 'private', ...place }),
-    );
+    await client.send(new CreateBucketCommand({ Bucket: 'hastecrm-logs', ...place }));
+    const Policy = JSON.stringify({ Version: '2012-10-17', Statement: foreignStatement });
+    await client.send(new PutBucketPolicyCommand({ Bucket: 'hastecrm-logs', Policy }));
   });
   afterAll(() => stack[Symbol.asyncDispose]());
 
@@ -73,11 +82,17 @@ await describeWithS3('storage setup', () => {
 
   test('S1-16 S1-17 S1-18 S1-68 S1-69 S1-71 one command makes the bucket, versions, classes, encryption, TLS, log and lock', async () => {
     const dry = await setup('--dry-run');
-    expect([dry.exitCode, outcomes(dry)]).toEqual([3, ['bucket: differs']]);
+    const aspects = ['bucket', 'versioning', 'object lock', 'public access', 'encryption', 'TLS only', 'lifecycle'];
+    const planned = [...aspects, 'access log target', 'access log'];
+    const clear = 'TLS only: left out';
+    expect([dry.exitCode, outcomes(dry)]).toEqual([
+      3,
+      planned.map((aspect) => (aspect === 'TLS only' ? clear : `${aspect}: differs`)),
+    ]);
     const first = await setup('--yes');
     // A bucket that can lock has versions from the start.
     const asWished = outcomes(first).filter((one) => !one.endsWith(': changed'));
-    expect([first.exitCode, asWished]).toEqual([0, ['versioning: as wished']]);
+    expect([first.exitCode, asWished]).toEqual([3, ['versioning: as wished', clear]]);
     const at = { Bucket: 'hastecrm-backups' };
     expect(await client.send(new GetBucketVersioningCommand(at))).toMatchObject({ Status: 'Enabled' });
     expect((await client.send(new GetBucketLifecycleConfigurationCommand(at))).Rules).toEqual([
@@ -96,7 +111,19 @@ await describeWithS3('storage setup', () => {
     expect(
       (await client.send(new GetBucketEncryptionCommand(at))).ServerSideEncryptionConfiguration?.Rules,
     ).toHaveLength(1);
-    expect((await client.send(new GetBucketPolicyCommand(at))).Policy).toContain('"aws:SecureTransport":"false"');
+    // This server speaks no TLS: with that policy the repository would have locked itself out.
+    await expect(client.send(new GetBucketPolicyCommand(at))).rejects.toThrow(/policy does not exist/);
+    const { Policy = '' } = await client.send(new GetBucketPolicyCommand({ Bucket: 'hastecrm-logs' }));
+    expect((JSON.parse(Policy) as { Statement: unknown }).Statement).toEqual([
+      foreignStatement,
+      {
+        Effect: 'Allow',
+        Principal: { Service: 'logging.s3.amazonaws.com' },
+        Action: 's3:PutObject',
+        Resource: 'arn:aws:s3:::hastecrm-logs/backups/*',
+        Condition: { ArnLike: { 'aws:SourceArn': 'arn:aws:s3:::hastecrm-backups' } },
+      },
+    ]);
     expect((await client.send(new GetBucketLoggingCommand(at))).LoggingEnabled).toMatchObject({
       TargetBucket: 'hastecrm-logs',
       TargetPrefix: 'backups/',
@@ -114,7 +141,10 @@ await describeWithS3('storage setup', () => {
 
   test('S1-17 S1-18 done twice it changes nothing, and a rule of others by which backups would vanish is told', async () => {
     const again = await setup();
-    expect([again.exitCode, outcomes(again).filter((one) => !one.endsWith(': as wished'))]).toEqual([0, []]);
+    expect([again.exitCode, outcomes(again).filter((one) => !one.endsWith(': as wished'))]).toEqual([
+      3,
+      ['TLS only: left out'],
+    ]);
     const at = { Bucket: 'hastecrm-backups' };
     const { Rules = [] } = await client.send(new GetBucketLifecycleConfigurationCommand(at));
     const foreign = { ID: 'tidy', Status: 'Enabled' as const, Filter: { Prefix: '' }, Expiration: { Days: 365 } };

@@ -15,7 +15,7 @@ export interface StorageSetupData {
 export const storageSetupCommand = defineCommand({
   summary: 'Make the bucket of a repository as one for backups should be',
   details:
-    "Creates it if there is none; keeps earlier versions for a while, blocks public access, encrypts at rest, refuses requests in clear; and what `s3.bucket` of the repository asks for: storage classes, an access log, object lock. What others set up in the bucket stays; a rule of theirs by which backups would lose data is told. Needs more rights than backups do: use an administrator's credentials once. Exit code 3 if something is missing, 1 if something could not be done.",
+    "Creates it if there is none; keeps earlier versions for a while, blocks public access, encrypts at rest, refuses requests in clear where the endpoint speaks TLS; and what `s3.bucket` of the repository asks for: storage classes, an access log with the right to write it, object lock. What others set up in the bucket stays; a rule of theirs by which backups would lose data is told. Needs more rights than backups do: use an administrator's credentials once. Exit code 3 if something is missing, 1 if something could not be done.",
   examples: ['lifeboat storage setup -r offsite --dry-run', 'lifeboat storage setup -r offsite --yes'],
   arguments: {},
   options: {
@@ -34,9 +34,12 @@ export const storageSetupCommand = defineCommand({
   render: renderSetup,
   exitCode({ steps }) {
     if (steps.some(({ outcome }) => outcome === 'failed')) return 1;
-    return steps.some(({ outcome }) => outcome === 'differs' || outcome === 'danger') ? 3 : 0;
+    return steps.some(({ outcome }) => isLacking(outcome)) ? 3 : 0;
   },
 });
+
+const isLacking = (outcome: BucketStep['outcome']): boolean =>
+  outcome === 'differs' || outcome === 'danger' || outcome === 'left out';
 
 const findingOutcomes = {
   'as wished': 'passed',
@@ -44,6 +47,7 @@ const findingOutcomes = {
   differs: 'warning',
   failed: 'failed',
   danger: 'failed',
+  'left out': 'warning',
 } as const;
 
 function renderSetup({ repository, isDryRun, steps }: StorageSetupData, style: Style): string {

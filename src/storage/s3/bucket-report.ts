@@ -150,7 +150,7 @@ async function listing({ at, listed, signal }: Looking): Promise<BucketAspect> {
     return { aspect, outcome: 'passed', message: `${place} ${keys === 0 ? 'is empty' : 'holds objects'}` };
   }
   throwIfAborted(signal);
-  const { message, hint } = storeErrorOfS3(error, `list ${place}`);
+  const { message, hint } = storeErrorOfS3(error, `list ${place}`, at.client.endpoint);
   return { aspect, outcome: 'failed', message, hint };
 }
 

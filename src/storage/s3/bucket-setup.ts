@@ -21,11 +21,13 @@ import {
   type LifecycleRule,
   type S3Client,
 } from '@aws-sdk/client-s3';
+import { AppError } from '../../base/errors.ts';
 import { throwIfAborted } from '../interruption.ts';
 import { parseLocation, type S3Location } from '../location.ts';
 import { createClient } from './client.ts';
 import { storeErrorOfS3 } from './errors.ts';
 import { foreignDangers, ownRules, type LifecycleWish } from './lifecycle-rules.ts';
+import { logGrant, withLogGrant } from './log-policy.ts';
 import { creationOf } from './prepare-bucket.ts';
 import { withTlsOnly } from './tls-policy.ts';
 
@@ -37,7 +39,7 @@ export interface SetupWish extends LifecycleWish {
 export interface SetupStep {
   readonly aspect: string;
   /** `differs`: it would be changed, and was not; `failed` could not be looked at or changed. */
-  readonly outcome: 'as wished' | 'changed' | 'differs' | 'failed' | 'danger';
+  readonly outcome: 'as wished' | 'changed' | 'differs' | 'failed' | 'danger' | 'left out';
   readonly message: string;
   readonly hint?: string | undefined;
 }
@@ -52,6 +54,8 @@ interface Work {
 /** What an aspect is now, and what makes it as it should be; without `change` it is so. */
 interface Look {
   readonly message: string;
+  /** It can't be as it should: what to do instead. */
+  readonly leftOut?: string | undefined;
   readonly change?: (() => Promise<unknown>) | undefined;
   readonly danger?: { readonly message: string; readonly hint: string } | undefined;
 }
@@ -62,7 +66,7 @@ interface Aspect {
   readonly look: (work: Work) => Promise<Look>;
 }
 
-/** `isDryRun`: changes nothing. Without its bucket a dry run ends after the first aspect. */
+/** `isDryRun`: changes nothing, and tells of a bucket that is not there all that would be done once it is. */
 export async function* setUpBucket(
   at: S3Location,
   { wish, isDryRun, signal }: { readonly wish: SetupWish; readonly isDryRun: boolean; readonly signal: AbortSignal },
@@ -75,7 +79,7 @@ export async function* setUpBucket(
       if (isWished?.(wish) === false) continue;
       const step = await stepOf(aspect, () => look(work), isDryRun);
       yield* step;
-      if (aspect === 'bucket' && step.some(({ outcome }) => outcome === 'differs' || outcome === 'failed')) return;
+      if (aspect === 'bucket' && step.some(({ outcome }) => outcome === 'failed')) return;
     }
   } finally {
     client.destroy();
@@ -84,9 +88,10 @@ export async function* setUpBucket(
 
 async function stepOf(aspect: string, look: () => Promise<Look>, isDryRun: boolean): Promise<SetupStep[]> {
   try {
-    const { message, change, danger } = await look();
+    const { message, change, danger, leftOut } = await look();
     const steps: SetupStep[] = [];
-    if (change === undefined) steps.push({ aspect, outcome: 'as wished', message });
+    if (leftOut !== undefined) steps.push({ aspect, outcome: 'left out', message, hint: leftOut });
+    else if (change === undefined) steps.push({ aspect, outcome: 'as wished', message });
     else if (isDryRun) steps.push({ aspect, outcome: 'differs', message });
     else {
       await change();
@@ -115,29 +120,33 @@ const aspects: readonly Aspect[] = [
   { aspect: 'encryption', look: lookAtEncryption },
   { aspect: 'TLS only', look: lookAtPolicy },
   { aspect: 'lifecycle', look: lookAtLifecycle },
+  { aspect: 'access log target', isWished: ({ accessLog }) => accessLog !== undefined, look: lookAtLogTarget },
   { aspect: 'access log', isWished: ({ accessLog }) => accessLog !== undefined, look: lookAtLogging },
 ];
 
-/** Undefined where the store says that there is no such setting. */
+const noBucket = 'NoSuchBucket';
+
+/** Undefined where the store says that there is no such setting, as in a bucket that a dry run has not made. */
 async function orMissing<Answer>(asked: Promise<Answer>, ...names: readonly string[]): Promise<Answer | undefined> {
   try {
     return await asked;
   } catch (error) {
-    if (error instanceof S3ServiceException && names.includes(error.name)) return undefined;
+    if (error instanceof S3ServiceException && [noBucket, ...names].includes(error.name)) return undefined;
     throw error;
   }
 }
 
 async function lookAtBucket({ client, at: { bucket }, wish, signal }: Work): Promise<Look> {
   const asked = client.send(new HeadBucketCommand({ Bucket: bucket }), { abortSignal: signal });
-  if ((await orMissing(asked, 'NotFound', 'NoSuchBucket')) !== undefined) return { message: `${bucket} is there` };
+  if ((await orMissing(asked, 'NotFound')) !== undefined) return { message: `${bucket} is there` };
   const command = await creationOf(client, bucket, wish.lockDays !== undefined);
   return { message: `make ${bucket}`, change: () => client.send(command, { abortSignal: signal }) };
 }
 
 async function lookAtVersioning({ client, at: { bucket: Bucket }, signal }: Work): Promise<Look> {
-  const { Status: status } = await client.send(new GetBucketVersioningCommand({ Bucket }), { abortSignal: signal });
-  if (status === 'Enabled') return { message: 'what is overwritten or deleted is kept' };
+  const asked = client.send(new GetBucketVersioningCommand({ Bucket }), { abortSignal: signal });
+  const found = await orMissing(asked);
+  if (found?.Status === 'Enabled') return { message: 'what is overwritten or deleted is kept' };
   const command = new PutBucketVersioningCommand({ Bucket, VersioningConfiguration: { Status: 'Enabled' } });
   return {
     message: 'keep what is overwritten or deleted',
@@ -147,8 +156,13 @@ async function lookAtVersioning({ client, at: { bucket: Bucket }, signal }: Work
 
 async function lookAtLock({ client, at: { bucket: Bucket }, wish: { lockDays: Days }, signal }: Work): Promise<Look> {
   const asked = client.send(new GetObjectLockConfigurationCommand({ Bucket }), { abortSignal: signal });
-  const found = await orMissing(asked, 'ObjectLockConfigurationNotFoundError');
-  if (found === undefined) {
+  // A bucket that is made for it has it from the start.
+  const found = await orMissing(asked).catch((error: unknown) => {
+    if (error instanceof S3ServiceException && error.name === 'ObjectLockConfigurationNotFoundError')
+      return 'without' as const;
+    throw error;
+  });
+  if (found === 'without') {
     return {
       message: 'the bucket was made without',
       danger: {
@@ -157,7 +171,7 @@ async function lookAtLock({ client, at: { bucket: Bucket }, wish: { lockDays: Da
       },
     };
   }
-  const now = found.ObjectLockConfiguration?.Rule?.DefaultRetention;
+  const now = found?.ObjectLockConfiguration?.Rule?.DefaultRetention;
   if (now?.Days === Days) return { message: `no version can be destroyed for ${Days} days` };
   const rule = { DefaultRetention: { Mode: 'COMPLIANCE' as const, Days } };
   const setting = { ObjectLockEnabled: 'Enabled' as const, Rule: rule };
@@ -195,6 +209,13 @@ async function lookAtPolicy({ client, at: { bucket: Bucket }, signal }: Work): P
   const asked = client.send(new GetBucketPolicyCommand({ Bucket }), { abortSignal: signal });
   const policy = withTlsOnly((await orMissing(asked, 'NoSuchBucketPolicy'))?.Policy, Bucket);
   if (policy === undefined) return { message: 'requests in clear are refused' };
+  // We would lock ourselves out.
+  if ((await client.config.endpoint?.())?.protocol === 'http:') {
+    return {
+      message: 'requests in clear are not refused: the endpoint speaks no TLS, so all of ours are in clear',
+      leftOut: 'Give the server a certificate, use its https:// address, then run it again.',
+    };
+  }
   const command = new PutBucketPolicyCommand({ Bucket, Policy: policy });
   return { message: 'refuse requests in clear', change: () => client.send(command, { abortSignal: signal }) };
 }
@@ -237,16 +258,54 @@ function isSameRule(found: LifecycleRule, wished: LifecycleRule): boolean {
   return said(found) === said(wished);
 }
 
-async function lookAtLogging({
-  client,
-  at: { bucket: Bucket },
-  wish: { accessLog = '' },
-  signal,
-}: Work): Promise<Look> {
+interface LogTarget {
+  readonly bucket: string;
+  /** Of the keys of its entries. */
+  readonly prefix: string;
+}
+
+function logTargetOf({ accessLog = '' }: SetupWish): LogTarget {
   const target = parseLocation(accessLog);
   assert.ok(target.kind === 's3'); // Its schema takes nothing else.
-  const wished = { TargetBucket: target.bucket, TargetPrefix: target.prefix === '' ? '' : `${target.prefix}/` };
-  const now = (await client.send(new GetBucketLoggingCommand({ Bucket }), { abortSignal: signal })).LoggingEnabled;
+  return { bucket: target.bucket, prefix: target.prefix === '' ? '' : `${target.prefix}/` };
+}
+
+/** The store logs to a bucket only where that one's policy lets it. */
+async function lookAtLogTarget({ client, at, wish, signal }: Work): Promise<Look> {
+  const { bucket: Bucket, prefix } = logTargetOf(wish);
+  const grant = logGrant({ bucket: Bucket, prefix, source: at.bucket });
+  const words = `let logging.s3.amazonaws.com write the log of ${at.bucket} to ${Bucket}`;
+  const hint = `Add this statement to the policy of ${Bucket}, which is to lie in the region of ${at.bucket}: ${JSON.stringify(grant)}`;
+  const asked = client.send(new GetBucketPolicyCommand({ Bucket }), { abortSignal: signal });
+  const now = await asked.catch((error: unknown) => {
+    if (error instanceof S3ServiceException && error.name === 'NoSuchBucketPolicy') return undefined;
+    if (error instanceof S3ServiceException && error.name === noBucket) {
+      throw new AppError('REPOSITORY_MISSING', `there is no bucket ${Bucket} for the access log`, {
+        hint: `Make it in the region of ${at.bucket}, then run it again.`,
+      });
+    }
+    throw withHint(storeErrorOfS3(error, `read the policy of ${Bucket}`), hint);
+  });
+  const policy = withLogGrant(now?.Policy, grant);
+  if (policy === undefined) return { message: `${Bucket} takes the log of ${at.bucket}` };
+  const command = new PutBucketPolicyCommand({ Bucket, Policy: policy });
+  const change = (): Promise<unknown> =>
+    client.send(command, { abortSignal: signal }).catch((error: unknown) => {
+      throw withHint(storeErrorOfS3(error, `change the policy of ${Bucket}`), hint);
+    });
+  return { message: words, change };
+}
+
+function withHint({ code, message, cause }: AppError, hint: string): AppError {
+  return new AppError(code, message, { hint, cause });
+}
+
+async function lookAtLogging({ client, at: { bucket: Bucket }, wish, signal }: Work): Promise<Look> {
+  const { accessLog = '' } = wish;
+  const target = logTargetOf(wish);
+  const wished = { TargetBucket: target.bucket, TargetPrefix: target.prefix };
+  const asked = client.send(new GetBucketLoggingCommand({ Bucket }), { abortSignal: signal });
+  const now = (await orMissing(asked))?.LoggingEnabled;
   if (now?.TargetBucket === wished.TargetBucket && (now.TargetPrefix ?? '') === wished.TargetPrefix) {
     return { message: `goes to ${accessLog}` };
   }

@@ -38,6 +38,10 @@ const byName: Record<string, Meaning> = {
     code: 'STORE_DENIED',
     hint: "Switch off what the server does not know: 'tag-data', 'encryption' or 'storage-class' in the address.",
   },
+  InvalidTargetBucketForLogging: {
+    code: 'STORE_DENIED',
+    hint: 'Make the bucket for the log in the region of this one, and let logging.s3.amazonaws.com put objects there by its policy.',
+  },
   QuotaExceeded: { code: 'STORE_FULL', hint: full },
   XMinioStorageFull: { code: 'STORE_FULL', hint: full },
   SlowDown: { code: 'STORE_UNREACHABLE', hint: 'Try again later, or allow fewer connections.' },
@@ -55,10 +59,17 @@ const byName: Record<string, Meaning> = {
   },
 };
 
-/** Turns whatever the SDK throws into ours; `work` says what was tried: `read s3://bucket/config`. */
-export function storeErrorOfS3(error: unknown, work: string): AppError {
+const refusedInClear = 'Or the policy of the bucket refuses requests in clear: then use an https:// endpoint.';
+
+/**
+ * Turns whatever the SDK throws into ours; `work` says what was tried: `read s3://bucket/config`. Whoever names the endpoint hears of a policy
+ * that it may break.
+ */
+export function storeErrorOfS3(error: unknown, work: string, endpoint = ''): AppError {
   if (isAppError(error)) return error;
-  const { code, hint } = meaningOf(error);
+  const { code, hint: usual } = meaningOf(error);
+  const isOfRights = statusOf(error) === 403 && usual.startsWith(noRights);
+  const hint = isOfRights && endpoint.startsWith('http:') ? `${usual} ${refusedInClear}` : usual;
   return new AppError(code, `could not ${work}: ${factOf(error)}`, { hint, cause: harmlessCause(error) });
 }
 

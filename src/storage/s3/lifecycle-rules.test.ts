@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { LifecycleRule } from '@aws-sdk/client-s3';
 import { foreignDangers, ownRules } from './lifecycle-rules.ts';
+import { logGrant, withLogGrant } from './log-policy.ts';
 import { withTlsOnly } from './tls-policy.ts';
 
 const wish = { keepVersionsDays: 60, infrequentAfterDays: undefined, instantArchiveAfterDays: undefined };
@@ -43,4 +44,31 @@ test('a policy gets the statement once, and keeps its others', () => {
   ]);
   expect(withTlsOnly(first, 'shop-backups')).toBeUndefined();
   expect(withTlsOnly(undefined, 'shop-backups')).toContain('SecureTransport');
+});
+
+test('the log of a bucket is granted once, also where others wrote it in their way, and not by what is for another', () => {
+  const grant = logGrant({ bucket: 'logs', prefix: 'backups/', source: 'shop-backups' });
+  const granted = (change: object): string =>
+    JSON.stringify({
+      Statement: {
+        Sid: 'Logs',
+        ...grant,
+        Action: ['s3:PutObject'],
+        Principal: { Service: ['logging.s3.amazonaws.com'] },
+        ...change,
+      },
+    });
+  expect(withLogGrant(withLogGrant(undefined, grant), grant)).toBeUndefined();
+  const StringEquals = { 'aws:SourceAccount': '123456789012' };
+  expect(withLogGrant(granted({ Condition: { ...grant.Condition, StringEquals } }), grant)).toBeUndefined();
+  expect(withLogGrant(granted({ Resource: 'arn:aws:s3:::logs/*', Condition: undefined }), grant)).toBeUndefined();
+  for (const other of [
+    { Effect: 'Deny' },
+    { Resource: 'arn:aws:s3:::logs/others/*' },
+    { Condition: { ArnLike: { 'aws:SourceArn': 'arn:aws:s3:::others' } } },
+    { Condition: { ...grant.Condition, IpAddress: { 'aws:SourceIp': '10.0.0.0/8' } } },
+  ]) {
+    const { Statement } = JSON.parse(withLogGrant(granted(other), grant) ?? '{}') as { Statement: unknown[] };
+    expect(Statement).toMatchObject([{ Sid: 'Logs' }, grant]);
+  }
 });

@@ -64,7 +64,8 @@ describe('an answer of the server becomes an error with a code and a hint:', () 
   test('an answer without a body is judged by its status', async () => {
     await using server = await scriptedServer((_, response) => response.writeHead(403).end());
     await using store = storeAt(server.endpoint);
-    expect(await rejection(store.stat('config'))).toMatchObject({ code: 'STORE_DENIED' });
+    const hint = expect.stringMatching(/policy of the bucket refuses requests in clear: then use an https/) as string;
+    expect(await rejection(store.stat('config'))).toMatchObject({ code: 'STORE_DENIED', hint });
   });
 
   test('a page that some proxy sends is no listing, no size and no receipt', async () => {

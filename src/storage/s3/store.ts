@@ -42,7 +42,7 @@ export function s3Store(at: S3Location, tuning: S3StoreTuning = {}): Store {
         await stat(bucket, name, options.signal);
         return Buffer.alloc(0);
       }
-      return call(`read ${location}/${name}`, options.signal, (abort) =>
+      return call([bucket, `read ${location}/${name}`], options.signal, (abort) =>
         orMissing(bucket, name, get(bucket, name, { ...options, abort })),
       );
     },
@@ -50,7 +50,7 @@ export function s3Store(at: S3Location, tuning: S3StoreTuning = {}): Store {
     async put(name, parts, { signal, isBulkData = false } = {}) {
       const body = parts.length === 1 && Buffer.isBuffer(parts[0]) ? parts[0] : Buffer.concat(parts);
       const object = { ...bucket.target(name), ...putParameters(at, isBulkData) };
-      await call(`write ${location}/${name}`, signal, async (abort) => {
+      await call([bucket, `write ${location}/${name}`], signal, async (abort) => {
         if (body.length > bucket.multipartAboveBytes) {
           await putInParts(client, object, { body, options: { ...bucket, signal } });
           if (object.Tagging !== undefined && bucket.mayLoseTags) await tagAsBulkData(bucket, name, abort);
@@ -67,7 +67,7 @@ export function s3Store(at: S3Location, tuning: S3StoreTuning = {}): Store {
     list: (prefix, { signal } = {}) => list(bucket, prefix, signal),
 
     async remove(name, { signal } = {}) {
-      await call(`remove ${location}/${name}`, signal, async (abort) => {
+      await call([bucket, `remove ${location}/${name}`], signal, async (abort) => {
         try {
           await client.send(new DeleteObjectCommand(bucket.target(name)), abort);
         } catch (error) {
@@ -92,6 +92,7 @@ function openBucket(at: S3Location, tuning: S3StoreTuning) {
   return {
     client: createClient(at.client),
     location: `s3://${at.bucket}${at.prefix === '' ? '' : '/'}${at.prefix}`,
+    endpoint: at.client.endpoint,
     bucketName: at.bucket,
     keyPrefix,
     target: (name: string) => ({ Bucket: at.bucket, Key: keyPrefix + name }),
@@ -105,13 +106,17 @@ function openBucket(at: S3Location, tuning: S3StoreTuning) {
 }
 
 /** Runs one call; `send` gets the signal in the SDK's form, and the whole is given up at once when it aborts. */
-async function call<T>(work: string, signal: AbortSignal | undefined, send: (abort: AbortOption) => Promise<T>) {
+async function call<T>(
+  [{ endpoint }, work]: [Bucket, string],
+  signal: AbortSignal | undefined,
+  send: (abort: AbortOption) => Promise<T>,
+) {
   throwIfAborted(signal);
   try {
     return await untilAborted(send(signal === undefined ? {} : { abortSignal: signal }), signal);
   } catch (error) {
     if (signal?.aborted === true) throw interruption(signal);
-    throw storeErrorOfS3(error, work);
+    throw storeErrorOfS3(error, work, endpoint);
   }
 }
 
@@ -126,7 +131,7 @@ async function orMissing<T>(bucket: Bucket, name: string, answer: Promise<T>): P
 
 async function stat(bucket: Bucket, name: string, signal: AbortSignal | undefined): Promise<ObjectInfo> {
   const { client, location } = bucket;
-  const { ContentLength } = await call(`look at ${location}/${name}`, signal, (abort) =>
+  const { ContentLength } = await call([bucket, `look at ${location}/${name}`], signal, (abort) =>
     orMissing(bucket, name, client.send(new HeadObjectCommand(bucket.target(name)), abort)),
   );
   if (ContentLength === undefined) throw notS3(location);
@@ -158,7 +163,7 @@ async function* list(bucket: Bucket, prefix: string, signal: AbortSignal | undef
   let token: string | undefined;
   do {
     const from = token === undefined ? {} : { ContinuationToken: token };
-    const page = await call(`list ${location}/${prefix}`, signal, (abort) =>
+    const page = await call([bucket, `list ${location}/${prefix}`], signal, (abort) =>
       client.send(new ListObjectsV2Command({ ...request, ...from }), abort),
     );
     const { Contents = [], IsTruncated, NextContinuationToken } = page;

@@ -1,9 +1,9 @@
 // The statement of a bucket's policy that refuses requests in clear, beside whatever else stands there.
 import { z } from 'zod';
+import { policyWith, statementsIn } from './bucket-policy.ts';
 
 const sid = 'LifeboatTlsOnly';
 
-const policySchema = z.looseObject({ Version: z.string().optional(), Statement: z.unknown().optional() });
 const refusalSchema = z.object({
   Effect: z.literal('Deny'),
   Condition: z.object({ Bool: z.object({ 'aws:SecureTransport': z.union([z.literal('false'), z.literal(false)]) }) }),
@@ -11,10 +11,7 @@ const refusalSchema = z.object({
 
 /** The policy with it; undefined if it has such a statement. */
 export function withTlsOnly(text: string | undefined, bucket: string): string | undefined {
-  const policy = text === undefined ? {} : policySchema.parse(JSON.parse(text));
-  const { Statement: given } = policy as { Statement?: unknown };
-  const statements: unknown[] = given === undefined ? [] : Array.isArray(given) ? given : [given];
-  if (statements.some((one) => refusalSchema.safeParse(one).success)) return undefined;
+  if (statementsIn(text).some((one) => refusalSchema.safeParse(one).success)) return undefined;
   const statement = {
     Sid: sid,
     Effect: 'Deny',
@@ -23,5 +20,5 @@ export function withTlsOnly(text: string | undefined, bucket: string): string | 
     Resource: [`arn:aws:s3:::${bucket}`, `arn:aws:s3:::${bucket}/*`],
     Condition: { Bool: { 'aws:SecureTransport': 'false' } },
   };
-  return JSON.stringify({ Version: '2012-10-17', ...policy, Statement: [...statements, statement] });
+  return policyWith(text, statement);
 }
