@@ -57,6 +57,11 @@ export function may({ grants, scopes }: Principal, action: Action, application: 
   );
 }
 
+/** Of these actions those that need another role. */
+export function beyondRole(role: Role, scopes: readonly Action[]): Action[] {
+  return scopes.filter((action) => roles.indexOf(actionTable[action]) > roles.indexOf(role));
+}
+
 /** Whether they may do all that somebody with these roles may: who may not do it must not let others do it for them. */
 export function mayHandOn(principal: Principal, grants: readonly Grant[]): boolean {
   return grants.every(({ application, role }) =>

@@ -1,5 +1,8 @@
 // What `server` and `worker` share: they run until they are told to stop.
+import { z } from 'zod';
 import { count } from '../base/count.ts';
+import { labelSchema } from '../model/component.ts';
+import { typed } from './access-log.ts';
 import type { CommandContext, ServiceWishes } from './context.ts';
 import { listOption, parsedOption } from './option.ts';
 
@@ -11,7 +14,7 @@ export interface ServedData {
 const runsMaxDefault = 2;
 
 export const serviceOptions = {
-  labels: listOption('--label <label>', 'what jobs may ask of their worker, such as host=db-1; may be repeated'),
+  labels: listOption('--label <label>', 'what jobs may ask of their worker, such as host=db-1'),
   jobs: parsedOption('--jobs <count>', `how many jobs at once (default: ${runsMaxDefault})`, {
     expected: 'a whole number from 1 to 64',
     parse: (text) => (/^(?:[1-9]|[1-5]\d|6[0-4])$/.test(text) ? Number(text) : undefined),
@@ -20,10 +23,11 @@ export const serviceOptions = {
 
 export async function serveUntilStopped(
   context: CommandContext,
-  { jobs, ...wishes }: Omit<ServiceWishes, 'runsMax'> & { readonly jobs: number | undefined },
+  { jobs, labels, ...wishes }: Omit<ServiceWishes, 'runsMax'> & { readonly jobs: number | undefined },
 ): Promise<ServedData> {
   const { signal, progress } = context;
-  await using service = await context.startService({ ...wishes, runsMax: jobs ?? runsMaxDefault });
+  const known = typed(z.array(labelSchema), labels, '--label');
+  await using service = await context.startService({ ...wishes, labels: known, runsMax: jobs ?? runsMaxDefault });
   const { workerId, applications, address, replaced } = service;
   const what = count(applications.length, 'application');
   progress.note(`${wishes.plans ? 'server' : 'worker'} is ready: ${what} (${applications.join(', ')})`);

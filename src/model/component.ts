@@ -57,7 +57,7 @@ const objectivesSchema = z
   .describe('what its users were promised');
 
 const labelForm = 'a label such as host=db-1: up to 100 letters, digits and . _ - =';
-const labelSchema = z
+export const labelSchema = z
   .string()
   .regex(/^[\w.=-]{1,100}$/, `expected ${labelForm}`)
   .meta({ title: labelForm });

@@ -39,10 +39,21 @@ test('a token is shown once, listed without its secret, and revoked by its name'
   expect((await run(['token', 'list'])).stdout).toBe('no tokens\n');
   expect((await run(['token', 'list', '--all'])).stdout).toContain('revoked');
   expect((await run(['token', 'create', 'x', '--scope', 'everything'])).exitCode).toBe(2);
+  const lacking = await run(['token', 'create', 'x', '--scope', 'read', '--scope', 'run.start']);
+  expect(lacking).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('viewer may not run.start') as string });
+  expect(lacking.stderr).toContain('--role operator');
   const files = await Promise.all(
     ['catalog.sqlite', 'catalog.sqlite-wal'].map((name) => readFile(state(name)).catch(() => '')),
   );
   expect(files.some((bytes) => bytes.includes(token.slice(3)))).toBe(false);
+});
+
+test('a label that no component could ask for is refused before anything starts', async () => {
+  const refused = await run(['server', '--label', 'a b']);
+  expect(refused).toMatchObject({
+    exitCode: 2,
+    stderr: expect.stringContaining('a label such as host=db-1') as string,
+  });
 });
 
 test('a user gets a password by file or standard input, other roles, and is shut out', async () => {
