@@ -24,8 +24,12 @@ const offsite = repositoryAt('offsite', 's3://bucket/shop', {
 });
 
 async function kitFor(...recipients: string[]): Promise<string> {
+  return kitOf([local, offsite], recipients);
+}
+
+async function kitOf(repositories: readonly KitRepository[], recipients: readonly string[]): Promise<string> {
   const facts = { application: 'shop', version: '1.2.3', runtime: 'v26.0.0', madeAtMs: 0 };
-  return kitText({ ...facts, repositories: [local, offsite], recipients });
+  return kitText({ ...facts, repositories, recipients });
 }
 
 test('a kit gives back the keys of its repositories to each recipient, also after it was printed, and to nobody else', async () => {
@@ -72,7 +76,6 @@ test('the sheet fits a page, and says addresses and commands, but no credential 
     '1.2.3',
   ])
     expect(kit).toContain(part);
-  expect(kit).toContain(`--repository '/srv/it'\\''s here'`);
   const secrets = [
     'hunter2',
     'AKIAPLANTED',
@@ -80,6 +83,27 @@ test('the sheet fits a page, and says addresses and commands, but no credential 
     ...[local, offsite].map(({ keys }) => keys.encrypt.toString('base64')),
   ];
   for (const secret of secrets) expect(kit).not.toContain(secret);
+});
+
+test('the commands are for the repository that outlives most of what can happen to the machine, with what its store needs', async () => {
+  const recipient = await identityToRecipient(await generateIdentity());
+  const kit = await kitFor(recipient);
+  expect(kit.match(/--repository .*/g)).toEqual(['--repository s3://bucket/shop', '--repository s3://bucket/shop']);
+  expect(kit).toContain('  - export AWS_ENDPOINT_URL_S3=https://store.example/\n  - export AWS_REGION=eu-1\n');
+  expect(kit).not.toContain('outlives the machine');
+
+  const surviving = (given: KitRepository, survives: ('host' | 'site' | 'ransomware')[]): KitRepository => ({
+    ...given,
+    settings: { ...given.settings, survives },
+  });
+  const locked = surviving(repositoryAt('locked', 's3://locked/shop'), ['host', 'site', 'ransomware']);
+  const all = [surviving(local, ['ransomware']), offsite, locked];
+  expect(await kitOf(all, [recipient])).toContain('--repository s3://locked/shop');
+  expect(await kitOf(all.slice(0, 2), [recipient])).toContain('--repository s3://bucket/shop');
+
+  const alone = await kitOf([local], [recipient]);
+  expect(alone).toContain(`--repository '/srv/it'\\''s here'`);
+  expect(alone).toContain('No repository of the list outlives the machine');
 });
 
 test('an identity in place of a recipient is refused, and not repeated', async () => {

@@ -3,6 +3,7 @@
 import { z } from 'zod';
 import { AppError, messageOf } from '../base/errors.ts';
 import type { RepositorySettings } from '../model/repository-settings.ts';
+import { outlives, scenarios } from '../model/scenario.ts';
 import { masterKeyText, parseMasterKey } from '../repository/master-key.ts';
 import type { KeyTriple } from '../repository/seal.ts';
 import { factLines, plainStyle, wrap } from './style.ts';
@@ -63,7 +64,7 @@ const sheetWidth = 78;
 
 function sheetLines({ application, repositories, recipients, version, runtime, madeAtMs }: KitFacts): string[] {
   const date = new Date(madeAtMs).toISOString().slice(0, 10);
-  const first = repositories[0]?.settings;
+  const first = mostLasting(repositories.map(({ settings }) => settings));
   const place = first === undefined ? '' : quoted(first.location);
   const title = `Lifeboat recovery kit${application === undefined ? '' : ` of ${application}`}, ${date}`;
   const text = (words: string): string[] => wrap(words, sheetWidth);
@@ -94,7 +95,7 @@ function sheetLines({ application, repositories, recipients, version, runtime, m
     ...(first?.location.startsWith('s3:') === true
       ? ['  - export AWS_ACCESS_KEY_ID=... AWS_SECRET_ACCESS_KEY=...']
       : []),
-    ...(first === undefined ? [] : storeVariables(first).map((variable) => `  - export ${variable}`)),
+    ...(first === undefined ? [] : storeVariables(first).map((variable) => `  - export ${quoted(variable)}`)),
     '  - write a new password into the file password, then:',
     '',
     '  lifeboat repository keys add --kit kit.txt --identity identity.txt \\',
@@ -104,13 +105,24 @@ function sheetLines({ application, repositories, recipients, version, runtime, m
     `    --repository ${place}`,
     '  lifeboat server',
     '',
-    ...(repositories.length > 1 ? ['(or another repository of the list in its place)', ''] : []),
+    ...(repositories.length > 1 ? ['(or another repository of the list in its place, with its variables)', ''] : []),
+    ...(first === undefined || outlives(first, 'host')
+      ? []
+      : [...text('No repository of the list outlives the machine it is on: copy one elsewhere.'), '']),
     'Without Lifeboat, after the first of these, restic 0.14 or later reads it all:',
-    `  restic --password-file password --repo ${resticPlace(first)} snapshots`,
+    '  restic --password-file password snapshots \\',
+    `    --repo ${resticPlace(first)}`,
     '',
     `Made by Lifeboat ${version} on Node ${runtime}; repositories in restic's format 2.`,
     'Below: the master keys, sealed with age (https://age-encryption.org).',
   ];
+}
+
+/** The machine at hand is empty because the other one is lost: what went with it is no help. */
+function mostLasting(repositories: readonly RepositorySettings[]): RepositorySettings | undefined {
+  const rank = (one: RepositorySettings): number =>
+    (outlives(one, 'host') ? scenarios.length : 0) + scenarios.filter((scenario) => outlives(one, scenario)).length;
+  return repositories.toSorted((left, right) => rank(right) - rank(left))[0];
 }
 
 /** What an address alone does not say; never a credential. */
