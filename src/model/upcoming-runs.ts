@@ -13,11 +13,15 @@ export interface UpcomingRun {
   readonly beginsMs: number | undefined;
 }
 
-/** Runs after an instant in the order of their times; a run that several schedules bring comes once. */
-export function* upcomingRuns(jobs: readonly Job[], after: number): Generator<UpcomingRun, undefined> {
+/** Runs after an instant in the order of their times; a run that several schedules bring comes once. Jobs may begin later, by their id. */
+export function* upcomingRuns(
+  jobs: readonly Job[],
+  after: number,
+  laterMs: ReadonlyMap<string, number> = new Map(),
+): Generator<UpcomingRun, undefined> {
   const sources = jobs.flatMap((job) =>
     job.schedules.filter(isClockSchedule).map((schedule) => {
-      const times = nextTimes(schedule, { after, seed: job.seed });
+      const times = nextTimes(schedule, { after: Math.max(after, laterMs.get(job.id) ?? after), seed: job.seed });
       return { job, schedule, times, timeMs: times.next().value };
     }),
   );

@@ -1,4 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import { join } from 'node:path';
+import { temporaryFolder } from '../../../test/support/temporary-folder.ts';
+import { openCatalog } from '../../catalog/open-catalog.ts';
+import { knownSchedules, pauseSchedule } from '../../catalog/schedules.ts';
 import { plainStyle } from '../style.ts';
 import { scheduleCommand, type ScheduleData } from './schedule.ts';
 import { parseConfiguration } from '../../config/load.ts';
@@ -19,11 +23,16 @@ components:
 async function scheduleAt(
   now: string,
   input: Partial<Parameters<typeof scheduleCommand.run>[1]>,
+  path = '/there/is/no/catalog.sqlite',
 ): Promise<ScheduleData> {
   const environment = { variables: {}, workingFolder: '/', homeFolder: '/home/me' };
   const configuration = parseConfiguration(text, { path: '/lifeboat.yaml', environment });
-  const context: Pick<CommandContext, 'clock' | 'findConfiguration'> = {
-    clock: { now: () => Temporal.Instant.from(now).epochMilliseconds },
+  const clock = { now: () => Temporal.Instant.from(now).epochMilliseconds };
+  const catalogLocation = { path, url: undefined };
+  const context: Pick<CommandContext, 'clock' | 'findConfiguration' | 'catalogLocation' | 'openCatalog'> = {
+    clock,
+    catalogLocation,
+    openCatalog: () => openCatalog(catalogLocation, clock),
     findConfiguration: () => Promise.resolve(configuration),
   };
   const all = { days: undefined, runCount: undefined, components: [], ...input };
@@ -67,8 +76,35 @@ describe('schedule', () => {
     expect((await scheduleAt('2026-10-24T12:01Z', { days: 1, components: ['cache'] })).runs).toHaveLength(288);
   });
 
+  test('leaves out what comes in a pause, and tells of the pause', async () => {
+    await using folder = await temporaryFolder();
+    const path = join(folder.path, 'catalog.sqlite');
+    const now = '2026-10-24T12:01Z';
+    const nowMs = Temporal.Instant.from(now).epochMilliseconds;
+    {
+      await using catalog = await openCatalog({ path, url: undefined }, { now: () => nowMs });
+      const ids = ['shop/backup/cache', 'shop/backup/database'];
+      await knownSchedules(
+        catalog,
+        ids.map((id) => ({ id, spec: 'any' })),
+      );
+      await pauseSchedule(catalog, { id: 'shop/backup/cache', untilMs: nowMs + 30 * 60_000 });
+      await pauseSchedule(catalog, { id: 'shop/backup/database', untilMs: undefined });
+    }
+    const data = await scheduleAt(now, { days: 1 }, path);
+    expect(data.runs.find(({ job }) => job === 'backup/cache')?.time).toBe('2026-10-24T12:35:00+00:00');
+    expect(data.runs.map(({ job }) => job)).not.toContain('backup/database');
+    expect(data.paused).toEqual([
+      { job: 'backup/cache', isPaused: true, pausedUntil: '2026-10-24T12:31:00.000Z' },
+      { job: 'backup/database', isPaused: true, pausedUntil: undefined },
+    ]);
+    const shown = scheduleCommand.render(data, plainStyle());
+    expect(shown).toContain('backup/cache is paused until 2026-10-24 12:31');
+    expect(shown).toContain("backup/database is paused until 'lifeboat schedule resume backup/database'");
+  });
+
   test('says what to do where nothing is scheduled', () => {
-    const none = scheduleCommand.render({ runs: [], isCut: false, waiting: [] }, plainStyle());
+    const none = scheduleCommand.render({ runs: [], isCut: false, waiting: [], paused: [] }, plainStyle());
     expect(none).toContain('give a policy a schedule');
   });
 });

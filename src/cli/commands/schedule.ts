@@ -1,6 +1,7 @@
 // `schedule`: what comes next of all that runs by itself, and when.
 import { count } from '../../base/count.ts';
 import { dayMs } from '../../base/duration.ts';
+import { isoTime } from '../../base/iso-time.ts';
 import { allJobsOf, concerns, type Job } from '../../model/job.ts';
 import { isClockSchedule, type JobKind, type Schedule } from '../../model/schedule.ts';
 import { describeSchedule } from '../../model/schedule-words.ts';
@@ -8,6 +9,7 @@ import { upcomingRuns, type UpcomingRun } from '../../model/upcoming-runs.ts';
 import { defineCommand } from '../command.ts';
 import { chooseComponents, requireConfiguration } from '../component-choice.ts';
 import { listOption, parsedOption } from '../option.ts';
+import { pausesOf } from '../pauses.ts';
 import { shortTime, type Style } from '../style.ts';
 import { table } from '../table.ts';
 
@@ -32,12 +34,21 @@ interface ScheduledRun extends ScheduledJob {
   readonly timeZone: string;
 }
 
+interface PausedJob {
+  readonly job: string;
+  readonly isPaused: true;
+  /** Absent where somebody must resume it. */
+  readonly pausedUntil: string | undefined;
+}
+
 export interface ScheduleData {
   readonly runs: readonly ScheduledRun[];
   /** There are more in the days asked for. */
   readonly isCut: boolean;
   /** Jobs that come when something else has happened, or is about to. */
   readonly waiting: readonly ScheduledJob[];
+  /** What comes in their pause is left out of the runs. */
+  readonly paused: readonly PausedJob[];
 }
 
 const runsDefault = 20;
@@ -52,7 +63,7 @@ const wholeNumber = (max: number) => ({
 export const scheduleCommand = defineCommand({
   summary: 'Show what runs next, and when',
   details:
-    'Backups, copies, removals, verifications and proofs that lifeboat.yaml schedules, by the clock of the zone that each schedule names, with its offset from UTC. What other jobs or events start is listed below them.',
+    'Backups, copies, removals, verifications and proofs that lifeboat.yaml schedules, by the clock of the zone that each schedule names, with its offset from UTC. What other jobs or events start is listed below them. What comes while its schedule is paused is left out, and the pause is told.',
   examples: [
     'lifeboat schedule',
     'lifeboat schedule --days 7 --component database',
@@ -78,7 +89,10 @@ export const scheduleCommand = defineCommand({
     const until = days === undefined ? Infinity : after + days * dayMs;
     const countMax = runCount ?? (days === undefined ? runsDefault : runsMax);
     const found: UpcomingRun[] = [];
-    for (const run of upcomingRuns(jobs, after)) {
+    const pauses = await pausesOf(context, application.name, jobs);
+    // One without end has no next time, however long one looks.
+    const going = jobs.filter(({ id }) => pauses.get(id) !== Infinity);
+    for (const run of upcomingRuns(going, after, pauses)) {
       if (run.timeMs > until || found.length > countMax) break;
       found.push(run);
     }
@@ -89,10 +103,19 @@ export const scheduleCommand = defineCommand({
     const runs = found
       .slice(0, countMax)
       .toSorted((left, right) => (left.beginsMs ?? Infinity) - (right.beginsMs ?? Infinity) || 0);
-    return { runs: runs.map(scheduledRun), isCut: found.length > countMax, waiting };
+    return {
+      runs: runs.map(scheduledRun),
+      isCut: found.length > countMax,
+      waiting,
+      paused: [...pauses].map(pausedJob),
+    };
   },
   render: renderSchedule,
 });
+
+function pausedJob([job, untilMs]: readonly [string, number]): PausedJob {
+  return { job, isPaused: true, pausedUntil: untilMs === Infinity ? undefined : isoTime(untilMs) };
+}
 
 function scheduledJob(job: Job, schedule: Schedule): ScheduledJob {
   const ofRepository = 'repository' in job;
@@ -125,8 +148,8 @@ function zoneOf(schedule: Schedule): string | undefined {
   return schedule.kind === 'window' ? schedule.window.timeZone : undefined;
 }
 
-function renderSchedule({ runs, isCut, waiting }: ScheduleData, style: Style): string {
-  if (runs.length === 0 && waiting.length === 0) {
+function renderSchedule({ runs, isCut, waiting, paused }: ScheduleData, style: Style): string {
+  if (runs.length === 0 && waiting.length === 0 && paused.length === 0) {
     return "nothing is scheduled; give a policy a schedule, such as { cron: '0 2 * * *' }";
   }
   const parts: string[] = [];
@@ -143,11 +166,17 @@ function renderSchedule({ runs, isCut, waiting }: ScheduleData, style: Style): s
     parts.push('* at the end of the maintenance of its component');
   }
   if (isCut) parts.push(`more than ${count(runs.length, 'run')}; --count shows more of them`);
+  if (paused.length > 0) parts.push(paused.map((one) => pauseWords(one, style)).join('\n'));
   if (waiting.length > 0) {
     const columns = [...what.slice(0, 2), { title: 'Comes', shrinksTo: 12 }];
     parts.push(table(columns, waiting.map(jobWords), style));
   }
   return parts.join('\n\n');
+}
+
+function pauseWords({ job, pausedUntil }: PausedJob, style: Style): string {
+  const until = pausedUntil === undefined ? `'lifeboat schedule resume ${job}'` : shortTime(pausedUntil, style);
+  return `${job} is paused until ${until}`;
 }
 
 /** `Sun 2026-03-29 03:00 +02:00`: the offset tells the two hours apart that a night may have. */
