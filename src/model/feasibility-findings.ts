@@ -123,3 +123,19 @@ export function recoveryTimeFindings(
     return [{ component: name, finding: { aspect: `objectives of ${name}`, outcome: 'warning', message, hint } }];
   });
 }
+
+/** Without a probe nobody ever hears that it is not kept. */
+export function unwatchedFindings(components: readonly Component[], watched: ReadonlySet<string>): Finding[] {
+  return components.flatMap(({ name, objectives }): Finding[] => {
+    const percent = objectives?.availabilityPercent;
+    if (percent === undefined || watched.has(name)) return [];
+    return [
+      {
+        aspect: `objectives of ${name}`,
+        outcome: 'warning',
+        message: `no probe measures the availability; promised is ${percent}%`,
+        hint: `Add a probe with component: ${name}, or leave availability out of its objectives.`,
+      },
+    ];
+  });
+}

@@ -8,6 +8,7 @@ const hourMs = 60 * minuteMs;
 const dayMs = 24 * hourMs;
 
 interface Known {
+  readonly probed?: string;
   readonly durationsMs?: Readonly<Record<string, number>>;
   readonly restoresMs?: Readonly<Record<string, number>>;
 }
@@ -15,7 +16,7 @@ interface Known {
 function feasible(
   policies: string,
   components: string,
-  { durationsMs = {}, restoresMs = {} }: Known = {},
+  { durationsMs = {}, restoresMs = {}, probed = '{}' }: Known = {},
 ): Feasibility {
   const text = `application: shop
 repositories:
@@ -23,15 +24,17 @@ repositories:
   region1: { location: s3://near/backups, survives: [host] }
   region2: { location: s3://far/backups, survives: [host, site, ransomware] }
 policies: ${policies}
-components: ${components}`;
+components: ${components}
+probes: ${probed}`;
   const environment = { variables: {}, workingFolder: '/', homeFolder: '/home/me' };
-  const { application } = parseConfiguration(text, { path: '/lifeboat.yaml', environment });
+  const { application, probes } = parseConfiguration(text, { path: '/lifeboat.yaml', environment });
   return feasibilityOf({
     application,
     components: application.components,
     fromMs: Date.UTC(2026, 0, 1),
     durationsMs: new Map(Object.entries(durationsMs)),
     restoresMs: new Map(Object.entries(restoresMs)),
+    watched: new Set(Object.values(probes).flatMap(({ component }) => component ?? [])),
   });
 }
 
@@ -212,4 +215,15 @@ describe('worst cases', () => {
     expect(exposures).toHaveLength(1000);
     expect(new Set(exposures.map(({ lossMs }) => lossMs)).size).toBe(2);
   });
+});
+
+test('an availability that no probe measures is told, of those components that promise one', () => {
+  const policy = '{ p: { repositories: [region2] } }';
+  const site = '{ type: files, paths: [/srv], policy: p, objectives: { availability: 99.9% } }';
+  const components = `{ site: ${site}, other: { type: files, paths: [/etc], policy: p } }`;
+  expect(said(feasible(policy, components))).toEqual([
+    'objectives of site: no probe measures the availability; promised is 99.9%',
+  ]);
+  const probed = '{ web: { type: http, url: http://127.0.0.1:1/, component: site } }';
+  expect(said(feasible(policy, components, { probed }))).toEqual([]);
 });

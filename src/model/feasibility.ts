@@ -5,7 +5,7 @@ import type { Application } from './application.ts';
 import { arrivalsByRun } from './arrivals.ts';
 import type { Component } from './component.ts';
 import { exposuresOf, remembered, waysBack, type Exposure, type Planning } from './exposure.ts';
-import { lossFindings, reachFindings, recoveryTimeFindings } from './feasibility-findings.ts';
+import { lossFindings, reachFindings, recoveryTimeFindings, unwatchedFindings } from './feasibility-findings.ts';
 import type { Finding } from './finding.ts';
 import { jobsOf } from './job.ts';
 
@@ -15,6 +15,8 @@ export interface FeasibilityInput extends Pick<Planning, 'durationsMs' | 'fromMs
   readonly components: readonly Component[];
   /** How long restores took, by component, as far as it was measured. */
   readonly restoresMs: ReadonlyMap<string, number>;
+  /** Components that a probe tells about; absent where nobody knows. */
+  readonly watched?: ReadonlySet<string>;
 }
 
 export interface Feasibility {
@@ -25,7 +27,7 @@ export interface Feasibility {
 }
 
 export function feasibilityOf(input: FeasibilityInput): Feasibility {
-  const { application, components, durationsMs, fromMs, restoresMs } = input;
+  const { application, components, durationsMs, fromMs, restoresMs, watched } = input;
   const planning: Planning = { jobs: jobsOf(application), durationsMs, fromMs, memo: new Map() };
   const plans = components.map((component) => ({ component, ways: waysBack(component, planning) }));
   const exposures = plans.flatMap(({ component, ways }) => exposuresOf(component, ways, application.repositories));
@@ -39,6 +41,7 @@ export function feasibilityOf(input: FeasibilityInput): Feasibility {
     ...recoveryTimeFindings(application.components, restoresMs)
       .filter(({ component }) => names.has(component))
       .map(({ finding }) => finding),
+    ...(watched === undefined ? [] : unwatchedFindings(components, watched)),
   ];
   return { exposures, contradictions };
 }

@@ -4,6 +4,7 @@ import { feasibilityOf, type Feasibility } from '../../model/feasibility.ts';
 import type { Finding } from '../../model/finding.ts';
 import type { Repository } from '../../repository/repository.ts';
 import { defineCommand } from '../command.ts';
+import type { LoadedConfiguration } from '../context.ts';
 import { chooseComponents } from '../component-choice.ts';
 import { exposureTable } from '../exposure-table.ts';
 import { MeasuredDurations } from '../measured-durations.ts';
@@ -71,10 +72,16 @@ export const checkCommand = defineCommand({
     if (application === undefined) return { subjects, exposures: [], contradictions: 0, isStrict };
     const { durationsMs, restoresMs } = measured;
     const fromMs = context.clock.now();
-    const { exposures, contradictions } = feasibilityOf({ application, components, fromMs, durationsMs, restoresMs });
+    const planned = { application, components, fromMs, durationsMs, restoresMs };
+    const { exposures, contradictions } = feasibilityOf({ ...planned, watched: watchedIn(configuration) });
     subjects.push({ subject: 'objectives', findings: contradictions });
     return { subjects, exposures, contradictions: contradictions.length, isStrict };
   },
   render: ({ subjects, exposures }, style) => renderSubjects({ subjects }, style, exposureTable(exposures, style)),
   exitCode: (data) => (data.isStrict && data.contradictions > 0 ? infeasibleExitCode : findingsExitCode(data)),
 });
+
+function watchedIn(configuration: LoadedConfiguration | undefined): Set<string> {
+  const probes = Object.values(configuration?.probes ?? {});
+  return new Set(probes.flatMap(({ component }) => component ?? []));
+}
