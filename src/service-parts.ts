@@ -101,8 +101,8 @@ async function serveApi(
   const log = auditLogOf(catalog, place.stateFolder);
   const watch = stack.use(new ProcessWatch());
   const [first] = tenants.all;
-  const unset = first?.unset.get('service.api.openid');
-  if (unset !== undefined) place.onNote(`warning: nobody logs in through OpenID: ${unset.message}`);
+  for (const [key, { message }] of first?.unset ?? [])
+    if (key.startsWith('service.api.')) place.onNote(`warning: ${key} is left out: ${message}`);
   const served = {
     tenants: () => tenants.all,
     answers,

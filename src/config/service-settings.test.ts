@@ -19,6 +19,8 @@ test('a provider whose secret is not set is left out and told, and nothing else 
   const left = parse(`{ publicUrl: "https://backup.example.com", ${openid} }`);
   expect(left.api).toEqual({ publicUrl: 'https://backup.example.com', trustedProxies: [] });
   expect([...left.unset.keys()]).toEqual(['service.api.openid']);
+  const unnamed = parse(`{ publicUrl: "\${PUBLIC_URL}", ${openid} }`, { SECRET: 'planted' });
+  expect([unnamed.api, [...unnamed.unset.keys()]]).toEqual([{ trustedProxies: [] }, ['service.api.publicUrl']]);
   const whole = parse(`{ publicUrl: "https://backup.example.com", ${openid} }`, { SECRET: 'planted' });
   expect(whole.api.openid).toEqual({ issuer: 'https://id.example.com', clientId: 'lifeboat', clientSecret: 'planted' });
 });

@@ -22,6 +22,8 @@ export function withoutUnsetEntries(document: ConfigurationDocument): WithoutUns
   if (unset.size === 0) return { document, unset };
   const problems = document.problems.filter((problem) => !isOfEntry(problem));
   const paths = [...unset.values()].flatMap(([first]) => (first === undefined ? [] : [entryPath(first.path)]));
+  // It can't be used without.
+  if (unset.has('service.api.publicUrl')) paths.push(['service', 'api', 'openid']);
   const data = paths.reduce<unknown>((rest, path) => without(rest, path), document.data);
   return { document: { ...document, data, problems }, unset };
 }

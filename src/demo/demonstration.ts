@@ -54,6 +54,7 @@ export async function demonstrate(
   context.stdout.write(`${renderReport({ ...report, isUp: true }, parts.style)}\n\n`);
   scene.hear();
   await openShop({ shop, mailbox, context: inside });
+  if (!context.signal.aborted) inside.signal.throwIfAborted(); // The server has ended, and nobody asked it to.
   return { report, exitCode, render: () => `The servers are stopped. The backups stay in ${folder.path}.` };
 }
 

@@ -144,7 +144,7 @@ function atRisk(sighting: Sighting, nowMs: number): Judgement | undefined {
     return judgement(
       'at_risk',
       `a repository is damaged: ${damage}`,
-      "Run 'lifeboat verify --read-data', and see the page on troubles.",
+      "See the page on troubles; once it is mended, 'lifeboat runs start' the verification.",
     );
   const interrupted = notWorking(sighting);
   if (interrupted !== undefined) return interrupted;

@@ -89,12 +89,12 @@ async function carryOut(run: RunContext, input: JobInput, parts: JobRunsParts): 
 
 function failureBy({ exitCode, digest }: StepOutcome, { id, kind }: Job): AppError {
   const found = codesByExit.get(exitCode) ?? 'JOB_FAILED';
-  // It was restored, to its end: the same again would say the same.
-  const code = kind === 'proof' && found === 'INCONCLUSIVE' ? 'PROOF_INCONCLUSIVE' : found;
   const [failed] =
     z.array(z.object({ error: z.object({ message: z.string() }) })).safeParse(digest['backups']).data ?? [];
-  const proofs = z.array(z.object({ outcome: z.string(), message: z.string() })).safeParse(digest['proofs']).data ?? [];
-  const unproven = proofs.find(({ outcome }) => outcome !== 'passed');
+  const unproven = provenSchema.safeParse(digest['proofs']).data?.find(({ outcome }) => outcome !== 'passed');
+  // Where it was restored the same again would say the same; where that did not come about another try may.
+  const isRestored = kind === 'proof' && found === 'INCONCLUSIVE' && (unproven?.restoredBytes ?? 0) > 0;
+  const code = isRestored ? 'PROOF_INCONCLUSIVE' : found;
   const verified = verifiedSchema.safeParse(digest['repositories']).data ?? [];
   const damage = verified.flatMap(({ findings }) => findings).find(({ severity }) => severity === 'error');
   const why =
@@ -106,6 +106,7 @@ function failureBy({ exitCode, digest }: StepOutcome, { id, kind }: Job): AppErr
   });
 }
 
+const provenSchema = z.array(z.object({ outcome: z.string(), message: z.string(), restoredBytes: z.number() }));
 const verifiedSchema = z.array(
   z.object({
     // Of a long list the digest keeps the beginning, and says how much more there was.

@@ -15,7 +15,7 @@ import {
 import { labelsIn, liveWorkers } from '../catalog/workers.ts';
 import type { Application } from '../model/application.ts';
 import type { Component } from '../model/component.ts';
-import { jobsOf, type Job } from '../model/job.ts';
+import { jobsOf, jobsOnDemand, type Job } from '../model/job.ts';
 import { KeptTimes } from '../model/kept-times.ts';
 import type { JobKind } from '../model/schedule.ts';
 import type { Seen } from './inventory.ts';
@@ -65,7 +65,7 @@ export async function recordStandings(catalog: Catalog, application: Application
   const nowMs = await catalog.nowMs();
   const carried = (await liveWorkers(catalog)).map(({ labels }) => labelsIn(labels));
   const pauses = (await allSchedules(catalog)).filter(({ pausedAtMs }) => pausedAtMs !== null);
-  const damages = await damagesOf(catalog, application.name, jobs);
+  const damages = await damagesOf(catalog, application.name, jobsOnDemand(application));
   const rows: SeenStanding[] = [];
   for (const component of application.components) {
     const sighting = await sightingOf(catalog, {
@@ -196,23 +196,28 @@ interface Damage {
 }
 
 /** So many verifications are looked back at. */
-const verificationsMax = 100;
+const verificationsMax = 1000;
 
 /** Of repositories whose last verification, of whatever kind, found damage. */
 async function damagesOf(catalog: Catalog, application: string, jobs: readonly Job[]): Promise<Damage[]> {
-  const verified = new Map(jobs.flatMap((job) => (job.kind === 'verification' ? [[job.id, job.repository]] : [])));
-  if (verified.size === 0) return [];
+  const verifying = new Map(jobs.flatMap((job) => (job.kind === 'verification' ? [[job.id, job]] : [])));
+  if (verifying.size === 0) return [];
   const kind = 'verification';
   const states = ['succeeded', 'failed'] as const;
   const runs = await runHistory(catalog, { applications: [application], kind, states, limit: verificationsMax });
-  const seen = new Set<string>();
+  const verdicts = new Map<string, number>();
   return runs.flatMap(({ input, state, error }): Damage[] => {
-    const { job = '' } = z.object({ job: z.string().optional() }).parse(JSON.parse(input));
-    const repository = verified.get(job);
-    if (repository === undefined || seen.has(job)) return [];
-    seen.add(job);
+    const { job: id = '' } = z.object({ job: z.string().optional() }).parse(JSON.parse(input));
+    const job = verifying.get(id);
     const found = failedSchema.safeParse(JSON.parse(error ?? 'null')).data;
-    if (state === 'succeeded' || found?.code !== 'VERIFICATION_FAILED') return [];
+    const isDamaged = found?.code === 'VERIFICATION_FAILED';
+    // One that could not be carried through says nothing.
+    if (job === undefined || (state === 'failed' && !isDamaged)) return [];
+    const number = (verdicts.get(id) ?? 0) + 1;
+    verdicts.set(id, number);
+    // Of a verification in parts, each looks at another one: only a whole round of them clears what one has found.
+    if (!isDamaged || number > Math.round(1 / (job.readDataShare ?? 1))) return [];
+    const { repository } = job;
     return [{ repository, message: `${repository}: ${found.message}` }];
   });
 }

@@ -73,8 +73,9 @@ export class SignKeeper implements AsyncDisposable {
       if (signal.aborted) return;
       if (!isAppError(error, 'SERVICE_REPLACED')) throw error;
       this.#replaced = error;
-      await noteReplaced(this.#parts.catalog);
+      // Before anything that may fail: it must not act any more.
       this.#parts.onReplaced(error);
+      await noteReplaced(this.#parts.catalog);
     }
   }
 

@@ -17,7 +17,7 @@ export interface Tenant {
   readonly probes: Readonly<Record<string, ProbeSettings>>;
   /** Counts if its file is the first; absent where nobody asks. */
   readonly api?: ApiSettings | undefined;
-  /** Channels, contacts and probes that are left out, by their key, because what they refer to is not set here. */
+  /** What is left out, such as channels and probes, by its key, because what they refer to is not set here. */
   readonly unset: ReadonlyMap<string, AppError>;
   /** Why its file, which has changed since, can't be read anew. */
   readonly problem?: AppError | undefined;

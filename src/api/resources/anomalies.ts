@@ -60,19 +60,17 @@ const accept = defineRoute({
   async handle({ parts, body: { application: name, snapshot }, request }) {
     const tenant = tenantFor(parts, request, { action: 'retention.release', name });
     const actor = actorOf(request);
+    const about = { target: snapshot, application: tenant.application.name };
+    // What is accepted in one repository counts, whatever becomes of the others.
+    await appendAudit(parts.log, { actor, action: 'anomaly.accepted', ...about });
     // In one word with its option: a name may begin with a dash.
-    const { summary } = await parts.service.answers.ask(tenant, [
-      'anomalies',
-      'accept',
-      snapshot,
-      `--by=${actor.name}`,
-    ]);
+    const args = ['anomalies', 'accept', snapshot, `--by=${actor.name}`];
+    const { summary } = await parts.service.answers
+      .ask(tenant, args)
+      .finally(() => parts.service.answers.changed(tenant.application.name));
     const { accepted } = z
       .object({ accepted: z.array(z.object({ snapshot: z.string(), component: z.string(), repository: z.string() })) })
       .parse(summary);
-    const about = { target: snapshot, application: tenant.application.name, details: { accepted } };
-    await appendAudit(parts.log, { actor, action: 'anomaly.accepted', ...about });
-    parts.service.answers.changed(tenant.application.name);
     return { accepted };
   },
 });

@@ -25,14 +25,18 @@ export const runsApproveCommand = defineCommand({
     const { log, actor } = access;
     const run = await requireRun(log.catalog, text);
     const component = approvableComponent(run);
-    if (component === undefined) {
-      throw new AppError('USAGE', `run ${shortEnding(run.id)} waits for no approval`, {
-        hint: 'Only a restore over the original waits for one, until it has ended.',
-      });
-    }
+    if (component === undefined) throw nothingToApprove(run.id);
     await requireConsent(context, `replace the data of ${component}`, isConfirmed);
-    await approveRun(log, run.id, actor);
+    const after = await approveRun(log, run.id, actor);
+    // It may have ended while somebody thought about it.
+    if (after === undefined || approvableComponent(after) === undefined) throw nothingToApprove(run.id);
     return { id: run.id, component };
   },
   render: ({ id, component }) => `run ${shortEnding(id)} may replace the data of ${component}`,
 });
+
+function nothingToApprove(id: string): AppError {
+  return new AppError('USAGE', `run ${shortEnding(id)} waits for no approval`, {
+    hint: 'Only a restore over the original waits for one, until it has ended.',
+  });
+}

@@ -2,7 +2,7 @@
 // read is unknown, never assumed.
 import { count } from '../../base/count.ts';
 import { formatDuration } from '../../base/duration.ts';
-import { isAppError } from '../../base/errors.ts';
+import { isAppError, messageOf } from '../../base/errors.ts';
 import { newestProofs, type Proof } from '../../model/proof.ts';
 import { restoreTimeOf, rtoStateOf, type RestoreTime, type RtoState, type TimedRestore } from '../../model/rto.ts';
 import { reachWords, standing, verifiedTrees, type Verified } from '../../model/verification.ts';
@@ -116,8 +116,8 @@ async function nagiosStatus(context: CommandContext, names: readonly string[]): 
   try {
     return { ...(await lastStatus(context, names)), isNagios: true };
   } catch (error) {
-    if (!isAppError(error) || context.signal.aborted) throw error;
-    return { standings: [], isNagios: true, problem: error.message };
+    if (context.signal.aborted) throw error;
+    return { standings: [], isNagios: true, problem: messageOf(error) };
   }
 }
 
