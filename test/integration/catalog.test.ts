@@ -103,7 +103,7 @@ describe('a catalog that can not be had', () => {
     );
     const before = readFileSync(path);
     await expect(openCatalog({ path, url: undefined }, systemClock)).rejects.toMatchObject({
-      code: 'CATALOG_UNREACHABLE',
+      code: 'CATALOG_DAMAGED',
     });
     expect(readFileSync(path)).toEqual(before);
   });
