@@ -1,6 +1,7 @@
 // The composition root: from settings to repositories and sources. With the `…-parts.ts` beside it the only file that names
 // concrete drivers; each is loaded when it is needed, so that a command pays for what it uses.
 import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { systemClock } from './base/clock.ts';
@@ -145,13 +146,20 @@ export function createContext(
   return context;
 }
 
-type Readers = Pick<CommandContext, 'serversOfVariables' | 'bucketOfVariables' | 'problemsOfConfiguration'>;
+type Readers = Pick<
+  CommandContext,
+  'serversOfVariables' | 'bucketOfVariables' | 'problemsOfConfiguration' | 'readConfigurationFile'
+>;
 
 function readersOf(environment: Environment): Readers {
   return {
     serversOfVariables: () => serversOfVariables(environment, readEnvFile(environment.workingFolder)),
     bucketOfVariables: () => bucketOfVariables(environment, readEnvFile(environment.workingFolder)),
     problemsOfConfiguration: (path) => problemsOfConfiguration(path, environment),
+    async readConfigurationFile(path) {
+      const text = environment.configurations?.get(path);
+      return text === undefined ? await readFile(path) : Buffer.from(text);
+    },
   };
 }
 

@@ -6,23 +6,25 @@ import type { ScheduleTable } from './tables.ts';
 
 export type ScheduleRow = Selectable<ScheduleTable>;
 
-export interface WantedSchedule extends ScheduleRow {
-  /** It was not there before, or said something else. */
-  readonly isBegun: boolean;
+export interface WantedSchedule {
+  readonly id: string;
+  readonly spec: string;
+  /** Whoever wants it knows that all moments up to then were dealt with. */
+  readonly upToMs?: number | undefined;
 }
 
-/** By id. One that is new, or says something else than before, begins now. */
+/** By id. One that is new, or says something else than before, begins now, unless it is known how far it had come. */
 export async function knownSchedules(
   catalog: Catalog,
-  wanted: readonly { readonly id: string; readonly spec: string }[],
-): Promise<Map<string, WantedSchedule>> {
+  wanted: readonly WantedSchedule[],
+): Promise<Map<string, ScheduleRow>> {
   await endPauses(catalog);
   let known = await schedulesById(catalog);
   const fresh = wanted.filter(({ id, spec }) => known.get(id)?.spec !== spec);
   if (fresh.length > 0) {
     await catalog.db
       .insertInto('schedule')
-      .values(fresh.map(({ id, spec }) => ({ id, spec, firedUpToMs: catalog.now() })))
+      .values(fresh.map(({ id, spec, upToMs }) => ({ id, spec, firedUpToMs: upToMs ?? catalog.now() })))
       .onConflict((conflict) =>
         conflict
           .column('id')
@@ -32,8 +34,7 @@ export async function knownSchedules(
       .execute();
     known = await schedulesById(catalog);
   }
-  const begun = new Set(fresh.map(({ id }) => id));
-  return new Map([...known].map(([id, row]) => [id, { ...row, isBegun: begun.has(id) }]));
+  return known;
 }
 
 /** What came in a pause is left out. */

@@ -13,7 +13,6 @@ import {
   type SqliteDatabase,
   type SqliteStatement,
 } from 'kysely';
-
 import { AppError } from '../base/errors.ts';
 
 const busyTimeoutMs = 10_000;

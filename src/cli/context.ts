@@ -90,6 +90,8 @@ export interface CommandContext {
   openCatalog(): Promise<Catalog>;
   /** Where that is; its URL holds a password. */
   readonly catalogLocation: CatalogLocation;
+  /** A configuration file as it is in force: what lies there may be half written. Rejects as the file system does. */
+  readConfigurationFile(path: string): Promise<Buffer>;
   /** The text of a file that holds one password, `-` for standard input, without white space at its ends. */
   readPasswordFile(path: string): Promise<string>;
 }

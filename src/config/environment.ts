@@ -46,9 +46,13 @@ export function tetherSilenceMs(environment: Environment): number | undefined {
   return milliseconds(environment, 'LIFEBOAT_TETHER_MS');
 }
 
+/** Below it nobody can show in time that they live. */
+const leaseMinMs = 1000;
+
 /** For tests that let leases run out: how long the service keeps what it has without being heard of. */
 export function serviceLeaseMs(environment: Environment): number | undefined {
-  return milliseconds(environment, 'LIFEBOAT_LEASE_MS');
+  const leaseMs = milliseconds(environment, 'LIFEBOAT_LEASE_MS');
+  return leaseMs === undefined || leaseMs < leaseMinMs ? undefined : leaseMs;
 }
 
 function milliseconds(environment: Environment, name: string): number | undefined {

@@ -23,7 +23,7 @@ export interface AlertingParts {
   readonly tenants: () => readonly Tenant[];
   /** Whoever does it: a worker's id. */
   readonly holder: string;
-  readonly leaseMs?: number | undefined;
+  readonly leaseMs: number;
   readonly newId: () => string;
   readonly onNote: (text: string) => void;
   readonly onProblem: (error: Error) => void;

@@ -32,7 +32,6 @@ const lookShare = 0.25;
 export class InventoryKeeper implements AsyncDisposable {
   readonly #parts: InventoryParts;
   readonly #abort = new AbortController();
-  readonly #changed = new Set<string>();
   /** When each was looked at, on the clock that never jumps. */
   readonly #lookedMs = new Map<string, number>();
   readonly #looking: Repeating;
@@ -44,12 +43,6 @@ export class InventoryKeeper implements AsyncDisposable {
     this.#looking = new Repeating({ everyMs: tickMs, work: () => this.#look(), onProblem: parts.onProblem });
   }
 
-  /** Something of the application may be different now. */
-  changed(application: string): void {
-    this.#changed.add(application);
-    this.#looking.wake();
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
     this.#abort.abort(new Error('the service ends'));
     await this.#looking[Symbol.asyncDispose]();
@@ -57,12 +50,12 @@ export class InventoryKeeper implements AsyncDisposable {
 
   async #look(): Promise<void> {
     const { signal } = this.#abort;
-    await this.#hearOfRuns();
+    const changed = new Set(await this.#heardOfRuns());
     for (const tenant of this.#parts.tenants()) {
       const { name } = tenant.application;
       const lookedMs = this.#lookedMs.get(name) ?? -Infinity;
       const isTime = performance.now() - lookedMs >= lookEveryMs(tenant);
-      if (!this.#changed.delete(name) && !isTime) continue;
+      if (!changed.has(name) && !isTime) continue;
       this.#lookedMs.set(name, performance.now());
       try {
         const seen = await this.#seen(tenant, await this.#parts.catalog.nowMs());
@@ -74,13 +67,13 @@ export class InventoryKeeper implements AsyncDisposable {
     }
   }
 
-  /** Workers elsewhere carry out runs, too. */
-  async #hearOfRuns(): Promise<void> {
+  /** Applications of which a run has ended since the last look, whichever worker carried it out. */
+  async #heardOfRuns(): Promise<string[]> {
     const { catalog } = this.#parts;
     const untilMs = (await catalog.nowMs()) - writtenMaxMs;
     const ended = await applicationsEndedWithin(catalog, this.#heardMs ?? untilMs, untilMs);
-    for (const application of ended) this.#changed.add(application);
     this.#heardMs = untilMs;
+    return ended;
   }
 
   async #seen(tenant: Tenant, atMs: number): Promise<Seen> {

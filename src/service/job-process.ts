@@ -70,8 +70,9 @@ export async function runJob(command: JobCommand, events: JobEvents, signal: Abo
     // A group of its own: Ctrl-C at the server is not meant for it, and what it starts can be ended with it.
     detached: true,
   });
-  // The first thing it is told.
-  child.send({ configurations: command.configurations?.() ?? {} }, () => undefined);
+  // The first thing it is told: of the files that it is to read, and of no others.
+  const texts = Object.entries(command.configurations?.() ?? {}).filter(([path]) => args.includes(path));
+  child.send({ configurations: Object.fromEntries(texts) }, () => undefined);
   const { stdout, stderr } = child;
   assert.ok(stdout !== null && stderr !== null);
   const exited = exitOf(child);

@@ -28,7 +28,7 @@ export interface ProberParts {
   readonly portsOf: (tenant: Tenant) => ProbePorts;
   /** Whoever does it: a worker's id. */
   readonly holder: string;
-  readonly leaseMs?: number | undefined;
+  readonly leaseMs: number;
   readonly onNote: (text: string) => void;
   readonly onProblem: (error: Error) => void;
 }

@@ -43,6 +43,12 @@ export function approvableComponent({
   return wish?.target === 'original' && openStates.some((open) => open === state) ? wish.component : undefined;
 }
 
+export function nothingToApprove(id: string): AppError {
+  return new AppError('REQUEST_INVALID', `run ${id} waits for no approval`, {
+    hint: 'Only a restore over the original waits for one, until it has ended.',
+  });
+}
+
 export const approvalSchema = z.object({ by: z.string() });
 
 export interface RestoreRunsParts {

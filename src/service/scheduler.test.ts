@@ -227,7 +227,12 @@ test('two servers that are configured differently keep nothing from being done',
   const textOf = (every: string): string => `
 application: shop
 repositories: { local: { location: ./repo } }
-components: { c: { type: files, paths: [./c], policy: { schedule: { every: ${every} } } } }
+components:
+  c:
+    type: files
+    paths: [./c]
+    policy: { schedule: { every: ${every} } }
+    maintenance: [{ window: '01:00-02:00', timeZone: UTC }]
 `;
   await using scene = await Scene.open(tenantOf(textOf('10m')), '2026-11-28T00:00:00Z');
   const other = tenantOf(textOf('25m'));

@@ -42,10 +42,17 @@ interface Planned {
   readonly spec: string;
 }
 
+interface Dealt {
+  /** When to look at it again. */
+  readonly atMs: number;
+  /** All moments up to then were dealt with. */
+  readonly upToMs: number;
+}
+
 export class Scheduler {
   readonly #parts: SchedulerParts;
   /** When each comes next; computed again when it came, or says something else. */
-  readonly #next = new Map<string, { readonly spec: string; readonly atMs: number }>();
+  readonly #next = new Map<string, Dealt & { readonly spec: string }>();
 
   readonly #plans = new WeakMap<Application, Planned[]>();
 
@@ -62,17 +69,20 @@ export class Scheduler {
       return next?.spec !== spec || next.atMs <= nowMs;
     });
     if (due.length === 0) return;
-    const known = await knownSchedules(catalog, due);
+    const known = await knownSchedules(
+      catalog,
+      due.map((planned) => this.#wanted(planned)),
+    );
     for (const planned of due) {
       const row = known.get(planned.id);
       if (row === undefined) continue;
-      let atMs = nowMs + troubleMs;
+      let dealt: Dealt = { atMs: nowMs + troubleMs, upToMs: row.firedUpToMs };
       try {
-        atMs = await this.#dealWith(planned, { ...row, firedUpToMs: this.#baseOf(planned, row) }, nowMs);
+        dealt = await this.#dealWith(planned, row, nowMs);
       } catch (error) {
         this.#parts.onProblem(asError(error));
       }
-      this.#next.set(planned.id, { spec: planned.spec, atMs });
+      this.#next.set(planned.id, { spec: planned.spec, ...dealt });
     }
   }
 
@@ -80,21 +90,21 @@ export class Scheduler {
    * Another server of the same state may be configured otherwise, for a moment or for good. Then each takes the schedule over from the other
    * again and again; it must not begin anew each time, or nothing would ever come of it.
    */
-  #baseOf({ id, spec }: Planned, { isBegun, firedUpToMs }: WantedSchedule): number {
+  #wanted({ id, spec }: Planned): WantedSchedule {
     const next = this.#next.get(id);
-    return isBegun && next?.spec === spec ? Math.min(firedUpToMs, next.atMs - 1) : firedUpToMs;
+    return { id, spec, upToMs: next?.spec === spec ? next.upToMs : undefined };
   }
 
-  /** Returns when to look at it again. */
-  async #dealWith(planned: Planned, row: ScheduleRow, nowMs: number): Promise<number> {
+  async #dealWith(planned: Planned, row: ScheduleRow, nowMs: number): Promise<Dealt> {
     const { job } = planned;
+    const { firedUpToMs } = row;
     const opensMs = opensAt(job.maintenance, nowMs);
     // Others work on the component: what comes now is dealt with when they have ended, or the configuration says less of it.
-    if (opensMs !== nowMs) return Math.min(opensMs ?? Infinity, nowMs + relookMs);
+    if (opensMs !== nowMs) return { atMs: Math.min(opensMs ?? Infinity, nowMs + relookMs), upToMs: firedUpToMs };
     // What comes in a pause is left out. Whoever resumes it is not heard here.
-    if (row.pausedAtMs !== null) return nowMs + relookMs;
-    await this.#deal(planned, row.firedUpToMs, nowMs);
-    return nextTimes(job.schedules, { after: nowMs, seed: job.seed }).next().value ?? Infinity;
+    if (row.pausedAtMs !== null) return { atMs: nowMs + relookMs, upToMs: nowMs };
+    await this.#deal(planned, firedUpToMs, nowMs);
+    return { atMs: nextTimes(job.schedules, { after: nowMs, seed: job.seed }).next().value ?? Infinity, upToMs: nowMs };
   }
 
   #planned(): Planned[] {

@@ -82,7 +82,7 @@ export async function startService(parts: ServiceParts): Promise<Service> {
       onNote(`${application.name}: ${component} is ${standing.replace('_', ' ')}: ${reason}`);
   };
   const looks = { catalog, launcher, tenants: all, onSeen, onProblem };
-  const inventory = parts.plans ? stack.use(new InventoryKeeper(looks)) : undefined;
+  if (parts.plans) stack.use(new InventoryKeeper(looks));
   const worker = stack.use(
     await startWorker({
       ...parts,
@@ -93,7 +93,7 @@ export async function startService(parts: ServiceParts): Promise<Service> {
         ...jobDefinitions({ catalog, launcher, tenantOf, tenants: all, enqueue }),
         [restoreKind]: restoreDefinition({ catalog, launcher, tenantOf, restoresFolder: parts.restoresFolder }),
       },
-      onEnded: (run) => tellEnded(run, parts, inventory),
+      onEnded: (run) => tellEnded(run, parts),
     }),
   );
   stack.use(
@@ -103,6 +103,7 @@ export async function startService(parts: ServiceParts): Promise<Service> {
       tenants: all,
       holder: worker.id,
       labels: parts.labels,
+      leaseMs,
       random,
       onNote: (name, text) => onNote(`${name}: ${text}`),
       onProblem,
@@ -125,14 +126,8 @@ export async function startService(parts: ServiceParts): Promise<Service> {
 
 type EndedRun = Parameters<NonNullable<WorkerOptions['onEnded']>>[0];
 
-function tellEnded(
-  { kind, application, input, state }: EndedRun,
-  { onNote, onChanged }: ServiceParts,
-  inventory: InventoryKeeper | undefined,
-): void {
+function tellEnded({ kind, application, input, state }: EndedRun, { onNote, onChanged }: ServiceParts): void {
   const job = jobInputSchema.safeParse(JSON.parse(input)).data?.job ?? kind;
   onNote(`${application ?? 'service'}: ${job} ${state}`);
-  if (application === null) return;
-  inventory?.changed(application);
-  onChanged(application);
+  if (application !== null) onChanged(application);
 }

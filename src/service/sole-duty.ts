@@ -8,11 +8,10 @@ export interface SoleDutyParts {
   readonly name: string;
   /** Whoever does it: a worker's id. */
   readonly holder: string;
-  readonly leaseMs?: number | undefined;
+  readonly leaseMs: number;
   readonly onProblem: (error: Error) => void;
 }
 
-const leaseDefaultMs = 60_000;
 /** Of the lease. */
 const renewShare = 1 / 12;
 
@@ -28,7 +27,7 @@ export class SoleDuty implements AsyncDisposable {
 
   /** Whether it is ours now. Rejects where the catalog can't be asked. */
   async isOurs(): Promise<boolean> {
-    const { catalog, name, holder, leaseMs = leaseDefaultMs } = this.#parts;
+    const { catalog, name, holder, leaseMs } = this.#parts;
     const askedMs = performance.now();
     if (this.#lease !== undefined && askedMs - this.#confirmedMs < leaseMs * renewShare) return true;
     if (this.#lease === undefined || !(await renewLease(catalog, this.#lease, leaseMs))) {

@@ -18,17 +18,16 @@ export interface SupervisorParts {
   readonly holder: string;
   /** That it carries. */
   readonly labels: readonly string[];
+  readonly leaseMs: number;
   readonly random: Random;
   readonly onNote: (name: string, text: string) => void;
   readonly onProblem: (error: Error) => void;
 }
 
-/** Longer than that of a run: what is taken over here goes on for weeks, and each change of hands costs a moment of the stream. */
-const leaseMs = 60_000;
 const lookEveryMs = 5000;
 const watchEveryMs = 1000;
-/** After half of it without a renewal the process is ended: what is left is for it to end. */
-const confirmedMaxMs = leaseMs / 2;
+/** Of the lease: after it without a renewal the process is ended, and what is left is for it to end. */
+const confirmedShare = 1 / 2;
 const restartFirstMs = 2000;
 const restartMaxMs = 5 * 60_000;
 /** A process that lived so long was well: the next one is begun at once. */
@@ -65,7 +64,7 @@ export class Supervisor implements AsyncDisposable {
 
   /** By a clock of its own: a catalog that does not answer must not keep a process alive. */
   #watch(): void {
-    const oldestMs = performance.now() - confirmedMaxMs;
+    const oldestMs = performance.now() - this.#parts.leaseMs * confirmedShare;
     for (const { confirmedMs, abort } of this.#kept.values()) {
       if (confirmedMs < oldestMs) abort.abort(new Error('its lease could not be renewed'));
     }
@@ -82,7 +81,7 @@ export class Supervisor implements AsyncDisposable {
   }
 
   async #take(name: string, args: readonly string[]): Promise<void> {
-    const { catalog, holder } = this.#parts;
+    const { catalog, holder, leaseMs } = this.#parts;
     const confirmedMs = performance.now();
     const lease = await acquireLease(catalog, { name, holder, leaseMs });
     if (lease === undefined) return;
@@ -95,7 +94,8 @@ export class Supervisor implements AsyncDisposable {
     const askedMs = performance.now();
     let isHeld = true;
     try {
-      isHeld = await renewLease(this.#parts.catalog, kept.lease, leaseMs);
+      const { catalog, leaseMs } = this.#parts;
+      isHeld = await renewLease(catalog, kept.lease, leaseMs);
       if (isHeld) kept.confirmedMs = askedMs;
     } catch (error) {
       this.#parts.onProblem(asError(error));

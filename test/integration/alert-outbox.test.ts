@@ -83,6 +83,7 @@ alerts: { heartbeat: { url: "${beats.url}", every: 1ms } }
     clock: systemClock,
     tenants: () => [{ application, configurationPath: '/srv/lifeboat.yaml', alerts, probes, unset }],
     holder: 'test',
+    leaseMs: 60_000,
     newId: randomUUIDv7,
     onNote: () => undefined,
     onProblem: (error) => problems.push(error),

@@ -68,6 +68,7 @@ alerts:
       clock: systemClock,
       tenants: () => [tenant],
       holder: 'test',
+      leaseMs: 60_000,
       newId: randomUUIDv7,
       onNote: (note) => void notes.push(note),
       onProblem: (error) => expect.fail(error.message),

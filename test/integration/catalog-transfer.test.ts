@@ -72,6 +72,7 @@ async function storedState(catalog: Catalog): Promise<RecoveryReader> {
     host: 'old',
     program: 'test',
     configurations: [],
+    readConfigurationFile: () => Promise.reject(new Error('there is none')),
     auditKeyFile: '/nowhere/at-all',
   };
   const { snapshot } = await backup(sample.repository, stateSource({ catalog, ...facts }), {

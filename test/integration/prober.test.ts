@@ -34,6 +34,7 @@ function proberOf(catalog: Catalog, tenants: () => readonly Tenant[], holder: st
       redisInfo: () => Promise.reject(new Error('there is none')),
     }),
     holder,
+    leaseMs: 60_000,
     onNote: () => undefined,
     onProblem: (error) => expect.fail(error.message),
   });

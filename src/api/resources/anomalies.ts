@@ -43,6 +43,10 @@ const list = defineRoute({
   },
 });
 
+const acceptedSchema = z.object({
+  accepted: z.array(z.object({ snapshot: z.string(), component: z.string(), repository: z.string() })),
+});
+
 const accept = defineRoute({
   method: 'POST',
   path: '/api/v1/anomalies/accept',
@@ -52,11 +56,7 @@ const accept = defineRoute({
     application: lineSchema(200).optional().describe('may be left out where you may see but one'),
     snapshot: z.string().regex(/^[0-9a-f]{8,64}$/, 'expected an id of a snapshot, or its first 8 digits at least'),
   }),
-  answers: {
-    200: z.object({
-      accepted: z.array(z.object({ snapshot: z.string(), component: z.string(), repository: z.string() })),
-    }),
-  },
+  answers: { 200: acceptedSchema },
   async handle({ parts, body: { application: name, snapshot }, request }) {
     const tenant = tenantFor(parts, request, { action: 'retention.release', name });
     const actor = actorOf(request);
@@ -68,10 +68,7 @@ const accept = defineRoute({
     const { summary } = await parts.service.answers
       .ask(tenant, args)
       .finally(() => parts.service.answers.changed(tenant.application.name));
-    const { accepted } = z
-      .object({ accepted: z.array(z.object({ snapshot: z.string(), component: z.string(), repository: z.string() })) })
-      .parse(summary);
-    return { accepted };
+    return acceptedSchema.parse(summary);
   },
 });
 

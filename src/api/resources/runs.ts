@@ -1,7 +1,6 @@
 // `/api/v1/runs`: what is being done and what was done, step by step, and as it happens.
 import { z } from 'zod';
 import { lineSchema } from '../../access/schemas.ts';
-import { AppError } from '../../base/errors.ts';
 import { isoTime, maybeIsoTime } from '../../base/iso-time.ts';
 import { eventsOf } from '../../catalog/run-events.ts';
 import { runHistory } from '../../catalog/run-history.ts';
@@ -12,7 +11,7 @@ import { runStates } from '../../catalog/tables.ts';
 import { jobsBefore, jobsOnDemand, noJobBefore, noSuchJob, type Job } from '../../model/job.ts';
 import { approveRun, cancelAskedRun } from '../../service/asked-runs.ts';
 import { runOfJob } from '../../service/job-runs.ts';
-import { approvableComponent } from '../../service/restore-runs.ts';
+import { approvableComponent, nothingToApprove } from '../../service/restore-runs.ts';
 import { eventOrigin, notConfirmed, originOf, startedRuns, startedSchema } from '../asked-work.ts';
 import { visibleApplications } from '../authorisation.ts';
 import { tenantFor } from '../chosen-tenant.ts';
@@ -172,12 +171,6 @@ const approve = defineRoute({
     return runView(run);
   },
 });
-
-function nothingToApprove(id: string): AppError {
-  return new AppError('REQUEST_INVALID', `run ${id} waits for no approval`, {
-    hint: 'Only a restore over the original waits for one, until it has ended.',
-  });
-}
 
 const batchMax = 500;
 

@@ -1,7 +1,6 @@
 // `runs approve`: lets a restore go on that would replace data. Whoever may read the state of the service may say so.
-import { AppError } from '../../base/errors.ts';
 import { approveRun } from '../../service/asked-runs.ts';
-import { approvableComponent } from '../../service/restore-runs.ts';
+import { approvableComponent, nothingToApprove } from '../../service/restore-runs.ts';
 import { openAccess } from '../access-log.ts';
 import { requireConsent } from '../confirmation.ts';
 import { defineCommand } from '../command.ts';
@@ -34,9 +33,3 @@ export const runsApproveCommand = defineCommand({
   },
   render: ({ id, component }) => `run ${shortEnding(id)} may replace the data of ${component}`,
 });
-
-function nothingToApprove(id: string): AppError {
-  return new AppError('USAGE', `run ${shortEnding(id)} waits for no approval`, {
-    hint: 'Only a restore over the original waits for one, until it has ended.',
-  });
-}

@@ -128,6 +128,7 @@ async function writeState(
   const source = stateSource({
     catalog,
     configurations,
+    readConfigurationFile: (path) => context.readConfigurationFile(path),
     auditKeyFile: join(stateFolder, auditKeyFile),
     clock,
     host: hostname(),

@@ -1,10 +1,12 @@
 // The metrics by name: what Prometheus scrapes, and what dashboards and alert rules may use. Pure: from what was measured to families.
-import { standings } from '../../model/standing.ts';
+import { ageNowMs, standings } from '../../model/standing.ts';
 import type { Family, Sample } from './exposition.ts';
 import type { Measured } from './measured.ts';
 import type { ProcessSample } from './process-sample.ts';
 
 const seconds = (ms: number): number => ms / 1000;
+const maybeSeconds = (ms: number | null | undefined): number | undefined =>
+  ms === null || ms === undefined ? undefined : seconds(ms);
 
 type Labelled = readonly [labels: Record<string, string>, value: number | null | undefined];
 
@@ -36,30 +38,30 @@ function componentFamilies({ standings: rows, proofs, nowMs }: Measured): Family
     gauge(
       'component_rpo_age_seconds',
       'Age of the newest data that can be recovered, at least.',
-      rows.map((row) => [of(row), row.ageMs === null ? null : seconds(row.ageMs + nowMs - row.seenAtMs)]),
+      rows.map((row) => [of(row), maybeSeconds(ageNowMs(row, nowMs))]),
     ),
     gauge(
       'component_rpo_objective_seconds',
       'How old that may be.',
-      rows.map((row) => [of(row), row.rpoMs === null ? null : seconds(row.rpoMs)]),
+      rows.map((row) => [of(row), maybeSeconds(row.rpoMs)]),
     ),
     gauge(
       'component_restore_seconds',
       'How long the newest restore took that was done and compared.',
-      rows.map((row) => [of(row), row.restoreMs === null ? null : seconds(row.restoreMs)]),
+      rows.map((row) => [of(row), maybeSeconds(row.restoreMs)]),
     ),
     gauge(
       'component_restore_expected_seconds',
       'How long a restore is expected to take with the data of today, at least and at most.',
       rows.flatMap((row): Labelled[] => [
-        [{ ...of(row), bound: 'low' }, row.restoreLowMs === null ? null : seconds(row.restoreLowMs)],
-        [{ ...of(row), bound: 'high' }, row.restoreHighMs === null ? null : seconds(row.restoreHighMs)],
+        [{ ...of(row), bound: 'low' }, maybeSeconds(row.restoreLowMs)],
+        [{ ...of(row), bound: 'high' }, maybeSeconds(row.restoreHighMs)],
       ]),
     ),
     gauge(
       'component_rto_objective_seconds',
       'How long that may take.',
-      rows.map((row) => [of(row), row.rtoMs === null ? null : seconds(row.rtoMs)]),
+      rows.map((row) => [of(row), maybeSeconds(row.rtoMs)]),
     ),
     gauge(
       'component_standing',

@@ -25,6 +25,7 @@ export interface StateSourceParts {
   readonly catalog: Pick<Catalog, 'db' | 'kind'>;
   /** Files of the applications, each with one. */
   readonly configurations: readonly string[];
+  readonly readConfigurationFile: (path: string) => Promise<Buffer>;
   /** Where the key of the audit log lies, if there is one. */
   readonly auditKeyFile: string;
   readonly clock: Clock;
@@ -51,7 +52,7 @@ async function openSession(parts: StateSourceParts, signal: AbortSignal): Promis
   const { catalog, clock, host, program } = parts;
   signal.throwIfAborted();
   const problems: EntryProblem[] = [];
-  const { files, configurations } = await readConfigurations(parts.configurations, problems);
+  const { files, configurations } = await readConfigurations(parts, problems);
   const auditKey = await readIfThere(parts.auditKeyFile);
   if (auditKey !== undefined) files.push({ path: auditKeyPath, bytes: auditKey });
   await using stack = new AsyncDisposableStack();
@@ -119,13 +120,13 @@ async function* onePiece(bytes: Buffer): AsyncGenerator<Uint8Array> {
 
 /** Under names that differ, whatever the files are called. */
 async function readConfigurations(
-  paths: readonly string[],
+  { configurations: paths, readConfigurationFile: read }: StateSourceParts,
   problems: EntryProblem[],
 ): Promise<{ readonly files: StoredFile[]; readonly configurations: StateManifest['configurations'] }> {
   const files: StoredFile[] = [];
   const configurations: StateManifest['configurations'] = [];
   for (const path of paths) {
-    const bytes = await readFile(path).catch((error: unknown) => {
+    const bytes = await read(path).catch((error: unknown) => {
       problems.push({ path, message: `can't be read: ${errnoOf(error) ?? 'unknown error'}` });
     });
     if (bytes === undefined) continue;
