@@ -3,7 +3,7 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { constants, setPriority, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import type { Client, Served } from './api-clients.ts';
@@ -65,7 +65,10 @@ export async function startLivingServer(): Promise<LivingServer> {
       for (let round = 0; ; round += 1) {
         if (signal.aborted) return round;
         await writeFiles(folder, round);
-        await lifeboat('backup', wholeComponent, '--quiet');
+        const backup = lifeboat('backup', wholeComponent, '--quiet');
+        // As the server starts its jobs.
+        if (backup.child.pid !== undefined) setPriority(backup.child.pid, constants.priority.PRIORITY_BELOW_NORMAL);
+        await backup;
       }
     },
     [Symbol.asyncDispose]: () => running.disposeAsync(),

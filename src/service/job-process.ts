@@ -2,6 +2,8 @@
 // prints as JSON lines is told as it comes; how it ended is returned.
 import assert from 'node:assert/strict';
 import { fork, type ChildProcess } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { constants, getPriority, setPriority } from 'node:os';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { z } from 'zod';
@@ -44,6 +46,8 @@ const wordShare = 1 / 30;
 const silenceShare = 1 / 3;
 /** Where it was asked to end. */
 const graceShare = 1 / 5;
+/** What nobody waits for: it gives way to the application on this machine, and to those who ask the server. */
+const backgroundCommands = new Set(['backup', 'copy', 'prove', 'retention', 'verify']);
 const documentMaxLength = 16 << 20;
 const errorTextMax = 4000;
 
@@ -70,6 +74,7 @@ export async function runJob(command: JobCommand, events: JobEvents, signal: Abo
     // A group of its own: Ctrl-C at the server is not meant for it, and what it starts can be ended with it.
     detached: true,
   });
+  if (backgroundCommands.has(args[0] ?? '')) giveWay(child);
   // The first thing it is told: of the files that it is to read, and of no others.
   const texts = Object.entries(command.configurations?.() ?? {}).filter(([path]) => args.includes(path));
   child.send({ configurations: Object.fromEntries(texts) }, () => undefined);
@@ -92,6 +97,19 @@ export async function runJob(command: JobCommand, events: JobEvents, signal: Abo
     clearInterval(words);
     signal.removeEventListener('abort', end);
     if (child.connected) child.disconnect();
+  }
+}
+
+/** Linux has a priority for each thread: those that the process makes from here on take after its first one. */
+function giveWay({ pid }: ChildProcess): void {
+  const { PRIORITY_BELOW_NORMAL } = constants.priority;
+  if (pid === undefined || getPriority() >= PRIORITY_BELOW_NORMAL) return;
+  try {
+    setPriority(pid, PRIORITY_BELOW_NORMAL);
+    if (process.platform !== 'linux') return;
+    for (const thread of readdirSync(`/proc/${pid}/task`)) setPriority(Number(thread), PRIORITY_BELOW_NORMAL);
+  } catch {
+    // It ended at this moment, or this is not allowed here: it goes on as it is.
   }
 }
 

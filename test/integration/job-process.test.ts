@@ -1,8 +1,9 @@
 // Jobs of the service as processes: what they return and tell, how they fail, and that none outlives its worker.
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
+import { constants, getPriority } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -65,6 +66,27 @@ describe('a job', () => {
     expect(jobsLeft()).toEqual([]);
   });
 
+  test('that nobody waits for gives way with all its threads, and one that people wait for does not', async () => {
+    const prioritiesOf = async (command: string): Promise<number[]> => {
+      await using store = await silentStore();
+      const controller = new AbortController();
+      const waiting = runJob(hanging(store.port, command), events, controller.signal);
+      waiting.catch(() => undefined);
+      await store.asked;
+      const threads = jobsLeft(command).flatMap(({ pid }) => readdirSync(`/proc/${pid}/task`).map(Number));
+      const priorities = threads.map((thread) => getPriority(thread));
+      controller.abort();
+      await waiting.catch(() => undefined);
+      return priorities;
+    };
+    const usual = getPriority();
+    const lower = Math.max(usual, constants.priority.PRIORITY_BELOW_NORMAL);
+    const background = await prioritiesOf('verify');
+    expect(background.length).toBeGreaterThan(4);
+    expect(new Set(background)).toEqual(new Set([lower]));
+    expect(new Set(await prioritiesOf('snapshots'))).toEqual(new Set([usual]));
+  });
+
   test('does not outlive a worker that is killed', async () => {
     await using store = await silentStore();
     const worker = fork(join(import.meta.dirname, '../support/job-parent.ts'), [JSON.stringify(hanging(store.port))]);
@@ -77,7 +99,7 @@ describe('a job', () => {
   });
 
   /** Asks a store that never answers. */
-  function hanging(port: number): JobCommand {
+  function hanging(port: number, command = 'snapshots'): JobCommand {
     const { args: _, ...more } = job();
     const variables = {
       ...more.variables,
@@ -85,12 +107,12 @@ describe('a job', () => {
       AWS_SECRET_ACCESS_KEY: 'b',
       AWS_REGION: 'us-east-1',
     };
-    const args = ['snapshots', '--repository', `s3://bucket/x?endpoint=http://127.0.0.1:${port}&path-style=true`];
+    const args = [command, '--repository', `s3://bucket/x?endpoint=http://127.0.0.1:${port}&path-style=true`];
     return { ...more, args, variables };
   }
 });
 
-const jobsLeft = () => childProcesses('node').filter((child) => child.arguments.includes('snapshots'));
+const jobsLeft = (command = 'snapshots') => childProcesses('node').filter((child) => child.arguments.includes(command));
 
 function isAlive(pid: number): boolean {
   try {
