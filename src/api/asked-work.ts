@@ -7,7 +7,7 @@ import { startRuns } from '../service/asked-runs.ts';
 import type { RunOrigin } from '../service/job-runs.ts';
 import type { ApiParts } from './parts.ts';
 import { actorOf } from './route.ts';
-import { runSchema, runView } from './run-view.ts';
+import { runSchema, runView } from '../service/run-view.ts';
 
 export const startedSchema = z.object({ runs: z.array(runSchema) }).meta({ id: 'StartedRuns' });
 

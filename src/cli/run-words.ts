@@ -4,6 +4,7 @@ import type { Catalog } from '../catalog/catalog.ts';
 import { runsByEnding } from '../catalog/run-history.ts';
 import type { RunRow } from '../catalog/runs.ts';
 import type { RunState } from '../catalog/tables.ts';
+import type { RunView } from '../service/run-view.ts';
 import { onlyOne, shortEnding } from './id-ending.ts';
 import { elapsedWords, type Paint, type Style } from './style.ts';
 
@@ -27,40 +28,34 @@ const originSchema = z.object({
   id: z.string().optional(),
 });
 
-export function originWords(text: string): string {
-  const { kind, by, event, missed = 0, id = '' } = originSchema.parse(JSON.parse(text));
+export function originWords(origin: unknown): string {
+  const { kind, by, event, missed = 0, id = '' } = originSchema.parse(origin);
   if (kind === 'schedule') return missed === 0 ? 'schedule' : `schedule, ${missed} missed before`;
   if (kind === 'run') return `after ${shortEnding(id)}`;
   if (kind === 'event') return `before ${event ?? ''}`;
   return by ?? kind;
 }
 
-const inputSchema = z.object({ job: z.string().optional() });
-
 /** `backup/database`; of other runs what they are about. */
-export function subjectWords({ input, kind, component, application }: RunRow): string {
-  const { job } = inputSchema.parse(JSON.parse(input));
-  return job ?? [kind, component ?? application].filter((part) => part !== null).join('/');
-}
+export const subjectWords = ({ job, kind, component, application }: RunView): string =>
+  job ?? [kind, component ?? application].filter((part) => part !== undefined).join('/');
 
 const outcomesSchema = z.object({ outcomes: z.array(z.object({ exitCode: z.number() })) });
 const errorSchema = z.object({ code: z.string(), message: z.string(), hint: z.string() });
 
 export type RunError = z.output<typeof errorSchema>;
 
-export function errorOf({ error }: Pick<RunRow, 'error'>): RunError | undefined {
-  return error === null ? undefined : errorSchema.safeParse(JSON.parse(error)).data;
-}
+export const errorOf = ({ error }: Pick<RunView, 'error'>): RunError | undefined => errorSchema.safeParse(error).data;
 
 /** Whether a run that ended well left something out. */
-export function hasWarnings({ output }: Pick<RunRow, 'output'>): boolean {
-  if (output === null) return false;
-  const parsed = outcomesSchema.safeParse(JSON.parse(output));
+export function hasWarnings({ output }: Pick<RunView, 'output'>): boolean {
+  const parsed = outcomesSchema.safeParse(output);
   return parsed.data?.outcomes.some(({ exitCode }) => exitCode !== 0) ?? false;
 }
 
-export function durationWords({ startedAtMs, endedAtMs }: RunRow, nowMs: number): string {
-  return startedAtMs === null ? '' : elapsedWords((endedAtMs ?? nowMs) - startedAtMs);
+export function durationWords({ startedAt, endedAt }: RunView, nowMs: number): string {
+  if (startedAt === undefined) return '';
+  return elapsedWords((endedAt === undefined ? nowMs : Date.parse(endedAt)) - Date.parse(startedAt));
 }
 
 /** By id, or the end of one. Rejects with `NOT_FOUND` or `AMBIGUOUS`. */

@@ -4,7 +4,7 @@ import { AppError } from '../base/errors.ts';
 import { runsListCommand } from '../cli/commands/runs-list.ts';
 import type { CommandContext } from '../cli/context.ts';
 import { errorOf, subjectWords } from '../cli/run-words.ts';
-import type { RunRow } from '../catalog/runs.ts';
+import type { RunView } from '../service/run-view.ts';
 import { systemSleep } from '../storage/interruption.ts';
 
 export interface Awaited {
@@ -50,18 +50,17 @@ export async function scheduledWork(context: CommandContext, awaited: Awaited): 
   }
 }
 
-async function runsSince(context: CommandContext, { kind, sinceMs }: Awaited): Promise<RunRow[]> {
+async function runsSince(context: CommandContext, { kind, sinceMs }: Awaited): Promise<RunView[]> {
   const filter = { component: undefined, state: undefined, isOpen: false, limit: readMax };
   const { runs } = await runsListCommand.run(context, { ...filter, kind });
-  return runs.filter(({ startedAtMs }) => startedAtMs !== null && startedAtMs >= sinceMs);
+  return runs.filter(({ startedAt }) => startedAt !== undefined && Date.parse(startedAt) >= sinceMs);
 }
 
-function digestsOf(run: RunRow | undefined): unknown[] {
-  const output: unknown = run?.output == null ? undefined : JSON.parse(run.output);
-  return outputSchema.parse(output).outcomes.map(({ digest }) => digest);
+function digestsOf(run: RunView | undefined): unknown[] {
+  return outputSchema.parse(run?.output).outcomes.map(({ digest }) => digest);
 }
 
-function failureOf(run: RunRow): AppError {
+function failureOf(run: RunView): AppError {
   const { message = 'nobody knows why', hint = 'Run the demonstration again.' } = errorOf(run) ?? {};
   return new AppError('JOB_FAILED', `${subjectWords(run)} failed: ${message}`, { hint });
 }

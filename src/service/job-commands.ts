@@ -17,6 +17,8 @@ export interface JobWishes {
   readonly round: number;
   /** A note for what is backed up. */
   readonly description?: string | undefined;
+  /** Of what is backed up. */
+  readonly tags?: readonly string[] | undefined;
   /** What is to be proven, in place of the newest. */
   readonly point?: { readonly snapshot: string; readonly repository: string } | undefined;
 }
@@ -28,7 +30,7 @@ export interface JobPlace {
 
 export function stepsOfJob(
   work: JobWork,
-  { round, description, point, configurations }: JobWishes & JobPlace,
+  { round, description, tags = [], point, configurations }: JobWishes & JobPlace,
 ): JobStep[] {
   if (work.kind === 'copy') {
     const { component, from, to, snapshots } = work;
@@ -43,8 +45,9 @@ export function stepsOfJob(
     }
     // In one word with its option: it may begin with a dash.
     const note = description === undefined ? [] : [`--description=${description}`];
+    const words = [...tags.map((tag) => `--tag=${tag}`), ...note];
     return repositories.map((repository) =>
-      step(`backup to ${repository}`, 'backup', component, '--repository', repository, ...note),
+      step(`backup to ${repository}`, 'backup', component, '--repository', repository, ...words),
     );
   }
   const { repository } = work;

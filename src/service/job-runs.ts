@@ -29,6 +29,7 @@ export const jobInputSchema = z.object({
   job: z.string(),
   round: z.number().default(0),
   description: z.string().optional(),
+  tags: z.array(z.string()).readonly().optional(),
   point: z.object({ snapshot: z.string(), repository: z.string() }).optional(),
 });
 type JobInput = z.output<typeof jobInputSchema>;
@@ -54,13 +55,20 @@ export function runOfJob(
     kind: job.kind,
     application,
     component: 'component' in job ? job.component : undefined,
-    input: { application, job: job.id, ...wishes } satisfies JobInput,
+    input: { application, job: job.id, ...wishes, ...tagsBy(origin, job) } satisfies JobInput,
     labels: job.labels,
     concurrencyKey: concurrencyKeyOf(application, job),
     priority: job.kind === 'backup' ? backupPriority : 0,
     attemptsMax,
     origin,
   };
+}
+
+/** Backups that somebody asked for are a class of their own: rules of retention may keep them longer. */
+function tagsBy(origin: RunOrigin, { kind }: Job): { readonly tags?: string[] } {
+  if (kind !== 'backup') return {};
+  if (origin.kind === 'request') return { tags: ['manual'] };
+  return origin.kind === 'event' ? { tags: ['manual', `before-${origin.event}`] } : {};
 }
 
 /** By kind. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { RunsListData } from '../../src/cli/commands/runs-list.ts';
 import type { RunsShowData } from '../../src/cli/commands/runs-show.ts';
-import type { RunRow } from '../../src/catalog/runs.ts';
+import type { RunView } from '../../src/service/run-view.ts';
 import { childProcesses } from '../support/child-processes.ts';
 import { runLifeboat } from '../support/lifeboat.ts';
 import { eventually, startServerProcess } from '../support/server-process.ts';
@@ -46,7 +46,7 @@ describe('a server', () => {
     return stdout;
   }
 
-  const runs = async (...args: string[]): Promise<readonly RunRow[]> =>
+  const runs = async (...args: string[]): Promise<readonly RunView[]> =>
     (JSON.parse(await lifeboat('runs', 'list', '--limit', '1000', ...args)) as RunsListData).runs;
 
   test(
@@ -75,7 +75,7 @@ describe('a server', () => {
       await using third = await startServerProcess(home.path);
       const id = left?.id.slice(-8) ?? '';
       await eventually(
-        async () => (JSON.parse(await lifeboat('runs', 'show', id)) as { run: RunRow }).run.state === 'succeeded',
+        async () => (JSON.parse(await lifeboat('runs', 'show', id)) as { run: RunView }).run.state === 'succeeded',
       );
       const { events } = JSON.parse(await lifeboat('runs', 'show', id)) as RunsShowData;
       const command = expect.stringMatching(/^lifeboat (?:backup|copy|retention) .*--config/) as string;
@@ -87,7 +87,7 @@ describe('a server', () => {
       const [last] = await runs('--kind', 'backup', '--limit', '1');
       await eventually(async () => {
         const ended = await runs('--kind', 'backup', '--state', 'succeeded');
-        return ended.some(({ createdAtMs }) => createdAtMs > (last?.createdAtMs ?? Infinity));
+        return ended.some(({ createdAt }) => Date.parse(createdAt) > Date.parse(last?.createdAt ?? ''));
       });
       expect(await runs('--state', 'failed')).toEqual([]);
       writeFileSync(join(home.path, 'lifeboat.yaml'), configuration('{ before: deployment }'));
@@ -95,7 +95,9 @@ describe('a server', () => {
       await lifeboat('runs', 'start', '--before', 'deployment');
       await eventually(async () => (await runs('--open')).length === 0);
       const [newest] = await runs('--kind', 'backup');
-      expect(newest).toMatchObject({ state: 'succeeded', origin: expect.stringContaining('deployment') as string });
+      expect(newest).toMatchObject({ state: 'succeeded', origin: { kind: 'event', event: 'deployment' } });
+      // What somebody asked for is a class of its own, also for retention.
+      expect(await lifeboat('snapshots', '--last', '1', '--tag', 'manual')).toContain('before-deployment');
       await lifeboat('schedule', 'pause', 'retention/local', '--for', '2h');
       const schedules = async (): Promise<object[]> => {
         const at = /answers at (http:\S+)/.exec(third.said())?.[1] ?? '';

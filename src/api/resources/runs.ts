@@ -1,17 +1,17 @@
 // `/api/v1/runs`: what is being done and what was done, step by step, and as it happens.
 import { z } from 'zod';
 import { lineSchema } from '../../access/schemas.ts';
-import { isoTime, maybeIsoTime } from '../../base/iso-time.ts';
 import { eventsOf } from '../../catalog/run-events.ts';
 import { runHistory } from '../../catalog/run-history.ts';
 import { findRun, type RunRow } from '../../catalog/runs.ts';
 import { labelsIn } from '../../catalog/workers.ts';
-import { stepsOf, type StepRow } from '../../catalog/steps.ts';
+import { stepsOf } from '../../catalog/steps.ts';
 import { runStates } from '../../catalog/tables.ts';
 import { jobsBefore, jobsOnDemand, noJobBefore, noSuchJob, type Job } from '../../model/job.ts';
 import { approveRun, cancelAskedRun } from '../../service/asked-runs.ts';
 import { runOfJob } from '../../service/job-runs.ts';
 import { approvableComponent, nothingToApprove } from '../../service/restore-runs.ts';
+import { eventSchema, eventView, isOpen, runSchema, runView, stepSchema, stepView } from '../../service/run-view.ts';
 import { eventOrigin, notConfirmed, originOf, startedRuns, startedSchema } from '../asked-work.ts';
 import { visibleApplications } from '../authorisation.ts';
 import { tenantFor } from '../chosen-tenant.ts';
@@ -19,23 +19,7 @@ import type { News } from '../event-stream.ts';
 import { pageFrom, pageOf, pageQuery, placeIn } from '../page.ts';
 import type { ApiParts } from '../parts.ts';
 import { notFound } from '../problem.ts';
-import { isOpen, runSchema, runView } from '../run-view.ts';
 import { actorOf, defineRoute, idParams, principalOf, type Found } from '../route.ts';
-
-const stepSchema = z
-  .object({ name: z.string(), state: z.enum(['begun', 'done']), begunAt: z.string(), doneAt: z.string().optional() })
-  .meta({ id: 'RunStep' });
-
-const eventSchema = z
-  .object({ number: z.number(), at: z.string(), kind: z.string(), text: z.string() })
-  .meta({ id: 'RunEvent' });
-
-const stepView = ({ name, state, begunAtMs, doneAtMs }: StepRow) => ({
-  name,
-  state,
-  begunAt: isoTime(begunAtMs),
-  doneAt: maybeIsoTime(doneAtMs),
-});
 
 async function find({ log }: ApiParts, { id }: z.infer<typeof idParams>): Promise<Found<RunRow> | undefined> {
   const run = await findRun(log.catalog, id);
@@ -91,13 +75,6 @@ const show = defineRoute({
     const events = await eventsOf(log.catalog, { runId: params.id, after: 0, limit: eventsShownMax });
     return { ...runView(resource), steps: steps.map(stepView), events: events.map(eventView) };
   },
-});
-
-const eventView = ({ number, atMs, kind, text }: Awaited<ReturnType<typeof eventsOf>>[number]) => ({
-  number,
-  at: isoTime(atMs),
-  kind,
-  text,
 });
 
 const cancel = defineRoute({

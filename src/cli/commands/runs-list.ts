@@ -2,7 +2,7 @@
 import { shortEnding } from '../id-ending.ts';
 import { runHistory } from '../../catalog/run-history.ts';
 import { openStates, runStates } from '../../catalog/tables.ts';
-import type { RunRow } from '../../catalog/runs.ts';
+import { runView, type RunView } from '../../service/run-view.ts';
 import { defineCommand } from '../command.ts';
 import { choiceOption, limitOption, switchOption, textOption } from '../option.ts';
 import { durationWords, errorOf, hasWarnings, originWords, stateWords, subjectWords } from '../run-words.ts';
@@ -10,7 +10,7 @@ import { shortTimeAt, type Style } from '../style.ts';
 import { table } from '../table.ts';
 
 export interface RunsListData {
-  readonly runs: readonly RunRow[];
+  readonly runs: readonly RunView[];
 }
 
 export const runsListCommand = defineCommand({
@@ -31,13 +31,14 @@ export const runsListCommand = defineCommand({
   async run(context, { component, kind, state, isOpen, limit }): Promise<RunsListData> {
     await using catalog = await context.openCatalog();
     const states = state !== undefined ? [state] : isOpen ? openStates : undefined;
-    return { runs: await runHistory(catalog, { component, kind, states, limit }) };
+    const rows = await runHistory(catalog, { component, kind, states, limit });
+    return { runs: rows.map(runView) };
   },
   render: ({ runs }, style) =>
     runs.length === 0 ? "no runs; 'lifeboat server' starts what is due" : renderRuns(runs, style),
 });
 
-function renderRuns(runs: readonly RunRow[], style: Style): string {
+function renderRuns(runs: readonly RunView[], style: Style): string {
   const columns = [
     { title: 'Run' },
     { title: 'Created' },
@@ -48,7 +49,7 @@ function renderRuns(runs: readonly RunRow[], style: Style): string {
   ];
   const rows = runs.map((run) => [
     shortEnding(run.id),
-    shortTimeAt(run.createdAtMs, style),
+    shortTimeAt(Date.parse(run.createdAt), style),
     subjectWords(run),
     hasWarnings(run) ? `${stateWords(run.state, style)} *` : stateWords(run.state, style),
     durationWords(run, style.nowMs),

@@ -1,8 +1,8 @@
 // `runs show`: one run with its steps and what it told.
-import { eventsOf, eventsMax, type RunEventRow } from '../../catalog/run-events.ts';
-import type { RunRow } from '../../catalog/runs.ts';
-import { stepsOf, type StepRow } from '../../catalog/steps.ts';
-import { approvableComponent, approvalTopic } from '../../service/restore-runs.ts';
+import { eventsOf, eventsMax } from '../../catalog/run-events.ts';
+import { stepsOf } from '../../catalog/steps.ts';
+import { approvalTopic } from '../../service/restore-runs.ts';
+import { eventView, runView, stepView, type EventView, type RunView, type StepView } from '../../service/run-view.ts';
 import { defineCommand } from '../command.ts';
 import { shortEnding } from '../id-ending.ts';
 import { requiredArgument } from '../option.ts';
@@ -11,9 +11,9 @@ import { elapsedWords, shortTimeAt, wrap, type Style } from '../style.ts';
 import { table } from '../table.ts';
 
 export interface RunsShowData {
-  readonly run: RunRow;
-  readonly steps: readonly StepRow[];
-  readonly events: readonly RunEventRow[];
+  readonly run: RunView;
+  readonly steps: readonly StepView[];
+  readonly events: readonly EventView[];
 }
 
 export const runsShowCommand = defineCommand({
@@ -26,26 +26,23 @@ export const runsShowCommand = defineCommand({
     const run = await requireRun(catalog, id);
     const steps = await stepsOf(catalog, run.id);
     const events = await eventsOf(catalog, { runId: run.id, after: 0, limit: eventsMax });
-    return { run, steps, events };
+    return { run: runView(run), steps: steps.map(stepView), events: events.map(eventView) };
   },
   render: renderRun,
 });
-
-const isWaitingForApproval = (run: RunRow): boolean =>
-  run.waitsFor === approvalTopic && approvableComponent(run) !== undefined;
 
 function renderRun({ run, steps, events }: RunsShowData, style: Style): string {
   const error = errorOf(run);
   const facts = [
     ['run', run.id],
     ['job', subjectWords(run)],
-    ...(run.application === null ? [] : [['of', run.application]]),
+    ...(run.application === undefined ? [] : [['of', run.application]]),
     ['state', stateWords(run.state, style)],
     ['from', originWords(run.origin)],
-    ['created', shortTimeAt(run.createdAtMs, style)],
-    ...(run.startedAtMs === null ? [] : [['took', durationWords(run, style.nowMs)]]),
+    ['created', shortTimeAt(Date.parse(run.createdAt), style)],
+    ...(run.startedAt === undefined ? [] : [['took', durationWords(run, style.nowMs)]]),
     ...(run.attempt === 0 ? [] : [['attempts', `${run.attempt + 1} of ${run.attemptsMax}`]]),
-    ...(run.wakeAtMs === null ? [] : [['goes on', shortTimeAt(run.wakeAtMs, style)]]),
+    ...(run.goesOnAt === undefined ? [] : [['goes on', shortTimeAt(Date.parse(run.goesOnAt), style)]]),
   ];
   const lines = facts.map(([name = '', value = '']) => `${name.padEnd(9)}${value}`);
   if (error !== undefined) {
@@ -54,14 +51,14 @@ function renderRun({ run, steps, events }: RunsShowData, style: Style): string {
       ...wrap(`hint: ${error.hint}`, style.widthColumns),
     );
   }
-  if (isWaitingForApproval(run))
+  if (run.waitsFor === approvalTopic)
     lines.push('', `it waits for an approval: lifeboat runs approve ${shortEnding(run.id)}`);
   if (steps.length > 0) {
     const columns = [{ title: 'Step', shrinksTo: 12 }, { title: 'Begun' }, { title: 'Took', align: 'right' as const }];
-    const rows = steps.map(({ name, begunAtMs, doneAtMs }) => [
+    const rows = steps.map(({ name, begunAt, doneAt }) => [
       name,
-      shortTimeAt(begunAtMs, style),
-      doneAtMs === null ? 'not done' : elapsedWords(doneAtMs - begunAtMs),
+      shortTimeAt(Date.parse(begunAt), style),
+      doneAt === undefined ? 'not done' : elapsedWords(Date.parse(doneAt) - Date.parse(begunAt)),
     ]);
     lines.push('', table(columns, rows, style));
   }
