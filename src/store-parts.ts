@@ -7,19 +7,22 @@ import type { GlobalOptions } from './config/options.ts';
 import { bucketDefault } from './model/bucket-settings.ts';
 import type { Finding } from './model/finding.ts';
 import type { RepositorySettings } from './model/repository-settings.ts';
+import { promiseOf } from './model/tamper-verdict.ts';
 import { limitingStore } from './storage/limiting.ts';
 import { parseLocation, type S3Location, type StoreLocation } from './storage/location.ts';
 import { retryingStore } from './storage/retrying.ts';
 import type { Store } from './storage/store.ts';
+import { tamperWithStore, type TamperReport } from './storage/tamper.ts';
 
 /** What commands do with the bucket of a repository. */
 export const bucketPorts = (
   environment: Environment,
   signal: AbortSignal,
-): Pick<CommandContext, 'reportBucket' | 'prepareBucket' | 'setUpBucket'> => ({
+): Pick<CommandContext, 'reportBucket' | 'prepareBucket' | 'setUpBucket' | 'tamper'> => ({
   reportBucket: (settings) => reportBucketOf(settings, environment, signal),
   prepareBucket: (settings, wish) => prepareBucketOf(settings, wish, signal),
   setUpBucket: (settings, isDryRun) => setUpBucketOf(settings, isDryRun, signal),
+  tamper: (settings, name) => tamperAt(settings, name, signal),
 });
 
 async function* reportBucketOf(
@@ -33,7 +36,7 @@ async function* reportBucketOf(
   const own = settings.s3?.accessKeyId;
   const isVariable = own === variable(environment, 'AWS_ACCESS_KEY_ID');
   const keyOrigin = own === undefined ? undefined : isVariable ? 'the environment' : 'lifeboat.yaml';
-  yield* reportBucket(location, { clock: systemClock, signal, keyOrigin });
+  yield* reportBucket(location, { clock: systemClock, signal, keyOrigin, promise: promiseOf(settings) });
 }
 
 async function* setUpBucketOf(
@@ -47,6 +50,16 @@ async function* setUpBucketOf(
   }
   const { setUpBucket } = await import('./storage/s3/bucket-setup.ts');
   yield* setUpBucket(location, { wish: settings.s3?.bucket ?? bucketDefault, isDryRun, signal });
+}
+
+async function tamperAt(settings: RepositorySettings, name: string, signal: AbortSignal): Promise<TamperReport> {
+  const location = locationOf(settings);
+  if (location.kind === 's3') {
+    const { tamperWithBucket } = await import('./storage/s3/tamper-test.ts');
+    return await tamperWithBucket(location, { name, clock: systemClock, signal });
+  }
+  await using store = await openDriver(location);
+  return await tamperWithStore(store, name, signal);
 }
 
 async function prepareBucketOf(settings: RepositorySettings, wish: BucketWish, signal: AbortSignal): Promise<string[]> {

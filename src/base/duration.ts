@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 
 const secondMs = 1000;
 const minuteMs = 60 * secondMs;
-const hourMs = 60 * minuteMs;
+export const hourMs = 60 * minuteMs;
 export const dayMs = 24 * hourMs;
 
 const units: readonly { readonly pattern: RegExp; readonly symbol: string; readonly sizeMs: number }[] = [

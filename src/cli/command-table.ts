@@ -108,7 +108,10 @@ export const commandTable: readonly CommandEntry[] = [
   {
     name: 'storage',
     summary: 'Look after the places where repositories are',
-    commands: [{ name: 'setup', load: async () => (await import('./commands/storage-setup.ts')).storageSetupCommand }],
+    commands: [
+      { name: 'setup', load: async () => (await import('./commands/storage-setup.ts')).storageSetupCommand },
+      { name: 'test', load: async () => (await import('./commands/storage-test.ts')).storageTestCommand },
+    ],
   },
   {
     name: 'repository',

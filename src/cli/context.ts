@@ -16,6 +16,7 @@ import type { ProbePorts } from '../monitoring/probes/look.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { Source } from '../sources/source.ts';
 import type { Store } from '../storage/store.ts';
+import type { TamperReport } from '../storage/tamper.ts';
 import type { InitAnswers, InitComponent } from './first-configuration.ts';
 import type { ProgressSink } from './progress.ts';
 import type { Prompter } from './prompter.ts';
@@ -78,6 +79,8 @@ export interface CommandContext {
   prepareBucket(settings: RepositorySettings, wish: BucketWish): Promise<readonly string[]>;
   /** Makes the bucket as it shall be, one aspect after another; looks only, if `isDryRun`. Throws `USAGE` for other places. */
   setUpBucket(settings: RepositorySettings, isDryRun: boolean): AsyncIterable<BucketStep>;
+  /** Tries to harm an object of its own there, with the rights that backups have. `name`: one that no file of a repository has. */
+  tamper(settings: RepositorySettings, name: string): Promise<TamperReport>;
   /** The password from wherever it may come; rejects with `PASSWORD_MISSING`. */
   passwordOf(settings: RepositorySettings, use?: PasswordUse): Promise<string>;
   /** The file it would be read from, if it comes from one. */

@@ -3,13 +3,17 @@ import { expect, test } from 'vitest';
 import { scriptedServer } from '../../../test/support/http-script.ts';
 import { noSignal } from '../../../test/support/repository.ts';
 import { systemClock } from '../../base/clock.ts';
-import { reportBucket, type BucketAspect } from './bucket-report.ts';
+import type { BucketAspect } from './bucket-aspect.ts';
+import { reportBucket } from './bucket-report.ts';
 
 const credentials = { accessKeyId: 'AKIAPLANTED1234', secretAccessKey: 'planted-secret-key' };
 
+const promise = { lockDays: undefined, outlivesRansomware: false };
+const looking = { clock: systemClock, signal: noSignal, promise };
+
 async function report(endpoint: string, keyOrigin?: string): Promise<Map<string, BucketAspect>> {
   const at = { kind: 's3', bucket: 'backups', prefix: 'shop', client: { endpoint, credentials } } as const;
-  const aspects = await Array.fromAsync(reportBucket(at, { clock: systemClock, signal: noSignal, keyOrigin }));
+  const aspects = await Array.fromAsync(reportBucket(at, { ...looking, keyOrigin }));
   return new Map(aspects.map((aspect) => [aspect.aspect, aspect]));
 }
 

@@ -6,15 +6,10 @@ import { formatAge } from '../../base/duration.ts';
 import { messageOf } from '../../base/errors.ts';
 import { throwIfAborted } from '../interruption.ts';
 import type { S3Location } from '../location.ts';
+import type { BucketAspect } from './bucket-aspect.ts';
 import { createClient } from './client.ts';
 import { storeErrorOfS3 } from './errors.ts';
-
-export interface BucketAspect {
-  readonly aspect: string;
-  readonly outcome: 'passed' | 'warning' | 'failed' | 'inconclusive';
-  readonly message: string;
-  readonly hint?: string | undefined;
-}
+import { lockAspect, type LockPromise } from './lock-aspect.ts';
 
 /** Beyond this S3 refuses signatures; half of it is worth a word. */
 const clockSkewMaxMs = 15 * 60_000;
@@ -25,13 +20,15 @@ export interface ReportOptions {
   readonly signal: AbortSignal;
   /** Where the credentials in `at` come from, for people: `lifeboat.yaml`. The SDK says it of those it finds itself. */
   readonly keyOrigin?: string | undefined;
+  /** What lifeboat.yaml says of its lock. */
+  readonly promise: LockPromise;
 }
 
 type Client = ReturnType<typeof createClient>;
 
 export async function* reportBucket(
   at: S3Location,
-  { clock, signal, keyOrigin }: ReportOptions,
+  { clock, signal, keyOrigin, promise }: ReportOptions,
 ): AsyncGenerator<BucketAspect> {
   const client = createClient(at.client);
   try {
@@ -40,6 +37,8 @@ export async function* reportBucket(
       throwIfAborted(signal);
       yield await look({ client, at, clock, signal, listed, keyOrigin });
     }
+    const lock = await lockAspect(client, at, { promise, signal });
+    if (lock !== undefined) yield lock;
   } finally {
     client.destroy();
   }

@@ -7,7 +7,6 @@ import {
   GetBucketLoggingCommand,
   GetBucketPolicyCommand,
   GetBucketVersioningCommand,
-  GetObjectLockConfigurationCommand,
   GetPublicAccessBlockCommand,
   HeadBucketCommand,
   PutBucketEncryptionCommand,
@@ -28,6 +27,7 @@ import { createClient } from './client.ts';
 import { storeErrorOfS3 } from './errors.ts';
 import { foreignDangers, ownRules, type LifecycleWish } from './lifecycle-rules.ts';
 import { logGrant, withLogGrant } from './log-policy.ts';
+import { readLockRule } from './object-lock.ts';
 import { creationOf } from './prepare-bucket.ts';
 import { withTlsOnly } from './tls-policy.ts';
 
@@ -155,14 +155,9 @@ async function lookAtVersioning({ client, at: { bucket: Bucket }, signal }: Work
 }
 
 async function lookAtLock({ client, at: { bucket: Bucket }, wish: { lockDays: Days }, signal }: Work): Promise<Look> {
-  const asked = client.send(new GetObjectLockConfigurationCommand({ Bucket }), { abortSignal: signal });
   // A bucket that is made for it has it from the start.
-  const found = await orMissing(asked).catch((error: unknown) => {
-    if (error instanceof S3ServiceException && error.name === 'ObjectLockConfigurationNotFoundError')
-      return 'without' as const;
-    throw error;
-  });
-  if (found === 'without') {
+  const found = await orMissing(readLockRule(client, Bucket, signal));
+  if (found === 'no lock') {
     return {
       message: 'the bucket was made without',
       danger: {
@@ -171,8 +166,9 @@ async function lookAtLock({ client, at: { bucket: Bucket }, wish: { lockDays: Da
       },
     };
   }
-  const now = found?.ObjectLockConfiguration?.Rule?.DefaultRetention;
-  if (now?.Days === Days) return { message: `no version can be destroyed for ${Days} days` };
+  // Somebody may want it longer.
+  if (typeof found === 'object' && found.mode === 'COMPLIANCE' && found.days >= (Days ?? 0))
+    return { message: `no version can be destroyed for ${found.days} days` };
   const rule = { DefaultRetention: { Mode: 'COMPLIANCE' as const, Days } };
   const setting = { ObjectLockEnabled: 'Enabled' as const, Rule: rule };
   const command = new PutObjectLockConfigurationCommand({ Bucket, ObjectLockConfiguration: setting });

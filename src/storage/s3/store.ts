@@ -184,7 +184,10 @@ interface AbortOption {
 }
 
 /** What a single request and the first one of an upload in parts say alike. */
-function putParameters(at: S3Location, isBulkData: boolean): Omit<PutObjectCommandInput, 'Bucket' | 'Key' | 'Body'> {
+export function putParameters(
+  at: S3Location,
+  isBulkData: boolean,
+): Omit<PutObjectCommandInput, 'Bucket' | 'Key' | 'Body'> {
   const { serverEncryption, bulkStorageClass, tagsBulkData = false } = at;
   const keyId = serverEncryption?.algorithm === 'aws:kms' ? serverEncryption.keyId : undefined;
   return {
