@@ -4,9 +4,11 @@ import { AppError } from '../base/errors.ts';
 import {
   anomaliesOf,
   anomalyNoteSchema,
+  earlierMin,
   type AnomalyNote,
   type BackupMeasures,
   type FoundAnomaly,
+  type RowCounts,
 } from '../model/anomaly.ts';
 import { groupSnapshots } from '../model/snapshot-groups.ts';
 import { componentOf } from '../operations/restore/select-point.ts';
@@ -14,10 +16,13 @@ import { readNotes, writeNote, type ReadNotes } from '../repository/note.ts';
 import type { Repository } from '../repository/repository.ts';
 import { loadSnapshots, type StoredSnapshot } from '../repository/snapshot.ts';
 import { summaryNumber, summaryTimeMs } from '../repository/snapshot-summary.ts';
+import { RowCountsReader } from './row-counts.ts';
 
 const purpose = 'anomaly';
 /** Judged each time: one before it may have been interrupted when it was stored, and not judged yet. */
 const judgedMax = 3;
+/** Of so many earlier ones the rows are counted: each is a file to be read. */
+const countedMax = earlierMin + 1;
 
 export interface Anomaly extends FoundAnomaly {
   readonly tree: string;
@@ -86,12 +91,14 @@ export async function judgeBackups(
   const { anomalies } = await loadAnomalies(repository, signal);
   const known = new Map(anomalies);
   const fresh: Anomaly[] = [];
+  await using counts = new RowCountsReader(repository);
   const groups = Map.groupBy(all, componentOf);
   for (const [name, own] of groups) {
     if (name === undefined || (component !== undefined && component !== name)) continue;
     for (const group of groupSnapshots(own)) {
       if (host !== undefined && group.host !== host) continue;
-      for (const anomaly of judgeSeries(name, group.snapshots, known)) {
+      const rowsOf = (snapshot: StoredSnapshot): Promise<RowCounts | undefined> => counts.of(snapshot, signal);
+      for (const anomaly of await judgeSeries(name, group.snapshots, { known, rowsOf })) {
         const { tree, accepted: _, ...note } = anomaly;
         await saveNote(repository, { tree, note }, signal);
         fresh.push(anomaly);
@@ -118,11 +125,29 @@ async function saveNote(
   await writeNote(repository, { purpose, subject: tree, json }, signal);
 }
 
+interface Measured {
+  readonly snapshot: StoredSnapshot;
+  readonly measures: BackupMeasures;
+}
+
+interface Knowledge {
+  readonly known: Map<string, Anomaly>;
+  readonly rowsOf: (snapshot: StoredSnapshot) => Promise<RowCounts | undefined>;
+}
+
 /** Adds to `known` what it finds: the next one is not compared with it. */
-function judgeSeries(component: string, snapshots: readonly StoredSnapshot[], known: Map<string, Anomaly>): Anomaly[] {
+async function judgeSeries(
+  component: string,
+  snapshots: readonly StoredSnapshot[],
+  { known, rowsOf }: Knowledge,
+): Promise<Anomaly[]> {
+  const withRows = async ({ snapshot, measures }: Measured): Promise<BackupMeasures> => ({
+    ...measures,
+    rows: await rowsOf(snapshot),
+  });
   const series = snapshots
     .toSorted((left, right) => timeMsOf(left) - timeMsOf(right))
-    .flatMap((snapshot) => {
+    .flatMap((snapshot): Measured[] => {
       const measures = measuresOf(snapshot);
       return measures === undefined ? [] : [{ snapshot, measures }];
     });
@@ -130,14 +155,18 @@ function judgeSeries(component: string, snapshots: readonly StoredSnapshot[], kn
   for (let index = Math.max(0, series.length - judgedMax); index < series.length; index += 1) {
     const one = series[index];
     if (one === undefined || known.has(one.snapshot.tree)) continue;
-    const isUsual = ({ snapshot }: typeof one): boolean => {
+    const isUsual = ({ snapshot }: Measured): boolean => {
       const found = known.get(snapshot.tree);
       return found === undefined || found.accepted !== undefined;
     };
     const earlier = series.slice(0, index).filter(isUsual);
-    const facts = anomaliesOf(one.measures, {
-      earlier: earlier.map(({ measures }) => measures),
-      before: series[index - 1]?.measures,
+    const before = series[index - 1];
+    if (earlier.length < earlierMin || before === undefined) continue;
+    const counted: BackupMeasures[] = [];
+    for (const each of earlier.slice(-countedMax)) counted.push(await withRows(each));
+    const facts = anomaliesOf(await withRows(one), {
+      earlier: [...earlier.slice(0, -countedMax).map(({ measures }) => measures), ...counted],
+      before: await withRows(before),
     });
     if (facts.length === 0) continue;
     const { id: snapshot, tree, time } = one.snapshot;

@@ -21,6 +21,8 @@ export interface RetainedSnapshot {
   readonly component: string | undefined;
   readonly keep: boolean;
   readonly reasons: readonly string[];
+  /** Whether all of its component stays because a backup of it is odd. */
+  readonly isFrozen: boolean;
 }
 
 export interface RetentionRequest {
@@ -29,6 +31,10 @@ export interface RetentionRequest {
   readonly host?: string | undefined;
   readonly forgetProven: boolean;
 }
+
+/** Done, but a person has to look before anything goes. */
+export const frozenExitCode = (snapshots: readonly RetainedSnapshot[]): number =>
+  snapshots.some(({ isFrozen }) => isFrozen) ? 3 : 0;
 
 /** A component that the configuration no longer names has no policy: its snapshots stay until someone removes them. */
 export function policyIn(application: Application, repository: string): RetentionRequest['policyOf'] {
@@ -56,7 +62,7 @@ export async function decideRetentionOf(
   const provenIds = idsOf(trees);
   const verifiedIds = idsOf(verified);
   const anomalies = await anomaliesForSure(repository, signal);
-  const decisions: RetentionDecision<StoredSnapshot>[] = [];
+  const decisions: (RetentionDecision<StoredSnapshot> & { readonly isFrozen?: true })[] = [];
   for (const component of new Set(snapshots.map(componentOf))) {
     const policy = request.policyOf(component);
     if (policy === undefined) continue;
@@ -66,20 +72,21 @@ export async function decideRetentionOf(
     const decided = groupSnapshots(own).flatMap((group) => decideRetention(group.snapshots, policy, context));
     decisions.push(...(odd === undefined ? decided : decided.map((each) => frozen(each, odd))));
   }
-  return decisions.map(({ snapshot, keep, reasons }) => ({
+  return decisions.map(({ snapshot, keep, reasons, isFrozen = false }) => ({
     id: snapshot.id,
     time: snapshot.time,
     component: componentOf(snapshot),
     keep,
     reasons,
+    isFrozen,
   }));
 }
 
 function frozen<Snapshot>(
   { snapshot, reasons }: RetentionDecision<Snapshot>,
   { snapshot: odd }: Anomaly,
-): RetentionDecision<Snapshot> {
-  return { snapshot, keep: true, reasons: [...reasons, `frozen: ${shortId(odd)} is odd`] };
+): RetentionDecision<Snapshot> & { readonly isFrozen: true } {
+  return { snapshot, keep: true, reasons: [...reasons, `frozen: ${shortId(odd)} is odd`], isFrozen: true };
 }
 
 /**

@@ -32,6 +32,30 @@ test('each kind of loss is found, and a usual backup is none', () => {
   expect(found({ elapsedMs: 3 * 3_600_000 })).toEqual(['duration']);
 });
 
+test('a table that loses many of its rows is found, one that comes and goes or is emptied each time is not', () => {
+  const rows = (orders: number, staging: number, more: readonly (readonly [string, number])[] = []) => ({
+    rows: new Map([['orders', orders], ['staging', staging], ['small', 20], ...more]),
+  });
+  // Each day the staging table is filled, each night emptied.
+  const days = Array.from({ length: 9 }, (_, day) => ({ ...usual, ...rows(1000 + 10 * day, day % 2 === 0 ? 500 : 0) }));
+  const facts = (backup: Partial<BackupMeasures>) =>
+    anomaliesOf({ ...usual, ...backup }, { earlier: days, before: days.at(-1) });
+  expect(facts(rows(1100, 0))).toEqual([]);
+  expect(facts(rows(800, 0))).toEqual([]);
+  expect(facts(rows(0, 0))).toMatchObject([
+    { measure: 'rows', value: 1, message: 'orders lost 100 % of its rows (1080 → 0), usually 0 %' },
+  ]);
+  expect(facts({ rows: new Map() })).toHaveLength(1);
+  expect(facts({})).toEqual([]);
+  const seldom = days.with(3, { ...usual, ...rows(1030, 0, [['import', 900]]) });
+  expect(
+    anomaliesOf(
+      { ...usual, ...rows(1100, 0) },
+      { earlier: seldom, before: { ...usual, ...rows(1090, 0, [['import', 900]]) } },
+    ),
+  ).toEqual([]);
+});
+
 test('a backup without one to build on says nothing of files that went', () => {
   expect(found({ hasParent: false, filesChanged: 0, filesUnmodified: 0 })).toEqual([]);
 });

@@ -3,6 +3,9 @@
 import { z } from 'zod';
 import { count } from '../base/count.ts';
 
+/** By table, or kind of key. */
+export type RowCounts = ReadonlyMap<string, number>;
+
 /** What is known of one backup of a component. */
 export interface BackupMeasures {
   /** Without one nobody knows what is new: all seems so. */
@@ -15,10 +18,12 @@ export interface BackupMeasures {
   readonly addedBytes: number;
   readonly storedBytes: number;
   readonly elapsedMs: number;
+  /** Undefined where there are none, or nobody looked. */
+  readonly rows?: RowCounts | undefined;
 }
 
 export const anomalyFactSchema = z.object({
-  measure: z.enum(['deleted', 'rewritten', 'size', 'added', 'deduplication', 'entropy', 'duration']),
+  measure: z.enum(['deleted', 'rewritten', 'size', 'added', 'deduplication', 'entropy', 'duration', 'rows']),
   /** A share, or a logarithm of a ratio, as it was compared. */
   value: z.number(),
   /** The median of the earlier ones. */
@@ -40,6 +45,10 @@ const madScale = 1.4826;
 const filesMin = 10;
 const mebibyte = 2 ** 20;
 const entropyBytesMin = 64 * 1024;
+/** Of fewer rows too. */
+const rowsMin = 100;
+/** Distance of the share of rows that went. */
+const rowsFloor = 0.05;
 
 interface Measure {
   readonly name: AnomalyFact['measure'];
@@ -119,7 +128,7 @@ export function anomaliesOf(
 ): AnomalyFact[] {
   if (earlier.length < earlierMin || before === undefined) return [];
   const usualOnes = earlier.slice(-earlierMax - 1);
-  return measures.flatMap(({ name, valueOf, floor, words }): AnomalyFact[] => {
+  const facts = measures.flatMap(({ name, valueOf, floor, words }): AnomalyFact[] => {
     const value = valueOf(backup, before);
     const known = usualOnes.flatMap((one, index) => {
       const previous = usualOnes[index - 1];
@@ -129,7 +138,35 @@ export function anomaliesOf(
     const { median, limit } = limitOf(known, floor);
     return value > limit ? [{ measure: name, value, usual: median, limit, message: words(value, median) }] : [];
   });
+  const lost = lostRows(backup, before, usualOnes);
+  return lost === undefined ? facts : [...facts, lost];
 }
+
+/** Of the tables that all earlier backups hold the one that lost the largest share of its rows, if that is odd for it. */
+function lostRows(
+  { rows }: BackupMeasures,
+  { rows: had }: BackupMeasures,
+  usualOnes: readonly BackupMeasures[],
+): AnomalyFact | undefined {
+  const known = usualOnes.flatMap((one) => one.rows ?? []);
+  if (rows === undefined || had === undefined || known.length < earlierMin) return undefined;
+  const odd = [...had].flatMap(([name, before]): AnomalyFact[] => {
+    if (before < rowsMin || !known.every((one) => one.has(name))) return [];
+    const now = rows.get(name) ?? 0;
+    const value = shareLost(before, now);
+    const usual = known.flatMap((one, at) =>
+      at === 0 ? [] : shareLost(known[at - 1]?.get(name) ?? 0, one.get(name) ?? 0),
+    );
+    const { median, limit } = limitOf(usual, rowsFloor);
+    const message = `${name} lost ${percent(value)} of its rows (${before} → ${now}), usually ${percent(median)}`;
+    return value > limit ? [{ measure: 'rows', value, usual: median, limit, message }] : [];
+  });
+  const [worst, ...others] = odd.toSorted((left, right) => right.value - left.value);
+  if (worst === undefined || others.length === 0) return worst;
+  return { ...worst, message: `${worst.message}; and so did ${count(others.length, 'other table', 'other tables')}` };
+}
+
+const shareLost = (before: number, now: number): number => (before === 0 ? 0 : Math.max(0, 1 - now / before));
 
 /** What is above the limit is odd. */
 export function limitOf(values: readonly number[], floor: number): { readonly median: number; readonly limit: number } {

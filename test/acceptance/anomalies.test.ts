@@ -3,11 +3,14 @@ import { randomBytes } from 'node:crypto';
 import { chmodSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { postgresSource } from '../../src/sources/postgres/postgres-source.ts';
 import { acceptAnomaly, judgeBackups } from '../../src/cli/anomaly-notes.ts';
 import { decideRetentionOf } from '../../src/cli/retention-run.ts';
 import type { RetentionPolicy } from '../../src/model/retention.ts';
 import { jsonLines, runLifeboat, type Ran } from '../support/lifeboat.ts';
+import { describeWithPostgres, startPostgres } from '../support/postgres-server.ts';
 import { noSignal } from '../support/repository.ts';
+import { describeWith } from '../support/tools.ts';
 import { useScenes } from '../support/scene.ts';
 import { startServerProcess } from '../support/server-process.ts';
 
@@ -40,7 +43,7 @@ test('S2-101 most files gone, then all encrypted: both are told, nothing is remo
   const run = (...args: string[]): Promise<Ran> => runLifeboat(args, { folder: scene.folder });
   const backUp = async (): Promise<{ readonly id: string; readonly odd: readonly string[] }> => {
     const ran = await run('backup', '--json');
-    expect(ran.exitCode).toBe(0);
+    expect(ran.exitCode).toBe(3); // Done, and a person should look.
     const [backup] = (jsonLines(ran).at(-1) as unknown as { readonly backups: readonly [Backup] }).backups;
     const { snapshot, anomalies } = backup.result;
     return { id: snapshot.id, odd: anomalies.flatMap(({ facts }) => facts.map(({ measure }) => measure)) };
@@ -67,8 +70,12 @@ test('S2-101 most files gone, then all encrypted: both are told, nothing is remo
   const frozen = await run('retention', '--yes');
   expect(frozen.stdout).toContain('removed 0 snapshots, 10 stay');
   expect(frozen.stdout).toContain('frozen');
+  expect(frozen.exitCode).toBe(3);
   expect(await goes({ keepLast: 1 })).toBe(0);
-  expect((await run('status')).stdout).toContain('unlike those before');
+  expect(await run('status')).toMatchObject({
+    exitCode: 3,
+    stdout: expect.stringContaining('unlike those before') as string,
+  });
   expect((await run('anomalies', 'accept', deleted.id.slice(0, 8))).exitCode).toBe(0);
   expect(await goes({ keepLast: 1 })).toBe(0);
   const listed = await run('anomalies', 'list');
@@ -76,7 +83,10 @@ test('S2-101 most files gone, then all encrypted: both are told, nothing is remo
   expect(listed.stdout).toContain(encrypted.id.slice(0, 8));
   expect(listed.stdout).not.toContain(deleted.id.slice(0, 8));
   await acceptOverHttp(encrypted.id);
-  expect((await run('retention', '--yes')).stdout).toContain('removed 1 snapshot, 9 stay');
+  expect(await run('retention', '--yes')).toMatchObject({
+    exitCode: 0,
+    stdout: expect.stringContaining('removed 1 snapshot, 9 stay') as string,
+  });
   expect((await run('anomalies', 'accept', deleted.id.slice(0, 8))).exitCode).toBe(4);
 });
 
@@ -110,4 +120,30 @@ test('a note that can not be read keeps everything, and says so', async () => {
   await expect(
     decideRetentionOf(repository, request, { clock: repository.clock, signal: noSignal }),
   ).rejects.toMatchObject({ code: 'REPOSITORY_DAMAGED' });
+});
+
+describeWith(['pg_dump'], 'a database', () => {
+  describeWithPostgres(15, 'of which a small table is emptied', () => {
+    test('S2-101 is told of, by the table and its rows, though hardly a byte is missing', async () => {
+      await using server = await startPostgres(15);
+      await server.sql('postgres', 'CREATE DATABASE shop');
+      const many = 'SELECT n, repeat(md5(n::text), 30) AS text FROM generate_series(1, 3000) n';
+      const few = 'SELECT n, now() AS paid FROM generate_series(1, 150) n';
+      await server.sql('shop', `CREATE TABLE log AS ${many}`, `CREATE TABLE invoice AS ${few}`);
+      const series = { component: 'database', host: 'shop' };
+      const backUp = async () => {
+        await scene.backUpFrom(postgresSource(server.options({ databases: ['shop'] })), series);
+        const found = await judgeBackups(scene.repository, series, noSignal);
+        return found.flatMap(({ facts }) => facts.map(({ measure, message }) => [measure, message]));
+      };
+      for (let round = 0; round < usualBackups; round += 1) {
+        await server.sql('shop', 'INSERT INTO invoice VALUES (0, now())', 'DELETE FROM log WHERE n = 1');
+        expect(await backUp()).toEqual([]);
+      }
+      await server.sql('shop', 'TRUNCATE invoice');
+      const message = 'shop.public.invoice lost 100 % of its rows (158 → 0), usually 0 %';
+      expect(await backUp()).toEqual([['rows', message]]);
+      expect(await backUp()).toEqual([]);
+    });
+  });
 });

@@ -38,7 +38,7 @@ export interface BackupData {
 export const backupCommand = defineCommand({
   summary: 'Back up components, or paths',
   details:
-    'Without names all components of lifeboat.yaml are backed up, each to the repositories of its policy. With --path no lifeboat.yaml is needed. What cannot be read is left out and reported; the exit code is then 3.',
+    'Without names all components of lifeboat.yaml are backed up, each to the repositories of its policy. With --path no lifeboat.yaml is needed. What cannot be read is left out and reported; the exit code is then 3, as it is where a backup is unlike those before it.',
   examples: [
     'lifeboat backup                                  # all components',
     'lifeboat backup database uploads --tag before-release',
@@ -103,7 +103,9 @@ export const backupCommand = defineCommand({
     if (failed?.error !== undefined) return failed.error.exitCode;
     const previews = backups.flatMap(({ preview }) => (preview === undefined ? [] : previewExitCode(preview)));
     if (previews.length > 0) return previews.includes(1) ? 1 : Math.max(...previews);
-    return backups.some(({ result }) => (result?.problems.length ?? 0) > 0) ? 3 : 0;
+    const isOdd = ({ result }: (typeof backups)[number]): boolean =>
+      (result?.problems.length ?? 0) > 0 || (result?.anomalies.length ?? 0) > 0;
+    return backups.some(isOdd) ? 3 : 0;
   },
 });
 

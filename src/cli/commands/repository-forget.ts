@@ -16,6 +16,7 @@ import { provenTreesForSure } from '../proofs.ts';
 import { openOne } from '../repository-choice.ts';
 import {
   decideRetentionOf,
+  frozenExitCode,
   forgetShown,
   retentionTable,
   type RetainedSnapshot,
@@ -121,6 +122,7 @@ export const repositoryForgetCommand = defineCommand({
     const prune = await pruneWithProgress(repository, context, { isDryRun: false });
     return { isDryRun, snapshots, others, journals, prune };
   },
+  exitCode: ({ snapshots }) => frozenExitCode(snapshots),
   render({ isDryRun, snapshots, others, journals, prune }, style) {
     const removed = snapshots.filter(({ keep }) => !keep).length;
     const lines = snapshots.length === 0 ? ['no snapshots fit'] : [retentionTable(snapshots, style)];
@@ -214,7 +216,7 @@ async function named(
   for (const word of words) {
     const snapshot = await loadSnapshot(repository, await resolveSnapshotId(repository, word, signal), signal);
     const { id, time } = snapshot;
-    found.set(id, { id, time, component: componentOf(snapshot), keep: false, reasons: ['named'] });
+    found.set(id, { id, time, component: componentOf(snapshot), keep: false, reasons: ['named'], isFrozen: false });
   }
   return [...found.values()];
 }

@@ -8,7 +8,14 @@ import { requireConsent } from '../confirmation.ts';
 import type { CommandContext } from '../context.ts';
 import { renderJournalTrim, trimWithProgress, type JournalTrimSummary } from '../journal-trim.ts';
 import { switchOption } from '../option.ts';
-import { decideRetentionOf, forgetShown, policyIn, retentionTable, type RetainedSnapshot } from '../retention-run.ts';
+import {
+  decideRetentionOf,
+  forgetShown,
+  frozenExitCode,
+  policyIn,
+  retentionTable,
+  type RetainedSnapshot,
+} from '../retention-run.ts';
 import { bytes, type Style } from '../style.ts';
 import { pruneWithProgress, renderPrune, type PruneSummary } from './repository-prune.ts';
 
@@ -28,7 +35,7 @@ export interface RetentionData {
 export const retentionCommand = defineCommand({
   summary: 'Remove what the policies no longer keep',
   details:
-    'Decides by the retention of each component and repository in lifeboat.yaml, shows what stays and why, removes the rest after confirmation, and frees the space. Journals go up to where the oldest snapshot begins from which they can be replayed. Whatever the policy says, the newest snapshot that was really restored by a proof stays; --forget-proven says otherwise.',
+    'Decides by the retention of each component and repository in lifeboat.yaml, shows what stays and why, removes the rest after confirmation, and frees the space. Journals go up to where the oldest snapshot begins from which they can be replayed. Whatever the policy says, the newest snapshot that was really restored by a proof stays; --forget-proven says otherwise. Exit code 3: nothing of a component goes as long as an odd backup of it is open.',
   examples: ['lifeboat retention --dry-run', 'lifeboat retention --yes'],
   arguments: {},
   options: {
@@ -47,6 +54,7 @@ export const retentionCommand = defineCommand({
     return { isDryRun, repositories };
   },
   render: renderRetention,
+  exitCode: ({ repositories }) => frozenExitCode(repositories.flatMap(({ snapshots }) => snapshots)),
 });
 
 const withoutPolicies =

@@ -91,7 +91,7 @@ type LastData = LastStatus & {
 export const statusCommand = defineCommand({
   summary: 'Show what could be recovered now, and when that was proven',
   details:
-    'Per component the age of the newest that can be recovered (a snapshot, or what the journal holds behind one without a gap) against the RPO, and the newest proof, with the reason where it did not pass. Exit code 30: an RPO is breached; else 31: the last restore, or the best that is to be expected, takes longer than an RTO; else 20: a newest proof failed; else 21: one was inconclusive, or something is unknown because a repository could not be read, or because a receiver runs elsewhere and nothing came lately. --last tells how components stand as the server saw it last, at once and without reading a repository; --nagios the same in one line with the exit codes of a Nagios plugin.',
+    'Per component the age of the newest that can be recovered (a snapshot, or what the journal holds behind one without a gap) against the RPO, and the newest proof, with the reason where it did not pass. Exit code 30: an RPO is breached; else 31: the last restore, or the best that is to be expected, takes longer than an RTO; else 20: a newest proof failed; else 21: one was inconclusive, or something is unknown because a repository could not be read, or because a receiver runs elsewhere and nothing came lately; else 3: a backup is unlike those before it (with --last: a component is at risk). --last tells how components stand as the server saw it last, at once and without reading a repository; --nagios the same in one line with the exit codes of a Nagios plugin.',
   examples: ['lifeboat status', 'lifeboat status database --json', 'lifeboat status --nagios'],
   arguments: { names: listArgument('[component...]', 'components; all if absent') },
   options: {
@@ -121,7 +121,7 @@ async function nagiosStatus(context: CommandContext, names: readonly string[]): 
   }
 }
 
-const lastExitCodes = { protected: 0, at_risk: 0, overdue: 30, unprotected: 30, unknown: 21 } as const;
+const lastExitCodes = { protected: 0, at_risk: 3, overdue: 30, unprotected: 30, unknown: 21 } as const;
 
 function exitCodeOf({ components, repositories }: StatusData): number {
   if (components.some(({ rpo }) => rpo === 'breached')) return 30;
@@ -130,7 +130,8 @@ function exitCodeOf({ components, repositories }: StatusData): number {
   const isUnknown =
     components.some(({ rpo, proof }) => rpo === 'unknown' || proof?.outcome === 'inconclusive') ||
     repositories.some(({ problem }) => problem !== undefined);
-  return isUnknown ? 21 : 0;
+  if (isUnknown) return 21;
+  return components.some(({ anomalies }) => anomalies.length > 0) ? 3 : 0;
 }
 
 export async function liveStatus(context: CommandContext, names: readonly string[]): Promise<StatusData> {
