@@ -10,6 +10,7 @@ import type { RepositorySettings } from './model/repository-settings.ts';
 import { promiseOf } from './model/tamper-verdict.ts';
 import { limitingStore } from './storage/limiting.ts';
 import { parseLocation, type S3Location, type StoreLocation } from './storage/location.ts';
+import { accessPolicy } from './storage/s3/access-policy.ts';
 import { retryingStore } from './storage/retrying.ts';
 import type { Store } from './storage/store.ts';
 import { tamperWithStore, type TamperReport } from './storage/tamper.ts';
@@ -18,10 +19,11 @@ import { tamperWithStore, type TamperReport } from './storage/tamper.ts';
 export const bucketPorts = (
   environment: Environment,
   signal: AbortSignal,
-): Pick<CommandContext, 'reportBucket' | 'prepareBucket' | 'setUpBucket' | 'tamper'> => ({
+): Pick<CommandContext, 'reportBucket' | 'prepareBucket' | 'setUpBucket' | 'bucketPolicy' | 'tamper'> => ({
   reportBucket: (settings) => reportBucketOf(settings, environment, signal),
   prepareBucket: (settings, wish) => prepareBucketOf(settings, wish, signal),
   setUpBucket: (settings, isDryRun) => setUpBucketOf(settings, isDryRun, signal),
+  bucketPolicy: (settings, role) => accessPolicy(bucketOf(settings), role),
   tamper: (settings, name) => tamperAt(settings, name, signal),
 });
 
@@ -39,15 +41,18 @@ async function* reportBucketOf(
   yield* reportBucket(location, { clock: systemClock, signal, keyOrigin, promise: promiseOf(settings) });
 }
 
+function bucketOf(settings: RepositorySettings): S3Location {
+  const location = locationOf(settings);
+  if (location.kind === 's3') return location;
+  throw new AppError('USAGE', `${settings.location} is in no bucket`, { hint: 'Name a repository that is in one.' });
+}
+
 async function* setUpBucketOf(
   settings: RepositorySettings,
   isDryRun: boolean,
   signal: AbortSignal,
 ): AsyncGenerator<BucketStep> {
-  const location = locationOf(settings);
-  if (location.kind !== 's3') {
-    throw new AppError('USAGE', `${settings.location} is in no bucket`, { hint: 'Name a repository that is in one.' });
-  }
+  const location = bucketOf(settings);
   const { setUpBucket } = await import('./storage/s3/bucket-setup.ts');
   yield* setUpBucket(location, { wish: settings.s3?.bucket ?? bucketDefault, isDryRun, signal });
 }

@@ -79,6 +79,8 @@ export interface CommandContext {
   prepareBucket(settings: RepositorySettings, wish: BucketWish): Promise<readonly string[]>;
   /** Makes the bucket as it shall be, one aspect after another; looks only, if `isDryRun`. Throws `USAGE` for other places. */
   setUpBucket(settings: RepositorySettings, isDryRun: boolean): AsyncIterable<BucketStep>;
+  /** The least rights at a bucket, as an IAM policy. Throws `USAGE` for other places. */
+  bucketPolicy(settings: RepositorySettings, role: BucketRole): object;
   /** Tries to harm an object of its own there, with the rights that backups have. `name`: one that no file of a repository has. */
   tamper(settings: RepositorySettings, name: string): Promise<TamperReport>;
   /** The password from wherever it may come; rejects with `PASSWORD_MISSING`. */
@@ -120,6 +122,9 @@ export interface BucketWish {
   readonly creates: boolean;
   readonly enablesVersioning: boolean;
 }
+
+/** Who works with a bucket. */
+export type BucketRole = 'full' | 'append' | 'read';
 
 export interface BucketStep {
   readonly aspect: string;

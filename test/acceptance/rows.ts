@@ -4,7 +4,7 @@
 /** Row ids by area; each must stand in the title of a test of this folder. */
 export const provenRows: Readonly<Record<string, readonly string[]>> = {
   engine: ['S1-03', 'S1-04', 'S1-22'],
-  security: ['S1-68', 'S1-69', 'S1-71'],
+  security: ['S1-68', 'S1-69', 'S1-70', 'S1-71'],
   storage: ['S1-05', 'S1-09', 'S1-16', 'S1-17', 'S1-18', 'S1-85', 'S2-030'],
   'sources/postgres': ['S1-21', 'S1-23', 'S1-24', 'S1-83', 'S2-001', 'S2-041'],
   'sources/redis': ['S1-25', 'S1-26', 'S1-27', 'S1-28', 'S1-84', 'S2-002', 'S2-042', 'S2-043'],

@@ -3,20 +3,25 @@ import {
   CreateBucketCommand,
   ListObjectVersionsCommand,
   PutBucketVersioningCommand,
+  PutObjectCommand,
   PutObjectLockConfigurationCommand,
   type S3Client,
 } from '@aws-sdk/client-s3';
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { StorageTestData } from '../../src/cli/commands/storage-test.ts';
 import { systemClock } from '../../src/base/clock.ts';
+import { accessPolicy } from '../../src/storage/s3/access-policy.ts';
+import { reportBucket } from '../../src/storage/s3/bucket-report.ts';
+import { s3Store } from '../../src/storage/s3/store.ts';
 import { tamperWithBucket } from '../../src/storage/s3/tamper-test.ts';
 import type { TamperReport } from '../../src/storage/tamper.ts';
 import { guardingProxy } from '../support/guarding-proxy.ts';
 import { runLifeboat } from '../support/lifeboat.ts';
 import { noSignal } from '../support/repository.ts';
 import { describeWithS3, startS3Server, type S3Server } from '../support/s3-server.ts';
+import { holdPolicies, makeS3User, type S3User } from '../support/s3-users.ts';
 import { temporaryFolder, type TemporaryFolder } from '../support/temporary-folder.ts';
 
 const configuration = (endpoint: string, survives: string): string => `
@@ -98,6 +103,53 @@ await describeWithS3('rights at a store', () => {
       /ok object lock each version for 14 days \(COMPLIANCE\); try it with 'lifeboat storage test', then say so: survives: \[host, site, ransomware\]/,
     );
     expect(JSON.stringify([weak, strong])).not.toContain(environment['AWS_SECRET_ACCESS_KEY']);
+  });
+
+  test('S1-70 the policies that are printed are enough for those who back up and restore, and hold them to that', async () => {
+    const { endpoint } = aws.client;
+    const at = { kind: 's3', bucket: 'shared', prefix: 'shop', client: aws.client } as const;
+    const settings = `{ location: s3://shared/shop, password: secret, s3: { endpoint: '${endpoint}' } }`;
+    writeFileSync(
+      join(home.path, 'lifeboat.yaml'),
+      `application: shop\nrepositories: { s3: ${settings} }\ncomponents: { uploads: { type: files, paths: [./data] } }\n`,
+    );
+    mkdirSync(join(home.path, 'data'));
+    writeFileSync(join(home.path, 'data', 'a.txt'), 'kept');
+    expect((await lifeboat('repository', 'init', '--create-bucket')).exitCode).toBe(0);
+    await client.send(new PutObjectCommand({ Bucket: 'shared', Key: 'other/secret', Body: 'theirs' }));
+    const printed = await runLifeboat(['storage', 'policy', '--role', 'append'], { folder: home.path, environment });
+    const appender = await makeS3User(endpoint, 'appender', JSON.parse(printed.stdout) as object);
+    const reader = await makeS3User(endpoint, 'reader', accessPolicy(at, 'read'));
+    const keeper = await makeS3User(endpoint, 'keeper', accessPolicy(at, 'full'));
+    await using _ = await holdPolicies(endpoint);
+    const as = (user: S3User, ...args: string[]) => runLifeboat(args, { folder: home.path, environment: { ...user } });
+    const storeOf = (user: S3User, prefix = 'shop') => s3Store({ ...at, prefix, client: clientOf(user) });
+    const clientOf = ({ AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey }: S3User) => ({
+      ...aws.client,
+      credentials: { accessKeyId, secretAccessKey },
+    });
+
+    expect(await as(appender, 'backup', 'uploads')).toMatchObject({ exitCode: 0 });
+    await using full = storeOf(keeper);
+    const [snapshot = { name: '' }] = await Array.fromAsync(full.list('snapshots/'));
+    const refused = await as(appender, 'repository', 'forget', snapshot.name.split('/').at(-1) ?? '', '--yes');
+    expect(refused.stderr).toMatch(/could not remove .*snapshots\/.*AccessDenied/s);
+    // Its own lock went.
+    expect(await Array.fromAsync(full.list('locks/'))).toEqual([]);
+    const restored = await as(reader, 'restore', 'uploads', '--to', './back');
+    const back = readdirSync(join(home.path, 'back'), { recursive: true, encoding: 'utf8' });
+    expect([restored.exitCode, back.filter((path) => path.endsWith('/a.txt'))]).toEqual([0, [expect.any(String)]]);
+
+    const denied = { code: 'STORE_DENIED' };
+    await using read = storeOf(reader);
+    await expect(read.put('index/x', [Buffer.from('x')])).rejects.toMatchObject(denied);
+    await using theirs = storeOf(keeper, 'other');
+    await expect(theirs.get('secret')).rejects.toMatchObject(denied);
+    await full.remove(snapshot.name);
+    const promise = { lockDays: 14, outlivesRansomware: false };
+    const looking = { clock: systemClock, signal: noSignal, promise };
+    const seen = await Array.fromAsync(reportBucket({ ...at, client: clientOf(appender) }, looking));
+    expect(seen.filter(({ outcome }) => outcome === 'inconclusive' || outcome === 'failed')).toEqual([]);
   });
 
   test('without a lock all that the credentials may do is allowed, and nothing of the test is left', async () => {
