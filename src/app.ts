@@ -40,7 +40,7 @@ import { bucketOfVariables, serversOfVariables } from './config/defaults.ts';
 import { programFolders, readEnvFile, type Environment } from './config/environment.ts';
 import { findConfiguration } from './config/find.ts';
 import { firstFile } from './config/first-file.ts';
-import { loadConfiguration, type Configuration } from './config/load.ts';
+import { loadConfiguration, templatePathOf, type Configuration } from './config/load.ts';
 import { configuredNames } from './config/names.ts';
 import {
   defaultCacheFolder,
@@ -148,7 +148,11 @@ export function createContext(
 
 type Readers = Pick<
   CommandContext,
-  'serversOfVariables' | 'bucketOfVariables' | 'problemsOfConfiguration' | 'readConfigurationFile'
+  | 'serversOfVariables'
+  | 'bucketOfVariables'
+  | 'problemsOfConfiguration'
+  | 'readConfigurationFile'
+  | 'describeConfiguration'
 >;
 
 function readersOf(environment: Environment): Readers {
@@ -159,6 +163,12 @@ function readersOf(environment: Environment): Readers {
     async readConfigurationFile(path) {
       const text = environment.configurations?.get(path);
       return text === undefined ? await readFile(path) : Buffer.from(text);
+    },
+    async describeConfiguration(path) {
+      return {
+        application: await applicationNameIn(path, environment),
+        template: await templatePathOf(path, environment),
+      };
     },
   };
 }
@@ -346,6 +356,15 @@ async function configurationFor(options: GlobalOptions, environment: Environment
     });
   } catch (error) {
     if (path === undefined && error instanceof AppError && error.code === 'CONFIG_MISSING') return undefined;
+    throw error;
+  }
+}
+
+async function applicationNameIn(path: string, environment: Environment): Promise<string | undefined> {
+  try {
+    return (await loadConfiguration({ path, environment })).application.name;
+  } catch (error) {
+    if (error instanceof AppError) return undefined;
     throw error;
   }
 }

@@ -15,11 +15,13 @@ import { openCatalog } from './catalog/open-catalog.ts';
 import type { ListenAddress, RunningService, ServiceWishes } from './cli/context.ts';
 import { serviceLeaseMs, type Environment } from './config/environment.ts';
 import { findConfiguration } from './config/find.ts';
-import { loadConfiguration } from './config/load.ts';
+import { loadConfiguration, templatePathOf } from './config/load.ts';
 import { probePorts } from './probe-ports.ts';
-import { fileVersion } from './service/file-version.ts';
+import { fileVersion, filesVersion } from './service/file-version.ts';
+import type { Launcher } from './service/job-process.ts';
 import { ProcessWatch } from './monitoring/metrics/process-sample.ts';
 import { CommandAnswers } from './service/command-answers.ts';
+import { sharedPlaces } from './service/shared-places.ts';
 import { startService, type Service, type ServiceEvents } from './service/service.ts';
 import { Tenants, type Tenant } from './service/tenant.ts';
 import { CatalogQueue } from './workflow/catalog-queue.ts';
@@ -44,7 +46,7 @@ export async function runService(place: ServicePlace, wishes: ServiceWishes): Pr
   const queue = stack.use(await openQueue(catalog, place));
   const tenants = stack.use(await openTenants(place, wishes));
   const { workingFolder, variables } = environment;
-  const configurations = (): Tenants['texts'] => tenants.texts;
+  const configurations: Launcher['configurations'] = (args) => tenants.textsOf(args);
   const leaseMs = serviceLeaseMs(environment);
   const launcher = { launcherPath: place.launcherPath, workingFolder, variables, configurations, leaseMs };
   const answers = stack.use(new CommandAnswers(launcher));
@@ -62,7 +64,10 @@ export async function runService(place: ServicePlace, wishes: ServiceWishes): Pr
       random: systemRandom,
       clock: systemClock,
       probePortsOf: ({ configurationPath: path }) => {
-        const inForce = (): Environment => ({ ...environment, configurations: new Map(Object.entries(tenants.texts)) });
+        const inForce = (): Environment => ({
+          ...environment,
+          configurations: new Map(Object.entries(tenants.textsOf([path ?? []].flat()))),
+        });
         return probePorts(environment, () => loadConfiguration({ path, environment: inForce() }));
       },
       onChanged: (application) => answers.changed(application),
@@ -157,15 +162,35 @@ async function openTenants(place: ServicePlace, { configurations }: ServiceWishe
   const found = async (): Promise<string | undefined> =>
     findConfiguration({ named: place.configurationPath, workingFolder });
   const load = async (path: string | undefined): Promise<Tenant> => {
-    const { application, text, alerts, probes, api, unset } = await loadConfiguration({ path, environment });
-    return { application, configurationPath: path, text, alerts, probes, api, unset };
+    const { path: configurationPath, ...loaded } = await loadConfiguration({ path, environment });
+    const { application, text, template, alerts, probes, api, unset } = loaded;
+    return { application, configurationPath, text, template, alerts, probes, api, unset };
   };
-  return Tenants.open({
+  const told = new Set<string>();
+  const tellShared = (all: readonly Tenant[]): void => {
+    for (const line of sharedPlaces(all.map(({ application }) => application))) {
+      if (!told.has(line)) onNote(`warning: ${line}`);
+      told.add(line);
+    }
+  };
+  const tenants = await Tenants.open({
     paths: configurations.length === 0 ? [await found()] : configurations.map((path) => resolve(workingFolder, path)),
     load,
-    versionOf: fileVersion,
-    onChanged: ({ application, configurationPath }) =>
-      onNote(`${configurationPath ?? ''} was read again: ${application.name} is configured anew`),
+    versionOf: (path) => configurationVersion(path, environment),
+    onChanged({ application, configurationPath }) {
+      onNote(`${configurationPath ?? ''} was read again: ${application.name} is configured anew`);
+      tellShared(tenants.all);
+    },
     onProblem,
   });
+  tellShared(tenants.all);
+  return tenants;
+}
+
+/** With that of its template. */
+async function configurationVersion(path: string, environment: Environment): Promise<string | undefined> {
+  const version = await fileVersion(path);
+  if (version === undefined) return undefined;
+  const template = await templatePathOf(path, environment);
+  return template === undefined ? version : `${version} ${await filesVersion([template])}`;
 }

@@ -5,6 +5,7 @@ import type { Clock } from '../base/clock.ts';
 import type { AppError } from '../base/errors.ts';
 import type { Random } from '../base/random.ts';
 import type { Catalog } from '../catalog/catalog.ts';
+import type { DescribedConfiguration } from '../service/state/state-source.ts';
 import type { CatalogLocation } from '../catalog/open-catalog.ts';
 import type { AlertSettings } from '../model/alert-settings.ts';
 import type { Application } from '../model/application.ts';
@@ -97,6 +98,8 @@ export interface CommandContext {
   readonly catalogLocation: CatalogLocation;
   /** A configuration file as it is in force: what lies there may be half written. Rejects as the file system does. */
   readConfigurationFile(path: string): Promise<Buffer>;
+  /** What can be said of one without an error: whose it is, if it can be used here as it is, and which template it extends. */
+  describeConfiguration(path: string): Promise<DescribedConfiguration>;
   /** The text of a file that holds one password, `-` for standard input, without white space at its ends. */
   readPasswordFile(path: string): Promise<string>;
 }
@@ -187,6 +190,8 @@ export interface LoadedConfiguration {
   readonly application: Application;
   /** Absent if the environment variables alone gave it. */
   readonly path: string | undefined;
+  /** What it extends. */
+  readonly template?: { readonly path: string } | undefined;
   readonly warnings: readonly Finding[];
   readonly alerts: AlertSettings;
   readonly probes: Readonly<Record<string, ProbeSettings>>;

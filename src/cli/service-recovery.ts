@@ -30,6 +30,8 @@ export interface FileDecision {
   readonly from: string;
   /** `same`: it says the same already. */
   readonly there: 'nothing' | 'same' | 'another';
+  /** Others extend it; no application is configured by it alone. */
+  readonly isTemplate: boolean;
 }
 
 export interface RecoveryDecision {
@@ -75,12 +77,18 @@ export async function decideRecovery(
   const manifest = await readManifest(reader, signal);
   const signs = await readSigns(repository, manifest.service, signal);
   const files: FileDecision[] = [];
-  for (const { name } of manifest.configurations) {
+  const templates = manifest.templates.map(({ name }) => name);
+  for (const name of [...manifest.configurations.map((own) => own.name), ...templates]) {
     const from = configurationPath(name);
     const to = resolve(context.workingFolder, folder, name);
     const there = await readIfThere(to);
     const isSame = there?.equals(await readStateFile(reader, from, signal)) === true;
-    files.push({ from, to, there: there === undefined ? 'nothing' : isSame ? 'same' : 'another' });
+    files.push({
+      from,
+      to,
+      there: there === undefined ? 'nothing' : isSame ? 'same' : 'another',
+      isTemplate: templates.includes(name),
+    });
   }
   const place = catalogLocation.url === undefined ? catalogLocation.path : 'the database of LIFEBOAT_DATABASE_URL';
   return {

@@ -1,11 +1,23 @@
 // lifeboat.yaml as data: parsed, references filled in, and every value's line and column kept for messages.
-import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, type Document, type Node } from 'yaml';
-import { interpolate, type InterpolationSources } from './interpolation.ts';
+import {
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  parseDocument,
+  type Document,
+  type Node,
+  type Scalar,
+} from 'yaml';
+import { interpolate, namesIn, type InterpolationSources } from './interpolation.ts';
 import type { DocumentPath } from './schema-walk.ts';
 
 interface Position {
   readonly line: number;
   readonly column: number;
+  /** Absent in the file that was named. */
+  readonly file?: string | undefined;
 }
 
 /** Something that is wrong at one place; `text` carries no secret. */
@@ -31,6 +43,8 @@ export interface ConfigurationDocument {
   /** Faults of syntax and of references. */
   readonly problems: readonly Problem[];
   readonly filled: readonly FilledScalar[];
+  /** Names of all that `${NAME}` stands for in it, found or not. */
+  readonly names: ReadonlySet<string>;
   /** Whether a value runs over several lines: it may have swallowed keys and secrets by a quote that was forgotten. */
   isOverSeveralLines(path: DocumentPath): boolean;
   /** Where a value, or its key, begins; of the nearest ancestor if the path is not in the file. */
@@ -43,28 +57,45 @@ const depthMax = 50;
 /** What follows the first fault of syntax is mostly its echo. */
 const faultsMax = 3;
 
-export function readDocument(text: string, sources: InterpolationSources): ConfigurationDocument {
+/** A text as YAML, before its references are filled in. */
+export interface ParsedText {
+  /** Absent where it is nested too deep to be read. */
+  readonly document: Document | undefined;
+  readonly positionAt: (offset: number) => Position;
+}
+
+/** `file` is how messages call it, if it is not the one that was named. */
+export function parseText(text: string, file?: string): ParsedText {
   const lines = new LineCounter();
   const positionAt = (offset: number): Position => {
     const { line, col } = lines.linePos(offset);
-    return { line: Math.max(1, line), column: Math.max(1, col) };
+    return { line: Math.max(1, line), column: Math.max(1, col), ...(file !== undefined && { file }) };
   };
-  if (isNestedTooDeep(text)) {
-    const problem = { path: [], position: { line: 1, column: 1 }, text: `nested deeper than ${depthMax} levels` };
-    return {
-      data: undefined,
-      problems: [problem],
-      filled: [],
-      isOverSeveralLines: () => false,
-      positionOf: () => problem.position,
-    };
-  }
+  if (isNestedTooDeep(text)) return { document: undefined, positionAt };
   const document = parseDocument(text, {
     lineCounter: lines,
     prettyErrors: false,
     uniqueKeys: true,
     logLevel: 'silent',
   });
+  return { document, positionAt };
+}
+
+export function readDocument(
+  { document, positionAt }: ParsedText,
+  sources: InterpolationSources,
+): ConfigurationDocument {
+  if (document === undefined) {
+    const problem = { path: [], position: positionAt(0), text: `nested deeper than ${depthMax} levels` };
+    return {
+      data: undefined,
+      problems: [problem],
+      filled: [],
+      names: new Set(),
+      isOverSeveralLines: () => false,
+      positionOf: () => problem.position,
+    };
+  }
   const walk = new Walk(document, sources, positionAt);
   // Several at one place are one fault in several words.
   const byPlace = new Map(
@@ -83,6 +114,7 @@ export function readDocument(text: string, sources: InterpolationSources): Confi
     data,
     problems: [...faults, ...walk.problems],
     filled: walk.filled,
+    names: walk.names,
     isOverSeveralLines: (path) => {
       const offsets = walk.offsets.get(JSON.stringify(path));
       return offsets !== undefined && positionAt(offsets.value).line !== positionAt(offsets.end).line;
@@ -105,6 +137,7 @@ function isNestedTooDeep(text: string): boolean {
 class Walk {
   readonly problems: Problem[] = [];
   readonly filled: FilledScalar[] = [];
+  readonly names = new Set<string>();
   readonly #document: Document;
   readonly #sources: InterpolationSources;
   readonly #positionAt: (offset: number) => Position;
@@ -128,7 +161,7 @@ class Walk {
     }
     if (isMap(node)) return this.#mapOf(node, path);
     if (isSeq(node)) return node.items.map((item, index) => this.valueOf(item as Node, [...path, index]));
-    return isScalar(node) ? (node.value ?? undefined) : undefined;
+    return isScalar(node) ? scalarOf(node, path) : undefined;
   }
 
   /** Counts a node; the first one beyond the limits becomes a problem. */
@@ -157,6 +190,7 @@ class Walk {
   }
 
   #fill(value: unknown, path: DocumentPath, replace: (value: unknown) => void): void {
+    if (isOfParameters(path)) return;
     if (Array.isArray(value)) {
       value.forEach((item, index) => this.#fill(item, [...path, index], (other) => (value[index] = other)));
       return;
@@ -164,6 +198,7 @@ class Walk {
     if (typeof value !== 'string') return;
     const result = interpolate(value, this.#sources);
     if (result.kind === 'literal') return;
+    for (const name of namesIn(value)) this.names.add(name);
     const references = [...value.matchAll(/\$\{(?:file:[^}]*|\w+)/g)].map(([text]) => `${text}}`).join(' and ');
     if (result.kind === 'problem') {
       const position = this.#positionAt(this.offsetOf(path, 'value'));
@@ -188,6 +223,15 @@ class Walk {
     return 0;
   }
 }
+
+/** A parameter is text as it is written: 0815 and 1.10 are what was meant. */
+function scalarOf({ value, source }: Scalar, path: DocumentPath): unknown {
+  const isWritten = typeof value === 'number' || typeof value === 'boolean';
+  return path[0] === 'parameters' && isWritten ? (source ?? String(value)) : (value ?? undefined);
+}
+
+/** They say what stands elsewhere, and are filled in there. */
+const isOfParameters = ([key]: DocumentPath): boolean => key === 'extends' || key === 'parameters';
 
 const tooLarge = `found more than ${nodesMax} values or ${depthMax} levels, expected a smaller file`;
 

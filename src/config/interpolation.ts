@@ -4,11 +4,20 @@
 export type Interpolated =
   | { readonly kind: 'literal'; readonly value: string }
   | { readonly kind: 'replaced'; readonly value: string }
-  /** `isUnset`: the reference is well formed, but what it names is not there. */
-  | { readonly kind: 'problem'; readonly found: string; readonly expected: string; readonly isUnset: boolean };
+  | ({ readonly kind: 'problem' } & ReferenceFault);
+
+/** What is wrong with a reference. `isUnset`: it is well formed, but what it names is not there. */
+export interface ReferenceFault {
+  readonly found: string;
+  readonly expected: string;
+  readonly isUnset: boolean;
+}
 
 export interface InterpolationSources {
-  variable(name: string): string | undefined;
+  /** Undefined where nothing has the name; a fault where what has it can't be used. */
+  variable(name: string): string | ReferenceFault | undefined;
+  /** What may have it, for messages. */
+  readonly kinds?: string;
   /** Content of a file, or why it can't be read. */
   file(path: string): { readonly text: string } | { readonly problem: string };
 }
@@ -45,10 +54,14 @@ export function interpolate(text: string, sources: InterpolationSources): Interp
   return { kind: 'replaced', value };
 }
 
-function resolveReference(
-  text: string,
-  sources: InterpolationSources,
-): { readonly value: string } | Omit<Extract<Interpolated, { kind: 'problem' }>, 'kind'> {
+/** Of all `${NAME}` in a text. */
+export function namesIn(text: string): string[] {
+  return Array.from(text.matchAll(/(\$?)\$\{(?!file:)(\w+)/g)).flatMap(([, escape, name]) =>
+    escape === '' && name !== undefined ? [name] : [],
+  );
+}
+
+function resolveReference(text: string, sources: InterpolationSources): { readonly value: string } | ReferenceFault {
   const { path, name, fallback } = reference.exec(text)?.groups ?? {};
   if (path !== undefined) {
     const content = sources.file(path);
@@ -62,11 +75,12 @@ function resolveReference(
     return { found: "'${' and no name", expected, isUnset: false };
   }
   const value = sources.variable(name);
-  if (value !== undefined) return { value };
+  if (typeof value === 'string') return { value };
+  if (value !== undefined) return value;
   if (fallback !== undefined) return { value: fallback };
   return {
     found: `\${${name}}, which is not set`,
-    expected: `the environment variable ${name}, or \${${name}:-default}`,
+    expected: `the ${sources.kinds ?? 'environment variable'} ${name}, or \${${name}:-default}`,
     isUnset: true,
   };
 }

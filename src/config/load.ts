@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
 import { count } from '../base/count.ts';
-import { AppError, errnoOf } from '../base/errors.ts';
+import { AppError, errnoOf, isAppError } from '../base/errors.ts';
 import type { AlertSettings, ChannelSettings } from '../model/alert-settings.ts';
 import type { Application } from '../model/application.ts';
 import type { Component } from '../model/component.ts';
@@ -15,8 +15,9 @@ import { completeSelfBackup } from '../model/self-backup.ts';
 import type { ApiSettings } from '../model/service-settings.ts';
 import { configurationWarnings, referenceProblems, ringProblems, type ReferenceProblem } from './cross-checks.ts';
 import { bucketLocation, configurationFromVariables, VariableProblem, withConnection, withStore } from './defaults.ts';
-import { readDocument, type ConfigurationDocument, type Problem } from './document.ts';
+import type { ConfigurationDocument, Problem } from './document.ts';
 import { variable, type Environment } from './environment.ts';
+import { readExtended, templateOf, type ExtendedOrigin, type TemplateText } from './extended.ts';
 import type { InterpolationSources } from './interpolation.ts';
 import { problemsOf, type ProblemContext } from './problems.ts';
 import { configurationJsonSchema, configurationSchema, type ConfigurationFile, type SchemaNode } from './schema.ts';
@@ -29,6 +30,8 @@ export interface Configuration {
   readonly path: string | undefined;
   /** What was read there. */
   readonly text?: string | undefined;
+  /** What it extends, as it was read. */
+  readonly template?: TemplateText | undefined;
   readonly cacheFolder: string | undefined;
   /** What is allowed, but most likely not meant. */
   readonly warnings: readonly Finding[];
@@ -65,13 +68,27 @@ export async function loadConfiguration(options: {
   });
 }
 
+/** Where the template lies that a file extends, valid or not; undefined where it extends none, or can't be read. */
+export async function templatePathOf(path: string, { configurations }: Environment): Promise<string | undefined> {
+  try {
+    return templateOf(configurations?.get(path) ?? (await readText(path)), path);
+  } catch (error) {
+    if (isAppError(error)) return undefined;
+    throw error;
+  }
+}
+
 /** As `loadConfiguration`, from text. Relative paths in it are relative to the folder of `path`. */
 export function parseConfiguration(
   text: string,
   { path, environment }: { readonly path: string; readonly environment: Environment },
 ): Configuration {
-  const fromHere = relative(environment.workingFolder, path);
-  return complete(text, { path, environment, name: fromHere.startsWith('..') ? path : fromHere });
+  return complete(text, { path, environment, name: shownPath(path, environment) });
+}
+
+function shownPath(path: string, { workingFolder }: Environment): string {
+  const fromHere = relative(workingFolder, path);
+  return fromHere.startsWith('..') ? path : fromHere;
 }
 
 interface Origin {
@@ -96,11 +113,23 @@ async function readText(path: string): Promise<string> {
   });
 }
 
+function templateText(path: string, { configurations }: Environment): ReturnType<ExtendedOrigin['read']> {
+  const known = configurations?.get(path);
+  if (known !== undefined) return { text: known };
+  return readBounded(path, fileSizeMaxBytes);
+}
+
 function complete(text: string, origin: Origin): Configuration {
   const base = origin.path === undefined ? origin.environment.workingFolder : dirname(origin.path);
   const paths: PathResolver = (path) => resolvePath(path, base, origin.environment.homeFolder);
   const schema = configurationJsonSchema();
-  const whole = withBucket(readDocument(text, interpolationSources(origin.environment, paths)), origin.environment);
+  const { document: read, template } = readExtended(text, {
+    path: origin.path,
+    environment: interpolationSources(origin.environment, paths),
+    nameOf: (path) => shownPath(path, origin.environment),
+    read: (path) => templateText(path, origin.environment),
+  });
+  const whole = withBucket(read, origin.environment);
   for (const { path, replace } of whole.filled)
     convertFilled(nodesAt(schema, whole.data, path), path, { document: whole, replace });
   const references = referenceProblems(whole.data);
@@ -121,6 +150,7 @@ function complete(text: string, origin: Origin): Configuration {
   return {
     application,
     path: origin.path,
+    template,
     cacheFolder,
     warnings: configurationWarnings(application, unusedPolicies, unset),
     unreachable: unreachableComponents(problems, origin.name),
@@ -195,17 +225,18 @@ function resolvePath(path: string, base: string, homeFolder: string): string {
 function interpolationSources(environment: Environment, paths: PathResolver): InterpolationSources {
   return {
     variable: (name) => variable(environment, name),
-    file: (path) => {
-      try {
-        const bytes = readFileSync(paths(path));
-        if (bytes.length > secretFileSizeMaxBytes)
-          return { problem: `which is larger than ${secretFileSizeMaxBytes} bytes` };
-        return { text: bytes.toString('utf8') };
-      } catch (error) {
-        return { problem: `which cannot be read (${errnoOf(error) ?? 'unknown error'})` };
-      }
-    },
+    file: (path) => readBounded(paths(path), secretFileSizeMaxBytes),
   };
+}
+
+function readBounded(path: string, sizeMaxBytes: number): { readonly text: string } | { readonly problem: string } {
+  try {
+    const bytes = readFileSync(path);
+    if (bytes.length > sizeMaxBytes) return { problem: `which is larger than ${sizeMaxBytes} bytes` };
+    return { text: bytes.toString('utf8') };
+  } catch (error) {
+    return { problem: `which cannot be read (${errnoOf(error) ?? 'unknown error'})` };
+  }
 }
 
 interface Settled {
@@ -332,15 +363,21 @@ const unsetHint = "Set what is missing; 'set -a; . ./.env; set +a' takes the var
 function invalid(problems: readonly Problem[], name: string): AppError {
   const ordered = problems.toSorted(
     ({ position: left }, { position: right }) =>
-      (left?.line ?? 0) - (right?.line ?? 0) || (left?.column ?? 0) - (right?.column ?? 0),
+      (left?.file ?? '').localeCompare(right?.file ?? '') ||
+      (left?.line ?? 0) - (right?.line ?? 0) ||
+      (left?.column ?? 0) - (right?.column ?? 0),
   );
   const lines = ordered.slice(0, problemsMax).map(({ position, path, text }) => {
-    const place = position === undefined ? name : `${name}:${position.line}:${position.column}`;
+    const place = position === undefined ? name : `${position.file ?? name}:${position.line}:${position.column}`;
     return [place, path.join('.'), text].filter((part) => part !== '').join(': ');
   });
   if (ordered.length > problemsMax) lines.push(`and ${ordered.length - problemsMax} more`);
+  // One that stands in a template does not say by itself whose file is meant.
+  const isElsewhere = ordered.some(({ position }) => position?.file !== undefined);
   const message =
-    lines.length === 1 ? lines.join('') : `${name} has ${count(ordered.length, 'problem')}\n  ${lines.join('\n  ')}`;
+    lines.length === 1 && !isElsewhere
+      ? lines.join('')
+      : `${name} has ${count(ordered.length, 'problem')}\n  ${lines.join('\n  ')}`;
   const isUnset = problems.every((problem) => problem.isUnset === true);
   return new AppError('CONFIG_INVALID', message, { hint: isUnset ? unsetHint : correctHint });
 }

@@ -1,8 +1,10 @@
 // The names in lifeboat.yaml, for a shell that completes words: at once, and never an error in the middle of a line.
+import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { isAppError, errnoOf } from '../base/errors.ts';
-import { readDocument } from './document.ts';
 import { variable, type Environment } from './environment.ts';
+import { readExtended } from './extended.ts';
 import { findConfiguration } from './find.ts';
 import { childOf } from './schema-walk.ts';
 
@@ -19,7 +21,13 @@ export async function configuredNames(words: readonly string[], environment: Env
     const named = fileIn(words) ?? variable(environment, 'LIFEBOAT_CONFIG');
     const path = await findConfiguration({ named, workingFolder: environment.workingFolder });
     if (path === undefined) return none;
-    const { data } = readDocument(await readFile(path, 'utf8'), { variable: () => '', file: () => ({ text: '' }) });
+    const { document } = readExtended(await readFile(path, 'utf8'), {
+      path,
+      environment: { variable: () => '', file: () => ({ text: '' }) },
+      nameOf: basename,
+      read: (template) => ({ text: readFileSync(template, 'utf8') }),
+    });
+    const { data } = document;
     return { components: keysOf(data, 'components'), repositories: keysOf(data, 'repositories') };
   } catch (error) {
     if (isAppError(error) || errnoOf(error) !== undefined) return none;

@@ -4,7 +4,7 @@ import { errorKinds } from '../base/errors.ts';
 import { globalOptions } from './options.ts';
 import { configurationReference, errorsReference, optionsReference } from './reference.ts';
 import { keysAt } from './schema-walk.ts';
-import { configurationJsonSchema, editorJsonSchema } from './schema.ts';
+import { configurationJsonSchema, editorJsonSchema, type SchemaNode } from './schema.ts';
 
 function file(path: string): string {
   return readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
@@ -31,8 +31,16 @@ describe('what is generated from declarations is up to date (else run node scrip
   });
 
   test('lifeboat.schema.json wants no repositories: an editor does not see S3_BACKUP_BUCKET', () => {
-    expect(JSON.parse(file('lifeboat.schema.json'))).toMatchObject({ required: ['application', 'components'] });
+    expect(JSON.parse(file('lifeboat.schema.json'))).toMatchObject({
+      else: { required: ['application', 'components'] },
+    });
   });
+});
+
+test('lifeboat.schema.json wants nothing of a file that extends another, but knows its keys', () => {
+  const { required, properties = {} } = JSON.parse(file('lifeboat.schema.json')) as SchemaNode;
+  expect(required).toBeUndefined();
+  expect(Object.keys(properties)).toEqual(keysAt(configurationJsonSchema(), {}, []));
 });
 
 test('every key that an option names exists in lifeboat.yaml', () => {

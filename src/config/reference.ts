@@ -57,7 +57,7 @@ export function configurationReference(root: SchemaNode): string {
     return [`## ${title}`, sentence(node.description), markdownTable(['key', 'value', 'default', 'meaning'], rows)];
   });
   return page('Keys of lifeboat.yaml', [
-    'In every value `${NAME}` is replaced by an environment variable, `${NAME:-default}` by it or the default, and `${file:/path}` by the content of a file; `$${` stands for `${` itself. Where `url`, `host`, `port`, `user`, `username` or `password` of a component refers to something that is not set, only what needs that server fails.',
+    'In every value `${NAME}` is replaced by the parameter of that name, or else by an environment variable, `${NAME:-default}` by it or the default, and `${file:/path}` by the content of a file; `$${` stands for `${` itself. Where `url`, `host`, `port`, `user`, `username` or `password` of a component refers to something that is not set, only what needs that server fails. Of a file that extends another, both together need the keys that are required.',
     ...parts.filter((part) => part !== ''),
   ]);
 }

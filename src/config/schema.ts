@@ -11,6 +11,21 @@ import { serviceSchema } from '../model/service-settings.ts';
 
 export const configurationSchema = z
   .strictObject({
+    extends: z
+      .string()
+      .min(1)
+      .optional()
+      .meta({ title: 'the path of a template, relative to this file' })
+      .describe(
+        'a file that holds what several have in common, and extends nothing itself; the keys of this one are laid over its keys',
+      ),
+    parameters: z
+      .record(z.string(), z.union([z.string(), z.number(), z.boolean()]).optional().meta({ title: 'one value' }))
+      .default({})
+      .meta({ writeOnly: true })
+      .describe(
+        'values that `${NAME}` stands for in this file and in its template, before environment variables; those of a template are defaults',
+      ),
     application: applicationSchema,
     environment: environmentNameSchema,
     repositories: z
@@ -61,8 +76,20 @@ export function configurationJsonSchema(): SchemaNode {
 
 /** The same as editors read it: what stands in several places is defined once, or it would be 700 KB. */
 export function editorJsonSchema(): object {
-  return wantingNoRepositories(z.toJSONSchema(configurationSchema, { io: 'input', target: 'draft-7', reused: 'ref' }));
+  const whole = z.toJSONSchema(configurationSchema, { io: 'input', target: 'draft-7', reused: 'ref' });
+  const { $schema, description, definitions, ...rest } = wantingNoRepositories(whole) as EditorSchema;
+  // What a file that extends another leaves out stands there: only its keys are known here.
+  const keys = Object.entries(rest.properties ?? {}).map(([key, node]) => [key, ownKeys.has(key) ? node : true]);
+  const known = { type: 'object', properties: Object.fromEntries(keys), additionalProperties: false };
+  return { $schema, description, ...known, if: { required: ['extends'] }, else: rest, definitions };
 }
+
+interface EditorSchema extends SchemaNode {
+  readonly $schema?: string;
+  readonly definitions?: object;
+}
+
+const ownKeys: ReadonlySet<string> = new Set(['extends', 'parameters', 'application', 'environment']);
 
 /** Neither editors nor the page know the variables: S3_BACKUP_BUCKET may stand for the repositories. */
 function wantingNoRepositories(schema: object): SchemaNode {

@@ -14,8 +14,8 @@ export interface Launcher {
   readonly launcherPath: string;
   readonly workingFolder: string;
   readonly variables: Readonly<Record<string, string | undefined>>;
-  /** Texts of configuration files by their path, in place of what lies there. */
-  readonly configurations?: (() => Readonly<Record<string, string>>) | undefined;
+  /** Texts by path of the configuration files that are among the words of a command line, and of their templates: they count in place of what lies there. */
+  readonly configurations?: ((args: readonly string[]) => Readonly<Record<string, string>>) | undefined;
   /** How long a job stays with a worker that is not heard of, if not as long as usual. */
   readonly leaseMs?: number | undefined;
 }
@@ -76,8 +76,7 @@ export async function runJob(command: JobCommand, events: JobEvents, signal: Abo
   });
   if (backgroundCommands.has(args[0] ?? '')) giveWay(child);
   // The first thing it is told: of the files that it is to read, and of no others.
-  const texts = Object.entries(command.configurations?.() ?? {}).filter(([path]) => args.includes(path));
-  child.send({ configurations: Object.fromEntries(texts) }, () => undefined);
+  child.send({ configurations: command.configurations?.(args) ?? {} }, () => undefined);
   const { stdout, stderr } = child;
   assert.ok(stdout !== null && stderr !== null);
   const exited = exitOf(child);

@@ -7,7 +7,7 @@ import { selfBackupJobsOf } from '../model/job.ts';
 import { Repeating } from '../workflow/repeating.ts';
 import { filesVersion } from './file-version.ts';
 import { runOfJob } from './job-runs.ts';
-import type { Tenant } from './tenant.ts';
+import { filesOf, type Tenant } from './tenant.ts';
 
 export interface SelfBackupParts {
   readonly catalog: Catalog;
@@ -35,7 +35,7 @@ export async function beginSelfBackups(
   const { application } = first;
   const jobs = selfBackupJobsOf(application);
   if (jobs.length === 0) return;
-  const version = await filesVersion(all.flatMap(({ configurationPath }) => configurationPath ?? []));
+  const version = await filesVersion([...new Set(all.flatMap(filesOf))]);
   const known = await selfBackupsOf(catalog, application.name);
   for (const job of jobs) {
     const { id, kind } = job;

@@ -13,6 +13,8 @@ export interface Tenant {
   readonly configurationPath: string | undefined;
   /** What was read there, and is in force. */
   readonly text?: string | undefined;
+  /** What it extends, as it is in force. */
+  readonly template?: { readonly path: string; readonly text: string } | undefined;
   readonly alerts: AlertSettings;
   readonly probes: Readonly<Record<string, ProbeSettings>>;
   /** Counts if its file is the first; absent where nobody asks. */
@@ -21,6 +23,11 @@ export interface Tenant {
   readonly unset: ReadonlyMap<string, AppError>;
   /** Why its file, which has changed since, can't be read anew. */
   readonly problem?: AppError | undefined;
+}
+
+/** Its own, then that of its template. */
+export function filesOf({ configurationPath, template }: Tenant): string[] {
+  return [configurationPath ?? [], template?.path ?? []].flat();
 }
 
 /** Names the file of the tenant on a command line. */
@@ -32,7 +39,7 @@ export interface TenantsParts {
   /** Of the files, in the order in which they were named; undefined for the one that is found by itself. */
   readonly paths: readonly (string | undefined)[];
   readonly load: (path: string | undefined) => Promise<Tenant>;
-  /** Changes whenever the file does; undefined where there is none. */
+  /** Changes whenever the file, or the template that it extends, does; undefined where there is no file. */
   readonly versionOf: (path: string) => Promise<string | undefined>;
   readonly onChanged: (tenant: Tenant) => void;
   readonly onProblem: (error: Error) => void;
@@ -43,11 +50,14 @@ const lookEveryMs = 5000;
 interface Loaded {
   readonly tenant: Tenant;
   readonly version: string | undefined;
+  /** The more it is, the later it was read. */
+  readonly reading: number;
 }
 
 export class Tenants implements AsyncDisposable {
   readonly #parts: TenantsParts;
   readonly #loaded = new Map<string | undefined, Loaded>();
+  #readings = 0;
   #looking: Repeating | undefined;
 
   private constructor(parts: TenantsParts) {
@@ -70,12 +80,19 @@ export class Tenants implements AsyncDisposable {
     return [...this.#loaded.values()].map(({ tenant }) => tenant);
   }
 
-  /** Texts of the files, by their path. */
-  get texts(): Readonly<Record<string, string>> {
-    const known = this.all.flatMap(({ configurationPath: path, text }) =>
-      path === undefined || text === undefined ? [] : [[path, text] as const],
-    );
-    return Object.fromEntries(known);
+  /**
+   * Texts of the files that are among `paths`, and of their templates, by path. Of a template that not all could follow when it
+   * changed, each gets what is in force for it; whoever asks for several of them gets what was read last.
+   */
+  textsOf(paths: readonly string[]): Readonly<Record<string, string>> {
+    const asked = [...this.#loaded.values()].filter(({ tenant }) => paths.includes(tenant.configurationPath ?? ''));
+    const texts = asked
+      .toSorted((left, right) => left.reading - right.reading)
+      .flatMap(({ tenant: { configurationPath: path, text, template } }) => [
+        ...(template === undefined ? [] : [[template.path, template.text] as const]),
+        ...(path === undefined || text === undefined ? [] : [[path, text] as const]),
+      ]);
+    return Object.fromEntries(texts);
   }
 
   find(application: string): Tenant | undefined {
@@ -92,20 +109,20 @@ export class Tenants implements AsyncDisposable {
     const { name } = tenant.application;
     const other = [...this.#loaded].find(([at, { tenant: known }]) => at !== path && known.application.name === name);
     if (other !== undefined) {
-      throw new AppError(
-        'CONFIG_INVALID',
-        `${path ?? name} and ${other[0] ?? 'another'} are both of application ${name}`,
-        {
-          hint: 'Give each application a name of its own, and name each file once.',
-        },
-      );
+      const isShared = tenant.template !== undefined && tenant.template.path === other[1].tenant.template?.path;
+      const hint = isShared
+        ? "Give each application a name of its own: by a parameter in the template, as in 'application: shop-${CUSTOMER}', or in each file."
+        : 'Give each application a name of its own, and name each file once.';
+      const message = `${path ?? name} and ${other[0] ?? 'another'} are both of application ${name}`;
+      throw new AppError('CONFIG_INVALID', message, { hint });
     }
-    this.#loaded.set(path, { tenant, version });
+    this.#readings += 1;
+    this.#loaded.set(path, { tenant, version, reading: this.#readings });
     return tenant;
   }
 
   async #look(): Promise<void> {
-    for (const [path, { version, tenant }] of this.#loaded) {
+    for (const [path, { version, tenant, reading }] of this.#loaded) {
       if (path === undefined) continue;
       const now = await this.#parts.versionOf(path);
       if (now === version) continue;
@@ -114,7 +131,7 @@ export class Tenants implements AsyncDisposable {
       } catch (error) {
         // Told once for each state of the file.
         const problem = isAppError(error) ? error : undefined;
-        this.#loaded.set(path, { tenant: { ...tenant, problem }, version: now });
+        this.#loaded.set(path, { tenant: { ...tenant, problem }, version: now, reading });
         this.#parts.onProblem(asError(error));
       }
     }

@@ -72,6 +72,7 @@ async function storedState(catalog: Catalog): Promise<RecoveryReader> {
     host: 'old',
     program: 'test',
     configurations: [],
+    describeConfiguration: () => Promise.reject(new Error('no configuration is described')),
     readConfigurationFile: () => Promise.reject(new Error('there is none')),
     auditKeyFile: '/nowhere/at-all',
   };

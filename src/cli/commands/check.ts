@@ -53,7 +53,10 @@ export const checkCommand = defineCommand({
         outcome: 'passed',
         message: configuration.path ?? 'from environment variables',
       } as const;
-      subjects.push({ subject: 'configuration', findings: [read, ...configuration.warnings] });
+      const { template } = configuration;
+      const extended: Finding[] =
+        template === undefined ? [] : [{ aspect: 'template', outcome: 'passed', message: template.path }];
+      subjects.push({ subject: 'configuration', findings: [read, ...extended, ...configuration.warnings] });
     }
     for (const component of components) {
       context.progress.update({ work: `check ${component.name}` });

@@ -104,7 +104,7 @@ async function backUpState(context: CommandContext, work: StateWork): Promise<St
   await using opened = await context.openRepository(settings, 'write');
   refuseReplaced(await readSigns(opened.repository, identity.service, context.signal), identity.generation);
   // Before they are read: what changes meanwhile is seen to have changed.
-  const version = await filesVersion(configurations);
+  const version = await filesVersion(await withTemplates(context, configurations));
   const { snapshot, problems, totalBytes, storedBytes } = await writeState(context, opened, work);
   const { name: repository } = settings;
   await saveSelfBackup(catalog, { application: application.name, repository, version, snapshot: snapshot.id });
@@ -118,6 +118,12 @@ async function backUpState(context: CommandContext, work: StateWork): Promise<St
   return { repository, snapshot: snapshot.id, totalBytes, storedBytes, removed, problems: told };
 }
 
+/** As the server names them: each file, then its template. */
+async function withTemplates(context: CommandContext, paths: readonly string[]): Promise<string[]> {
+  const described = await Promise.all(paths.map((path) => context.describeConfiguration(path)));
+  return [...new Set(paths.flatMap((path, index) => [path, described[index]?.template ?? []].flat()))];
+}
+
 async function writeState(
   context: CommandContext,
   { repository, settings }: OpenedRepository,
@@ -129,6 +135,7 @@ async function writeState(
     catalog,
     configurations,
     readConfigurationFile: (path) => context.readConfigurationFile(path),
+    describeConfiguration: (path) => context.describeConfiguration(path),
     auditKeyFile: join(stateFolder, auditKeyFile),
     clock,
     host: hostname(),

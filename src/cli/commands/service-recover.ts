@@ -1,4 +1,5 @@
 // `service recover`: a server on an empty machine out of a repository and its password: configuration, history, tokens, users, audit log.
+import { basename } from 'node:path';
 import { count } from '../../base/count.ts';
 import { AppError } from '../../base/errors.ts';
 import { recoveryReader } from '../../operations/restore/recovery-reader.ts';
@@ -66,12 +67,19 @@ export const serviceRecoverCommand = defineCommand({
     if (replaced !== undefined)
       await requireConsent(context, `set ${replaced} aside and put others in place`, isConfirmed);
     const outcome = await recoverService(context, opened, { decision, reader, actor: machineActor(), force });
-    const missing = await Promise.all(decision.files.map(({ to }) => context.problemsOfConfiguration(to)));
+    const own = decision.files.filter(({ isTemplate }) => !isTemplate);
+    const missing = await Promise.all(own.map(({ to }) => context.problemsOfConfiguration(to)));
     return { isDryRun, decision, outcome, missing: missing.flat() } satisfies ServiceRecoverData;
   },
   render: renderRecovery,
   exitCode: ({ missing }) => (missing.length === 0 ? 0 : 3),
 });
+
+function serverCommand({ files }: RecoveryDecision): string {
+  const own = files.filter(({ isTemplate }) => !isTemplate).map(({ to }) => to);
+  const isUsual = own.length <= 1 && own.every((path) => basename(path) === 'lifeboat.yaml');
+  return ['lifeboat server', ...(isUsual ? [] : own)].join(' ');
+}
 
 function renderRecovery({ isDryRun, decision, outcome, missing }: ServiceRecoverData, style: Style): string {
   const { manifest, snapshot, files, catalog, oldServer } = decision;
@@ -97,8 +105,7 @@ function renderRecovery({ isDryRun, decision, outcome, missing }: ServiceRecover
     lines.push(...outcome.setAside.map((place) => `what was there before lies in ${place}`));
     lines.push(...missing.map((problem) => `${style.paint('yellow', 'missing')}: ${problem}`));
     if (configurations.length === 0) lines.push('its configuration came from variables: set the same ones here');
-    const named = files.length > 1 ? ` ${files.map(({ to }) => to).join(' ')}` : '';
-    lines.push(`go on with: lifeboat server${named}`);
+    lines.push(`go on with: ${serverCommand(decision)}`);
   } else {
     const replaced = replacedBy(decision);
     if (oldServer.seemsAlive) lines.push('it seems to live: nothing would be done without --force');

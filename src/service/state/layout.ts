@@ -12,6 +12,9 @@ export const configurationPath = (name: string): string => `${stateFolder}/confi
 
 const format = 'lifeboat service 1';
 
+/** Of a file below the folder of configurations: it never leads out of where it is put. */
+const nameBelow = z.string().regex(/^(?:(?!\.{1,2}(?:\/|$))[^/\0]{1,255}(?:\/(?!$)|$)){1,16}$/);
+
 export const manifestSchema = z.object({
   format: z.literal(format),
   /** Who it was, and how often its state had been recovered. */
@@ -28,13 +31,14 @@ export const manifestSchema = z.object({
   rows: z.record(z.string().regex(/^[a-z][A-Za-z]{0,62}$/), z.int().min(0)),
   configurations: z.array(
     z.object({
-      /** Below the folder of configurations. */
-      name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\.yaml$/),
+      name: nameBelow,
       application: z.string(),
       /** Where it lay. */
       path: z.string(),
     }),
   ),
+  /** What they extend: lies from them as it lay. */
+  templates: z.array(z.object({ name: nameBelow, path: z.string() })).default([]),
   hasAuditKey: z.boolean(),
 });
 

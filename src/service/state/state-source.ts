@@ -20,17 +20,26 @@ import {
   tablePath,
   type StateManifest,
 } from './layout.ts';
+import { storedNames, type DescribedFile } from './stored-names.ts';
 
 export interface StateSourceParts {
   readonly catalog: Pick<Catalog, 'db' | 'kind'>;
   /** Files of the applications, each with one. */
   readonly configurations: readonly string[];
   readonly readConfigurationFile: (path: string) => Promise<Buffer>;
+  /** What can be said of one: whose it is, and which template it extends. */
+  readonly describeConfiguration: (path: string) => Promise<DescribedConfiguration>;
   /** Where the key of the audit log lies, if there is one. */
   readonly auditKeyFile: string;
   readonly clock: Clock;
   readonly host: string;
   readonly program: string;
+}
+
+export interface DescribedConfiguration {
+  /** Undefined where it can't be used here as it is. */
+  readonly application: string | undefined;
+  readonly template: string | undefined;
 }
 
 export function stateSource(parts: StateSourceParts): Source {
@@ -52,7 +61,7 @@ async function openSession(parts: StateSourceParts, signal: AbortSignal): Promis
   const { catalog, clock, host, program } = parts;
   signal.throwIfAborted();
   const problems: EntryProblem[] = [];
-  const { files, configurations } = await readConfigurations(parts, problems);
+  const { files, configurations, templates } = await readConfigurations(parts, problems);
   const auditKey = await readIfThere(parts.auditKeyFile);
   if (auditKey !== undefined) files.push({ path: auditKeyPath, bytes: auditKey });
   await using stack = new AsyncDisposableStack();
@@ -84,6 +93,7 @@ async function openSession(parts: StateSourceParts, signal: AbortSignal): Promis
       migrations: [...frozen.migrations],
       rows,
       configurations,
+      templates,
       hasAuditKey: auditKey !== undefined,
     });
     yield entry(manifestPath, { from: 'bytes', bytes: Buffer.from(`${JSON.stringify(manifest, undefined, 2)}\n`) });
@@ -120,22 +130,36 @@ async function* onePiece(bytes: Buffer): AsyncGenerator<Uint8Array> {
 
 /** Under names that differ, whatever the files are called. */
 async function readConfigurations(
-  { configurations: paths, readConfigurationFile: read }: StateSourceParts,
+  parts: StateSourceParts,
   problems: EntryProblem[],
-): Promise<{ readonly files: StoredFile[]; readonly configurations: StateManifest['configurations'] }> {
-  const files: StoredFile[] = [];
-  const configurations: StateManifest['configurations'] = [];
-  for (const path of paths) {
-    const bytes = await read(path).catch((error: unknown) => {
+): Promise<Pick<StateManifest, 'configurations' | 'templates'> & { readonly files: StoredFile[] }> {
+  const texts = new Map<string, Buffer>();
+  const read = async (path: string): Promise<Buffer | undefined> => {
+    try {
+      const bytes = await parts.readConfigurationFile(path);
+      texts.set(path, bytes);
+      return bytes;
+    } catch (error) {
       problems.push({ path, message: `can't be read: ${errnoOf(error) ?? 'unknown error'}` });
-    });
+      return undefined;
+    }
+  };
+  const described: DescribedFile[] = [];
+  for (const path of parts.configurations) {
+    const bytes = await read(path);
     if (bytes === undefined) continue;
-    const application = applicationOf(bytes.toString('utf8')) ?? basename(path, '.yaml');
-    const name = paths.length === 1 ? 'lifeboat.yaml' : `${application.slice(0, 59)}.yaml`;
-    files.push({ path: configurationPath(name), bytes });
-    configurations.push({ name, application, path });
+    const { application = applicationOf(bytes.toString('utf8')), template } = await parts.describeConfiguration(path);
+    described.push({ path, application: application ?? basename(path, '.yaml'), template });
   }
-  return { files, configurations };
+  const templatePaths = [...new Set(described.flatMap(({ template }) => template ?? []))];
+  for (const path of templatePaths) await read(path);
+  const names = storedNames(described);
+  const nameOf = (path: string): string => names.get(path) ?? basename(path);
+  return {
+    files: [...texts].map(([path, bytes]) => ({ path: configurationPath(nameOf(path)), bytes })),
+    configurations: described.map(({ path, application }) => ({ name: nameOf(path), application, path })),
+    templates: templatePaths.filter((path) => texts.has(path)).map((path) => ({ name: nameOf(path), path })),
+  };
 }
 
 /** As it is written: where a reference stands in its place, the file's name has to do. */
