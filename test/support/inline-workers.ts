@@ -5,10 +5,11 @@ import type { Workers } from '../../src/repository/worker-pool.ts';
 import type { WorkerTaskKind, WorkerTasks } from '../../src/repository/worker-protocol.ts';
 import { resealBlobs } from '../../src/repository/worker-reseal.ts';
 import { compareChunks, openBlobs, openBlobsInto, restoreBlobs } from '../../src/repository/worker-restore.ts';
-import { hashPieces, scanBytes, sealBlobs } from '../../src/repository/worker-scan.ts';
+import { hashPieces, scanBytes, scanFiles, sealBlobs } from '../../src/repository/worker-scan.ts';
 
 export function inlineWorkers({ keys, config }: Pick<Repository, 'keys' | 'config'>): Workers {
   const tasks = {
+    scanFiles,
     scanBytes: (task: WorkerTasks['scanBytes']['task']) => scanBytes(task, createChunker(task.chunker, config.chunker)),
     seal: (task: WorkerTasks['seal']['task']) => sealBlobs(keys, task),
     hash: hashPieces,
