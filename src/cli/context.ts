@@ -135,6 +135,8 @@ export interface BucketStep {
   readonly outcome: 'as wished' | 'changed' | 'differs' | 'failed' | 'danger' | 'left out';
   readonly message: string;
   readonly hint?: string | undefined;
+  /** What has to be made elsewhere for it, such as the policy of a role. */
+  readonly documents?: Readonly<Record<string, object>> | undefined;
 }
 
 export interface BucketOfVariables {

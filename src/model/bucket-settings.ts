@@ -12,6 +12,30 @@ const daysSchema = durationSchema
 /** AWS moves nothing into it earlier. */
 const infrequentMinDays = 30;
 
+const bucketName = /^(?:arn:aws:s3:::)?([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])$/;
+
+const replicationSchema = z
+  .strictObject({
+    to: z
+      .string()
+      .regex(bucketName, 'expected the name or the ARN of a bucket')
+      .transform((text) => bucketName.exec(text)?.[1] ?? text)
+      .meta({ title: 'the name or the ARN of a bucket' })
+      .describe('the other bucket; it must exist, best in another region'),
+    region: z.string().min(1).optional().describe('region of the other bucket; that of this one if absent'),
+    role: z
+      .string()
+      .regex(/^arn:aws:iam::\d{12}:role\/.+$/, 'expected arn:aws:iam::<account>:role/<name>')
+      .meta({ title: 'arn:aws:iam::<account>:role/<name>' })
+      .describe('role that S3 does it with; `lifeboat storage setup` prints what it needs'),
+    storageClass: z
+      .enum(['STANDARD', 'STANDARD_IA', 'ONEZONE_IA', 'INTELLIGENT_TIERING', 'GLACIER_IR'])
+      .optional()
+      .describe('class of the replicas, that of the originals if absent; only classes that answer at once'),
+  })
+  .transform(({ region, storageClass, ...rest }) => ({ ...rest, region, storageClass }))
+  .describe('have the store replicate what is written into another bucket; deletions are not replicated');
+
 export const bucketSchema = z
   .strictObject({
     keepVersions: daysSchema
@@ -35,6 +59,7 @@ export const bucketSchema = z
       .describe(
         'object lock: so long nobody destroys a version, whatever credentials they have; only a bucket that is made with it can have it',
       ),
+    replication: replicationSchema.optional(),
   })
   .transform(({ keepVersions, infrequentAfter, instantArchiveAfter, lock, ...rest }) => ({
     ...rest,

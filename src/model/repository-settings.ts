@@ -47,6 +47,10 @@ const s3Schema = z
       message: 'expected it to be true, since rules of the bucket find data packs by their tag',
     },
   )
+  .refine(({ bucket, sse }) => sse !== 'aws:kms' || bucket?.replication === undefined, {
+    path: ['sse'],
+    message: 'expected it not to be aws:kms beside bucket.replication, which can not read with such a key',
+  })
   .describe('settings of an S3 store');
 
 const megabyte = 2 ** 20;

@@ -1,23 +1,33 @@
 // The bucket as the source documents want it, made by one command in a store that answers as S3 does.
 import {
   CreateBucketCommand,
+  DeleteObjectCommand,
   GetBucketEncryptionCommand,
   GetBucketLifecycleConfigurationCommand,
+  GetBucketLocationCommand,
   GetBucketLoggingCommand,
   GetBucketPolicyCommand,
+  GetBucketReplicationCommand,
   GetBucketVersioningCommand,
   GetObjectLockConfigurationCommand,
   GetPublicAccessBlockCommand,
+  ListObjectsV2Command,
   PutBucketLifecycleConfigurationCommand,
   PutBucketPolicyCommand,
   S3Client,
 } from '@aws-sdk/client-s3';
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { StorageSetupData } from '../../src/cli/commands/storage-setup.ts';
+import { storageSetupCommand, type StorageSetupData } from '../../src/cli/commands/storage-setup.ts';
+import { plainStyle } from '../../src/cli/style.ts';
+import { bucketSchema } from '../../src/model/bucket-settings.ts';
+import { prepareBucket } from '../../src/storage/s3/prepare-bucket.ts';
+import { setUpBucket } from '../../src/storage/s3/bucket-setup.ts';
 import { runLifeboat } from '../support/lifeboat.ts';
-import { describeWithS3, startS3Server } from '../support/s3-server.ts';
+import { noSignal } from '../support/repository.ts';
+import { describeWithS3, startS3Server, type S3Server } from '../support/s3-server.ts';
+import { eventually, startServerWith } from '../support/server-process.ts';
 import { temporaryFolder, type TemporaryFolder } from '../support/temporary-folder.ts';
 
 const foreignStatement = {
@@ -49,13 +59,14 @@ components: { uploads: { type: files, paths: [./data] } }
 
 await describeWithS3('storage setup', () => {
   let home: TemporaryFolder;
+  let aws: S3Server;
   let client: S3Client;
   let environment: Record<string, string>;
   const stack = new AsyncDisposableStack();
 
   beforeAll(async () => {
     home = stack.use(await temporaryFolder());
-    const aws = stack.use(await startS3Server());
+    aws = stack.use(await startS3Server());
     const { endpoint, credentials } = aws.client;
     const { accessKeyId = '', secretAccessKey = '' } = credentials ?? {};
     environment = { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey };
@@ -156,5 +167,90 @@ await describeWithS3('storage setup', () => {
     const rules = (await client.send(new GetBucketLifecycleConfigurationCommand(at))).Rules;
     expect(rules?.map(({ ID }) => ID)).toEqual(['tidy', 'lifeboat versions crm', 'lifeboat tiers crm']);
     expect(JSON.stringify(third)).not.toContain(environment['AWS_SECRET_ACCESS_KEY']);
+  });
+
+  test('replication into a bucket of another region is set up so that deletions stay behind, with what its role needs', async () => {
+    const role = 'arn:aws:iam::123456789012:role/replicate';
+    const replication = { to: 'arn:aws:s3:::replica', region: 'eu-west-1', role, storageClass: 'STANDARD_IA' };
+    const wish = bucketSchema.parse({ replication });
+    const at = {
+      kind: 's3',
+      bucket: 'replicated',
+      prefix: '',
+      client: { ...aws.client, region: 'eu-central-1' },
+    } as const;
+    async function setUp(isDryRun = false): Promise<StorageSetupData> {
+      const steps = await Array.fromAsync(setUpBucket(at, { wish, isDryRun, signal: noSignal }));
+      return { repository: 's3', isDryRun, steps: steps.filter(({ aspect }) => aspect.startsWith('replica')) };
+    }
+    expect((await setUp()).steps).toEqual([
+      expect.objectContaining({ outcome: 'failed', message: 'there is no bucket replica for the replicas' }),
+    ]);
+    const there = { ...at, bucket: 'replica', client: { ...aws.client, region: 'eu-west-1' } };
+    await prepareBucket(there, { creates: true, enablesVersioning: false }, noSignal);
+    expect(outcomes(await setUp(true))).toEqual(['replica: differs', 'replication: differs']);
+    const done = await setUp();
+    expect(outcomes(done)).toEqual(['replica: changed', 'replication: changed']);
+    expect(await client.send(new GetBucketVersioningCommand({ Bucket: 'replica' }))).toMatchObject({
+      Status: 'Enabled',
+    });
+    const found = await client.send(new GetBucketReplicationCommand({ Bucket: 'replicated' }));
+    expect(found.ReplicationConfiguration).toMatchObject({
+      Role: role,
+      Rules: [{ Status: 'Enabled', Destination: { Bucket: 'arn:aws:s3:::replica', StorageClass: 'STANDARD_IA' } }],
+    });
+    const shown = storageSetupCommand.render(done, plainStyle());
+    expect(shown).toContain('"s3:ReplicateObject"');
+    expect(shown).toContain('sts:AssumeRole');
+    expect(outcomes(await setUp())).toEqual(['replica: as wished', 'replication: as wished']);
+    const Rules = [{ ID: 'tidy', Status: 'Enabled' as const, Filter: { Prefix: '' }, Expiration: { Days: 90 } }];
+    await client.send(
+      new PutBucketLifecycleConfigurationCommand({ Bucket: 'replica', LifecycleConfiguration: { Rules } }),
+    );
+    const [, danger] = (await setUp()).steps;
+    expect(danger).toMatchObject({
+      outcome: 'danger',
+      message: expect.stringContaining("in replica: rule 'tidy' expires") as string,
+    });
+  });
+
+  test('S2-011 a server copies to another region on a schedule, and what is there comes back when the first region is gone', async () => {
+    const folder = join(home.path, 'regions');
+    mkdirSync(join(folder, 'data'), { recursive: true });
+    writeFileSync(join(folder, 'data', 'a.txt'), 'kept');
+    const s3 = (region: string): string => `s3: { endpoint: '${aws.client.endpoint}', region: ${region} }`;
+    const text = `
+application: shop
+service: { selfBackup: false }
+repositories:
+  near: { location: s3://near/shop, ${s3('eu-central-1')} }
+  far: { location: s3://far-away/shop, ${s3('eu-west-1')} }
+components:
+  uploads:
+    type: files
+    paths: [./data]
+    policy: { repositories: [near], copy: { to: far, schedule: { every: 5s } } }
+`;
+    writeFileSync(join(folder, 'lifeboat.yaml'), text);
+    const lifeboat = async (...args: string[]): Promise<void> => {
+      const { exitCode, stderr } = await runLifeboat(args, { folder, environment });
+      expect([args[0], exitCode, stderr]).toEqual([args[0], 0, '']);
+    };
+    await lifeboat('repository', 'init', '-r', 'near', '--create-bucket');
+    await lifeboat('repository', 'init', '-r', 'far', '--from', 'near', '--create-bucket');
+    await lifeboat('backup', 'uploads');
+    const names = async (Bucket: string, Prefix = ''): Promise<string[]> => {
+      const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket, Prefix }));
+      return Contents.map(({ Key = '' }) => Key);
+    };
+    expect(await names('far-away', 'shop/snapshots/')).toEqual([]);
+    {
+      await using _ = await startServerWith({ folder, environment });
+      await eventually(async () => (await names('far-away', 'shop/snapshots/')).length > 0);
+    }
+    const place = await client.send(new GetBucketLocationCommand({ Bucket: 'far-away' }));
+    expect(place.LocationConstraint).toBe('eu-west-1');
+    for (const Key of await names('near')) await client.send(new DeleteObjectCommand({ Bucket: 'near', Key }));
+    await lifeboat('prove', 'uploads', '-r', 'far');
   });
 });

@@ -15,7 +15,7 @@ export interface StorageSetupData {
 export const storageSetupCommand = defineCommand({
   summary: 'Make the bucket of a repository as one for backups should be',
   details:
-    "Creates it if there is none; keeps earlier versions for a while, blocks public access, encrypts at rest, refuses requests in clear where the endpoint speaks TLS; and what `s3.bucket` of the repository asks for: storage classes, an access log with the right to write it, object lock. What others set up in the bucket stays; a rule of theirs by which backups would lose data is told. Needs more rights than backups do: use an administrator's credentials once. Exit code 3 if something is missing, 1 if something could not be done.",
+    "Creates it if there is none; keeps earlier versions for a while, blocks public access, encrypts at rest, refuses requests in clear where the endpoint speaks TLS; and what `s3.bucket` of the repository asks for: storage classes, an access log with the right to write it, object lock, replication into another bucket (what the role for it needs is printed). What others set up in the bucket stays; a rule of theirs by which backups would lose data is told. Needs more rights than backups do: use an administrator's credentials once. Exit code 3 if something is missing, 1 if something could not be done.",
   examples: ['lifeboat storage setup -r offsite --dry-run', 'lifeboat storage setup -r offsite --yes'],
   arguments: {},
   options: {
@@ -57,6 +57,23 @@ function renderSetup({ repository, isDryRun, steps }: StorageSetupData, style: S
     message: outcome === 'changed' ? `done: ${message}` : outcome === 'differs' ? `would ${message}` : message,
     hint: outcome === 'differs' ? 'Run it without --dry-run.' : hint,
   }));
+  const documents = steps.flatMap((step) => (step.outcome === 'as wished' ? [] : documentLines(step, style)));
   const end = isDryRun ? ['nothing was done: --dry-run'] : [];
-  return [style.paint('bold', `bucket of ${repository}`), ...findingLines(findings, style), ...end].join('\n');
+  return [style.paint('bold', `bucket of ${repository}`), ...findingLines(findings, style), ...documents, ...end].join(
+    '\n',
+  );
+}
+
+const documentWords: Readonly<Record<string, string>> = {
+  trust: 'who may take the role (its trust policy)',
+  policy: 'what the role may do (a policy of it)',
+  otherAccount: 'only if the other bucket belongs to another account: a statement of its policy',
+};
+
+function documentLines({ documents = {} }: BucketStep, style: Style): string[] {
+  return Object.entries(documents).flatMap(([name, document]) => [
+    '',
+    style.paint('bold', documentWords[name] ?? name),
+    JSON.stringify(document, undefined, 2),
+  ]);
 }

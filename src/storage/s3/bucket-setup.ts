@@ -18,23 +18,19 @@ import {
   PutPublicAccessBlockCommand,
   S3ServiceException,
   type LifecycleRule,
-  type S3Client,
 } from '@aws-sdk/client-s3';
 import { AppError } from '../../base/errors.ts';
 import { throwIfAborted } from '../interruption.ts';
 import { parseLocation, type S3Location } from '../location.ts';
+import { noBucket, orMissing, withHint, type Look, type SetupWish, type Work } from './bucket-look.ts';
 import { createClient } from './client.ts';
 import { storeErrorOfS3 } from './errors.ts';
-import { foreignDangers, ownRules, type LifecycleWish } from './lifecycle-rules.ts';
+import { foreignDangers, ownRules } from './lifecycle-rules.ts';
 import { logGrant, withLogGrant } from './log-policy.ts';
 import { readLockRule } from './object-lock.ts';
 import { creationOf } from './prepare-bucket.ts';
+import { documentsOf, lookAtReplica, lookAtReplication } from './replication-setup.ts';
 import { withTlsOnly } from './tls-policy.ts';
-
-export interface SetupWish extends LifecycleWish {
-  readonly accessLog?: string | undefined;
-  readonly lockDays: number | undefined;
-}
 
 export interface SetupStep {
   readonly aspect: string;
@@ -42,26 +38,14 @@ export interface SetupStep {
   readonly outcome: 'as wished' | 'changed' | 'differs' | 'failed' | 'danger' | 'left out';
   readonly message: string;
   readonly hint?: string | undefined;
-}
-
-interface Work {
-  readonly client: S3Client;
-  readonly at: S3Location;
-  readonly wish: SetupWish;
-  readonly signal: AbortSignal;
-}
-
-/** What an aspect is now, and what makes it as it should be; without `change` it is so. */
-interface Look {
-  readonly message: string;
-  /** It can't be as it should: what to do instead. */
-  readonly leftOut?: string | undefined;
-  readonly change?: (() => Promise<unknown>) | undefined;
-  readonly danger?: { readonly message: string; readonly hint: string } | undefined;
+  /** What has to be made elsewhere for it. */
+  readonly documents?: Readonly<Record<string, object>> | undefined;
 }
 
 interface Aspect {
   readonly aspect: string;
+  /** What has to be made elsewhere for it, as JSON. */
+  readonly documents?: (work: Work) => Readonly<Record<string, object>>;
   readonly isWished?: (wish: SetupWish) => boolean;
   readonly look: (work: Work) => Promise<Look>;
 }
@@ -74,12 +58,15 @@ export async function* setUpBucket(
   const client = createClient(at.client);
   const work = { client, at, wish, signal };
   try {
-    for (const { aspect, isWished, look } of aspects) {
+    for (const { aspect, isWished, look, documents } of aspects) {
       throwIfAborted(signal);
       if (isWished?.(wish) === false) continue;
       const step = await stepOf(aspect, () => look(work), isDryRun);
-      yield* step;
-      if (aspect === 'bucket' && step.some(({ outcome }) => outcome === 'failed')) return;
+      const made = documents?.(work);
+      yield* step.map((each, index) => (index === 0 && made !== undefined ? { ...each, documents: made } : each));
+      // What comes after would fail, or do harm.
+      const isBarred = step.some(({ outcome }) => outcome === 'failed' || outcome === 'left out');
+      if (isBarred && (aspect === 'bucket' || aspect === 'replica')) return;
     }
   } finally {
     client.destroy();
@@ -122,19 +109,14 @@ const aspects: readonly Aspect[] = [
   { aspect: 'lifecycle', look: lookAtLifecycle },
   { aspect: 'access log target', isWished: ({ accessLog }) => accessLog !== undefined, look: lookAtLogTarget },
   { aspect: 'access log', isWished: ({ accessLog }) => accessLog !== undefined, look: lookAtLogging },
+  { aspect: 'replica', isWished: ({ replication }) => replication !== undefined, look: lookAtReplica },
+  {
+    aspect: 'replication',
+    isWished: ({ replication }) => replication !== undefined,
+    documents: documentsOf,
+    look: lookAtReplication,
+  },
 ];
-
-const noBucket = 'NoSuchBucket';
-
-/** Undefined where the store says that there is no such setting, as in a bucket that a dry run has not made. */
-async function orMissing<Answer>(asked: Promise<Answer>, ...names: readonly string[]): Promise<Answer | undefined> {
-  try {
-    return await asked;
-  } catch (error) {
-    if (error instanceof S3ServiceException && [noBucket, ...names].includes(error.name)) return undefined;
-    throw error;
-  }
-}
 
 async function lookAtBucket({ client, at: { bucket }, wish, signal }: Work): Promise<Look> {
   const asked = client.send(new HeadBucketCommand({ Bucket: bucket }), { abortSignal: signal });
@@ -290,10 +272,6 @@ async function lookAtLogTarget({ client, at, wish, signal }: Work): Promise<Look
       throw withHint(storeErrorOfS3(error, `change the policy of ${Bucket}`), hint);
     });
   return { message: words, change };
-}
-
-function withHint({ code, message, cause }: AppError, hint: string): AppError {
-  return new AppError(code, message, { hint, cause });
 }
 
 async function lookAtLogging({ client, at: { bucket: Bucket }, wish, signal }: Work): Promise<Look> {
