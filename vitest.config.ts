@@ -11,9 +11,9 @@ export default defineConfig({
     maxWorkers: 3,
     unstubEnvs: true,
     projects: [
-      // A process and its modules serve many small files: nothing of ours is global, and starting anew took a third of their time.
+      // A process and its modules serve many files: nothing of ours is global, and starting anew took two seconds of a processor each.
       { extends: true, test: { name: 'units', include: ['src/**/*.test.ts'], isolate: false } },
-      { extends: true, test: { name: 'scenes', include: ['test/**/*.test.ts'] } },
+      { extends: true, test: { name: 'scenes', include: ['test/**/*.test.ts'], isolate: false } },
     ],
   },
 });
