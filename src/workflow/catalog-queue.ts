@@ -4,7 +4,7 @@ import { asError } from '../base/errors.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import { claimableRuns } from '../catalog/runs.ts';
 import { Repeating } from './repeating.ts';
-import { fits, type OfferedRun, type Queue, type Subscription } from './queue.ts';
+import { fits, hasRoom, isUrgent, type OfferedRun, type Queue, type Subscription } from './queue.ts';
 
 const lookEveryMs = 1000;
 /** Of those that wait; the rest is seen when some of them are gone. */
@@ -50,7 +50,7 @@ class CatalogSubscriber implements AsyncDisposable {
   readonly #catalog: Catalog;
   readonly #subscription: Subscription;
   readonly #options: CatalogQueueOptions;
-  readonly #taken = new Map<string, { readonly kind: string; readonly ended: Promise<void> }>();
+  readonly #taken = new Map<string, { readonly isUrgent: boolean; readonly ended: Promise<void> }>();
   readonly #looking: Repeating;
 
   constructor(catalog: Catalog, subscription: Subscription, options: CatalogQueueOptions) {
@@ -72,15 +72,11 @@ class CatalogSubscriber implements AsyncDisposable {
   async #look(): Promise<void> {
     for (const run of await claimableRuns(this.#catalog, candidatesMax)) {
       if (this.#looking.isClosed) return;
-      if (this.#taken.has(run.id) || !fits(this.#subscription, run) || !this.#hasRoom(run)) continue;
-      this.#taken.set(run.id, { kind: run.kind, ended: this.#take(run.id) });
+      const found = { isUrgent: isUrgent(run) };
+      if (this.#taken.has(run.id) || !fits(this.#subscription, run)) continue;
+      if (!hasRoom(this.#subscription, [...this.#taken.values()], found)) continue;
+      this.#taken.set(run.id, { ...found, ended: this.#take(run.id) });
     }
-  }
-
-  #hasRoom({ kind }: { readonly kind: string }): boolean {
-    const { runsMax, urgentKinds = [] } = this.#subscription;
-    if (this.#taken.size < runsMax) return true;
-    return urgentKinds.includes(kind) && [...this.#taken.values()].every((one) => !urgentKinds.includes(one.kind));
   }
 
   async #take(id: string): Promise<void> {

@@ -7,7 +7,7 @@ import type { Catalog } from '../catalog/catalog.ts';
 import { labelsIn } from '../catalog/workers.ts';
 import { claimableRuns, type ClaimableRun } from '../catalog/runs.ts';
 import { Repeating } from './repeating.ts';
-import { fits, type OfferedRun, type Queue, type Subscription } from './queue.ts';
+import { fits, hasRoom, isUrgent, type OfferedRun, type Queue, type Subscription } from './queue.ts';
 
 /** A schema of its own beside the catalog's. */
 const schema = 'lifeboat_queue';
@@ -57,7 +57,7 @@ class PgBossQueue implements Queue {
   }
 
   async offer({ id, labels, priority, wakeAtMs }: OfferedRun): Promise<void> {
-    const name = queueName(labels);
+    const { name } = queueOf(labels, { priority });
     await this.#make(name);
     const startAfter = wakeAtMs === undefined ? undefined : new Date(wakeAtMs);
     await this.#boss.send(name, { run: id } satisfies Job, {
@@ -75,6 +75,7 @@ class PgBossQueue implements Queue {
       onProblem,
       candidates: () => claimableRuns(catalog, candidatesMax),
       offer: (run) => this.offer(run),
+      make: (name) => this.#make(name),
     });
     return Promise.resolve(listener);
   }
@@ -102,10 +103,16 @@ class PgBossQueue implements Queue {
   }
 }
 
-/** Characters that pg-boss takes for names. */
-function queueName(labels: readonly string[]): string {
+interface Lane {
+  readonly name: string;
+  readonly isUrgent: boolean;
+}
+
+/** In characters that pg-boss takes for names. What is urgent has a queue of its own: a worker may have room for nothing else. */
+function queueOf(labels: readonly string[], run: Pick<OfferedRun, 'priority'>): Lane {
   const text = labels.toSorted().join(',');
-  return text === '' ? 'run' : `run.${Buffer.from(text).toString('base64url')}`;
+  const first = isUrgent(run) ? 'urgent' : 'run';
+  return { name: text === '' ? first : `${first}.${Buffer.from(text).toString('base64url')}`, isUrgent: isUrgent(run) };
 }
 
 interface ListenerParts extends Pick<PgBossQueueOptions, 'onProblem'> {
@@ -113,47 +120,62 @@ interface ListenerParts extends Pick<PgBossQueueOptions, 'onProblem'> {
   readonly subscription: Subscription;
   candidates(): Promise<ClaimableRun[]>;
   offer(run: OfferedRun): Promise<void>;
+  /** A queue, unless it is there. */
+  make(name: string): Promise<void>;
 }
 
 /** Fetches by itself instead of registering a handler for each queue: together they must not take more than this worker can do. */
 class Listener implements AsyncDisposable {
   readonly #parts: ListenerParts;
-  readonly #queues = new Set<string>([queueName([])]);
-  readonly #taken = new Map<string, Promise<void>>();
+  readonly #lanes = new Map<string, Lane>();
+  readonly #taken = new Map<string, { readonly isUrgent: boolean; readonly ended: Promise<void> }>();
   readonly #sweeping: Repeating;
   readonly #fetching: Repeating;
 
   constructor(parts: ListenerParts) {
     this.#parts = parts;
     const { onProblem } = parts;
+    for (const priority of [Infinity, 0]) this.#addLane(queueOf([], { priority }));
     this.#sweeping = new Repeating({ everyMs: sweepEveryMs, work: () => this.#sweep(), onProblem });
     this.#fetching = new Repeating({ everyMs: fetchEveryMs, work: () => this.#fetch(), onProblem });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all([this.#sweeping[Symbol.asyncDispose](), this.#fetching[Symbol.asyncDispose]()]);
-    await Promise.all(this.#taken.values());
+    await Promise.all([...this.#taken.values()].map(({ ended }) => ended));
   }
 
   async #sweep(): Promise<void> {
     for (const run of await this.#parts.candidates()) {
       if (!fits(this.#parts.subscription, run) || this.#taken.has(run.id)) continue;
       const labels = labelsIn(run.labels);
-      this.#queues.add(queueName(labels));
+      this.#addLane(queueOf(labels, run));
       await this.#parts.offer({ ...run, labels, wakeAtMs: undefined });
     }
     this.#fetching.wake();
   }
 
   async #fetch(): Promise<void> {
-    const { boss, subscription } = this.#parts;
-    for (const queue of this.#queues) {
-      const free = subscription.runsMax - this.#taken.size;
-      if (free <= 0 || this.#fetching.isClosed) return;
-      for (const job of await boss.fetch<Job>(queue, { batchSize: free })) {
-        this.#taken.set(job.data.run, this.#take(queue, job));
+    const { boss, subscription, make } = this.#parts;
+    for (const lane of this.#lanes.values()) {
+      if (this.#fetching.isClosed) return;
+      if (!hasRoom(subscription, [...this.#taken.values()], lane)) continue;
+      await make(lane.name);
+      const batchSize = Math.max(1, subscription.runsMax - this.#taken.size);
+      for (const job of await boss.fetch<Job>(lane.name, { batchSize })) {
+        this.#taken.set(job.data.run, { isUrgent: lane.isUrgent, ended: this.#take(lane.name, job) });
       }
     }
+  }
+
+  /** Those of urgent runs come first. */
+  #addLane(lane: Lane): void {
+    if (this.#lanes.has(lane.name)) return;
+    const lanes = [...this.#lanes.values(), lane].toSorted(
+      (one, other) => Number(other.isUrgent) - Number(one.isUrgent),
+    );
+    this.#lanes.clear();
+    for (const each of lanes) this.#lanes.set(each.name, each);
   }
 
   async #take(queue: string, { id, data }: { readonly id: string; readonly data: Job }): Promise<void> {

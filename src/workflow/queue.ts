@@ -2,6 +2,11 @@
 // queue may speak twice or too early; it must not stay silent for ever.
 import { labelsIn } from '../catalog/workers.ts';
 
+/** From this priority on. */
+const urgentPriority = 10;
+
+export const isUrgent = ({ priority }: Pick<OfferedRun, 'priority'>): boolean => priority >= urgentPriority;
+
 export interface OfferedRun {
   readonly id: string;
   readonly labels: readonly string[];
@@ -15,10 +20,8 @@ export interface Subscription {
   readonly labels: readonly string[];
   /** Of runs that it knows how to carry out. */
   readonly kinds: readonly string[];
-  /** So many at once. */
+  /** So many at once; and beyond that one that is urgent, where none is at work: what others wait for must not keep it. */
   readonly runsMax: number;
-  /** Of these one may be taken beyond that, where none is at work: what others wait for must not keep them. */
-  readonly urgentKinds?: readonly string[] | undefined;
   /** Tries to claim the run and carries it out; resolves when this worker has nothing more to do with it. */
   take(runId: string): Promise<void>;
 }
@@ -28,6 +31,15 @@ export interface Queue extends AsyncDisposable {
   offer(run: OfferedRun): Promise<void>;
   /** Until what it returns is closed: that waits for what was taken. */
   subscribe(subscription: Subscription): Promise<AsyncDisposable>;
+}
+
+/** Whether there is room for one more beside those that were taken. */
+export function hasRoom(
+  { runsMax }: Pick<Subscription, 'runsMax'>,
+  taken: readonly { readonly isUrgent: boolean }[],
+  run: { readonly isUrgent: boolean },
+): boolean {
+  return taken.length < runsMax || (run.isUrgent && !taken.some((one) => one.isUrgent));
 }
 
 /** Whether a worker may take a run: it knows how, and carries every label that is asked for. */

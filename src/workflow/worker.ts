@@ -33,8 +33,6 @@ export interface WorkerOptions {
   readonly version: string;
   readonly labels: readonly string[];
   readonly runsMax: number;
-  /** One of these is taken beyond that, where none is at work. */
-  readonly urgentKinds?: readonly string[] | undefined;
   readonly random: Random;
   /** How long a run stays with a worker that is not heard of. */
   readonly leaseMs?: number;
@@ -81,7 +79,7 @@ class Worker implements AsyncDisposable {
   }
 
   async start(): Promise<void> {
-    const { catalog, queue, definitions, name, version, labels, runsMax, urgentKinds } = this.#options;
+    const { catalog, queue, definitions, name, version, labels, runsMax } = this.#options;
     await insertWorker(catalog, { id: this.id, name, version, labels });
     const renew = (): void => void (this.#renewing ??= this.#renew().finally(() => (this.#renewing = undefined)));
     this.#timers.push(
@@ -92,7 +90,6 @@ class Worker implements AsyncDisposable {
       labels,
       kinds: Object.keys(definitions),
       runsMax,
-      urgentKinds,
       take: (id) => this.#take(id),
     });
   }

@@ -11,13 +11,7 @@ import { liveWorkers } from '../../src/catalog/workers.ts';
 import type { Queue } from '../../src/workflow/queue.ts';
 import type { RunContext } from '../../src/workflow/run-context.ts';
 import { startWorker, type RunDefinition, type WorkerOptions } from '../../src/workflow/worker.ts';
-import {
-  describeWithCatalogs,
-  makeSqliteCatalog,
-  openTestCatalog,
-  queueFor,
-  type TestCatalog,
-} from '../support/catalogs.ts';
+import { describeWithCatalogs, openTestCatalog, queueFor, type TestCatalog } from '../support/catalogs.ts';
 
 const leaseMs = 1500;
 const anything = z.object({});
@@ -70,24 +64,26 @@ describeWithCatalogs('a run', (make) => {
   }
   const untilState = (id: string, state: RunRow['state']): Promise<RunRow> => until(id, (run) => run.state === state);
 
-  // With PostgreSQL others share the queue, and take what comes.
-  test.runIf(make === makeSqliteCatalog)('that is urgent waits for no slow one', async () => {
+  test('that is urgent waits for no slow one', async () => {
     const { promise: held, resolve: release } = Promise.withResolvers<void>();
+    // So that no other worker takes it.
+    const labels = ['of=urgent'];
     await using _ = await startWorker({
       ...parts(),
+      labels,
       runsMax: 1,
-      urgentKinds: ['urgent'],
       definitions: {
         'slow copy': { input: anything, execute: () => held.then(() => ({})) },
         urgent: { input: anything, execute: () => Promise.resolve({}) },
       },
     });
-    const insert = (kind: string): Promise<string> => insertRun(catalog, { kind, input: {}, origin: { kind: 'test' } });
+    const insert = (kind: string, priority: number): Promise<string> =>
+      insertRun(catalog, { kind, input: {}, origin: { kind: 'test' }, labels, priority });
     try {
-      const first = await insert('slow copy');
+      const first = await insert('slow copy', 0);
       await untilState(first, 'running');
-      const second = await insert('slow copy');
-      for (let times = 0; times < 2; times += 1) await untilState(await insert('urgent'), 'succeeded');
+      const second = await insert('slow copy', 9);
+      for (let times = 0; times < 2; times += 1) await untilState(await insert('urgent', 10), 'succeeded');
       const states = [first, second].map(async (id) => (await findRun(catalog, id))?.state);
       expect(await Promise.all(states)).toEqual(['running', 'queued']);
     } finally {
