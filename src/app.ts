@@ -58,6 +58,7 @@ import {
   type PasswordSource,
 } from './config/password.ts';
 import { postgresOptions, redisAddress } from './config/server-options.ts';
+import { unattendedStart } from './config/unattended.ts';
 import type { Component } from './model/component.ts';
 import type { RepositorySettings } from './model/repository-settings.ts';
 import { probePorts } from './probe-ports.ts';
@@ -152,6 +153,7 @@ type Readers = Pick<
   | 'bucketOfVariables'
   | 'problemsOfConfiguration'
   | 'readConfigurationFile'
+  | 'unattendedStart'
   | 'describeConfiguration'
 >;
 
@@ -160,6 +162,7 @@ function readersOf(environment: Environment): Readers {
     serversOfVariables: () => serversOfVariables(environment, readEnvFile(environment.workingFolder)),
     bucketOfVariables: () => bucketOfVariables(environment, readEnvFile(environment.workingFolder)),
     problemsOfConfiguration: (path) => problemsOfConfiguration(path, environment),
+    unattendedStart: (path, environmentFile) => unattendedStart(path, { environmentFile, environment }),
     async readConfigurationFile(path) {
       const text = environment.configurations?.get(path);
       return text === undefined ? await readFile(path) : Buffer.from(text);

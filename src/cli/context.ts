@@ -98,6 +98,8 @@ export interface CommandContext {
   readonly catalogLocation: CatalogLocation;
   /** A configuration file as it is in force: what lies there may be half written. Rejects as the file system does. */
   readConfigurationFile(path: string): Promise<Buffer>;
+  /** What it lacks when it is read with the variables of a file and none of this process. */
+  unattendedStart(path: string, environmentFile: string): Promise<UnattendedStart>;
   /** What can be said of one without an error: whose it is, if it can be used here as it is, and which template it extends. */
   describeConfiguration(path: string): Promise<DescribedConfiguration>;
   /** The text of a file that holds one password, `-` for standard input, without white space at its ends. */
@@ -119,6 +121,13 @@ export interface ContextSettings {
   readonly isJson: boolean;
   /** The bar is seen by somebody, so a total is worth looking for. */
   readonly showsBar: boolean;
+}
+
+export interface UnattendedStart {
+  /** The variables that the file sets; undefined where it may not be read here. */
+  readonly variables: ReadonlySet<string> | undefined;
+  /** A sentence for each thing that is not there. */
+  readonly lacking: readonly string[];
 }
 
 export interface BucketWish {

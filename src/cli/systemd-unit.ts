@@ -51,8 +51,7 @@ RestartPreventExitStatus=${errorKinds.SERVICE_REPLACED.exitCode}
 KillMode=mixed
 TimeoutStopSec=45
 UMask=0077
-# Beside what is protected, not before it.
-Nice=10
+# Beside what is protected, not before it; jobs lower their own priority.
 IOSchedulingClass=best-effort
 IOSchedulingPriority=7
 

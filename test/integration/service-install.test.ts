@@ -1,7 +1,7 @@
 // The unit for systemd: what systemd itself says of it, and which calls put it in place. Where systemd does not run, a stand-in for
 // `systemctl` notes what it is asked.
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { unitText } from '../../src/cli/systemd-unit.ts';
@@ -41,7 +41,7 @@ describe('the unit', () => {
     mkdirSync(programs);
     writeFileSync(join(programs, 'systemctl'), `#!/bin/sh\necho "$*" >> '${calls}'\n`);
     chmodSync(join(programs, 'systemctl'), 0o755);
-    const environment = { PATH: `${programs}:${process.env['PATH'] ?? ''}` };
+    const environment: Record<string, string> = { PATH: `${programs}:${process.env['PATH'] ?? ''}` };
     const service = (...args: string[]) => runLifeboat(['service', ...args], { folder: home.path, environment });
     const unit = join(home.path, '.config/systemd/user/lifeboat-shop.service');
 
@@ -49,6 +49,22 @@ describe('the unit', () => {
     expect(shown.stdout).toContain('WantedBy=default.target');
     expect([shown.exitCode, existsSync(unit)]).toEqual([3, false]); // No file holds the password: it is said.
     expect(shown.stdout.replaceAll(/\s+/g, ' ')).toContain('The password of local is in no file.');
+    // What the machine will not have when it starts the server is said, each by its name.
+    const referring = configuration.replace('{}', '{ db: { type: postgres, password: "${DB_PASSWORD}" } }');
+    writeFileSync(
+      join(home.path, 'lifeboat.yaml'),
+      `${referring}alerts: { channels: { chat: { type: slack, url: '\${CHAT}' } } }\n`,
+    );
+    Object.assign(environment, { DB_PASSWORD: 'x', CHAT: 'https://hooks.example/x', AWS_PROFILE: 'backups' });
+    const lacking = async () => (await service('install', '--user', '--dry-run')).stdout.replaceAll(/\s+/g, ' ');
+    const named = ['DB_PASSWORD', 'CHAT', 'AWS_PROFILE', 'LIFEBOAT_PASSWORD'];
+    const before = await lacking();
+    expect(named.filter((name) => !before.includes(name))).toEqual([]);
+    mkdirSync(join(home.path, '.config/lifeboat'), { recursive: true });
+    writeFileSync(join(home.path, '.config/lifeboat/shop.env'), named.map((name) => `${name}=https://x\n`).join(''));
+    expect(await lacking()).not.toMatch(/missing|hint/);
+    rmSync(join(home.path, '.config/lifeboat/shop.env'));
+    for (const name of ['DB_PASSWORD', 'CHAT', 'AWS_PROFILE'] as const) delete environment[name];
     writeFileSync(join(home.path, 'password'), 'secret');
     writeFileSync(
       join(home.path, 'lifeboat.yaml'),
@@ -60,6 +76,15 @@ describe('the unit', () => {
       '--user enable lifeboat-shop.service',
       '--user restart lifeboat-shop.service',
     ]);
+    // Where systemd does not run nothing is left of it.
+    const without = await runLifeboat(['service', 'install', '--user'], {
+      folder: home.path,
+      environment: { PATH: '/nowhere' },
+    });
+    expect([without.exitCode, existsSync(unit)]).toEqual([1, true]);
+    rmSync(unit);
+    await runLifeboat(['service', 'install', '--user'], { folder: home.path, environment: { PATH: '/nowhere' } });
+    expect(existsSync(unit)).toBe(false);
     writeFileSync(unit, 'of somebody else');
     expect((await service('install', '--user')).exitCode).toBe(2);
     expect(readFileSync(unit, 'utf8')).toBe('of somebody else');

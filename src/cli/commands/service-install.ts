@@ -1,6 +1,6 @@
 // `service install`: one command, after which the server runs, now and after each start of the machine.
 import { execFile } from 'node:child_process';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { AppError, errnoOf, messageOf } from '../../base/errors.ts';
@@ -18,8 +18,12 @@ export interface ServiceInstallData {
   readonly text: string;
   readonly isDryRun: boolean;
   readonly environmentFile: string;
-  /** Repositories whose password the unit can't find: it comes from a variable or a question. */
+  /** Repositories whose password the unit can't find: it comes from a variable of this shell, or a question. */
   readonly withoutPassword: readonly string[];
+  /** What else it can't find, a sentence each. */
+  readonly lacking: readonly string[];
+  /** Whether this user may read the file of variables: who may not can't be told what is missing there. */
+  readonly readsEnvironmentFile: boolean;
 }
 
 const run = promisify(execFile);
@@ -54,23 +58,42 @@ export const serviceInstallCommand = defineCommand({
       environmentFile,
       isOfUser,
     });
-    const withoutPassword = await lackingPasswords(context, application.repositories);
+    const { variables, lacking } = await context.unattendedStart(configurationPath, environmentFile);
+    const isGiven = variables === undefined || variables.has('LIFEBOAT_PASSWORD');
+    const withoutPassword = isGiven ? [] : await lackingPasswords(context, application.repositories);
     if (!isDryRun) await install(context, { path, text, name: unitNameOf(application.name), isOfUser, isConfirmed });
-    return { path, text, isDryRun, environmentFile, withoutPassword };
+    const found = { withoutPassword, lacking, readsEnvironmentFile: variables !== undefined };
+    return { path, text, isDryRun, environmentFile, ...found };
   },
-  render({ path, text, isDryRun, environmentFile, withoutPassword }, style) {
-    const notes =
-      withoutPassword.length === 0
-        ? []
-        : wrap(
-            `hint: The password of ${withoutPassword.join(', ')} is in no file. Name one as passwordFile in lifeboat.yaml, or write LIFEBOAT_PASSWORD=… into ${environmentFile}.`,
-            style.widthColumns,
-          );
+  render(data, style) {
+    const { path, text, isDryRun } = data;
     const lines = isDryRun ? [`would write ${path}:`, '', text] : [`installed and started: ${path}`];
-    return [...lines, ...notes].join('\n');
+    return [...lines, ...noteLines(data).flatMap((note) => wrap(note, style.widthColumns))].join('\n');
   },
-  exitCode: ({ withoutPassword }) => (withoutPassword.length === 0 ? 0 : 3),
+  exitCode: ({ withoutPassword, lacking }) => (withoutPassword.length + lacking.length === 0 ? 0 : 3),
 });
+
+function noteLines({
+  environmentFile,
+  withoutPassword,
+  lacking,
+  readsEnvironmentFile,
+}: Omit<ServiceInstallData, 'path'>): string[] {
+  const notes = lacking.map((sentence) => `missing for the server: ${sentence}`);
+  if (lacking.length > 0)
+    notes.push(
+      `hint: Write it as NAME=value into ${environmentFile}, then install again: what is there now is read at its start.`,
+    );
+  if (withoutPassword.length > 0) {
+    const whose = withoutPassword.join(', ');
+    notes.push(
+      `hint: The password of ${whose} is in no file. Name one as passwordFile in lifeboat.yaml, or write LIFEBOAT_PASSWORD=… into ${environmentFile}.`,
+    );
+  }
+  if (!readsEnvironmentFile)
+    notes.push(`${environmentFile} may not be read here: whether it has all that is needed is not known.`);
+  return notes;
+}
 
 async function lackingPasswords(
   context: CommandContext,
@@ -106,8 +129,14 @@ async function install(
       cause: error,
     });
   }
-  await systemctl(isOfUser, 'daemon-reload');
-  await systemctl(isOfUser, 'enable', name);
+  try {
+    await systemctl(isOfUser, 'daemon-reload');
+    await systemctl(isOfUser, 'enable', name);
+  } catch (error) {
+    // As it was before: a unit that nothing reads would only mislead.
+    await (before === undefined ? rm(path, { force: true }) : writeFile(path, before));
+    throw error;
+  }
   // One that runs goes on with the new unit.
   await systemctl(isOfUser, 'restart', name);
 }

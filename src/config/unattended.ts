@@ -1,0 +1,54 @@
+// What lifeboat.yaml lacks when the machine starts the server: with the variables of one file, and none of the shell that somebody
+// types in.
+import { readFile } from 'node:fs/promises';
+import { parseEnv } from 'node:util';
+import { errnoOf, isAppError, messageOf } from '../base/errors.ts';
+import type { UnattendedStart } from '../cli/context.ts';
+import type { Environment } from './environment.ts';
+import { loadConfiguration, type Configuration } from './load.ts';
+
+/** Systemd gives these to every unit. */
+const alwaysSet = ['PATH', 'HOME', 'USER', 'LANG'];
+/** Read without being named in lifeboat.yaml: credentials of stores and servers, and our own options. */
+const readUnnamed = /^(?:AWS_|PG|LIFEBOAT_|GOOGLE_|AZURE_)/;
+/** Ours, and said by other means: of this one process, or by a finding of its own. */
+const notMeant = new Set(['LIFEBOAT_LAUNCHED', 'LIFEBOAT_TETHER_MS', 'LIFEBOAT_PASSWORD', 'LIFEBOAT_CONFIG']);
+
+export async function unattendedStart(
+  path: string,
+  { environmentFile, environment }: { readonly environmentFile: string; readonly environment: Environment },
+): Promise<UnattendedStart> {
+  const own = await variablesIn(environmentFile);
+  if (own === undefined) return { variables: undefined, lacking: [] };
+  const usual = alwaysSet.map((name) => [name, environment.variables[name]]);
+  const variables = { ...(Object.fromEntries(usual) as Environment['variables']), ...own };
+  const forgotten = Object.keys(environment.variables)
+    .filter((name) => readUnnamed.test(name) && !notMeant.has(name) && own[name] === undefined)
+    .toSorted()
+    .map((name) => `${name} is set here, and will not be set there`);
+  const lacking = [...(await lackingIn(path, { ...environment, variables })), ...forgotten];
+  return { variables: new Set(Object.keys(own)), lacking };
+}
+
+async function lackingIn(path: string, environment: Environment): Promise<string[]> {
+  let configuration: Configuration;
+  try {
+    configuration = await loadConfiguration({ path, environment });
+  } catch (error) {
+    if (isAppError(error)) return [messageOf(error)];
+    throw error;
+  }
+  const { unreachable, unset } = configuration;
+  return [...[...unreachable.values()].map(messageOf), ...[...unset.values()].map(messageOf)];
+}
+
+/** None where there is no file; undefined where it may not be read. */
+async function variablesIn(path: string): Promise<Environment['variables'] | undefined> {
+  try {
+    return parseEnv(await readFile(path, 'utf8'));
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return {};
+    if (errnoOf(error) === 'EACCES') return undefined;
+    throw error;
+  }
+}
