@@ -47,6 +47,31 @@ const measured: Measured = {
       firedAtMs: 1500,
     },
   ],
+  probes: [
+    {
+      state: {
+        application: 'shop',
+        probe: 'front',
+        component: null,
+        outcome: 'up',
+        isFlapping: 0,
+        message: '',
+        hint: null,
+        latencyMs: 12,
+        facts: '[]',
+        sinceMs: 1000,
+        seenAtMs: 9000,
+        recent: '["up"]',
+      },
+      percent: 100,
+      unknownPercent: 0,
+      looks: 10,
+      lastDayPercent: 99.5,
+      latency95Ms: 20,
+    },
+  ],
+  alerts: [{ application: 'shop', severity: 'critical', state: 'firing', count: 1 }],
+  messages: [{ application: 'shop', channel: 'mail', outcome: 'refused', count: 2 }],
   workers: [],
 };
 const sampleOfProcess = {

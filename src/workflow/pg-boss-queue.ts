@@ -156,11 +156,11 @@ class Listener implements AsyncDisposable {
   }
 
   async #fetch(): Promise<void> {
-    const { boss, subscription, make } = this.#parts;
+    const { boss, subscription } = this.#parts;
     for (const lane of this.#lanes.values()) {
       if (this.#fetching.isClosed) return;
       if (!hasRoom(subscription, [...this.#taken.values()], lane)) continue;
-      await make(lane.name);
+      await this.#parts.make(lane.name);
       const batchSize = Math.max(1, subscription.runsMax - this.#taken.size);
       for (const job of await boss.fetch<Job>(lane.name, { batchSize })) {
         this.#taken.set(job.data.run, { isUrgent: lane.isUrgent, ended: this.#take(lane.name, job) });

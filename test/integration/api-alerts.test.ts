@@ -1,6 +1,7 @@
 // Alerts, silences and probes over HTTP, on both kinds of catalog.
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { saveAlert } from '../../src/catalog/alerts.ts';
+import { insertDelivery } from '../../src/catalog/alert-deliveries.ts';
 import { saveLook } from '../../src/catalog/probe-states.ts';
 import { apiScene, type Answer, type ApiScene } from '../support/api-scene.ts';
 import { describeWithCatalogs } from '../support/catalogs.ts';
@@ -64,5 +65,29 @@ describeWithCatalogs('the API', (make) => {
     ]);
     const other = await api.ask('GET', '/api/v1/probes', { token: await api.tokenOf('viewer', ['forum']) });
     expect(other.json['items']).toEqual([]);
+
+    // Prometheus is told the same.
+    const alert = madeAlert('shop');
+    await saveAlert(api.catalog.db, alert);
+    const way = { channel: 'mail', address: null, contact: null, otherWays: [], dueAtMs: seenAtMs };
+    await insertDelivery(
+      api.catalog,
+      { alertId: alert.id, application: 'shop', state: 'firing', ...way },
+      api.catalog.db,
+    );
+    const metricsOf = async (application: string): Promise<string> =>
+      (await api.ask('GET', '/metrics', { token: await api.tokenOf('viewer', [application], ['metrics.read']) })).text;
+    const site = 'application="shop",probe="site",component="web"';
+    expect((await metricsOf('shop')).split('\n')).toEqual(
+      expect.arrayContaining([
+        `lifeboat_probe_outcome{${site},outcome="down"} 1`,
+        `lifeboat_probe_outcome{${site},outcome="up"} 0`,
+        `lifeboat_probe_latency_seconds{${site}} 0.03`,
+        `lifeboat_probe_availability_last_day_ratio{${site}} 0.75`,
+        'lifeboat_alerts_open{application="shop",severity="critical",state="firing"} 1',
+        'lifeboat_alert_messages_last_day{application="shop",channel="mail",outcome="waiting"} 1',
+      ]),
+    );
+    expect(await metricsOf('forum')).not.toContain('shop');
   });
 });

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { lineSchema } from '../../access/schemas.ts';
 import { isoTime } from '../../base/iso-time.ts';
-import { probeAvailabilities, type ProbeAvailability } from '../../service/availability.ts';
+import { probeAvailabilities, type ProbeAvailability } from '../../monitoring/availability.ts';
 import { visibleApplications } from '../authorisation.ts';
 import { defineRoute, principalOf } from '../route.ts';
 

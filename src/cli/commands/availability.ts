@@ -3,7 +3,7 @@ import type { Catalog } from '../../catalog/catalog.ts';
 import { probeChanges, type ProbeChangeRow } from '../../catalog/probe-states.ts';
 import { isoTime } from '../../base/iso-time.ts';
 import type { ProbeOutcome } from '../../model/probe.ts';
-import { probeAvailabilities, type ProbeAvailability } from '../../service/availability.ts';
+import { probeAvailabilities, type ProbeAvailability } from '../../monitoring/availability.ts';
 import { requireConfiguration } from '../component-choice.ts';
 import { defineCommand } from '../command.ts';
 import type { LoadedConfiguration } from '../context.ts';

@@ -1,26 +1,14 @@
 // The metrics by name: what Prometheus scrapes, and what dashboards and alert rules may use. Pure: from what was measured to families.
 import { ageNowMs, standings } from '../../model/standing.ts';
-import type { Family, Sample } from './exposition.ts';
+import type { Family } from './exposition.ts';
+import { gauge, type Labelled } from './gauge.ts';
 import type { Measured } from './measured.ts';
 import type { ProcessSample } from './process-sample.ts';
+import { watchFamilies } from './watch-families.ts';
 
 const seconds = (ms: number): number => ms / 1000;
 const maybeSeconds = (ms: number | null | undefined): number | undefined =>
   ms === null || ms === undefined ? undefined : seconds(ms);
-
-type Labelled = readonly [labels: Record<string, string>, value: number | null | undefined];
-
-/** What is not known has no sample: an alert rule sees it by `absent`, and never by a zero. */
-function gauge(name: string, help: string, samples: readonly Labelled[]): Family {
-  return {
-    name: `lifeboat_${name}`,
-    help,
-    type: 'gauge',
-    samples: samples.flatMap(([labels, value]): Sample[] =>
-      value === null || value === undefined ? [] : [{ labels, value }],
-    ),
-  };
-}
 
 export function familiesOf(measured: Measured, program: { version: string; process: ProcessSample }): Family[] {
   return [
@@ -28,6 +16,7 @@ export function familiesOf(measured: Measured, program: { version: string; proce
     ...repositoryFamilies(measured),
     ...runFamilies(measured),
     ...scheduleFamilies(measured),
+    ...watchFamilies(measured),
     ...(measured.workers === undefined ? [] : serverFamilies(measured.workers.length, program)),
   ];
 }

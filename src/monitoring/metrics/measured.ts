@@ -1,4 +1,5 @@
 // What the catalog tells in numbers, gathered at one moment for whoever may see these applications.
+import { messageCounts, openAlertCounts, type AlertCount, type MessageCount } from '../../catalog/alert-counts.ts';
 import type { Catalog } from '../../catalog/catalog.ts';
 import { endedRunCounts, openRunCounts, type RunCount } from '../../catalog/run-counts.ts';
 import { allSchedules, type KnownSchedule } from '../../catalog/schedules.ts';
@@ -6,6 +7,7 @@ import { seenProofs, seenRepositories, type SeenProofRow, type SeenRepositoryRow
 import { standingsOf, type StandingRow } from '../../catalog/standings.ts';
 import { liveWorkers, type WorkerRow } from '../../catalog/workers.ts';
 import { standingNow, type Judgement } from '../../model/standing.ts';
+import { probeAvailabilities, type ProbeAvailability } from '../availability.ts';
 
 /** Of runs that have ended: a rate of success needs some, and old ones say nothing of now. */
 export const lastRunsMs = 24 * 3_600_000;
@@ -19,6 +21,10 @@ export interface Measured {
   /** Of the last day. */
   readonly ended: readonly RunCount[];
   readonly schedules: readonly (KnownSchedule & { readonly application: string; readonly job: string })[];
+  readonly probes: readonly ProbeAvailability[];
+  readonly alerts: readonly AlertCount[];
+  /** Of the last day. */
+  readonly messages: readonly MessageCount[];
   /** Absent for those who may not see the server as a whole. */
   readonly workers: readonly WorkerRow[] | undefined;
 }
@@ -37,6 +43,10 @@ export async function measure(catalog: Catalog, applications: readonly string[] 
     schedules: (await allSchedules(catalog))
       .map((row) => ({ ...row, ...namesOf(row.id) }))
       .filter(({ application }) => applications?.includes(application) ?? true),
+    // Of longer spans whoever keeps the series makes it.
+    probes: await probeAvailabilities(catalog, { applications, days: 1 }),
+    alerts: await openAlertCounts(catalog, applications),
+    messages: await messageCounts(catalog, applications, nowMs - lastRunsMs),
     workers: applications === undefined ? await liveWorkers(catalog) : undefined,
   };
 }
