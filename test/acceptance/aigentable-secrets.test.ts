@@ -102,7 +102,7 @@ function define(): void {
     expect(leaksOnDisk(everything)).toEqual([]);
   });
 
-  test('SF-22 no object in the bucket holds one, though all of them come back from it', async () => {
+  test('S2-010 SF-22 no object in the bucket holds one, though all of them come back from it', async () => {
     const client = platform.s3.inspector();
     const Bucket = 'aigentable-backups';
     const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket }));

@@ -263,6 +263,18 @@ function define(): void {
     expect(proof.stdout).toMatch(/^passed {2}database[^]*came back as\s+they\s+were/);
   });
 
+  test('S2-103 S2-104 database and cache are asked whether they answer, and each that does not is named', async () => {
+    const probed = async (environment: Record<string, string>): Promise<unknown> => {
+      const { exitCode, stdout } = await platform.run(['probe', '--json'], { environment });
+      const { probes } = JSON.parse(stdout) as { probes: { name: string; observation: { outcome: string } }[] };
+      return [exitCode, ...probes.map(({ name, observation: { outcome } }) => `${name} ${outcome}`)];
+    };
+    const { environment } = platform;
+    expect(await probed(environment)).toEqual([0, 'database up', 'cache up']);
+    expect(await probed({ ...environment, POSTGRES_PORT: '1' })).toEqual([1, 'database down', 'cache up']);
+    expect(await probed({ ...environment, REDIS_PORT: '1' })).toEqual([1, 'database up', 'cache down']);
+  });
+
   test('S2-002 S2-043 the cache comes back into an emptied server, queue order and all', async () => {
     const { connection } = platform.redis;
     await connection.call('FLUSHALL');

@@ -1,6 +1,6 @@
 // Who is told what, by a server that runs: backups that are missing, fail or are too old, checks that can't be made; over the channels and
 // through the people that the source documents name.
-import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CreateTopicCommand, SNSClient, SubscribeCommand } from '@aws-sdk/client-sns';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -61,6 +61,8 @@ alerts:
   group: 1s
 `;
 
+const dashboard = readFileSync(new URL('../../docs/monitoring/grafana-dashboard.json', import.meta.url), 'utf8');
+
 /** As the services answer. */
 const answers: Record<string, readonly [number, string]> = {
   '/slack': [200, 'ok'],
@@ -77,6 +79,7 @@ await describeWithS3('a server that alerts', () => {
   let web: WebReceiver;
   let mail: MailReceiver;
   let server: ServerProcess;
+  let token: string;
   const stack = new AsyncDisposableStack();
 
   beforeAll(async () => {
@@ -98,6 +101,9 @@ await describeWithS3('a server that alerts', () => {
     const settings = { web: web.url, mailPort: mail.port, topic, endpoint, keyId: accessKeyId };
     writeFileSync(join(home.path, 'lifeboat.yaml'), configuration(settings));
     await lifeboat('repository', 'init', '--repository', 'local');
+    ({ token } = JSON.parse((await lifeboat('token', 'create', 'grafana', '--role', 'viewer')).stdout) as {
+      token: string;
+    });
     server = stack.use(await startServerProcess(home.path));
   });
   afterAll(() => stack[Symbol.asyncDispose]());
@@ -114,12 +120,28 @@ await describeWithS3('a server that alerts', () => {
   const alerts = async (): Promise<AlertsListData['alerts']> =>
     (JSON.parse((await lifeboat('alerts', 'list', '--all')).stdout) as AlertsListData).alerts;
 
-  test('S1-42 S1-43 S2-107 S2-108 S2-109 S2-110 S2-111 S3-64 S3-67 S3-70 S4-115 S4-116 without a backup Slack, Teams, PagerDuty, SMS, mail and a topic are told', async () => {
+  async function metrics(): Promise<string> {
+    const address = /answers at (http:\S+)/.exec(server.said())?.[1] ?? '';
+    const answer = await fetch(`${address}/metrics`, { headers: { authorization: `Bearer ${token}` } });
+    return answer.text();
+  }
+  const stands = async (standing: string): Promise<boolean> =>
+    (await metrics()).includes(
+      `lifeboat_component_standing{application="kessan",component="database",standing="${standing}"} 1`,
+    );
+
+  test('S1-42 S1-43 S2-107 S2-108 S2-109 S2-110 S2-111 S3-63 S3-64 S3-67 S3-70 S4-115 S4-116 without a backup Slack, Teams, PagerDuty, SMS, mail and a topic are told', async () => {
     const isTold = (path: string): boolean => bodies(path).some((body) => /there is no backup|Unprotected/.test(body));
     await eventually(() => ['/slack', '/teams', '/v2/enqueue', '/2010-04-01/', '/topic'].every(isTold));
     expect(bodies('/slack').join('')).toContain('database: Unprotected');
     expect(decodeURIComponent(bodies('/2010-04-01/')[0] ?? '')).toContain('+15550000001');
     expect(bodies('/topic').join('')).toContain('database: Unprotected');
+  });
+
+  test('S0-44 the dashboard is given that nothing protects the database', async () => {
+    expect(dashboard).toContain('count(lifeboat_component_standing{');
+    expect(await stands('unprotected')).toBe(true);
+    expect(await stands('protected')).toBe(false);
   });
 
   test('S3-05 S4-114 S2-086 S2-087 nobody answers: it goes from the coordinator to the lead, by mail where Slack is dead, and to management', async () => {
@@ -142,11 +164,18 @@ await describeWithS3('a server that alerts', () => {
     await eventually(() => bodies('/v2/enqueue').some((body) => body.includes('"event_action":"acknowledge"')));
   });
 
-  test('S2-100 S1-08 S2-006 once backups and proofs go well, backups are reported and the alert is resolved everywhere', async () => {
+  test('S0-56 S2-100 S1-08 S2-006 once backups and proofs go well, backups are reported, the dashboard sees it recover, and the alert is resolved everywhere', async () => {
     mkdirSync(join(home.path, 'data'));
     writeFileSync(join(home.path, 'data', 'file'), 'content');
     await eventually(() => mailsTo('cto@example.com', 'Backup succeeded') > 0);
     await eventually(() => bodies('/v2/enqueue').some((body) => body.includes('"event_action":"resolve"')));
+    await eventually(() => stands('protected'));
+    const wanted = [...new Set(dashboard.match(/\blifeboat_component_\w+/g))];
+    expect(wanted.length).toBeGreaterThan(2);
+    await eventually(async () => {
+      const shown = await metrics();
+      return wanted.every((name) => shown.includes(`\n${name}{`));
+    });
     await eventually(() => mailsTo('tech-lead@example.com', 'RESOLVED') > 0);
     const alert = (await alerts()).find(({ subject }) => subject === 'standing/database');
     expect([alert?.state, alert?.resolvedAtMs]).toEqual(['resolved', expect.any(Number)]);

@@ -77,6 +77,12 @@ function define(): void {
     return { ...((await response.json()) as Answer), status: response.status };
   }
 
+  /** The log of a run, which is sent as it is written until the run has ended. */
+  async function follow({ id }: Run): Promise<string> {
+    const headers = { authorization: `Bearer ${tokens.get('operator') ?? ''}` };
+    return (await fetch(`${address}/api/v1/runs/${id}/events`, { headers })).text();
+  }
+
   const start = async (path: string, body: object, role?: string): Promise<readonly Run[]> => {
     const answer = await ask<{ runs: readonly Run[] }>('POST', path, { body, ...(role !== undefined && { role }) });
     expect(answer).toMatchObject({ status: 202 });
@@ -96,12 +102,18 @@ function define(): void {
   }
 
   test(
-    'S2-040 S2-046 a backup is asked for with a description, and found in the history',
+    'S1-38 S2-040 S2-046 a backup is asked for with a description, its log is followed to the end, and it is found in the history',
     { timeout: 120_000 },
     async () => {
       const body = { type: 'full', description: 'Manual backup before maintenance' };
       const runs = await start('/api/v1/system/backup', body);
       expect(runs.map(({ component }) => component)).toEqual(['database', 'cache']);
+      const [first] = runs;
+      assert.ok(first !== undefined);
+      const log = await follow(first);
+      expect(log).toContain('lifeboat backup database');
+      const states = [...log.matchAll(/"state":"(\w+)"/g)].map(([, state]) => state);
+      expect([states.length > 1, states.at(-1)]).toEqual([true, 'succeeded']);
       await succeeded(...runs);
       const { items } = await ask<{ items: readonly Point[] }>('GET', '/api/v1/system/backup/history');
       expect(items.map(({ component, description }) => `${component}: ${description}`).toSorted()).toEqual([
@@ -112,7 +124,7 @@ function define(): void {
   );
 
   test(
-    'S2-047 S2-049 S2-093 the database comes back once its restore is approved, is healthy, and the backup is proven',
+    'S2-007 S2-047 S2-049 S2-093 the database comes back once its restore is approved, is healthy, and the backup is proven',
     { timeout: 240_000 },
     async () => {
       const { items } = await ask<{ items: readonly Point[] }>('GET', '/api/v1/system/backup/history');
@@ -151,7 +163,7 @@ function define(): void {
     expect(readdirSync(output.folder)).toContain('dump.rdb');
   });
 
-  test('S2-067 S2-068 health and metrics are told, and no secret with them', async () => {
+  test('S2-005 S2-067 S2-068 health and metrics are told, and no secret with them', async () => {
     const health = await fetch(`${address}/health`);
     expect([health.status, await health.json()]).toEqual([200, expect.objectContaining({ status: 'ok' })]);
     expect((await fetch(`${address}/health/detailed`)).status).toBe(200);

@@ -3,6 +3,7 @@ import { DeleteObjectCommand, ListObjectsV2Command } from '@aws-sdk/client-s3';
 import { cpSync, globSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { StatusData } from '../../src/cli/commands/status.ts';
 import type { Fingerprint } from '../../src/model/fingerprint.ts';
 import { backup } from '../../src/operations/backup/backup.ts';
 import { openRepository } from '../../src/repository/open-repository.ts';
@@ -135,6 +136,18 @@ function define(): void {
     expect(ran.stdout).toMatch(/^passed {2}database[^]*SELECT count\(\*\) FROM contacts: 20000[^]*passed {2}cache/);
     await crm.succeed('restore', 'database', '--from', 'latest-proven', '--to', 'crm_proven', '--repository', 'local');
     expect(globSync(join(crm.environment['TMPDIR'] ?? '', 'lifeboat-*'))).toEqual([]);
+  });
+
+  test('S1-44 what these restores took is held against the hour that was promised', async () => {
+    const rtos = async (...args: string[]): Promise<unknown> => {
+      const ran = await crm.run(['status', '--json', ...args]);
+      const { components } = JSON.parse(ran.stdout) as StatusData;
+      return [ran.exitCode, ...components.map(({ rtoMs, rto }) => [rtoMs, rto])];
+    };
+    expect(await rtos()).toEqual([0, [3_600_000, 'met'], [3_600_000, 'met']]);
+    const text = readFileSync(join(crm.folder, 'lifeboat.yaml'), 'utf8');
+    writeFileSync(join(crm.folder, 'hasty.yaml'), text.replaceAll('rto: 1h', 'rto: 1ms'));
+    expect(await rtos('--config', 'hasty.yaml')).toEqual([31, [1, 'breached'], [1, 'breached']]);
   });
 
   test('SF-21 one row lost, changed or added between backup and restore fails the proof', async () => {

@@ -132,10 +132,10 @@ export async function startExample({
   };
 }
 
-async function cheapen(store: Store): Promise<void> {
+export async function cheapen(store: Store, password = secrets.repository): Promise<void> {
   await using closing = store;
-  const repository = await openRepository(closing, { password: secrets.repository, signal: noSignal });
-  await changePassword(repository, { password: secrets.repository, signal: noSignal, scryptCost: cheapScrypt });
+  const repository = await openRepository(closing, { password, signal: noSignal });
+  await changePassword(repository, { password, signal: noSignal, scryptCost: cheapScrypt });
 }
 
 /** One command a line, its words between blanks. */
@@ -146,7 +146,11 @@ export async function fillFrom(redis: TestRedis, path: string): Promise<void> {
   }
 }
 
-async function runScript(path: string, args: readonly string[], environment: Record<string, string>): Promise<Ran> {
+export async function runScript(
+  path: string,
+  args: readonly string[],
+  environment: Record<string, string>,
+): Promise<Ran> {
   const child = spawn(path, args, { env: environment, stdio: ['ignore', 'pipe', 'pipe'] });
   const { promise: ended, resolve, reject } = Promise.withResolvers<number>();
   child.on('error', reject);

@@ -211,10 +211,17 @@ export class SimulatedService implements AsyncDisposable {
     return [...new Set(this.made.filter((step) => step.job === job).map(({ at }) => at))];
   }
 
-  async lifeboat(...args: readonly string[]): Promise<Ran> {
+  lifeboat(...args: readonly string[]): Promise<Ran> {
+    return this.lifeboatWith({}, ...args);
+  }
+
+  /** With variables that say something else. */
+  async lifeboatWith(own: Readonly<Record<string, string>>, ...args: readonly string[]): Promise<Ran> {
+    const { environment } = this.#parts;
     const [stdout, stderr] = [keptStream(), keptStream()];
     const streams = { stdin: process.stdin, stdout: stdout.stream, stderr: stderr.stream };
-    const parts = { version: 'simulated', environment: this.#parts.environment, streams, signal: noSignal };
+    const variables = { ...environment.variables, ...own };
+    const parts = { version: 'simulated', environment: { ...environment, variables }, streams, signal: noSignal };
     const exitCode = await runProgram(args, {
       ...programParts(parts, interruption),
       clock: this.clock,
@@ -336,6 +343,7 @@ export class SimulatedService implements AsyncDisposable {
 
 /** The folder of temporary files changes all the time: a backup would never be like the one before. */
 function withStillFolders(inner: Source): Source {
+  if (inner.restore.kind !== 'tree') return inner;
   const still = ({ metadata, ...entry }: Entry): Entry => {
     const changed = metadata.type === 'dir' ? { mtimeNs: 0n, atimeNs: 0n, ctimeNs: 0n, links: 1 } : {};
     return { ...entry, metadata: { ...metadata, ...changed } };
