@@ -76,7 +76,8 @@ export async function mailReceiver(options: SMTPServerOptions): Promise<MailRece
     closeTimeout: 100,
     ...options,
     async onData(stream, session, done) {
-      const source = await text(stream);
+      const source = await text(stream).catch(brokenOff);
+      if (source === undefined) return;
       const { mailFrom, rcptTo } = session.envelope;
       mails.push({
         user: session.user,
@@ -98,6 +99,9 @@ export async function mailReceiver(options: SMTPServerOptions): Promise<MailRece
     [Symbol.asyncDispose]: () => new Promise<void>((resolve) => server.close(() => resolve())),
   };
 }
+
+/** A sender that is killed in the middle of a mail. */
+const brokenOff = (): undefined => undefined;
 
 function headersOf(source: string): Map<string, string> {
   const head = source.slice(0, source.indexOf('\r\n\r\n')).replaceAll(/\r\n[ \t]+/g, ' ');
