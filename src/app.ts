@@ -59,6 +59,7 @@ import {
 } from './config/password.ts';
 import { postgresOptions, redisAddress } from './config/server-options.ts';
 import { unattendedStart } from './config/unattended.ts';
+import type { Month } from './model/archive.ts';
 import type { Component } from './model/component.ts';
 import type { RepositorySettings } from './model/repository-settings.ts';
 import { probePorts } from './probe-ports.ts';
@@ -68,7 +69,7 @@ import type { Source } from './sources/source.ts';
 import { unreachableSource } from './sources/unreachable-source.ts';
 import { cachingStore } from './storage/caching.ts';
 import { readOnlyStore } from './storage/read-only.ts';
-import { bucketPorts, openStore } from './store-parts.ts';
+import { bucketPorts, openStore, placeOf } from './store-parts.ts';
 
 export interface AppParts {
   readonly version: string;
@@ -121,8 +122,8 @@ export function createContext(
     ...bucketPorts(environment, signal),
     passwordOf: (settings, use) => passwords.of(settings, context, use),
     passwordFileOf: (settings) => passwords.fileOf(settings),
-    openRepository: (settings, access) =>
-      openWithCache(settings, access, { context, options: optionsOf(settings), environment, unlocked }),
+    openRepository: (settings, access, month) =>
+      openWithCache(settings, access, { context, options: optionsOf(settings), environment, unlocked, month }),
     openCatalog: () => openCatalogOf(context),
     catalogLocation: { path: join(defaultStateFolder(environment), 'catalog.sqlite'), url: options.databaseUrl },
     async sourceOf(component) {
@@ -407,10 +408,11 @@ async function openWithCache(
     readonly options: GlobalOptions;
     readonly environment: Environment;
     readonly unlocked: Map<string, Unlocked>;
+    readonly month: Month | 'newest' | undefined;
   },
 ): Promise<OpenedRepository> {
-  const { context, options, environment, unlocked } = parts;
-  const base = await context.openStore(settings);
+  const { context, options, environment, unlocked, month } = parts;
+  const base = await context.openStore(await placeOf(settings, context, { access, month }));
   const store = access === 'read' ? readOnlyStore(base) : base;
   try {
     const { signal, clock, random } = context;

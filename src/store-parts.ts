@@ -1,9 +1,10 @@
 // The part of the composition root that opens the places where repositories live: from settings to a store, and what is around a bucket.
 import { systemClock } from './base/clock.ts';
-import { AppError } from './base/errors.ts';
-import type { BucketStep, BucketWish, CommandContext } from './cli/context.ts';
+import { AppError, isAppError } from './base/errors.ts';
+import type { Access, BucketStep, BucketWish, CommandContext } from './cli/context.ts';
 import { variable, type Environment } from './config/environment.ts';
 import type { GlobalOptions } from './config/options.ts';
+import { monthOf, monthsBefore, type Month } from './model/archive.ts';
 import { bucketDefault } from './model/bucket-settings.ts';
 import type { Finding } from './model/finding.ts';
 import type { RepositorySettings } from './model/repository-settings.ts';
@@ -13,17 +14,19 @@ import { parseLocation, type S3Location, type StoreLocation } from './storage/lo
 import { accessPolicy } from './storage/s3/access-policy.ts';
 import { retryingStore } from './storage/retrying.ts';
 import type { Store } from './storage/store.ts';
+import type { Thawing, ThawWish } from './storage/thawing.ts';
 import { tamperWithStore, type TamperReport } from './storage/tamper.ts';
 
 /** What commands do with the bucket of a repository. */
 export const bucketPorts = (
   environment: Environment,
   signal: AbortSignal,
-): Pick<CommandContext, 'reportBucket' | 'prepareBucket' | 'setUpBucket' | 'bucketPolicy' | 'tamper'> => ({
+): Pick<CommandContext, 'reportBucket' | 'prepareBucket' | 'setUpBucket' | 'bucketPolicy' | 'tamper' | 'thaw'> => ({
   reportBucket: (settings) => reportBucketOf(settings, environment, signal),
   prepareBucket: (settings, wish) => prepareBucketOf(settings, wish, signal),
   setUpBucket: (settings, isDryRun) => setUpBucketOf(settings, isDryRun, signal),
-  bucketPolicy: (settings, role) => accessPolicy(bucketOf(settings), role),
+  bucketPolicy: (settings, role) => accessPolicy(bucketOf(settings), role, settings.archive !== undefined),
+  thaw: (settings, wish) => thawAt(settings, wish, signal),
   tamper: (settings, name) => tamperAt(settings, name, signal),
 });
 
@@ -55,6 +58,13 @@ async function* setUpBucketOf(
   const location = bucketOf(settings);
   const { setUpBucket } = await import('./storage/s3/bucket-setup.ts');
   yield* setUpBucket(location, { wish: settings.s3?.bucket ?? bucketDefault, isDryRun, signal });
+}
+
+async function thawAt(settings: RepositorySettings, wish: ThawWish, signal: AbortSignal): Promise<Thawing> {
+  const ports = { clock: systemClock, signal, openStore: (place: RepositorySettings) => openDriver(locationOf(place)) };
+  const location = bucketOf(await placeOf(settings, ports, { access: 'read' }));
+  const { thaw } = await import('./storage/s3/thaw.ts');
+  return await thaw(location, wish, signal);
 }
 
 async function tamperAt(settings: RepositorySettings, name: string, signal: AbortSignal): Promise<TamperReport> {
@@ -115,4 +125,28 @@ function locationOf({ location: address, s3 }: RepositorySettings): StoreLocatio
     bulkStorageClass: location.bulkStorageClass ?? s3.storageClass,
     tagsBulkData: location.tagsBulkData ?? s3.tagBulkData,
   } satisfies S3Location;
+}
+
+/** Months of an archive that are looked for, back from this one. */
+const monthsMax = 36;
+
+/** Where a repository that is to be opened lies: of an archive a month of it. */
+export async function placeOf(
+  settings: RepositorySettings,
+  { clock, signal, openStore: open }: Pick<CommandContext, 'clock' | 'signal' | 'openStore'>,
+  { access, month }: { readonly access: Access; readonly month?: Month | 'newest' | undefined },
+): Promise<RepositorySettings> {
+  if (settings.archive === undefined) return settings;
+  if (month !== undefined && month !== 'newest') return monthOf(settings, month);
+  if (month === undefined && access === 'write') return settings;
+  await using store = await open(settings);
+  for (const each of monthsBefore(clock.now(), monthsMax)) {
+    try {
+      await store.stat(`${each}/config`, { signal });
+      return monthOf(settings, each);
+    } catch (error) {
+      if (!isAppError(error, 'OBJECT_MISSING')) throw error;
+    }
+  }
+  return settings;
 }

@@ -111,6 +111,7 @@ export const commandTable: readonly CommandEntry[] = [
     commands: [
       { name: 'setup', load: async () => (await import('./commands/storage-setup.ts')).storageSetupCommand },
       { name: 'policy', load: async () => (await import('./commands/storage-policy.ts')).storagePolicyCommand },
+      { name: 'thaw', load: async () => (await import('./commands/storage-thaw.ts')).storageThawCommand },
       { name: 'test', load: async () => (await import('./commands/storage-test.ts')).storageTestCommand },
     ],
   },

@@ -9,6 +9,7 @@ import type { DescribedConfiguration } from '../service/state/state-source.ts';
 import type { CatalogLocation } from '../catalog/open-catalog.ts';
 import type { AlertSettings } from '../model/alert-settings.ts';
 import type { Application } from '../model/application.ts';
+import type { Month } from '../model/archive.ts';
 import type { Component } from '../model/component.ts';
 import type { Finding } from '../model/finding.ts';
 import type { ProbeSettings } from '../model/probe.ts';
@@ -17,6 +18,7 @@ import type { ProbePorts } from '../monitoring/probes/look.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { Source } from '../sources/source.ts';
 import type { Store } from '../storage/store.ts';
+import type { Thawing, ThawWish } from '../storage/thawing.ts';
 import type { TamperReport } from '../storage/tamper.ts';
 import type { InitAnswers, InitComponent } from './first-configuration.ts';
 import type { ProgressSink } from './progress.ts';
@@ -82,13 +84,16 @@ export interface CommandContext {
   setUpBucket(settings: RepositorySettings, isDryRun: boolean): AsyncIterable<BucketStep>;
   /** The least rights at a bucket, as an IAM policy. Throws `USAGE` for other places. */
   bucketPolicy(settings: RepositorySettings, role: BucketRole): object;
+  /** Brings back what a bucket moved to a class that does not answer; of an archive its newest month. Throws `USAGE` for other places. */
+  thaw(settings: RepositorySettings, wish: ThawWish): Promise<Thawing>;
   /** Tries to harm an object of its own there, with the rights that backups have. `name`: one that no file of a repository has. */
   tamper(settings: RepositorySettings, name: string): Promise<TamperReport>;
   /** The password from wherever it may come; rejects with `PASSWORD_MISSING`. */
   passwordOf(settings: RepositorySettings, use?: PasswordUse): Promise<string>;
   /** The file it would be read from, if it comes from one. */
   passwordFileOf(settings: RepositorySettings): Promise<string | undefined>;
-  openRepository(settings: RepositorySettings, access: Access): Promise<OpenedRepository>;
+  /** Of an archive: the month that is named; without one, to write the place itself, and to read the newest month, if there is any. */
+  openRepository(settings: RepositorySettings, access: Access, month?: Month | 'newest'): Promise<OpenedRepository>;
   sourceOf(component: Component): Promise<Source>;
   /** What probes ask components. */
   readonly probePorts: ProbePorts;

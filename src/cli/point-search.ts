@@ -126,7 +126,7 @@ export class PointSearch implements AsyncDisposable {
 
   async #open(settings: OpenedRepository['settings'], isOnlyOne: boolean): Promise<ReadRepository | undefined> {
     try {
-      const opened = this.#opened.use(await this.#context.openRepository(settings, this.#access));
+      const opened = this.#opened.use(await this.#context.openRepository(settings, this.#access, 'newest'));
       const snapshots = await loadSnapshots(opened.repository, this.#context.signal, (id, { message }) => {
         this.#damaged.push({ repository: settings.name, snapshot: id, message });
       });

@@ -45,7 +45,9 @@ export async function* checkRepository(
   yield { aspect: 'repository', outcome: 'passed', message };
   yield await writeFinding(repository, context);
   yield await lockFinding(repository, context);
-  yield await snapshotFinding(repository, context, await receivesOnlyCopies(settings, context));
+  if (settings.archive === undefined)
+    yield await snapshotFinding(repository, context, await receivesOnlyCopies(settings, context));
+  else yield await monthFinding(settings, context);
   yield* (await more?.(repository)) ?? [];
 }
 
@@ -128,6 +130,17 @@ async function snapshotFinding(
     outcome: 'passed',
     message: `${count(snapshots.length, 'snapshot')}, the newest ${ageWords(newest.time, style)}`,
   };
+}
+
+async function monthFinding(settings: RepositorySettings, context: CommandContext): Promise<Finding> {
+  await using newest = await context.openRepository(settings, 'read');
+  const { location } = newest.repository.store.properties;
+  const snapshots = await loadSnapshots(newest.repository, context.signal);
+  const message =
+    snapshots.length === 0
+      ? 'none yet: the first copy makes it'
+      : `${location}, with ${count(snapshots.length, 'snapshot')}`;
+  return { aspect: 'newest month', outcome: 'passed', message };
 }
 
 /** One that no policy backs up to is there for `lifeboat copy`. */

@@ -10,6 +10,6 @@ export async function selfRepositories(
 ): Promise<readonly RepositorySettings[]> {
   if (context.named.repository !== undefined) return context.chosenRepositories();
   return selfBackup === undefined
-    ? repositories
+    ? repositories.filter(({ archive }) => archive === undefined)
     : repositories.filter(({ name }) => selfBackup.repositories.includes(name));
 }

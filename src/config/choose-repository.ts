@@ -1,6 +1,7 @@
 // Which repository a command works on: one of lifeboat.yaml by its name, or any place by its location.
 import { resolve } from 'node:path';
 import { AppError } from '../base/errors.ts';
+import { monthNamed } from '../model/archive.ts';
 import { repositorySchema, type RepositorySettings } from '../model/repository-settings.ts';
 import { bucketLocation, withStore } from './defaults.ts';
 import type { Environment } from './environment.ts';
@@ -20,6 +21,8 @@ export function chooseRepository(
       hint: "Name one with --repository, LIFEBOAT_REPOSITORY or S3_BACKUP_BUCKET, or write a lifeboat.yaml with 'lifeboat init'.",
     });
   }
+  const month = monthNamed(named, repositories);
+  if (month !== undefined) return month;
   const place = named.includes('/') && !named.includes('://') ? resolve(environment.workingFolder, named) : named;
   const known = repositories.find(({ name, location }) => name === named || location === place);
   return known ?? repositoryAt(named, repositories, environment);

@@ -44,11 +44,11 @@ export function referenceProblems(data: unknown): ReferenceProblem[] {
 
 /** Repositories for the state of the service that do not exist. */
 function selfBackupProblems(data: unknown, repositories: readonly string[]): ReferenceProblem[] {
-  return entriesAt(data, ['service', 'selfBackup', 'repositories']).flatMap(({ path, value }) =>
-    typeof value !== 'string' || repositories.includes(value)
-      ? []
-      : [{ path, text: unknownName(value, 'repository', repositories) }],
-  );
+  return entriesAt(data, ['service', 'selfBackup', 'repositories']).flatMap(({ path, value }) => {
+    if (typeof value !== 'string') return [];
+    if (!repositories.includes(value)) return [{ path, text: unknownName(value, 'repository', repositories) }];
+    return isArchive(data, value) ? [{ path, text: archiveFilledByCopies(value) }] : [];
+  });
 }
 
 /** Channels of contacts that do not exist, and addresses that their channel can't send to. */
@@ -141,12 +141,18 @@ function targetProblems(data: unknown, policyPath: DocumentPath, repositories: r
     if (typeof name !== 'string') return [];
     const at = isPlain ? [...path, index] : [...path, index, 'name'];
     if (!repositories.includes(name)) return [{ path: at, text: unknownName(name, 'repository', repositories) }];
+    if (isArchive(data, name)) return [{ path: at, text: archiveFilledByCopies(name) }];
     if (seen.has(name))
       return [{ path: at, text: `found '${name}' for the second time, expected each repository once` }];
     seen.add(name);
     return [];
   });
 }
+
+const isArchive = (data: unknown, name: string): boolean =>
+  ['repositories', name, 'archive'].reduce(childOf, data) !== undefined;
+
+const archiveFilledByCopies = (name: string): string => `found the archive '${name}', which is filled by copies alone`;
 
 /** A value that may stand alone or in a list, with the path of each. */
 function entriesAt(data: unknown, path: DocumentPath): { readonly path: DocumentPath; readonly value: unknown }[] {
@@ -168,6 +174,8 @@ function copyProblems(data: unknown, policyPath: DocumentPath, repositories: rea
       return [{ path: [...path, key], text: unknownName(name, 'repository', repositories) }];
     });
     if (problems.length > 0 || typeof to !== 'string') return problems;
+    if (typeof from === 'string' && isArchive(data, from))
+      return [{ path: [...path, 'from'], text: archiveFilledByCopies(from) }];
     if (from === to) return [{ path: [...path, 'to'], text: `found '${to}', expected another repository than from` }];
     if (!targets.includes(to)) return [];
     return [

@@ -289,7 +289,7 @@ function settle(
     environment: file.environment,
     repositories,
     components,
-    selfBackup: completeSelfBackup(file.service, Object.keys(file.repositories)),
+    selfBackup: completeSelfBackup(file.service, namesForBackups(file)),
   };
   for (const { path, text } of ringProblems(application)) {
     problems.push({ path, position: document.positionOf(path, 'key'), text });
@@ -325,11 +325,15 @@ function withProbePaths(probe: ProbeSettings, paths: PathResolver): ProbeSetting
   return program.includes('/') ? { ...probe, run: [paths(program), ...args] } : probe;
 }
 
+/** Archives are filled by copies alone. */
+const namesForBackups = ({ repositories }: ConfigurationFile): string[] =>
+  Object.entries(repositories).flatMap(([name, { archive }]) => (archive === undefined ? [name] : []));
+
 type ComponentEntry = ConfigurationFile['components'][string];
 
 function completeComponent(name: string, entry: ComponentEntry, file: ConfigurationFile): Component {
   const named = typeof entry.policy === 'string' ? file.policies[entry.policy] : entry.policy;
-  const policy = completePolicy(named ?? policySchema.parse({}), Object.keys(file.repositories));
+  const policy = completePolicy(named ?? policySchema.parse({}), namesForBackups(file));
   return { ...entry, name, policy, checks: [...policy.checks, ...entry.checks] };
 }
 

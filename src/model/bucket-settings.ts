@@ -48,6 +48,14 @@ export const bucketSchema = z
     instantArchiveAfter: daysSchema
       .optional()
       .describe('when data packs move to GLACIER_IR, which still answers at once; needs tagBulkData'),
+    archiveAfter: daysSchema
+      .optional()
+      .describe(
+        'when data packs of an archive move to GLACIER, which does not answer: `lifeboat storage thaw` brings them back; needs tagBulkData',
+      ),
+    expireAfter: daysSchema
+      .optional()
+      .describe('how long a month of an archive stays, counted from its first copy; only where archive is set'),
     accessLog: z
       .string()
       .regex(/^s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?:\/.*)?$/, 'expected s3://bucket/prefix')
@@ -61,16 +69,28 @@ export const bucketSchema = z
       ),
     replication: replicationSchema.optional(),
   })
-  .transform(({ keepVersions, infrequentAfter, instantArchiveAfter, lock, ...rest }) => ({
+  .transform(({ keepVersions, infrequentAfter, instantArchiveAfter, archiveAfter, expireAfter, lock, ...rest }) => ({
     ...rest,
     keepVersionsDays: keepVersions,
     infrequentAfterDays: infrequentAfter,
     instantArchiveAfterDays: instantArchiveAfter,
+    archiveAfterDays: archiveAfter,
+    expireAfterDays: expireAfter,
     lockDays: lock,
   }))
   .refine(
     ({ infrequentAfterDays = 0, instantArchiveAfterDays = Infinity }) => infrequentAfterDays < instantArchiveAfterDays,
     { path: ['instantArchiveAfter'], message: 'expected it to be later than infrequentAfter' },
+  )
+  .refine(
+    ({ infrequentAfterDays = 0, instantArchiveAfterDays = 0, archiveAfterDays = Infinity }) =>
+      Math.max(infrequentAfterDays, instantArchiveAfterDays) < archiveAfterDays,
+    { path: ['archiveAfter'], message: 'expected it to be later than infrequentAfter and instantArchiveAfter' },
+  )
+  .refine(
+    ({ infrequentAfterDays = 0, instantArchiveAfterDays = 0, archiveAfterDays = 0, expireAfterDays = Infinity }) =>
+      Math.max(infrequentAfterDays, instantArchiveAfterDays, archiveAfterDays) < expireAfterDays,
+    { path: ['expireAfter'], message: 'expected it to be later than what comes before' },
   )
   .refine(({ lockDays = 0, keepVersionsDays }) => lockDays <= keepVersionsDays, {
     path: ['lock'],

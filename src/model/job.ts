@@ -45,11 +45,13 @@ export type Job = JobWork & {
 
 /** All jobs that the policies of an application ask for, those of a repository once for all its components. */
 export const jobsOf = onceForEach((application) => {
-  const { components } = application;
+  const { components, repositories } = application;
+  // Of an archive the bucket expires whole months.
+  const archives = new Set(repositories.flatMap(({ name, archive }) => (archive === undefined ? [] : [name])));
   const works = [
     ...components.flatMap(componentWorks),
     ...verificationWorks(components),
-    ...retentionWorks(components),
+    ...retentionWorks(components).filter(({ work }) => work.kind !== 'retention' || !archives.has(work.repository)),
   ];
   return works.map((work) => jobOf(application, work));
 });

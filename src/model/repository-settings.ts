@@ -41,7 +41,10 @@ const s3Schema = z
   })
   .refine(
     ({ bucket, tagBulkData }) =>
-      tagBulkData || (bucket?.infrequentAfterDays === undefined && bucket?.instantArchiveAfterDays === undefined),
+      tagBulkData ||
+      [bucket?.infrequentAfterDays, bucket?.instantArchiveAfterDays, bucket?.archiveAfterDays].every(
+        (days) => days === undefined,
+      ),
     {
       path: ['tagBulkData'],
       message: 'expected it to be true, since rules of the bucket find data packs by their tag',
@@ -83,6 +86,12 @@ export const repositorySchema = z
       .refine((sizeBytes) => sizeBytes >= 4 * megabyte && sizeBytes <= 128 * megabyte, 'expected 4 MiB to 128 MiB')
       .optional()
       .describe('size that pack files aim at, 4 MiB to 128 MiB'),
+    archive: z
+      .literal('monthly')
+      .optional()
+      .describe(
+        'copies of each month go to a repository of its own below the location, so that whole months can expire',
+      ),
     survives: z
       .array(z.enum(['host', 'site', 'ransomware']))
       .optional()
@@ -90,6 +99,15 @@ export const repositorySchema = z
         'what it outlives: loss of this machine, loss of its site or region, somebody with all its credentials (object lock); nothing if absent and it is a folder, `[host, site]` if it is a bucket',
       ),
   })
+  .refine(
+    ({ archive, s3 }) =>
+      archive !== undefined ||
+      (s3?.bucket?.archiveAfterDays === undefined && s3?.bucket?.expireAfterDays === undefined),
+    {
+      path: ['archive'],
+      message: 'expected it to be monthly beside archiveAfter and expireAfter: other repositories need what is old',
+    },
+  )
   .refine(({ password, passwordFile }) => password === undefined || passwordFile === undefined, {
     path: ['passwordFile'],
     message: 'expected either password or passwordFile, not both',

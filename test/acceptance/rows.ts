@@ -5,7 +5,7 @@
 export const provenRows: Readonly<Record<string, readonly string[]>> = {
   engine: ['S1-03', 'S1-04', 'S1-22'],
   security: ['S2-010', 'S3-23', 'S1-68', 'S1-69', 'S1-70', 'S1-71'],
-  storage: ['S3-30', 'S1-05', 'S1-09', 'S1-16', 'S1-17', 'S1-18', 'S1-85', 'S2-011', 'S2-030'],
+  storage: ['S3-30', 'S1-05', 'S1-09', 'S1-16', 'S1-17', 'S1-18', 'S1-19', 'S1-20', 'S1-85', 'S2-011', 'S2-030'],
   'sources/postgres': ['S1-21', 'S1-23', 'S1-24', 'S1-83', 'S2-001', 'S2-041'],
   'sources/redis': ['S1-25', 'S1-26', 'S1-27', 'S1-28', 'S1-84', 'S2-002', 'S2-042', 'S2-043'],
   'sources/files': ['S2-003', 'S2-034', 'S2-035', 'S2-071'],
@@ -121,8 +121,6 @@ export const laterRows: Readonly<Record<string, string>> = {
   'S1-81':
     'security: backups are encrypted with a key that the machine holds; age recipients get that key (recovery kit), not the data',
   'S2-032': 'scheduling: the command stream of Redis as a journal; backups are the RDB alone',
-  'S1-19': 'storage: a class that does not answer at once, for an archive repository of its own',
-  'S1-20': 'storage: expiry by the bucket, for an archive repository of its own',
   'S2-036': 'sources/files: archives of logs',
   'S2-070': 'sources/files: telling missing and corrupted files of a live folder',
   'S2-072': 'sources/files: database references to restored files',

@@ -35,6 +35,9 @@ repositories:
 components: { uploads: { type: files, paths: [./data] } }
 `;
 
+/** Processes of the program, one after another, on a machine that is busy. */
+const timeout = 240_000;
+
 await describeWithS3('rights at a store', () => {
   let home: TemporaryFolder;
   let aws: S3Server;
@@ -67,90 +70,99 @@ await describeWithS3('rights at a store', () => {
     return Versions.length + DeleteMarkers.length;
   }
 
-  test('a locked bucket is tried to be harmed: one that lets its lock be shortened is found out, one that refuses passes', async () => {
-    // moto lets anybody shorten a lock of mode COMPLIANCE; S3 lets nobody.
-    writeFileSync(join(home.path, 'lifeboat.yaml'), configuration(aws.client.endpoint, '[host, site, ransomware]'));
-    expect((await lifeboat('storage', 'setup', '--yes')).exitCode).toBe(3); // No TLS here.
-    expect((await lifeboat('repository', 'init')).exitCode).toBe(0);
-    const weak = await lifeboat('storage', 'test');
-    expect([weak.exitCode, weak.verdict, weak.reasons]).toEqual([
-      20,
-      'broken',
-      ['shorten the lock: allowed', 'remove the lock: allowed'],
-    ]);
-    expect(outcomes(weak).slice(0, 4)).toEqual([
-      'overwrite: kept',
-      'delete: kept',
-      'destroy a version: refused',
-      'destroy a version, bypassing governance: refused',
-    ]);
-    await using guard = await guardingProxy(
-      aws.client.endpoint,
-      ({ method, url = '' }) => method === 'PUT' && /[?&](?:retention|object-lock)\b/.test(url),
-    );
-    writeFileSync(join(home.path, 'lifeboat.yaml'), configuration(guard.endpoint, '[host, site]'));
-    const strong = await lifeboat('storage', 'test');
-    expect([strong.exitCode, strong.verdict, strong.lock]).toEqual([
-      0,
-      'holds',
-      { state: 'locked', mode: 'COMPLIANCE', until: expect.stringMatching(/^20/) as string },
-    ]);
-    expect(strong.left).toEqual([
-      expect.stringMatching(/^2 versions of s3:\/\/locked\/shop\/tamper-test-[0-9a-f]{16}, locked until about 20/),
-    ]);
-    const check = await runLifeboat(['check', '-r', 's3'], { folder: home.path, environment });
-    expect(check.stdout.replaceAll(/\s+/g, ' ')).toMatch(
-      /ok object lock each version for 14 days \(COMPLIANCE\); try it with 'lifeboat storage test', then say so: survives: \[host, site, ransomware\]/,
-    );
-    expect(JSON.stringify([weak, strong])).not.toContain(environment['AWS_SECRET_ACCESS_KEY']);
-  });
+  test(
+    'a locked bucket is tried to be harmed: one that lets its lock be shortened is found out, one that refuses passes',
+    { timeout },
+    async () => {
+      // moto lets anybody shorten a lock of mode COMPLIANCE; S3 lets nobody.
+      writeFileSync(join(home.path, 'lifeboat.yaml'), configuration(aws.client.endpoint, '[host, site, ransomware]'));
+      expect((await lifeboat('storage', 'setup', '--yes')).exitCode).toBe(3); // No TLS here.
+      expect((await lifeboat('repository', 'init')).exitCode).toBe(0);
+      const weak = await lifeboat('storage', 'test');
+      expect([weak.exitCode, weak.verdict, weak.reasons]).toEqual([
+        20,
+        'broken',
+        ['shorten the lock: allowed', 'remove the lock: allowed'],
+      ]);
+      expect(outcomes(weak).slice(0, 4)).toEqual([
+        'overwrite: kept',
+        'delete: kept',
+        'destroy a version: refused',
+        'destroy a version, bypassing governance: refused',
+      ]);
+      await using guard = await guardingProxy(
+        aws.client.endpoint,
+        ({ method, url = '' }) => method === 'PUT' && /[?&](?:retention|object-lock)\b/.test(url),
+      );
+      writeFileSync(join(home.path, 'lifeboat.yaml'), configuration(guard.endpoint, '[host, site]'));
+      const strong = await lifeboat('storage', 'test');
+      expect([strong.exitCode, strong.verdict, strong.lock]).toEqual([
+        0,
+        'holds',
+        { state: 'locked', mode: 'COMPLIANCE', until: expect.stringMatching(/^20/) as string },
+      ]);
+      expect(strong.left).toEqual([
+        expect.stringMatching(/^2 versions of s3:\/\/locked\/shop\/tamper-test-[0-9a-f]{16}, locked until about 20/),
+      ]);
+      const check = await runLifeboat(['check', '-r', 's3'], { folder: home.path, environment });
+      expect(check.stdout.replaceAll(/\s+/g, ' ')).toMatch(
+        /ok object lock each version for 14 days \(COMPLIANCE\); try it with 'lifeboat storage test', then say so: survives: \[host, site, ransomware\]/,
+      );
+      expect(JSON.stringify([weak, strong])).not.toContain(environment['AWS_SECRET_ACCESS_KEY']);
+    },
+  );
 
-  test('S1-70 the policies that are printed are enough for those who back up and restore, and hold them to that', async () => {
-    const { endpoint } = aws.client;
-    const at = { kind: 's3', bucket: 'shared', prefix: 'shop', client: aws.client } as const;
-    const settings = `{ location: s3://shared/shop, password: secret, s3: { endpoint: '${endpoint}' } }`;
-    writeFileSync(
-      join(home.path, 'lifeboat.yaml'),
-      `application: shop\nrepositories: { s3: ${settings} }\ncomponents: { uploads: { type: files, paths: [./data] } }\n`,
-    );
-    mkdirSync(join(home.path, 'data'));
-    writeFileSync(join(home.path, 'data', 'a.txt'), 'kept');
-    expect((await lifeboat('repository', 'init', '--create-bucket')).exitCode).toBe(0);
-    await client.send(new PutObjectCommand({ Bucket: 'shared', Key: 'other/secret', Body: 'theirs' }));
-    const printed = await runLifeboat(['storage', 'policy', '--role', 'append'], { folder: home.path, environment });
-    const appender = await makeS3User(endpoint, 'appender', JSON.parse(printed.stdout) as object);
-    const reader = await makeS3User(endpoint, 'reader', accessPolicy(at, 'read'));
-    const keeper = await makeS3User(endpoint, 'keeper', accessPolicy(at, 'full'));
-    await using _ = await holdPolicies(endpoint);
-    const as = (user: S3User, ...args: string[]) => runLifeboat(args, { folder: home.path, environment: { ...user } });
-    const storeOf = (user: S3User, prefix = 'shop') => s3Store({ ...at, prefix, client: clientOf(user) });
-    const clientOf = ({ AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey }: S3User) => ({
-      ...aws.client,
-      credentials: { accessKeyId, secretAccessKey },
-    });
+  test(
+    'S1-70 the policies that are printed are enough for those who back up and restore, and hold them to that',
+    { timeout },
+    async () => {
+      const { endpoint } = aws.client;
+      const at = { kind: 's3', bucket: 'shared', prefix: 'shop', client: aws.client } as const;
+      const settings = `{ location: s3://shared/shop, password: secret, s3: { endpoint: '${endpoint}' } }`;
+      writeFileSync(
+        join(home.path, 'lifeboat.yaml'),
+        `application: shop\nrepositories: { s3: ${settings} }\ncomponents: { uploads: { type: files, paths: [./data] } }\n`,
+      );
+      mkdirSync(join(home.path, 'data'));
+      writeFileSync(join(home.path, 'data', 'a.txt'), 'kept');
+      expect((await lifeboat('repository', 'init', '--create-bucket')).exitCode).toBe(0);
+      await client.send(new PutObjectCommand({ Bucket: 'shared', Key: 'other/secret', Body: 'theirs' }));
+      const printed = await runLifeboat(['storage', 'policy', '--role', 'append'], { folder: home.path, environment });
+      const appender = await makeS3User(endpoint, 'appender', JSON.parse(printed.stdout) as object);
+      const reader = await makeS3User(endpoint, 'reader', accessPolicy(at, 'read'));
+      const keeper = await makeS3User(endpoint, 'keeper', accessPolicy(at, 'full'));
+      await using _ = await holdPolicies(endpoint);
+      const as = (user: S3User, ...args: string[]) =>
+        runLifeboat(args, { folder: home.path, environment: { ...user } });
+      const storeOf = (user: S3User, prefix = 'shop') => s3Store({ ...at, prefix, client: clientOf(user) });
+      const clientOf = ({ AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey }: S3User) => ({
+        ...aws.client,
+        credentials: { accessKeyId, secretAccessKey },
+      });
 
-    expect(await as(appender, 'backup', 'uploads')).toMatchObject({ exitCode: 0 });
-    await using full = storeOf(keeper);
-    const [snapshot = { name: '' }] = await Array.fromAsync(full.list('snapshots/'));
-    const refused = await as(appender, 'repository', 'forget', snapshot.name.split('/').at(-1) ?? '', '--yes');
-    expect(refused.stderr).toMatch(/could not remove .*snapshots\/.*AccessDenied/s);
-    // Its own lock went.
-    expect(await Array.fromAsync(full.list('locks/'))).toEqual([]);
-    const restored = await as(reader, 'restore', 'uploads', '--to', './back');
-    const back = readdirSync(join(home.path, 'back'), { recursive: true, encoding: 'utf8' });
-    expect([restored.exitCode, back.filter((path) => path.endsWith('/a.txt'))]).toEqual([0, [expect.any(String)]]);
+      expect(await as(appender, 'backup', 'uploads')).toMatchObject({ exitCode: 0 });
+      await using full = storeOf(keeper);
+      const [snapshot = { name: '' }] = await Array.fromAsync(full.list('snapshots/'));
+      const refused = await as(appender, 'repository', 'forget', snapshot.name.split('/').at(-1) ?? '', '--yes');
+      expect(refused.stderr).toMatch(/could not remove .*snapshots\/.*AccessDenied/s);
+      // Its own lock went.
+      expect(await Array.fromAsync(full.list('locks/'))).toEqual([]);
+      const restored = await as(reader, 'restore', 'uploads', '--to', './back');
+      const back = readdirSync(join(home.path, 'back'), { recursive: true, encoding: 'utf8' });
+      expect([restored.exitCode, back.filter((path) => path.endsWith('/a.txt'))]).toEqual([0, [expect.any(String)]]);
 
-    const denied = { code: 'STORE_DENIED' };
-    await using read = storeOf(reader);
-    await expect(read.put('index/x', [Buffer.from('x')])).rejects.toMatchObject(denied);
-    await using theirs = storeOf(keeper, 'other');
-    await expect(theirs.get('secret')).rejects.toMatchObject(denied);
-    await full.remove(snapshot.name);
-    const promise = { lockDays: 14, outlivesRansomware: false };
-    const looking = { clock: systemClock, signal: noSignal, promise };
-    const seen = await Array.fromAsync(reportBucket({ ...at, client: clientOf(appender) }, looking));
-    expect(seen.filter(({ outcome }) => outcome === 'inconclusive' || outcome === 'failed')).toEqual([]);
-  });
+      const denied = { code: 'STORE_DENIED' };
+      await using read = storeOf(reader);
+      await expect(read.put('index/x', [Buffer.from('x')])).rejects.toMatchObject(denied);
+      await using theirs = storeOf(keeper, 'other');
+      await expect(theirs.get('secret')).rejects.toMatchObject(denied);
+      await full.remove(snapshot.name);
+      const promise = { lockDays: 14, outlivesRansomware: false };
+      const looking = { clock: systemClock, signal: noSignal, promise };
+      const seen = await Array.fromAsync(reportBucket({ ...at, client: clientOf(appender) }, looking));
+      expect(seen.filter(({ outcome }) => outcome === 'inconclusive' || outcome === 'failed')).toEqual([]);
+    },
+  );
 
   test('without a lock all that the credentials may do is allowed, and nothing of the test is left', async () => {
     await client.send(new CreateBucketCommand({ Bucket: 'plain' }));

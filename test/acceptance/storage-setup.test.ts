@@ -57,6 +57,9 @@ repositories:
 components: { uploads: { type: files, paths: [./data] } }
 `;
 
+/** Processes of the program, one after another, on a machine that is busy. */
+const timeout = 240_000;
+
 await describeWithS3('storage setup', () => {
   let home: TemporaryFolder;
   let aws: S3Server;
@@ -214,12 +217,15 @@ await describeWithS3('storage setup', () => {
     });
   });
 
-  test('S2-011 a server copies to another region on a schedule, and what is there comes back when the first region is gone', async () => {
-    const folder = join(home.path, 'regions');
-    mkdirSync(join(folder, 'data'), { recursive: true });
-    writeFileSync(join(folder, 'data', 'a.txt'), 'kept');
-    const s3 = (region: string): string => `s3: { endpoint: '${aws.client.endpoint}', region: ${region} }`;
-    const text = `
+  test(
+    'S2-011 a server copies to another region on a schedule, and what is there comes back when the first region is gone',
+    { timeout },
+    async () => {
+      const folder = join(home.path, 'regions');
+      mkdirSync(join(folder, 'data'), { recursive: true });
+      writeFileSync(join(folder, 'data', 'a.txt'), 'kept');
+      const s3 = (region: string): string => `s3: { endpoint: '${aws.client.endpoint}', region: ${region} }`;
+      const text = `
 application: shop
 service: { selfBackup: false }
 repositories:
@@ -231,26 +237,27 @@ components:
     paths: [./data]
     policy: { repositories: [near], copy: { to: far, schedule: { every: 5s } } }
 `;
-    writeFileSync(join(folder, 'lifeboat.yaml'), text);
-    const lifeboat = async (...args: string[]): Promise<void> => {
-      const { exitCode, stderr } = await runLifeboat(args, { folder, environment });
-      expect([args[0], exitCode, stderr]).toEqual([args[0], 0, '']);
-    };
-    await lifeboat('repository', 'init', '-r', 'near', '--create-bucket');
-    await lifeboat('repository', 'init', '-r', 'far', '--from', 'near', '--create-bucket');
-    await lifeboat('backup', 'uploads');
-    const names = async (Bucket: string, Prefix = ''): Promise<string[]> => {
-      const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket, Prefix }));
-      return Contents.map(({ Key = '' }) => Key);
-    };
-    expect(await names('far-away', 'shop/snapshots/')).toEqual([]);
-    {
-      await using _ = await startServerWith({ folder, environment });
-      await eventually(async () => (await names('far-away', 'shop/snapshots/')).length > 0);
-    }
-    const place = await client.send(new GetBucketLocationCommand({ Bucket: 'far-away' }));
-    expect(place.LocationConstraint).toBe('eu-west-1');
-    for (const Key of await names('near')) await client.send(new DeleteObjectCommand({ Bucket: 'near', Key }));
-    await lifeboat('prove', 'uploads', '-r', 'far');
-  });
+      writeFileSync(join(folder, 'lifeboat.yaml'), text);
+      const lifeboat = async (...args: string[]): Promise<void> => {
+        const { exitCode, stderr } = await runLifeboat(args, { folder, environment });
+        expect([args[0], exitCode, stderr]).toEqual([args[0], 0, '']);
+      };
+      await lifeboat('repository', 'init', '-r', 'near', '--create-bucket');
+      await lifeboat('repository', 'init', '-r', 'far', '--from', 'near', '--create-bucket');
+      await lifeboat('backup', 'uploads');
+      const names = async (Bucket: string, Prefix = ''): Promise<string[]> => {
+        const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket, Prefix }));
+        return Contents.map(({ Key = '' }) => Key);
+      };
+      expect(await names('far-away', 'shop/snapshots/')).toEqual([]);
+      {
+        await using _ = await startServerWith({ folder, environment });
+        await eventually(async () => (await names('far-away', 'shop/snapshots/')).length > 0);
+      }
+      const place = await client.send(new GetBucketLocationCommand({ Bucket: 'far-away' }));
+      expect(place.LocationConstraint).toBe('eu-west-1');
+      for (const Key of await names('near')) await client.send(new DeleteObjectCommand({ Bucket: 'near', Key }));
+      await lifeboat('prove', 'uploads', '-r', 'far');
+    },
+  );
 });

@@ -1,6 +1,8 @@
 // `copy`: brings snapshots from one repository into another, without reading the source again.
 import { count } from '../../base/count.ts';
 import { AppError, isAppError } from '../../base/errors.ts';
+import { monthAt, monthOf } from '../../model/archive.ts';
+import type { RepositorySettings } from '../../model/repository-settings.ts';
 import { componentOf } from '../../operations/restore/select-point.ts';
 import { copySnapshots, decideCopy, type CopyProgress, type CopyResult } from '../../repository/copy.ts';
 import { requireRepository } from '../../repository/open-repository.ts';
@@ -8,9 +10,10 @@ import { neededFrom } from '../../operations/journal/trim.ts';
 import { readBranches } from '../../repository/journal/branches.ts';
 import { copyJournals, decideJournalCopy, type JournalCopyResult } from '../../repository/journal/copy.ts';
 import type { Repository } from '../../repository/repository.ts';
+import { hasRepository, seedRepository } from '../../repository/seed.ts';
 import { resolveSnapshotId, type StoredSnapshot } from '../../repository/snapshot.ts';
 import { defineCommand } from '../command.ts';
-import type { CommandContext } from '../context.ts';
+import type { CommandContext, OpenedRepository } from '../context.ts';
 import { judgeBackups } from '../anomaly-notes.ts';
 import { listArgument, switchOption, textOption } from '../option.ts';
 import { readableSnapshots } from '../readable-snapshots.ts';
@@ -72,6 +75,10 @@ export const copyCommand = defineCommand({
     if (from.location === to.location) {
       throw new AppError('USAGE', `both ends of the copy are ${from.location}`, { hint: 'Name another --to.' });
     }
+    if (from.archive !== undefined) {
+      const hint = `Name a month of it: --from ${from.name}/${monthAt(context.clock.now())}.`;
+      throw new AppError('USAGE', `${from.name} is an archive, with a repository for each month`, { hint });
+    }
     for (const end of [from, to]) {
       await using store = await context.openStore(end);
       await requireRepository(store, context.signal);
@@ -79,7 +86,7 @@ export const copyCommand = defineCommand({
     // The source gets a lock too, so that a prune there waits.
     const { isDryRun } = input;
     await using source = await context.openRepository(from, isDryRun ? 'read' : 'write');
-    await using target = await context.openRepository(to, isDryRun ? 'read' : 'write');
+    await using target = await openTarget(context, to, isDryRun);
     const copied = await copyChosen(context, input, { source, target, to: to.name });
     // What is odd here is odd there, and retention there looks there.
     if (!isDryRun) await judgeBackups(target.repository, { component: input.component }, context.signal);
@@ -109,6 +116,25 @@ export const copyCommand = defineCommand({
   },
   exitCode: ({ journals }) => (journals !== undefined && journals.problems.length > 0 ? 20 : 0),
 });
+
+/** Of an archive this month's, which the first copy makes: with the keys of the archive, and no data but its own. */
+async function openTarget(
+  context: CommandContext,
+  to: RepositorySettings,
+  isDryRun: boolean,
+): Promise<OpenedRepository> {
+  if (to.archive === undefined) return await context.openRepository(to, isDryRun ? 'read' : 'write');
+  const month = monthAt(context.clock.now());
+  await using place = await context.openStore(monthOf(to, month));
+  if (isDryRun) {
+    const isMade = await hasRepository(place, context.signal);
+    // The archive itself is empty, as the month will be: all has to be copied.
+    return await (isMade ? context.openRepository(to, 'read', month) : context.openRepository(to, 'write'));
+  }
+  await using archive = await context.openStore(to);
+  await seedRepository(archive, place, context.signal);
+  return await context.openRepository(to, 'write', month);
+}
 
 interface CopyEnds {
   readonly source: { readonly repository: Repository };

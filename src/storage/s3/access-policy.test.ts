@@ -38,3 +38,11 @@ test('tags and a key of yours bring their rights, to whoever needs them', () => 
   expect(rights(address, 'read')).toEqual([...common, 's3:GetObject arn:aws:s3:::bkt/*', `kms:Decrypt ${key}`]);
   expect(rights('s3://bkt?encryption=aws:kms', 'full').join()).not.toContain('kms:');
 });
+
+test('of an archive locks lie in its months, and who restores may thaw', () => {
+  const archive = (role: AccessRole): string =>
+    JSON.stringify(accessPolicy(parseLocation('s3://bkt/shop') as S3Location, role, true));
+  expect(archive('append')).toContain('arn:aws:s3:::bkt/shop/*/locks/*');
+  expect(archive('append')).not.toContain('RestoreObject');
+  expect(archive('read')).toContain('"s3:RestoreObject"');
+});

@@ -17,7 +17,8 @@ interface AccessStatement {
 /** `full` does all that is done to a repository; `append` backs up and can remove locks alone; `read` restores. */
 export type AccessRole = 'full' | 'append' | 'read';
 
-export function accessPolicy(at: S3Location, role: AccessRole): AccessPolicy {
+/** `isArchive`: its objects may have to be thawed by who restores. */
+export function accessPolicy(at: S3Location, role: AccessRole, isArchive = false): AccessPolicy {
   const bucket = `arn:aws:s3:::${at.bucket}`;
   const objects = `${bucket}/${at.prefix === '' ? '' : `${at.prefix}/`}`;
   return {
@@ -32,7 +33,8 @@ export function accessPolicy(at: S3Location, role: AccessRole): AccessPolicy {
         Resource: bucket,
       },
       { Sid: 'Objects', Effect: 'Allow', Action: objectActions(at, role), Resource: `${objects}*` },
-      ...(role === 'append' ? [removalOfLocks(objects)] : []),
+      ...(role === 'append' ? [removalOfLocks(objects, isArchive)] : []),
+      ...(isArchive && role !== 'append' ? [thawing(objects)] : []),
       ...keyStatements(at, role),
     ],
   };
@@ -50,11 +52,18 @@ function objectActions({ tagsBulkData = false }: S3Location, role: AccessRole): 
 }
 
 /** A lock that can't be removed would keep `prune` out until it is stale. */
-const removalOfLocks = (objects: string): AccessStatement => ({
+const removalOfLocks = (objects: string, isArchive: boolean): AccessStatement => ({
   Sid: 'Locks',
   Effect: 'Allow',
   Action: ['s3:DeleteObject'],
-  Resource: `${objects}locks/*`,
+  Resource: isArchive ? [`${objects}locks/*`, `${objects}*/locks/*`] : `${objects}locks/*`,
+});
+
+const thawing = (objects: string): AccessStatement => ({
+  Sid: 'Thaw',
+  Effect: 'Allow',
+  Action: ['s3:RestoreObject'],
+  Resource: `${objects}*`,
 });
 
 /** The store's own key needs no statement; one of yours does. */

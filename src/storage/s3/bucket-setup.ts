@@ -223,6 +223,7 @@ function isSameRule(found: LifecycleRule, wished: LifecycleRule): boolean {
     Transitions,
     NoncurrentVersionExpiration,
     AbortIncompleteMultipartUpload,
+    Expiration,
   }: LifecycleRule) =>
     JSON.stringify([
       ID,
@@ -232,6 +233,7 @@ function isSameRule(found: LifecycleRule, wished: LifecycleRule): boolean {
       (Transitions ?? []).map(({ Days, StorageClass }) => [Days, StorageClass]),
       NoncurrentVersionExpiration?.NoncurrentDays,
       AbortIncompleteMultipartUpload?.DaysAfterInitiation,
+      Expiration?.Days,
     ]);
   return said(found) === said(wished);
 }

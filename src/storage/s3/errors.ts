@@ -32,7 +32,7 @@ const byName: Record<string, Meaning> = {
   IllegalLocationConstraintException: { code: 'STORE_DENIED', hint: wrongRegion },
   InvalidObjectState: {
     code: 'STORE_DENIED',
-    hint: 'Restore the objects from the archive class first, or wait until that is done.',
+    hint: "Bring the objects back with 'lifeboat storage thaw', and wait until it says that all can be read.",
   },
   NotImplemented: {
     code: 'STORE_DENIED',

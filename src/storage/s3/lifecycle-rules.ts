@@ -7,7 +7,13 @@ export interface LifecycleWish {
   readonly keepVersionsDays: number;
   readonly infrequentAfterDays: number | undefined;
   readonly instantArchiveAfterDays: number | undefined;
+  /** Only where whole months lie by themselves. */
+  readonly archiveAfterDays?: number | undefined;
+  readonly expireAfterDays?: number | undefined;
 }
+
+/** Of years, so of the months of an archive; nothing else of a repository begins so. */
+const monthsBegin = '20';
 
 export interface OwnRule {
   readonly ID: string;
@@ -19,7 +25,7 @@ export interface OwnRule {
 const uploadMaxDays = 7;
 
 export function ownRules(prefix: string, wish: LifecycleWish): OwnRule[] {
-  const { keepVersionsDays, infrequentAfterDays, instantArchiveAfterDays } = wish;
+  const { keepVersionsDays, infrequentAfterDays, instantArchiveAfterDays, archiveAfterDays } = wish;
   const below = prefix === '' ? '' : `${prefix}/`;
   const versions: LifecycleRule = {
     ID: `lifeboat versions ${prefix}`.trim(),
@@ -33,19 +39,30 @@ export function ownRules(prefix: string, wish: LifecycleWish): OwnRule[] {
     ...(instantArchiveAfterDays === undefined
       ? []
       : [{ Days: instantArchiveAfterDays, StorageClass: 'GLACIER_IR' as const }]),
+    ...(archiveAfterDays === undefined ? [] : [{ Days: archiveAfterDays, StorageClass: 'GLACIER' as const }]),
   ];
   const words = `earlier versions go after ${keepVersionsDays} days, unfinished uploads after ${uploadMaxDays}`;
   const first = { ID: versions.ID ?? '', rule: versions, words };
-  if (moves.length === 0) return [first];
+  const others = expiryRules(prefix, below, wish);
+  if (moves.length === 0) return [first, ...others];
+  // What lies beside the months is not moved out of reach.
+  const packs = archiveAfterDays === undefined ? below : below + monthsBegin;
   const tag = { Key: bulkDataTag.key, Value: bulkDataTag.value };
   const tiers: LifecycleRule = {
     ID: `lifeboat tiers ${prefix}`.trim(),
     Status: 'Enabled',
-    Filter: { And: { Prefix: below, Tags: [tag] } },
+    Filter: { And: { Prefix: packs, Tags: [tag] } },
     Transitions: moves,
   };
   const tierWords = moves.map(({ Days, StorageClass }) => `data packs move to ${StorageClass} after ${Days} days`);
-  return [first, { ID: tiers.ID ?? '', rule: tiers, words: tierWords.join(', ') }];
+  return [first, { ID: tiers.ID ?? '', rule: tiers, words: tierWords.join(', ') }, ...others];
+}
+
+function expiryRules(prefix: string, below: string, { expireAfterDays: Days }: LifecycleWish): OwnRule[] {
+  if (Days === undefined) return [];
+  const ID = `lifeboat expiry ${prefix}`.trim();
+  const rule: LifecycleRule = { ID, Status: 'Enabled', Filter: { Prefix: below + monthsBegin }, Expiration: { Days } };
+  return [{ ID, rule, words: `months go ${Days} days after their first copy` }];
 }
 
 const classesThatAnswer: ReadonlySet<string> = new Set([

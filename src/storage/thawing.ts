@@ -1,0 +1,19 @@
+// What is asked for of a store whose objects sleep in an archive class, and how far it is.
+export interface ThawWish {
+  /** How long the copies stay. */
+  readonly days: number;
+  readonly tier: 'Bulk' | 'Standard' | 'Expedited';
+  /** Looks only. */
+  readonly isDryRun: boolean;
+}
+
+export interface Thawing {
+  /** Objects in classes that don't answer. */
+  readonly archived: number;
+  readonly archivedBytes: number;
+  /** Of these: can be read now, asked for before and not yet there, asked for just now, and not asked for. */
+  readonly ready: number;
+  readonly waiting: number;
+  readonly requested: number;
+  readonly untouched: number;
+}

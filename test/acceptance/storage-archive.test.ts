@@ -1,0 +1,161 @@
+// An archive whose bucket moves months out of reach and expires them. The store of the tests keeps such rules and carries none out, so the test
+// does, as S3 would: by the rules that it finds in the bucket.
+import {
+  CopyObjectCommand,
+  DeleteObjectCommand,
+  GetBucketLifecycleConfigurationCommand,
+  GetObjectTaggingCommand,
+  ListObjectsV2Command,
+  type LifecycleRule,
+  type S3Client,
+} from '@aws-sdk/client-s3';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { bucketSchema } from '../../src/model/bucket-settings.ts';
+import { setUpBucket } from '../../src/storage/s3/bucket-setup.ts';
+import { thaw } from '../../src/storage/s3/thaw.ts';
+import { runLifeboat, type Ran } from '../support/lifeboat.ts';
+import { noSignal } from '../support/repository.ts';
+import { describeWithS3, startS3Server, type S3Server } from '../support/s3-server.ts';
+import { temporaryFolder, type TemporaryFolder } from '../support/temporary-folder.ts';
+
+const Bucket = 'archives';
+const configuration = (endpoint: string): string => `
+application: shop
+repositories:
+  local: { location: ./local, password: secret }
+  archive:
+    location: s3://${Bucket}/shop
+    password: secret
+    archive: monthly
+    s3:
+      endpoint: ${endpoint}
+      tagBulkData: true
+      bucket: { infrequentAfter: 30d, archiveAfter: 90d, expireAfter: 365d }
+components:
+  uploads:
+    type: files
+    paths: [./data]
+    policy: { copy: { to: archive, snapshots: newest, schedule: { cron: '0 5 1 * *' } } }
+`;
+
+/** Processes of the program, one after another, on a machine that is busy. */
+const timeout = 240_000;
+
+await describeWithS3('a monthly archive', () => {
+  let home: TemporaryFolder;
+  let aws: S3Server;
+  let client: S3Client;
+  let environment: Record<string, string>;
+  const stack = new AsyncDisposableStack();
+
+  beforeAll(async () => {
+    home = stack.use(await temporaryFolder());
+    aws = stack.use(await startS3Server());
+    client = aws.inspector();
+    stack.defer(() => client.destroy());
+    const { accessKeyId = '', secretAccessKey = '' } = aws.client.credentials ?? {};
+    environment = { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey };
+    mkdirSync(join(home.path, 'data'));
+    writeFileSync(join(home.path, 'data', 'a.txt'), 'kept');
+    writeFileSync(join(home.path, 'lifeboat.yaml'), configuration(aws.client.endpoint));
+  });
+  afterAll(() => stack[Symbol.asyncDispose]());
+
+  const lifeboat = (...args: string[]): Promise<Ran> => runLifeboat(args, { folder: home.path, environment });
+  async function done(...args: string[]): Promise<string> {
+    const { exitCode, stdout, stderr } = await lifeboat(...args);
+    expect([args[0], exitCode, stderr]).toEqual([args[0], 0, '']);
+    return stdout;
+  }
+  async function objectsIn(Prefix: string) {
+    const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket, Prefix }));
+    return Contents.map(({ Key: key = '', StorageClass: storageClass = '' }) => ({ key, storageClass }));
+  }
+  /** What S3 would have done to these objects after so many days. */
+  async function age(prefix: string, days: number): Promise<void> {
+    const { Rules = [] } = await client.send(new GetBucketLifecycleConfigurationCommand({ Bucket }));
+    for (const { key } of await objectsIn(prefix)) {
+      const { TagSet = [] } = await client.send(new GetObjectTaggingCommand({ Bucket, Key: key }));
+      const tags = TagSet.map(({ Key = '', Value = '' }) => `${Key}=${Value}`);
+      const own = Rules.filter((rule) => isMeant(rule, key, tags));
+      if (own.some(({ Expiration }) => (Expiration?.Days ?? Infinity) <= days)) {
+        await client.send(new DeleteObjectCommand({ Bucket, Key: key }));
+        continue;
+      }
+      const move = own.flatMap(({ Transitions = [] }) => Transitions).findLast(({ Days = Infinity }) => Days <= days);
+      if (move?.StorageClass === undefined) continue;
+      const StorageClass = move.StorageClass as 'GLACIER';
+      await client.send(new CopyObjectCommand({ Bucket, Key: key, CopySource: `${Bucket}/${key}`, StorageClass }));
+    }
+  }
+  const restored = (folder: string): string[] =>
+    readdirSync(join(home.path, folder), { recursive: true, encoding: 'utf8' }).filter((path) =>
+      path.endsWith('a.txt'),
+    );
+
+  test(
+    'S1-19 S1-20 months move to GLACIER and come back when asked for, expire as a whole, and take nothing else along',
+    { timeout },
+    async () => {
+      await done('repository', 'init', '-r', 'local');
+      const rules = { infrequentAfter: '30d', archiveAfter: '90d', expireAfter: '365d' };
+      const at = { kind: 's3', bucket: Bucket, prefix: 'shop', client: aws.client } as const;
+      const wished = { wish: bucketSchema.parse(rules), isDryRun: false, signal: noSignal };
+      const set = await Array.fromAsync(setUpBucket(at, wished));
+      expect(set.find(({ aspect }) => aspect === 'lifecycle')).toMatchObject({ outcome: 'changed' });
+      await done('repository', 'init', '-r', 'archive', '--from', 'local');
+      await done('backup', 'uploads');
+      // As the job of the server does it.
+      await done('copy', 'latest', '--component', 'uploads', '--from', 'local', '--to', 'archive');
+      const month = new Date().toISOString().slice(0, 7);
+      const now = await objectsIn(`shop/${month}/`);
+      expect(new Set(now.map(({ key }) => key.split('/')[2]))).toEqual(
+        new Set(['config', 'data', 'index', 'keys', 'snapshots']),
+      );
+      // A month of before: it is whole by itself, so it may lie anywhere.
+      const old = 'shop/2025-12/';
+      for (const { key } of now) {
+        const Key = key.replace(`shop/${month}/`, old);
+        await client.send(new CopyObjectCommand({ Bucket, Key, CopySource: `${Bucket}/${key}` }));
+      }
+      await age(old, 100);
+      const classes = Map.groupBy(await objectsIn(old), ({ storageClass }) => storageClass);
+      expect(classes.get('GLACIER')?.every(({ key }) => key.startsWith(`${old}data/`))).toBe(true);
+      const restore = ['restore', 'uploads', '-r', 'archive/2025-12', '--to', './back'];
+      expect(await lifeboat(...restore)).toMatchObject({
+        exitCode: 1,
+        stderr: expect.stringContaining("'lifeboat storage thaw'") as string,
+      });
+      const asked = await lifeboat('storage', 'thaw', '-r', 'archive/2025-12', '--json');
+      const archived = classes.get('GLACIER')?.length;
+      expect([asked.exitCode, JSON.parse(asked.stdout)]).toEqual([
+        3,
+        expect.objectContaining({ archived, requested: archived }),
+      ]);
+      const again = await thaw({ ...at, prefix: 'shop/2025-12' }, { days: 7, tier: 'Bulk', isDryRun: true }, noSignal);
+      expect(again).toMatchObject({ archived, ready: archived, requested: 0 });
+      // It finishes the one that could not.
+      expect(await lifeboat(...restore)).toMatchObject({ exitCode: 0 });
+      expect(restored('back')).toHaveLength(1);
+
+      await age(old, 365);
+      expect(await objectsIn(old)).toEqual([]);
+      // What new months begin with stays, however old it is.
+      const base = (await objectsIn('shop/')).filter(({ key }) => !key.startsWith('shop/20'));
+      await age('shop/config', 1000);
+      await age('shop/keys/', 1000);
+      expect((await objectsIn('shop/')).filter(({ key }) => !key.startsWith('shop/20'))).toEqual(base);
+      await done('restore', 'uploads', '-r', 'archive', '--to', './newest');
+      expect(restored('newest')).toHaveLength(1);
+    },
+  );
+});
+
+/** By prefix and tag, as our rules say it. */
+function isMeant({ Status, Filter }: LifecycleRule, key: string, tags: readonly string[]): boolean {
+  const wanted = (Filter?.And?.Tags ?? []).map(({ Key = '', Value = '' }) => `${Key}=${Value}`);
+  const prefix = Filter?.And?.Prefix ?? Filter?.Prefix ?? '';
+  return Status === 'Enabled' && key.startsWith(prefix) && wanted.every((tag) => tags.includes(tag));
+}
