@@ -33,6 +33,7 @@ export const provenRows: Readonly<Record<string, readonly string[]>> = {
     'S4-116',
   ],
   scheduling: [
+    'S1-63',
     'S1-11',
     'S1-86',
     'S0-06',

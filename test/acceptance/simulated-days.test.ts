@@ -103,6 +103,23 @@ describe('hasteCRM on a machine in New York, over the night that has no 02:00', 
   });
 });
 
+test('S1-63 on the first of a month the newest goes to the archive of that month, which GLACIER is made of (S1-19)', async () => {
+  await using crm = await simulatedService({
+    example: 'hastecrm',
+    configuration: 'archive.yaml',
+    start: '2026-03-31T20:00:00Z',
+    variables: { S3_BACKUP_BUCKET: 'backups' },
+    standIns: { database: 'fixtures/database.sql', cache: 'fixtures/cache.txt' },
+  });
+  for (const component of ['database', 'cache'])
+    await crm.addEarlier({ repository: 'local', component }, daysBefore('2026-04-01', 3, '02:00:00Z'));
+  await crm.pass('2026-04-01T12:00:00Z');
+  for (const component of ['database', 'cache']) {
+    expect(crm.timesOf(`copy/${component}/local/archive`)).toEqual(['2026-04-01T05:00']);
+    expect(await crm.left('archive/2026-04', component)).toEqual(['2026-04-01T02:00']);
+  }
+});
+
 /** Of each component: how its RPO, or its RTO, stands. */
 async function standings(service: SimulatedService, what: 'rpo' | 'rto'): Promise<Record<string, string>> {
   const { components } = await service.json<StatusData>('status');

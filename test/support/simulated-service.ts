@@ -18,6 +18,7 @@ import type { Interruption } from '../../src/cli/interruption.ts';
 import { runProgram, type GivenFlags } from '../../src/cli/program.ts';
 import { defaultStateFolder } from '../../src/config/options.ts';
 import { loadConfiguration } from '../../src/config/load.ts';
+import { monthNamed } from '../../src/model/archive.ts';
 import type { Component } from '../../src/model/component.ts';
 import { jobsOnDemand } from '../../src/model/job.ts';
 import type { RepositorySettings } from '../../src/model/repository-settings.ts';
@@ -45,6 +46,8 @@ import { temporaryFolder } from './temporary-folder.ts';
 export interface SimulatedOptions {
   /** Folder of `examples/`. */
   readonly example: string;
+  /** Of that folder, if not `lifeboat.yaml`. */
+  readonly configuration?: string;
   /** RFC 3339. */
   readonly start: string;
   readonly variables?: Readonly<Record<string, string>>;
@@ -77,7 +80,7 @@ export async function simulatedService(options: SimulatedOptions): Promise<Simul
   cpSync(fileURLToPath(new URL(`../../examples/${options.example}/`, import.meta.url)), folder, { recursive: true });
   const variables = { LIFEBOAT_PASSWORD: testPassword, PATH: process.env['PATH'] ?? '', ...options.variables };
   const environment = { variables, workingFolder: folder, homeFolder: home };
-  const configurationPath = join(folder, 'lifeboat.yaml');
+  const configurationPath = join(folder, options.configuration ?? 'lifeboat.yaml');
   const { application, alerts, probes, unset } = await loadConfiguration({ path: configurationPath, environment });
   // The state of the service is no part of what the examples ask for.
   const tenant: Tenant = {
@@ -286,7 +289,8 @@ export class SimulatedService implements AsyncDisposable {
   }
 
   #open(name: string): ReturnType<typeof openRepository> {
-    const settings = this.tenant.application.repositories.find((each) => each.name === name);
+    const { repositories } = this.tenant.application;
+    const settings = repositories.find((each) => each.name === name) ?? monthNamed(name, repositories);
     if (settings === undefined) throw new Error(`no repository ${name}`);
     return openRepository(this.#storeOf(settings), { password: testPassword, signal: noSignal, clock: this.clock });
   }
