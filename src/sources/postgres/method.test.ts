@@ -9,7 +9,7 @@ describe('the method of a backup', () => {
   const cases: readonly (readonly [string, Partial<MethodFacts>, 'physical' | 'logical', string])[] = [
     ['all databases and a role that may replicate', {}, 'physical', 'may replicate'],
     ['a list of all databases', { listed: ['shop', 'postgres'] }, 'physical', 'all databases are meant'],
-    ['a list that leaves one out', { listed: ['shop'] }, 'logical', 'leave out postgres'],
+    ['a list that leaves one out', { listed: ['shop'] }, 'logical', 'leave out 1 other of the server'],
     [
       'a list that could not be compared',
       { listed: ['shop'], existing: undefined },

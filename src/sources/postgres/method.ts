@@ -1,4 +1,5 @@
 // Physical or logical: which way a server is backed up where the configuration leaves the choice.
+import { count } from '../../base/count.ts';
 import { isAppError } from '../../base/errors.ts';
 import type { Finding } from '../../model/finding.ts';
 import type { EntryProblem } from '../source.ts';
@@ -48,7 +49,8 @@ export function chooseMethod({ configured, listed, existing, replication }: Meth
   }
   const leftOut = listed.length === 0 ? [] : (existing ?? []).filter((name) => !listed.includes(name));
   if (leftOut.length > 0) {
-    const reason = `the databases of the configuration leave out ${leftOut.join(', ')}, and a physical backup holds all; method: physical takes them along`;
+    // Not their names: they may be those of other customers, and who may see this one's backups may see this.
+    const reason = `the databases of the configuration leave out ${count(leftOut.length, 'other')} of the server, and a physical backup holds all; method: physical takes them along`;
     return { method: 'logical', reason };
   }
   if (replication.isGranted === 'unknown') {
