@@ -137,3 +137,13 @@ describeWith(['age'], 'the program age', () => {
     });
   });
 });
+
+test('an archive is listed with its months, and the commands are for a repository that holds the state, if it is not lost', async () => {
+  const recipient = await identityToRecipient(await generateIdentity());
+  const monthly = repositoryAt('archive', 's3://bucket/archive');
+  const archive = { ...monthly, settings: { ...monthly.settings, archive: 'monthly' as const } };
+  const kit = await kitOf([archive, offsite], [recipient]);
+  expect(kit).toContain('for each month one, such as s3://bucket/archive/1970-01');
+  expect(kit).toContain('--repository s3://bucket/shop');
+  expect(await kitOf([archive, local], [recipient])).toContain('--repository s3://bucket/archive/1970-01');
+});

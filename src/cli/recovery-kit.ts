@@ -3,6 +3,7 @@
 import { z } from 'zod';
 import { AppError, messageOf } from '../base/errors.ts';
 import type { RepositorySettings } from '../model/repository-settings.ts';
+import { monthAt, monthOf } from '../model/archive.ts';
 import { outlives, scenarios } from '../model/scenario.ts';
 import { masterKeyText, parseMasterKey } from '../repository/master-key.ts';
 import type { KeyTriple } from '../repository/seal.ts';
@@ -64,7 +65,8 @@ const sheetWidth = 78;
 
 function sheetLines({ application, repositories, recipients, version, runtime, madeAtMs }: KitFacts): string[] {
   const date = new Date(madeAtMs).toISOString().slice(0, 10);
-  const first = mostLasting(repositories.map(({ settings }) => settings));
+  const most = mostLasting(repositories.map(({ settings }) => settings));
+  const first = most?.archive === undefined ? most : monthOf(most, monthAt(madeAtMs));
   const place = first === undefined ? '' : quoted(first.location);
   const title = `Lifeboat recovery kit${application === undefined ? '' : ` of ${application}`}, ${date}`;
   const text = (words: string): string[] => wrap(words, sheetWidth);
@@ -85,6 +87,7 @@ function sheetLines({ application, repositories, recipients, version, runtime, m
     ...repositories.flatMap(({ settings, id }) => [
       `  ${settings.name}: ${settings.location}`,
       `    id ${id.slice(0, 16)}`,
+      ...(settings.archive === undefined ? [] : [`    for each month one, such as ${monthPlace(settings, madeAtMs)}`]),
       ...storeVariables(settings).map((variable) => `    ${variable}`),
     ]),
     '',
@@ -118,10 +121,14 @@ function sheetLines({ application, repositories, recipients, version, runtime, m
   ];
 }
 
-/** The machine at hand is empty because the other one is lost: what went with it is no help. */
+const monthPlace = (settings: RepositorySettings, atMs: number): string => monthOf(settings, monthAt(atMs)).location;
+
+/** The machine at hand is empty because the other one is lost: what went with it is no help; of an archive, which holds no state, a month is better than that. */
 function mostLasting(repositories: readonly RepositorySettings[]): RepositorySettings | undefined {
   const rank = (one: RepositorySettings): number =>
-    (outlives(one, 'host') ? scenarios.length : 0) + scenarios.filter((scenario) => outlives(one, scenario)).length;
+    (outlives(one, 'host') ? 2 * scenarios.length : 0) +
+    (one.archive === undefined ? scenarios.length : 0) +
+    scenarios.filter((scenario) => outlives(one, scenario)).length;
   return repositories.toSorted((left, right) => rank(right) - rank(left))[0];
 }
 
