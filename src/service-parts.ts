@@ -76,6 +76,7 @@ export async function runService(place: ServicePlace, wishes: ServiceWishes): Pr
       onProblem,
     }),
   );
+  if (wishes.plans) for (const line of untoldLines(tenants.all)) onNote(`warning: ${line}`);
   const { listen } = wishes;
   const api = { place, service, tenants, answers };
   const address = listen === undefined ? undefined : await serveApi(stack, catalog, { ...api, listen });
@@ -83,6 +84,16 @@ export async function runService(place: ServicePlace, wishes: ServiceWishes): Pr
   const applications = tenants.all.map(({ application }) => application.name);
   const { workerId, replaced } = service;
   return { workerId, replaced, applications, address, [Symbol.asyncDispose]: () => running.disposeAsync() };
+}
+
+/** What goes wrong and is told to nobody goes on for months. */
+function untoldLines(tenants: readonly Tenant[]): string[] {
+  const deaf = tenants.filter(({ alerts }) => Object.keys(alerts.channels).length === 0);
+  const lines = deaf.map(
+    ({ application: { name } }) => `nobody is told when something of ${name} goes wrong: there are no alerts.channels`,
+  );
+  if (deaf.length > 0 || tenants.some(({ alerts }) => alerts.heartbeat !== undefined)) return lines;
+  return ['nobody is told when this machine itself falls silent: there is no alerts.heartbeat'];
 }
 
 const pruneEveryMs = 86_400_000;

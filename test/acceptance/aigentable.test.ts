@@ -227,8 +227,6 @@ function define(): void {
       ]);
       return { status, stdout, stderr };
     };
-    const days = [1, 2, 3, 4, 5, 6, 7];
-    for (const day of days) expect(await runDaily(day)).toMatchObject({ status: 0, stderr: '' });
     const data = join(environment['BACKUP_FOLDER'] ?? '', 'data');
     // The largest holds data; damage to trees would be found every day.
     const packs = (readdirSync(data, { recursive: true }) as string[]).filter((name) => name.length > 60);
@@ -240,8 +238,9 @@ function define(): void {
     chmodSync(join(data, pack), 0o600);
     writeFileSync(join(data, pack), damaged);
     const runs: Awaited<ReturnType<typeof runDaily>>[] = [];
-    for (const day of days) runs.push(await runDaily(day));
-    expect(runs.filter(({ status }) => status !== 0)).toHaveLength(1);
+    for (const day of [1, 2, 3, 4, 5, 6, 7]) runs.push(await runDaily(day));
+    // On one day of the week; the others are without a word.
+    expect(runs.filter(({ status, stderr }) => status === 0 && stderr === '')).toHaveLength(6);
     expect(runs.map(({ stdout, stderr }) => stdout + stderr).join('')).toContain(pack);
     writeFileSync(join(data, pack), whole);
     rmSync(join(platform.folder, '.env'));

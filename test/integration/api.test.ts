@@ -66,6 +66,11 @@ describeWithCatalogs('the API', (make) => {
     });
     const scoped = { ...wish, scopes: ['user.manage'] };
     expect((await api.ask('POST', '/api/v1/tokens', { token: manager, body: scoped })).status).toBe(403);
+    const beyond = { ...wish, role: 'viewer', scopes: ['run.start'] };
+    expect(await api.ask('POST', '/api/v1/tokens', { token: admin, body: beyond })).toMatchObject({
+      status: 400,
+      json: { detail: expect.stringContaining('a viewer may not run.start') as string },
+    });
     const inAnHour = new Date((await api.catalog.nowMs()) + 3_600_000).toISOString();
     const short = await api.ask('POST', '/api/v1/tokens', { token: admin, body: { ...wish, expiresAt: inAnHour } });
     const token = String(short.json['token']);

@@ -56,6 +56,7 @@ describe('a server', () => {
       await using first = await startServerProcess(home.path);
       await eventually(async () => (await runs('--kind', 'copy', '--state', 'succeeded')).length > 0);
       const address = /answers at (http:\S+)/.exec(first.said())?.[1] ?? '';
+      expect(first.said()).toContain('nobody is told when something of shop goes wrong');
       expect(address).toContain('http://127.0.0.1:');
       expect((await fetch(`${address}/health`)).status).toBe(200);
       expect((await fetch(`${address}/api/v1/runs`)).status).toBe(401);
