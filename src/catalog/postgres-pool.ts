@@ -1,13 +1,15 @@
 // Connections to the PostgreSQL server that holds the state. Whole numbers come as numbers: our largest are milliseconds since 1970.
+import type { PostgresPool } from 'kysely';
 import pg from 'pg';
-import { AppError } from '../base/errors.ts';
+import { AppError, messageOf } from '../base/errors.ts';
 
 const connectionsMax = 10;
 const connectWaitMaxMs = 10_000;
 /** Nothing here reads or writes much: what takes longer hangs. */
 const statementMaxMs = 30_000;
 
-export function postgresPool(url: string): pg.Pool {
+/** Its `connect` rejects with `CATALOG_UNREACHABLE`: whoever reads that something was refused must know what. */
+export function postgresPool(url: string): PostgresPool {
   const pool = new pg.Pool({
     connectionString: checkedUrl(url),
     max: connectionsMax,
@@ -22,7 +24,28 @@ export function postgresPool(url: string): pg.Pool {
   pool.on('error', () => undefined);
   // Nor is that of one in use: its query fails, or the next one. Without a listener it would end the process.
   pool.on('connect', (client) => void client.on('error', () => undefined));
-  return pool;
+  return {
+    async connect() {
+      try {
+        return await pool.connect();
+      } catch (error) {
+        throw unreachable(error);
+      }
+    },
+    end: () => pool.end(),
+    options: pool.options,
+  };
+}
+
+function unreachable(cause: unknown): AppError {
+  return new AppError(
+    'CATALOG_UNREACHABLE',
+    `the catalog at LIFEBOAT_DATABASE_URL can't be reached: ${messageOf(cause)}`,
+    {
+      hint: 'See that its server runs and lets this machine in.',
+      cause,
+    },
+  );
 }
 
 const int8 = pg.types.builtins.INT8;

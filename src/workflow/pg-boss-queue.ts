@@ -2,7 +2,7 @@
 // die, and hands their runs to others. Whoever listens also looks through the table of runs: what was stored and never offered, became
 // due, or waited for another run of its key, is offered then.
 import { PgBoss } from 'pg-boss';
-import { asError } from '../base/errors.ts';
+import { asError, isAppError, messageOf } from '../base/errors.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import { labelsIn } from '../catalog/workers.ts';
 import { claimableRuns, type ClaimableRun } from '../catalog/runs.ts';
@@ -36,9 +36,14 @@ export async function openPgBossQueue(options: PgBossQueueOptions): Promise<Queu
     schedule: false,
     persistWarnings: false,
   });
-  boss.on('error', (error) => options.onProblem(asError(error)));
+  // That something was refused says little where it does not say what.
+  const onProblem = (error: Error): void => {
+    const named = `the queue at LIFEBOAT_DATABASE_URL: ${messageOf(error)}`;
+    options.onProblem(isAppError(error) ? error : new Error(named, { cause: error }));
+  };
+  boss.on('error', (error) => onProblem(asError(error)));
   await boss.start();
-  return new PgBossQueue(boss, options);
+  return new PgBossQueue(boss, { ...options, onProblem });
 }
 
 interface Job {
