@@ -3,9 +3,10 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { constants, setPriority, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
+import { runJob } from '../src/service/job-process.ts';
 import type { Client, Served } from './api-clients.ts';
 import { configure, openFilledCatalog, wholeComponent, writeFiles } from './api-fixture.ts';
 
@@ -65,10 +66,12 @@ export async function startLivingServer(): Promise<LivingServer> {
       for (let round = 0; ; round += 1) {
         if (signal.aborted) return round;
         await writeFiles(folder, round);
-        const backup = lifeboat('backup', wholeComponent, '--quiet');
         // As the server starts its jobs.
-        if (backup.child.pid !== undefined) setPriority(backup.child.pid, constants.priority.PRIORITY_BELOW_NORMAL);
-        await backup;
+        await runJob(
+          { launcherPath: main, args: ['backup', wholeComponent], workingFolder: folder, variables: env },
+          { onNote: () => undefined, onStatus: () => undefined },
+          AbortSignal.timeout(60_000),
+        );
       }
     },
     [Symbol.asyncDispose]: () => running.disposeAsync(),

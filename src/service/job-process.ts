@@ -2,8 +2,8 @@
 // prints as JSON lines is told as it comes; how it ended is returned.
 import assert from 'node:assert/strict';
 import { fork, type ChildProcess } from 'node:child_process';
-import { readdirSync } from 'node:fs';
-import { constants, getPriority, setPriority } from 'node:os';
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { getPriority, setPriority } from 'node:os';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { z } from 'zod';
@@ -48,6 +48,10 @@ const silenceShare = 1 / 3;
 const graceShare = 1 / 5;
 /** What nobody waits for: it gives way to the application on this machine, and to those who ask the server. */
 const backgroundCommands = new Set(['backup', 'copy', 'prove', 'retention', 'verify']);
+/** As `nice` counts: of a processor that both want, others get three quarters, so that a promised RPO can still be kept. */
+const backgroundPriority = 5;
+/** For threads that are made meanwhile. */
+const looksMax = 10;
 const documentMaxLength = 16 << 20;
 const errorTextMax = 4000;
 
@@ -99,14 +103,23 @@ export async function runJob(command: JobCommand, events: JobEvents, signal: Abo
   }
 }
 
-/** Linux has a priority for each thread: those that the process makes from here on take after its first one. */
+/**
+ * Linux has a priority for each thread: new ones take after the thread that makes them, so it is enough when all have it that there are.
+ * Where it shares the processor out among sessions first (sched(7), autogroups), that of a thread counts within its session alone, and the
+ * session has one of its own.
+ */
 function giveWay({ pid }: ChildProcess): void {
-  const { PRIORITY_BELOW_NORMAL } = constants.priority;
-  if (pid === undefined || getPriority() >= PRIORITY_BELOW_NORMAL) return;
+  if (pid === undefined || getPriority() >= backgroundPriority) return;
   try {
-    setPriority(pid, PRIORITY_BELOW_NORMAL);
+    setPriority(pid, backgroundPriority);
     if (process.platform !== 'linux') return;
-    for (const thread of readdirSync(`/proc/${pid}/task`)) setPriority(Number(thread), PRIORITY_BELOW_NORMAL);
+    if (existsSync(`/proc/${pid}/autogroup`)) writeFileSync(`/proc/${pid}/autogroup`, String(backgroundPriority));
+    for (let looks = 0; looks < looksMax; looks += 1) {
+      const threads = readdirSync(`/proc/${pid}/task`).map(Number);
+      const others = threads.filter((thread) => getPriority(thread) !== backgroundPriority);
+      if (others.length === 0) break;
+      for (const thread of others) setPriority(thread, backgroundPriority);
+    }
   } catch {
     // It ended at this moment, or this is not allowed here: it goes on as it is.
   }
