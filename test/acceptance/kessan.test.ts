@@ -59,7 +59,9 @@ function define(): void {
     process.env['TMPDIR'] = temporary;
   });
   afterAll(async () => {
-    process.env['TMPDIR'] = TMPDIR;
+    // Set to undefined it would be the text of that, for all files that this process runs after this one.
+    if (TMPDIR === undefined) delete process.env['TMPDIR'];
+    else process.env['TMPDIR'] = TMPDIR;
     await stack.disposeAsync();
   });
 

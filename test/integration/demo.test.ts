@@ -14,7 +14,7 @@ import { temporaryFolder, type TemporaryFolder } from '../support/temporary-fold
 import { describeWith, findTool } from '../support/tools.ts';
 
 const program = join(import.meta.dirname, '../../bin/lifeboat.js');
-const testMaxMs = 240_000;
+const testMaxMs = 480_000;
 
 interface Place {
   readonly work: string;
