@@ -1,6 +1,5 @@
 // The composition root: from settings to repositories and sources. With the `…-parts.ts` beside it the only file that names
 // concrete drivers; each is loaded when it is needed, so that a command pays for what it uses.
-import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -58,6 +57,7 @@ import {
   type PasswordSource,
 } from './config/password.ts';
 import { postgresOptions, redisAddress } from './config/server-options.ts';
+import { problemsOfConfiguration } from './config/usable.ts';
 import { unattendedStart } from './config/unattended.ts';
 import type { Month } from './model/archive.ts';
 import type { Component } from './model/component.ts';
@@ -369,18 +369,6 @@ async function applicationNameIn(path: string, environment: Environment): Promis
     return (await loadConfiguration({ path, environment })).application.name;
   } catch (error) {
     if (error instanceof AppError) return undefined;
-    throw error;
-  }
-}
-
-async function problemsOfConfiguration(path: string, environment: Environment): Promise<readonly string[]> {
-  try {
-    const { application, unreachable, unset } = await loadConfiguration({ path, environment });
-    const files = application.repositories.flatMap(({ passwordFile }) => passwordFile ?? []);
-    const lost = files.filter((file) => !existsSync(file)).map((file) => `${file} is not there; ${path} names it`);
-    return [...[...unreachable.values(), ...unset.values()].map(messageOf), ...lost];
-  } catch (error) {
-    if (error instanceof AppError) return [error.message];
     throw error;
   }
 }

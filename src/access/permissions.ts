@@ -1,4 +1,5 @@
 // Who may do what: one table of actions, and one function that reads it.
+import { AppError } from '../base/errors.ts';
 import { roles, type Role } from '../model/role.ts';
 
 /** The least role for each action. */
@@ -57,9 +58,14 @@ export function may({ grants, scopes }: Principal, action: Action, application: 
   );
 }
 
-/** Of these actions those that need another role. */
-export function beyondRole(role: Role, scopes: readonly Action[]): Action[] {
-  return scopes.filter((action) => roles.indexOf(actionTable[action]) > roles.indexOf(role));
+/** Throws with the code where one of these actions needs another role: a token that has both could not do it. */
+export function refuseBeyondRole(role: Role, scopes: readonly Action[], code: 'USAGE' | 'REQUEST_INVALID'): void {
+  const action = scopes.find((one) => roles.indexOf(actionTable[one]) > roles.indexOf(role));
+  if (action === undefined) return;
+  const least = actionTable[action];
+  throw new AppError(code, `a ${role} may not ${action}: the token could not do it`, {
+    hint: `Leave the scope out, or give the role ${least} (--role ${least}).`,
+  });
 }
 
 /** Whether they may do all that somebody with these roles may: who may not do it must not let others do it for them. */

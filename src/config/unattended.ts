@@ -2,10 +2,10 @@
 // types in.
 import { readFile } from 'node:fs/promises';
 import { parseEnv } from 'node:util';
-import { errnoOf, isAppError, messageOf } from '../base/errors.ts';
+import { errnoOf } from '../base/errors.ts';
 import type { UnattendedStart } from '../cli/context.ts';
 import type { Environment } from './environment.ts';
-import { loadConfiguration, type Configuration } from './load.ts';
+import { problemsOfConfiguration } from './usable.ts';
 
 /** Systemd gives these to every unit. */
 const alwaysSet = ['PATH', 'HOME', 'USER', 'LANG'];
@@ -26,20 +26,8 @@ export async function unattendedStart(
     .filter((name) => readUnnamed.test(name) && !notMeant.has(name) && own[name] === undefined)
     .toSorted()
     .map((name) => `${name} is set here, and will not be set there`);
-  const lacking = [...(await lackingIn(path, { ...environment, variables })), ...forgotten];
+  const lacking = [...(await problemsOfConfiguration(path, { ...environment, variables })), ...forgotten];
   return { variables: new Set(Object.keys(own)), lacking };
-}
-
-async function lackingIn(path: string, environment: Environment): Promise<string[]> {
-  let configuration: Configuration;
-  try {
-    configuration = await loadConfiguration({ path, environment });
-  } catch (error) {
-    if (isAppError(error)) return [messageOf(error)];
-    throw error;
-  }
-  const { unreachable, unset } = configuration;
-  return [...[...unreachable.values()].map(messageOf), ...[...unset.values()].map(messageOf)];
 }
 
 /** None where there is no file; undefined where it may not be read. */

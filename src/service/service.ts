@@ -87,7 +87,6 @@ export async function startService(parts: ServiceParts): Promise<Service> {
     await startWorker({
       ...parts,
       leaseMs,
-      // A store of copies that does not answer must keep no backup from being made.
       definitions: {
         ...jobDefinitions({ catalog, launcher, tenantOf, tenants: all, enqueue }),
         [restoreKind]: restoreDefinition({ catalog, launcher, tenantOf, restoresFolder: parts.restoresFolder }),

@@ -1,6 +1,6 @@
 // `/api/v1/tokens`: keys for programs. Who manages those of one application sees no others.
 import { z } from 'zod';
-import { beyondRole, type Principal } from '../../access/permissions.ts';
+import { refuseBeyondRole, type Principal } from '../../access/permissions.ts';
 import { applicationsSchema, lineSchema, roleSchema, scopesSchema } from '../../access/schemas.ts';
 import { createToken, findToken, listTokens, revokeToken } from '../../access/tokens.ts';
 import { tokenView } from '../../access/views.ts';
@@ -64,12 +64,7 @@ const create = defineRoute({
     if (!mayForAll(principal, action, wish.applications)) throw forbidden(action);
     const scopes = wish.scopes ?? principal.scopes;
     if (!isWithin(scopes, principal)) throw forbidden(action);
-    const [beyond] = beyondRole(wish.role, wish.scopes ?? []);
-    if (beyond !== undefined) {
-      throw new AppError('REQUEST_INVALID', `a ${wish.role} may not ${beyond}: the token could not do it`, {
-        hint: 'Leave the scope out, or give a role that allows it.',
-      });
-    }
+    refuseBeyondRole(wish.role, wish.scopes ?? [], 'REQUEST_INVALID');
     const nowMs = await parts.log.catalog.nowMs();
     const expiresAtMs = expiresAt === undefined ? principal.endsAtMs : Date.parse(expiresAt);
     if ((expiresAtMs ?? Infinity) > (principal.endsAtMs ?? Infinity)) throw forbidden(action);

@@ -1,11 +1,10 @@
 // `token create`: a key for a program. It is printed once.
-import { actionTable, actions, beyondRole, type Action } from '../../access/permissions.ts';
-import { roles, type Role } from '../../model/role.ts';
+import { actions, refuseBeyondRole } from '../../access/permissions.ts';
+import { roles } from '../../model/role.ts';
 import { applicationsSchema, lineSchema, scopesSchema } from '../../access/schemas.ts';
 import { createToken } from '../../access/tokens.ts';
 import { tokenView, type TokenView } from '../../access/views.ts';
 import { dayMs, durationForm, parseDuration } from '../../base/duration.ts';
-import { AppError } from '../../base/errors.ts';
 import { applicationsOrAll, applicationsWords, openAccess, typed } from '../access-log.ts';
 import { defineCommand } from '../command.ts';
 import { choiceOption, listOption, parsedOption, requiredArgument } from '../option.ts';
@@ -44,7 +43,7 @@ export const tokenCreateCommand = defineCommand({
       applications: typed(applicationsSchema, applicationsOrAll(applications), '--application'),
       ...(scopes.length > 0 && { scopes: typed(scopesSchema, scopes, '--scope') }),
     };
-    refuseBeyondRole(role, wish.scopes ?? []);
+    refuseBeyondRole(role, wish.scopes ?? [], 'USAGE');
     await using access = await openAccess(context);
     const nowMs = await access.log.catalog.nowMs();
     const expiresAtMs = expires === Infinity ? undefined : nowMs + expires;
@@ -62,11 +61,3 @@ export const tokenCreateCommand = defineCommand({
     ].join('\n');
   },
 });
-
-function refuseBeyondRole(role: Role, scopes: readonly Action[]): void {
-  const [action] = beyondRole(role, scopes);
-  if (action === undefined) return;
-  throw new AppError('USAGE', `a ${role} may not ${action}: the token could not do it`, {
-    hint: `Leave the scope out, or give --role ${actionTable[action]}.`,
-  });
-}
