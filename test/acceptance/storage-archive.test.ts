@@ -7,18 +7,17 @@ import {
   GetObjectTaggingCommand,
   ListObjectsV2Command,
   type LifecycleRule,
-  type S3Client,
 } from '@aws-sdk/client-s3';
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { bucketSchema } from '../../src/model/bucket-settings.ts';
 import { setUpBucket } from '../../src/storage/s3/bucket-setup.ts';
 import { thaw } from '../../src/storage/s3/thaw.ts';
+import { useBucketScene } from '../support/bucket-scene.ts';
 import { runLifeboat, type Ran } from '../support/lifeboat.ts';
 import { noSignal } from '../support/repository.ts';
-import { describeWithS3, startS3Server, type S3Server } from '../support/s3-server.ts';
-import { temporaryFolder, type TemporaryFolder } from '../support/temporary-folder.ts';
+import { describeWithS3 } from '../support/s3-server.ts';
 
 const Bucket = 'archives';
 const configuration = (endpoint: string): string => `
@@ -44,54 +43,44 @@ components:
 const timeout = 240_000;
 
 await describeWithS3('a monthly archive', () => {
-  let home: TemporaryFolder;
-  let aws: S3Server;
-  let client: S3Client;
-  let environment: Record<string, string>;
-  const stack = new AsyncDisposableStack();
-
-  beforeAll(async () => {
-    home = stack.use(await temporaryFolder());
-    aws = stack.use(await startS3Server());
-    client = aws.inspector();
-    stack.defer(() => client.destroy());
-    const { accessKeyId = '', secretAccessKey = '' } = aws.client.credentials ?? {};
-    environment = { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey };
+  const scene = useBucketScene('us-east-1', ({ home, aws }) => {
     mkdirSync(join(home.path, 'data'));
     writeFileSync(join(home.path, 'data', 'a.txt'), 'kept');
     writeFileSync(join(home.path, 'lifeboat.yaml'), configuration(aws.client.endpoint));
   });
-  afterAll(() => stack[Symbol.asyncDispose]());
 
-  const lifeboat = (...args: string[]): Promise<Ran> => runLifeboat(args, { folder: home.path, environment });
+  const lifeboat = (...args: string[]): Promise<Ran> =>
+    runLifeboat(args, { folder: scene.home.path, environment: scene.environment });
   async function done(...args: string[]): Promise<string> {
     const { exitCode, stdout, stderr } = await lifeboat(...args);
     expect([args[0], exitCode, stderr]).toEqual([args[0], 0, '']);
     return stdout;
   }
   async function objectsIn(Prefix: string) {
-    const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket, Prefix }));
+    const { Contents = [] } = await scene.client.send(new ListObjectsV2Command({ Bucket, Prefix }));
     return Contents.map(({ Key: key = '', StorageClass: storageClass = '' }) => ({ key, storageClass }));
   }
   /** What S3 would have done to these objects after so many days. */
   async function age(prefix: string, days: number): Promise<void> {
-    const { Rules = [] } = await client.send(new GetBucketLifecycleConfigurationCommand({ Bucket }));
+    const { Rules = [] } = await scene.client.send(new GetBucketLifecycleConfigurationCommand({ Bucket }));
     for (const { key } of await objectsIn(prefix)) {
-      const { TagSet = [] } = await client.send(new GetObjectTaggingCommand({ Bucket, Key: key }));
+      const { TagSet = [] } = await scene.client.send(new GetObjectTaggingCommand({ Bucket, Key: key }));
       const tags = TagSet.map(({ Key = '', Value = '' }) => `${Key}=${Value}`);
       const own = Rules.filter((rule) => isMeant(rule, key, tags));
       if (own.some(({ Expiration }) => (Expiration?.Days ?? Infinity) <= days)) {
-        await client.send(new DeleteObjectCommand({ Bucket, Key: key }));
+        await scene.client.send(new DeleteObjectCommand({ Bucket, Key: key }));
         continue;
       }
       const move = own.flatMap(({ Transitions = [] }) => Transitions).findLast(({ Days = Infinity }) => Days <= days);
       if (move?.StorageClass === undefined) continue;
       const StorageClass = move.StorageClass as 'GLACIER';
-      await client.send(new CopyObjectCommand({ Bucket, Key: key, CopySource: `${Bucket}/${key}`, StorageClass }));
+      await scene.client.send(
+        new CopyObjectCommand({ Bucket, Key: key, CopySource: `${Bucket}/${key}`, StorageClass }),
+      );
     }
   }
   const restored = (folder: string): string[] =>
-    readdirSync(join(home.path, folder), { recursive: true, encoding: 'utf8' }).filter((path) =>
+    readdirSync(join(scene.home.path, folder), { recursive: true, encoding: 'utf8' }).filter((path) =>
       path.endsWith('a.txt'),
     );
 
@@ -101,7 +90,7 @@ await describeWithS3('a monthly archive', () => {
     async () => {
       await done('repository', 'init', '-r', 'local');
       const rules = { infrequentAfter: '30d', archiveAfter: '90d', expireAfter: '365d' };
-      const at = { kind: 's3', bucket: Bucket, prefix: 'shop', client: aws.client } as const;
+      const at = { kind: 's3', bucket: Bucket, prefix: 'shop', client: scene.aws.client } as const;
       const wished = { wish: bucketSchema.parse(rules), isDryRun: false, signal: noSignal };
       const set = await Array.fromAsync(setUpBucket(at, wished));
       expect(set.find(({ aspect }) => aspect === 'lifecycle')).toMatchObject({ outcome: 'changed' });
@@ -118,7 +107,7 @@ await describeWithS3('a monthly archive', () => {
       const old = 'shop/2025-12/';
       for (const { key } of now) {
         const Key = key.replace(`shop/${month}/`, old);
-        await client.send(new CopyObjectCommand({ Bucket, Key, CopySource: `${Bucket}/${key}` }));
+        await scene.client.send(new CopyObjectCommand({ Bucket, Key, CopySource: `${Bucket}/${key}` }));
       }
       await age(old, 100);
       const classes = Map.groupBy(await objectsIn(old), ({ storageClass }) => storageClass);

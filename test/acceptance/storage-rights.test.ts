@@ -5,11 +5,10 @@ import {
   PutBucketVersioningCommand,
   PutObjectCommand,
   PutObjectLockConfigurationCommand,
-  type S3Client,
 } from '@aws-sdk/client-s3';
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { StorageTestData } from '../../src/cli/commands/storage-test.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { accessPolicy } from '../../src/storage/s3/access-policy.ts';
@@ -18,11 +17,11 @@ import { s3Store } from '../../src/storage/s3/store.ts';
 import { tamperWithBucket } from '../../src/storage/s3/tamper-test.ts';
 import type { TamperReport } from '../../src/storage/tamper.ts';
 import { guardingProxy } from '../support/guarding-proxy.ts';
+import { useBucketScene } from '../support/bucket-scene.ts';
 import { runLifeboat } from '../support/lifeboat.ts';
 import { noSignal } from '../support/repository.ts';
-import { describeWithS3, startS3Server, type S3Server } from '../support/s3-server.ts';
+import { describeWithS3 } from '../support/s3-server.ts';
 import { holdPolicies, makeS3User, type S3User } from '../support/s3-users.ts';
-import { temporaryFolder, type TemporaryFolder } from '../support/temporary-folder.ts';
 
 const configuration = (endpoint: string, survives: string): string => `
 application: shop
@@ -39,34 +38,23 @@ components: { uploads: { type: files, paths: [./data] } }
 const timeout = 240_000;
 
 await describeWithS3('rights at a store', () => {
-  let home: TemporaryFolder;
-  let aws: S3Server;
-  let client: S3Client;
-  let environment: Record<string, string>;
-  const stack = new AsyncDisposableStack();
-
-  beforeAll(async () => {
-    home = stack.use(await temporaryFolder());
-    aws = stack.use(await startS3Server());
-    client = aws.inspector();
-    stack.defer(() => client.destroy());
-    const { accessKeyId = '', secretAccessKey = '' } = aws.client.credentials ?? {};
-    environment = { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey };
-  });
-  afterAll(() => stack[Symbol.asyncDispose]());
+  const scene = useBucketScene('us-east-1', () => undefined);
 
   async function lifeboat(...args: string[]) {
-    const { exitCode, stdout } = await runLifeboat([...args, '--json'], { folder: home.path, environment });
+    const { exitCode, stdout } = await runLifeboat([...args, '--json'], {
+      folder: scene.home.path,
+      environment: scene.environment,
+    });
     return { exitCode, ...(JSON.parse(stdout) as StorageTestData) };
   }
   const outcomes = ({ trials }: Pick<TamperReport, 'trials'>): string[] =>
     trials.map(({ trial, outcome }) => `${trial}: ${outcome}`);
   const tamper = (bucket: string): Promise<TamperReport> => {
-    const at = { kind: 's3', bucket, prefix: 'shop', client: aws.client } as const;
+    const at = { kind: 's3', bucket, prefix: 'shop', client: scene.aws.client } as const;
     return tamperWithBucket(at, { name: 'tamper-test-1', clock: systemClock, signal: noSignal });
   };
   async function versionsIn(Bucket: string): Promise<number> {
-    const { Versions = [], DeleteMarkers = [] } = await client.send(new ListObjectVersionsCommand({ Bucket }));
+    const { Versions = [], DeleteMarkers = [] } = await scene.client.send(new ListObjectVersionsCommand({ Bucket }));
     return Versions.length + DeleteMarkers.length;
   }
 
@@ -75,7 +63,10 @@ await describeWithS3('rights at a store', () => {
     { timeout },
     async () => {
       // moto lets anybody shorten a lock of mode COMPLIANCE; S3 lets nobody.
-      writeFileSync(join(home.path, 'lifeboat.yaml'), configuration(aws.client.endpoint, '[host, site, ransomware]'));
+      writeFileSync(
+        join(scene.home.path, 'lifeboat.yaml'),
+        configuration(scene.aws.client.endpoint, '[host, site, ransomware]'),
+      );
       expect((await lifeboat('storage', 'setup', '--yes')).exitCode).toBe(3); // No TLS here.
       expect((await lifeboat('repository', 'init')).exitCode).toBe(0);
       const weak = await lifeboat('storage', 'test');
@@ -91,10 +82,10 @@ await describeWithS3('rights at a store', () => {
         'destroy a version, bypassing governance: refused',
       ]);
       await using guard = await guardingProxy(
-        aws.client.endpoint,
+        scene.aws.client.endpoint,
         ({ method, url = '' }) => method === 'PUT' && /[?&](?:retention|object-lock)\b/.test(url),
       );
-      writeFileSync(join(home.path, 'lifeboat.yaml'), configuration(guard.endpoint, '[host, site]'));
+      writeFileSync(join(scene.home.path, 'lifeboat.yaml'), configuration(guard.endpoint, '[host, site]'));
       const strong = await lifeboat('storage', 'test');
       expect([strong.exitCode, strong.verdict, strong.lock]).toEqual([
         0,
@@ -104,11 +95,14 @@ await describeWithS3('rights at a store', () => {
       expect(strong.left).toEqual([
         expect.stringMatching(/^2 versions of s3:\/\/locked\/shop\/tamper-test-[0-9a-f]{16}, locked until about 20/),
       ]);
-      const check = await runLifeboat(['check', '-r', 's3'], { folder: home.path, environment });
+      const check = await runLifeboat(['check', '-r', 's3'], {
+        folder: scene.home.path,
+        environment: scene.environment,
+      });
       expect(check.stdout.replaceAll(/\s+/g, ' ')).toMatch(
         /ok object lock each version for 14 days \(COMPLIANCE\); try it with 'lifeboat storage test', then say so: survives: \[host, site, ransomware\]/,
       );
-      expect(JSON.stringify([weak, strong])).not.toContain(environment['AWS_SECRET_ACCESS_KEY']);
+      expect(JSON.stringify([weak, strong])).not.toContain(scene.environment['AWS_SECRET_ACCESS_KEY']);
     },
   );
 
@@ -116,27 +110,30 @@ await describeWithS3('rights at a store', () => {
     'S1-70 the policies that are printed are enough for those who back up and restore, and hold them to that',
     { timeout },
     async () => {
-      const { endpoint } = aws.client;
-      const at = { kind: 's3', bucket: 'shared', prefix: 'shop', client: aws.client } as const;
+      const { endpoint } = scene.aws.client;
+      const at = { kind: 's3', bucket: 'shared', prefix: 'shop', client: scene.aws.client } as const;
       const settings = `{ location: s3://shared/shop, password: secret, s3: { endpoint: '${endpoint}' } }`;
       writeFileSync(
-        join(home.path, 'lifeboat.yaml'),
+        join(scene.home.path, 'lifeboat.yaml'),
         `application: shop\nrepositories: { s3: ${settings} }\ncomponents: { uploads: { type: files, paths: [./data] } }\n`,
       );
-      mkdirSync(join(home.path, 'data'));
-      writeFileSync(join(home.path, 'data', 'a.txt'), 'kept');
+      mkdirSync(join(scene.home.path, 'data'));
+      writeFileSync(join(scene.home.path, 'data', 'a.txt'), 'kept');
       expect((await lifeboat('repository', 'init', '--create-bucket')).exitCode).toBe(0);
-      await client.send(new PutObjectCommand({ Bucket: 'shared', Key: 'other/secret', Body: 'theirs' }));
-      const printed = await runLifeboat(['storage', 'policy', '--role', 'append'], { folder: home.path, environment });
+      await scene.client.send(new PutObjectCommand({ Bucket: 'shared', Key: 'other/secret', Body: 'theirs' }));
+      const printed = await runLifeboat(['storage', 'policy', '--role', 'append'], {
+        folder: scene.home.path,
+        environment: scene.environment,
+      });
       const appender = await makeS3User(endpoint, 'appender', JSON.parse(printed.stdout) as object);
       const reader = await makeS3User(endpoint, 'reader', accessPolicy(at, 'read'));
       const keeper = await makeS3User(endpoint, 'keeper', accessPolicy(at, 'full'));
       await using _ = await holdPolicies(endpoint);
       const as = (user: S3User, ...args: string[]) =>
-        runLifeboat(args, { folder: home.path, environment: { ...user } });
+        runLifeboat(args, { folder: scene.home.path, environment: { ...user } });
       const storeOf = (user: S3User, prefix = 'shop') => s3Store({ ...at, prefix, client: clientOf(user) });
       const clientOf = ({ AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey }: S3User) => ({
-        ...aws.client,
+        ...scene.aws.client,
         credentials: { accessKeyId, secretAccessKey },
       });
 
@@ -148,7 +145,7 @@ await describeWithS3('rights at a store', () => {
       // Its own lock went.
       expect(await Array.fromAsync(full.list('locks/'))).toEqual([]);
       const restored = await as(reader, 'restore', 'uploads', '--to', './back');
-      const back = readdirSync(join(home.path, 'back'), { recursive: true, encoding: 'utf8' });
+      const back = readdirSync(join(scene.home.path, 'back'), { recursive: true, encoding: 'utf8' });
       expect([restored.exitCode, back.filter((path) => path.endsWith('/a.txt'))]).toEqual([0, [expect.any(String)]]);
 
       const denied = { code: 'STORE_DENIED' };
@@ -165,16 +162,16 @@ await describeWithS3('rights at a store', () => {
   );
 
   test('without a lock all that the credentials may do is allowed, and nothing of the test is left', async () => {
-    await client.send(new CreateBucketCommand({ Bucket: 'plain' }));
+    await scene.client.send(new CreateBucketCommand({ Bucket: 'plain' }));
     const plain = await tamper('plain');
     expect(outcomes(plain).slice(0, 3)).toEqual([
       'overwrite: allowed',
       'delete: allowed',
       'destroy a version: not applicable',
     ]);
-    await client.send(new CreateBucketCommand({ Bucket: 'versioned' }));
+    await scene.client.send(new CreateBucketCommand({ Bucket: 'versioned' }));
     const VersioningConfiguration = { Status: 'Enabled' as const };
-    await client.send(new PutBucketVersioningCommand({ Bucket: 'versioned', VersioningConfiguration }));
+    await scene.client.send(new PutBucketVersioningCommand({ Bucket: 'versioned', VersioningConfiguration }));
     const versioned = await tamper('versioned');
     expect(outcomes(versioned)).toEqual([
       'overwrite: kept',
@@ -195,10 +192,10 @@ await describeWithS3('rights at a store', () => {
   });
 
   test('a lock of mode GOVERNANCE gives way to who may bypass it', async () => {
-    await client.send(new CreateBucketCommand({ Bucket: 'governed', ObjectLockEnabledForBucket: true }));
+    await scene.client.send(new CreateBucketCommand({ Bucket: 'governed', ObjectLockEnabledForBucket: true }));
     const Rule = { DefaultRetention: { Mode: 'GOVERNANCE' as const, Days: 2 } };
     const ObjectLockConfiguration = { ObjectLockEnabled: 'Enabled' as const, Rule };
-    await client.send(new PutObjectLockConfigurationCommand({ Bucket: 'governed', ObjectLockConfiguration }));
+    await scene.client.send(new PutObjectLockConfigurationCommand({ Bucket: 'governed', ObjectLockConfiguration }));
     const governed = await tamper('governed');
     expect(governed.lock).toMatchObject({ state: 'locked', mode: 'GOVERNANCE' });
     expect(outcomes(governed).slice(2, 4)).toEqual([

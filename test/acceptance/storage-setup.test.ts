@@ -14,21 +14,20 @@ import {
   ListObjectsV2Command,
   PutBucketLifecycleConfigurationCommand,
   PutBucketPolicyCommand,
-  S3Client,
 } from '@aws-sdk/client-s3';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { storageSetupCommand, type StorageSetupData } from '../../src/cli/commands/storage-setup.ts';
 import { plainStyle } from '../../src/cli/style.ts';
 import { bucketSchema } from '../../src/model/bucket-settings.ts';
 import { prepareBucket } from '../../src/storage/s3/prepare-bucket.ts';
 import { setUpBucket } from '../../src/storage/s3/bucket-setup.ts';
+import { useBucketScene } from '../support/bucket-scene.ts';
 import { runLifeboat } from '../support/lifeboat.ts';
 import { noSignal } from '../support/repository.ts';
-import { describeWithS3, startS3Server, type S3Server } from '../support/s3-server.ts';
+import { describeWithS3 } from '../support/s3-server.ts';
 import { eventually, startServerWith } from '../support/server-process.ts';
-import { temporaryFolder, type TemporaryFolder } from '../support/temporary-folder.ts';
 
 const foreignStatement = {
   Sid: 'Readers',
@@ -61,33 +60,18 @@ components: { uploads: { type: files, paths: [./data] } }
 const timeout = 240_000;
 
 await describeWithS3('storage setup', () => {
-  let home: TemporaryFolder;
-  let aws: S3Server;
-  let client: S3Client;
-  let environment: Record<string, string>;
-  const stack = new AsyncDisposableStack();
-
-  beforeAll(async () => {
-    home = stack.use(await temporaryFolder());
-    aws = stack.use(await startS3Server());
-    const { endpoint, credentials } = aws.client;
-    const { accessKeyId = '', secretAccessKey = '' } = credentials ?? {};
-    environment = { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey };
-    const identity = { accessKeyId, secretAccessKey };
-    client = new S3Client({ endpoint, region: 'eu-central-1', forcePathStyle: true, credentials: identity });
-    stack.defer(() => client.destroy());
-    writeFileSync(join(home.path, 'lifeboat.yaml'), configuration(endpoint));
+  const scene = useBucketScene('eu-central-1', async ({ home, aws, client }) => {
+    writeFileSync(join(home.path, 'lifeboat.yaml'), configuration(aws.client.endpoint));
     const place = { CreateBucketConfiguration: { LocationConstraint: 'eu-central-1' as const } };
     await client.send(new CreateBucketCommand({ Bucket: 'hastecrm-logs', ...place }));
     const Policy = JSON.stringify({ Version: '2012-10-17', Statement: foreignStatement });
     await client.send(new PutBucketPolicyCommand({ Bucket: 'hastecrm-logs', Policy }));
   });
-  afterAll(() => stack[Symbol.asyncDispose]());
 
   async function setup(...args: string[]): Promise<StorageSetupData & { exitCode: number }> {
     const { exitCode, stdout } = await runLifeboat(['storage', 'setup', ...args, '--json'], {
-      folder: home.path,
-      environment,
+      folder: scene.home.path,
+      environment: scene.environment,
     });
     return { exitCode, ...(JSON.parse(stdout) as StorageSetupData) };
   }
@@ -108,8 +92,8 @@ await describeWithS3('storage setup', () => {
     const asWished = outcomes(first).filter((one) => !one.endsWith(': changed'));
     expect([first.exitCode, asWished]).toEqual([3, ['versioning: as wished', clear]]);
     const at = { Bucket: 'hastecrm-backups' };
-    expect(await client.send(new GetBucketVersioningCommand(at))).toMatchObject({ Status: 'Enabled' });
-    expect((await client.send(new GetBucketLifecycleConfigurationCommand(at))).Rules).toEqual([
+    expect(await scene.client.send(new GetBucketVersioningCommand(at))).toMatchObject({ Status: 'Enabled' });
+    expect((await scene.client.send(new GetBucketLifecycleConfigurationCommand(at))).Rules).toEqual([
       expect.objectContaining({
         Filter: { Prefix: 'crm/' },
         NoncurrentVersionExpiration: expect.objectContaining({ NoncurrentDays: 60 }) as object,
@@ -123,11 +107,11 @@ await describeWithS3('storage setup', () => {
       }),
     ]);
     expect(
-      (await client.send(new GetBucketEncryptionCommand(at))).ServerSideEncryptionConfiguration?.Rules,
+      (await scene.client.send(new GetBucketEncryptionCommand(at))).ServerSideEncryptionConfiguration?.Rules,
     ).toHaveLength(1);
     // This server speaks no TLS: with that policy the repository would have locked itself out.
-    await expect(client.send(new GetBucketPolicyCommand(at))).rejects.toThrow(/policy does not exist/);
-    const { Policy = '' } = await client.send(new GetBucketPolicyCommand({ Bucket: 'hastecrm-logs' }));
+    await expect(scene.client.send(new GetBucketPolicyCommand(at))).rejects.toThrow(/policy does not exist/);
+    const { Policy = '' } = await scene.client.send(new GetBucketPolicyCommand({ Bucket: 'hastecrm-logs' }));
     expect((JSON.parse(Policy) as { Statement: unknown }).Statement).toEqual([
       foreignStatement,
       {
@@ -138,17 +122,17 @@ await describeWithS3('storage setup', () => {
         Condition: { ArnLike: { 'aws:SourceArn': 'arn:aws:s3:::hastecrm-backups' } },
       },
     ]);
-    expect((await client.send(new GetBucketLoggingCommand(at))).LoggingEnabled).toMatchObject({
+    expect((await scene.client.send(new GetBucketLoggingCommand(at))).LoggingEnabled).toMatchObject({
       TargetBucket: 'hastecrm-logs',
       TargetPrefix: 'backups/',
     });
-    expect((await client.send(new GetPublicAccessBlockCommand(at))).PublicAccessBlockConfiguration).toEqual({
+    expect((await scene.client.send(new GetPublicAccessBlockCommand(at))).PublicAccessBlockConfiguration).toEqual({
       BlockPublicAcls: true,
       IgnorePublicAcls: true,
       BlockPublicPolicy: true,
       RestrictPublicBuckets: true,
     });
-    expect(await client.send(new GetObjectLockConfigurationCommand(at))).toMatchObject({
+    expect(await scene.client.send(new GetObjectLockConfigurationCommand(at))).toMatchObject({
       ObjectLockConfiguration: { Rule: { DefaultRetention: { Mode: 'COMPLIANCE', Days: 14 } } },
     });
   });
@@ -160,16 +144,16 @@ await describeWithS3('storage setup', () => {
       ['TLS only: left out'],
     ]);
     const at = { Bucket: 'hastecrm-backups' };
-    const { Rules = [] } = await client.send(new GetBucketLifecycleConfigurationCommand(at));
+    const { Rules = [] } = await scene.client.send(new GetBucketLifecycleConfigurationCommand(at));
     const foreign = { ID: 'tidy', Status: 'Enabled' as const, Filter: { Prefix: '' }, Expiration: { Days: 365 } };
     const setting = { LifecycleConfiguration: { Rules: [...Rules.slice(0, 1), foreign] } };
-    await client.send(new PutBucketLifecycleConfigurationCommand({ ...at, ...setting }));
+    await scene.client.send(new PutBucketLifecycleConfigurationCommand({ ...at, ...setting }));
     const third = await setup('--yes');
     expect(third.exitCode).toBe(3);
     expect(third.steps.find(({ outcome }) => outcome === 'danger')?.message).toContain("rule 'tidy' expires objects");
-    const rules = (await client.send(new GetBucketLifecycleConfigurationCommand(at))).Rules;
+    const rules = (await scene.client.send(new GetBucketLifecycleConfigurationCommand(at))).Rules;
     expect(rules?.map(({ ID }) => ID)).toEqual(['tidy', 'lifeboat versions crm', 'lifeboat tiers crm']);
-    expect(JSON.stringify(third)).not.toContain(environment['AWS_SECRET_ACCESS_KEY']);
+    expect(JSON.stringify(third)).not.toContain(scene.environment['AWS_SECRET_ACCESS_KEY']);
   });
 
   test('replication into a bucket of another region is set up so that deletions stay behind, with what its role needs', async () => {
@@ -180,7 +164,7 @@ await describeWithS3('storage setup', () => {
       kind: 's3',
       bucket: 'replicated',
       prefix: '',
-      client: { ...aws.client, region: 'eu-central-1' },
+      client: { ...scene.aws.client, region: 'eu-central-1' },
     } as const;
     async function setUp(isDryRun = false): Promise<StorageSetupData> {
       const steps = await Array.fromAsync(setUpBucket(at, { wish, isDryRun, signal: noSignal }));
@@ -189,15 +173,15 @@ await describeWithS3('storage setup', () => {
     expect((await setUp()).steps).toEqual([
       expect.objectContaining({ outcome: 'failed', message: 'there is no bucket replica for the replicas' }),
     ]);
-    const there = { ...at, bucket: 'replica', client: { ...aws.client, region: 'eu-west-1' } };
+    const there = { ...at, bucket: 'replica', client: { ...scene.aws.client, region: 'eu-west-1' } };
     await prepareBucket(there, { creates: true, enablesVersioning: false }, noSignal);
     expect(outcomes(await setUp(true))).toEqual(['replica: differs', 'replication: differs']);
     const done = await setUp();
     expect(outcomes(done)).toEqual(['replica: changed', 'replication: changed']);
-    expect(await client.send(new GetBucketVersioningCommand({ Bucket: 'replica' }))).toMatchObject({
+    expect(await scene.client.send(new GetBucketVersioningCommand({ Bucket: 'replica' }))).toMatchObject({
       Status: 'Enabled',
     });
-    const found = await client.send(new GetBucketReplicationCommand({ Bucket: 'replicated' }));
+    const found = await scene.client.send(new GetBucketReplicationCommand({ Bucket: 'replicated' }));
     expect(found.ReplicationConfiguration).toMatchObject({
       Role: role,
       Rules: [{ Status: 'Enabled', Destination: { Bucket: 'arn:aws:s3:::replica', StorageClass: 'STANDARD_IA' } }],
@@ -207,7 +191,7 @@ await describeWithS3('storage setup', () => {
     expect(shown).toContain('sts:AssumeRole');
     expect(outcomes(await setUp())).toEqual(['replica: as wished', 'replication: as wished']);
     const Rules = [{ ID: 'tidy', Status: 'Enabled' as const, Filter: { Prefix: '' }, Expiration: { Days: 90 } }];
-    await client.send(
+    await scene.client.send(
       new PutBucketLifecycleConfigurationCommand({ Bucket: 'replica', LifecycleConfiguration: { Rules } }),
     );
     const [, danger] = (await setUp()).steps;
@@ -221,10 +205,10 @@ await describeWithS3('storage setup', () => {
     'S2-011 a server copies to another region on a schedule, and what is there comes back when the first region is gone',
     { timeout },
     async () => {
-      const folder = join(home.path, 'regions');
+      const folder = join(scene.home.path, 'regions');
       mkdirSync(join(folder, 'data'), { recursive: true });
       writeFileSync(join(folder, 'data', 'a.txt'), 'kept');
-      const s3 = (region: string): string => `s3: { endpoint: '${aws.client.endpoint}', region: ${region} }`;
+      const s3 = (region: string): string => `s3: { endpoint: '${scene.aws.client.endpoint}', region: ${region} }`;
       const text = `
 application: shop
 service: { selfBackup: false }
@@ -239,24 +223,24 @@ components:
 `;
       writeFileSync(join(folder, 'lifeboat.yaml'), text);
       const lifeboat = async (...args: string[]): Promise<void> => {
-        const { exitCode, stderr } = await runLifeboat(args, { folder, environment });
+        const { exitCode, stderr } = await runLifeboat(args, { folder, environment: scene.environment });
         expect([args[0], exitCode, stderr]).toEqual([args[0], 0, '']);
       };
       await lifeboat('repository', 'init', '-r', 'near', '--create-bucket');
       await lifeboat('repository', 'init', '-r', 'far', '--from', 'near', '--create-bucket');
       await lifeboat('backup', 'uploads');
       const names = async (Bucket: string, Prefix = ''): Promise<string[]> => {
-        const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket, Prefix }));
+        const { Contents = [] } = await scene.client.send(new ListObjectsV2Command({ Bucket, Prefix }));
         return Contents.map(({ Key = '' }) => Key);
       };
       expect(await names('far-away', 'shop/snapshots/')).toEqual([]);
       {
-        await using _ = await startServerWith({ folder, environment });
+        await using _ = await startServerWith({ folder, environment: scene.environment });
         await eventually(async () => (await names('far-away', 'shop/snapshots/')).length > 0);
       }
-      const place = await client.send(new GetBucketLocationCommand({ Bucket: 'far-away' }));
+      const place = await scene.client.send(new GetBucketLocationCommand({ Bucket: 'far-away' }));
       expect(place.LocationConstraint).toBe('eu-west-1');
-      for (const Key of await names('near')) await client.send(new DeleteObjectCommand({ Bucket: 'near', Key }));
+      for (const Key of await names('near')) await scene.client.send(new DeleteObjectCommand({ Bucket: 'near', Key }));
       await lifeboat('prove', 'uploads', '-r', 'far');
     },
   );

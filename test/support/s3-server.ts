@@ -14,7 +14,7 @@ export interface S3Server extends AsyncDisposable {
   /** Makes an empty bucket and tells its name. */
   makeBucket(): Promise<string>;
   /** The SDK's plain client, to look at what the code under test did; the caller destroys it. */
-  inspector(): S3Client;
+  inspector(region?: string): S3Client;
 }
 
 export interface S3ServerOptions {
@@ -83,7 +83,8 @@ function serverAt(endpoint: string, stop: () => Promise<void>): S3Server {
   const credentials = { accessKeyId: 'test', secretAccessKey: 'test-secret' };
   const client = { endpoint, region: 'us-east-1', usesPathStyle: true, credentials };
   let buckets = 0;
-  const inspector = (): S3Client => new S3Client({ endpoint, region: 'us-east-1', forcePathStyle: true, credentials });
+  const inspector = (region = 'us-east-1'): S3Client =>
+    new S3Client({ endpoint, region, forcePathStyle: true, credentials });
   return {
     client,
     inspector,
