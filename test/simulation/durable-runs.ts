@@ -87,7 +87,6 @@ export async function runDurableRuns(options: DurableRunsOptions): Promise<Durab
     while (world.counts.kills < kills) {
       while (world.workers.size < workers) startWorker(world);
       await addRuns(world);
-      await sleep(world.random() * 300);
       await disturb(world);
     }
     await Promise.all(world.lateSignals);
@@ -162,8 +161,9 @@ async function disturb({ options, random, workers, counts, stopped }: World): Pr
     counts.cuts += 1;
     return;
   }
-  // Most are at work by then; some die while they start.
+  // Most are at work by then, however slow the machine is to start them; some die while they start.
   if (random() < 0.8) await Promise.race([worker.ready, worker.exited]);
+  await sleep(random() * 300);
   if (random() < 0.2) {
     // As a machine that swaps, or a virtual one that was moved: it comes back and believes that no time has passed.
     worker.child.kill('SIGSTOP');
