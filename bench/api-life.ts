@@ -32,8 +32,7 @@ export async function startLivingServer(): Promise<LivingServer> {
     // As the installed program does.
     MALLOC_MMAP_THRESHOLD_: '131072',
   };
-  const program = (...args: string[]): string[] => ['--max-semi-space-size=4', main, ...args];
-  const lifeboat = (...args: string[]) => run(process.execPath, program(...args), { cwd: folder, env });
+  const lifeboat = (...args: string[]) => run(process.execPath, [main, ...args], { cwd: folder, env });
   const tenant = configure(folder);
   await writeFiles(folder, 'all');
   await lifeboat('repository', 'init');
@@ -43,7 +42,7 @@ export async function startLivingServer(): Promise<LivingServer> {
   await log.catalog[Symbol.asyncDispose]();
 
   const stdio: ['ignore', 'ignore', 'pipe'] = ['ignore', 'ignore', 'pipe'];
-  const child = spawn(process.execPath, program('server', '--listen', '0'), { cwd: folder, env, stdio });
+  const child = spawn(process.execPath, [main, 'server', '--listen', '0'], { cwd: folder, env, stdio });
   const exited = once(child, 'exit');
   stack.defer(async () => {
     child.kill('SIGTERM');

@@ -24,7 +24,7 @@ const clientsOf = (served: Served): Client[] =>
 async function throughput(): Promise<object> {
   const server = fork(join(import.meta.dirname, 'api-server.ts'), {
     // As the program starts itself.
-    execArgv: ['--max-semi-space-size=4', '--heap-growing-percent=30'],
+    execArgv: ['--heap-growing-percent=30'],
     env: { ...process.env, MALLOC_MMAP_THRESHOLD_: '131072' },
   });
   const [served] = (await once(server, 'message')) as [Served & { readonly folder: string }];

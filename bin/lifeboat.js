@@ -7,6 +7,11 @@ import * as moduleApi from 'node:module';
 import { arch, platform } from 'node:process';
 
 const here = import.meta.dirname;
+const args = process.argv.slice(2);
+
+/** A server answers many at once, and what they ask for is gone right after: with little room for that it would collect all the time. */
+const littleRoom = '--max-semi-space-size=4';
+const flags = args[0] === 'server' ? process.execArgv.filter((flag) => flag !== littleRoom) : process.execArgv;
 
 function bundledNode() {
   const require = moduleApi.createRequire(import.meta.url);
@@ -21,6 +26,10 @@ function bundledNode() {
 }
 
 if (Number(process.versions.node.split('.')[0]) >= 26) {
+  if (flags.length < process.execArgv.length && !process.connected) {
+    // The same process, begun anew; it does not come back here.
+    process.execve(process.execPath, [process.execPath, ...flags, `${here}/lifeboat.js`, ...args], process.env);
+  }
   moduleApi.enableCompileCache?.();
   if (process.connected && process.env.LIFEBOAT_LAUNCHED !== undefined) {
     // The launcher was killed: whoever did it meant us.
@@ -36,7 +45,7 @@ if (Number(process.versions.node.split('.')[0]) >= 26) {
     process.stderr.write("hint: run 'npm ci' in the project folder, it brings Node 26 by itself\n");
     process.exit(1);
   }
-  const child = spawn(node, [...process.execArgv, `${here}/lifeboat.js`, ...process.argv.slice(2)], {
+  const child = spawn(node, [...flags, `${here}/lifeboat.js`, ...args], {
     stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
     env: { ...process.env, LIFEBOAT_LAUNCHED: '1' },
   });

@@ -320,6 +320,18 @@ test('called by its name, the program is given the settings that save memory', a
   expect(shown).toBe('131072 --max-semi-space-size=4\n');
 });
 
+test('a server begins anew with room for what many ask at once, other commands go on as they are', () => {
+  const shownBy = (command: string): string[] => {
+    const tell = `data:text/javascript,console.log(JSON.stringify(process.execArgv))`;
+    const args = ['--max-semi-space-size=4', launcher, command, '--help'];
+    const env = { ...environmentIn(folder.path), NODE_OPTIONS: `--import=${tell}` };
+    const shown = execFileSync(process.execPath, args, { env, encoding: 'utf8' });
+    return shown.split('\n').filter((line) => line.startsWith('['));
+  };
+  expect(shownBy('server')).toEqual(['["--max-semi-space-size=4"]', '[]']);
+  expect(shownBy('worker')).toEqual(['["--max-semi-space-size=4"]']);
+});
+
 test('no help has a line of more than 80 columns', async () => {
   const commands = [['backup'], ['restore'], ['repository', 'forget'], ['repository'], ['init'], []];
   for (const command of commands) {

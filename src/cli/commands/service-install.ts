@@ -51,7 +51,7 @@ export const serviceInstallCommand = defineCommand({
     const path = unitPath(application.name, home);
     const text = unitText({
       application: application.name,
-      program: [process.execPath, '--max-semi-space-size=4', context.launcherPath],
+      program: [process.execPath, context.launcherPath],
       configurationPath,
       workingFolder: dirname(configurationPath),
       stateHome: isOfUser ? dirname(context.stateFolder) : '/var/lib',
