@@ -147,7 +147,6 @@ export const commandTable: readonly CommandEntry[] = [
       { name: 'silence', load: async () => (await import('./commands/alerts-silence.ts')).alertsSilenceCommand },
       { name: 'silences', load: async () => (await import('./commands/alerts-silences.ts')).alertsSilencesCommand },
       { name: 'unsilence', load: async () => (await import('./commands/alerts-unsilence.ts')).alertsUnsilenceCommand },
-      { name: 'policy', load: async () => (await import('./commands/storage-policy.ts')).storagePolicyCommand },
       { name: 'test', load: async () => (await import('./commands/alerts-test.ts')).alertsTestCommand },
     ],
   },

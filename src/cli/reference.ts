@@ -26,7 +26,7 @@ const exitCodes = [
   ['0', 'done'],
   ['1', 'failed'],
   ['2', 'the command line or the configuration is not valid, or a confirmation is missing'],
-  ['3', 'done, with warnings: something was left out'],
+  ['3', 'done, but somebody should look: something is left out, missing or odd'],
   ['4', 'not found, or not unique'],
   ['10', 'there is no repository'],
   ['11', 'the repository is locked'],
