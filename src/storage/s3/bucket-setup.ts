@@ -17,7 +17,6 @@ import {
   PutObjectLockConfigurationCommand,
   PutPublicAccessBlockCommand,
   S3ServiceException,
-  type LifecycleRule,
 } from '@aws-sdk/client-s3';
 import { AppError } from '../../base/errors.ts';
 import { throwIfAborted } from '../interruption.ts';
@@ -25,7 +24,7 @@ import { parseLocation, type S3Location } from '../location.ts';
 import { noBucket, orMissing, withHint, type Look, type SetupWish, type Work } from './bucket-look.ts';
 import { createClient } from './client.ts';
 import { storeErrorOfS3 } from './errors.ts';
-import { foreignDangers, ownRules } from './lifecycle-rules.ts';
+import { decideLifecycle } from './lifecycle-rules.ts';
 import { logGrant, withLogGrant } from './log-policy.ts';
 import { readLockRule } from './object-lock.ts';
 import { creationOf } from './prepare-bucket.ts';
@@ -202,40 +201,11 @@ async function lookAtLifecycle({ client, at, wish, signal }: Work): Promise<Look
   const Bucket = at.bucket;
   const asked = client.send(new GetBucketLifecycleConfigurationCommand({ Bucket }), { abortSignal: signal });
   const now = (await orMissing(asked, 'NoSuchLifecycleConfiguration'))?.Rules ?? [];
-  const own = ownRules(at.prefix, wish);
-  const ids = new Set(own.map(({ ID }) => ID));
-  const foreign = now.filter(({ ID = '' }) => !ids.has(ID));
-  const [danger] = foreignDangers(foreign, at.prefix);
-  const words = own.map(({ words: what }) => what).join('; ');
-  const isSet = own.every((rule) => now.some((one) => isSameRule(one, rule.rule)));
-  if (isSet) return { message: words, danger };
-  const Rules = [...foreign, ...own.map(({ rule }) => rule)];
-  const command = new PutBucketLifecycleConfigurationCommand({ Bucket, LifecycleConfiguration: { Rules } });
+  const { rules, words, dangers } = decideLifecycle(now, at.prefix, wish);
+  const [danger] = dangers;
+  if (rules === undefined) return { message: words, danger };
+  const command = new PutBucketLifecycleConfigurationCommand({ Bucket, LifecycleConfiguration: { Rules: [...rules] } });
   return { message: `have it: ${words}`, change: () => client.send(command, { abortSignal: signal }), danger };
-}
-
-/** Stores answer with keys of their own; what we say must be so. */
-function isSameRule(found: LifecycleRule, wished: LifecycleRule): boolean {
-  const said = ({
-    ID,
-    Status,
-    Filter,
-    Transitions,
-    NoncurrentVersionExpiration,
-    AbortIncompleteMultipartUpload,
-    Expiration,
-  }: LifecycleRule) =>
-    JSON.stringify([
-      ID,
-      Status,
-      Filter?.And?.Tags ?? [],
-      Filter?.And?.Prefix ?? Filter?.Prefix ?? '',
-      (Transitions ?? []).map(({ Days, StorageClass }) => [Days, StorageClass]),
-      NoncurrentVersionExpiration?.NoncurrentDays,
-      AbortIncompleteMultipartUpload?.DaysAfterInitiation,
-      Expiration?.Days,
-    ]);
-  return said(found) === said(wished);
 }
 
 interface LogTarget {

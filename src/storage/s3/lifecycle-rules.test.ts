@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { LifecycleRule } from '@aws-sdk/client-s3';
-import { foreignDangers, ownRules } from './lifecycle-rules.ts';
+import { decideLifecycle, foreignDangers, ownRules } from './lifecycle-rules.ts';
 import { logGrant, withLogGrant } from './log-policy.ts';
 import { withTlsOnly } from './tls-policy.ts';
 
@@ -19,6 +19,26 @@ test('our rules never expire what is current, and move nothing but tagged data',
     { Days: 90, StorageClass: 'GLACIER_IR' },
   ]);
   expect(ownRules('', wish).map(({ ID }) => ID)).toEqual(['lifeboat versions']);
+});
+
+test('a rule of ours that is no longer asked for goes, and those of others stay', () => {
+  const theirs: LifecycleRule = { ID: 'tidy', Status: 'Enabled', Filter: { Prefix: 'logs/' }, Expiration: { Days: 7 } };
+  const other: LifecycleRule = { ...theirs, ID: 'lifeboat expiry other', Filter: { Prefix: 'other/20' } };
+  const idsAfter = (found: readonly LifecycleRule[], wished: typeof wish): (string | undefined)[] | undefined =>
+    decideLifecycle(found, 'shop', wished).rules?.map(({ ID }) => ID);
+  const archive = { ...wish, archiveAfterDays: 90, expireAfterDays: 365 };
+  const { rules = [] } = decideLifecycle([theirs, other], 'shop', archive);
+  expect(rules.map(({ ID }) => ID)).toEqual([
+    'tidy',
+    'lifeboat expiry other',
+    'lifeboat versions shop',
+    'lifeboat tiers shop',
+    'lifeboat expiry shop',
+  ]);
+  expect(decideLifecycle(rules, 'shop', archive)).toMatchObject({ rules: undefined, dangers: [] });
+  expect(idsAfter(rules, wish)).toEqual(['tidy', 'lifeboat expiry other', 'lifeboat versions shop']);
+  const longer = decideLifecycle(rules, 'shop', { ...archive, expireAfterDays: 730 }).rules?.at(-1);
+  expect(longer?.Expiration).toEqual({ Days: 730 });
 });
 
 test.each([

@@ -1,5 +1,5 @@
-// Rules of a bucket that are safe for a repository, and those that are not. A rule must never expire or archive what is current: old objects
-// hold data that today's backups need. Data packs move by their tag alone, and only to classes that answer at once.
+// Rules of a bucket that are safe for a repository, and those that are not. Outside of an archive, which holds each month by itself, a rule
+// must never expire or archive what is current: old objects hold data that today's backups need. Data packs move by their tag alone.
 import type { LifecycleRule } from '@aws-sdk/client-s3';
 import { bulkDataTag } from '../../base/s3-options.ts';
 
@@ -15,10 +15,61 @@ export interface LifecycleWish {
 /** Of years, so of the months of an archive; nothing else of a repository begins so. */
 const monthsBegin = '20';
 
-export interface OwnRule {
+interface OwnRule {
   readonly ID: string;
   readonly rule: LifecycleRule;
   readonly words: string;
+}
+
+const ruleId = (kind: 'versions' | 'tiers' | 'expiry', prefix: string): string => `lifeboat ${kind} ${prefix}`.trim();
+
+export interface LifecycleDecision {
+  /** Undefined where the bucket has just what is wished. */
+  readonly rules: readonly LifecycleRule[] | undefined;
+  readonly words: string;
+  readonly dangers: readonly RuleDanger[];
+}
+
+/** Rules of others stay. Those of ours that are no longer asked for go: one that expires would go on expiring. */
+export function decideLifecycle(
+  found: readonly LifecycleRule[],
+  prefix: string,
+  wish: LifecycleWish,
+): LifecycleDecision {
+  const own = ownRules(prefix, wish);
+  const ids = new Set([ruleId('versions', prefix), ruleId('tiers', prefix), ruleId('expiry', prefix)]);
+  const foreign = found.filter(({ ID = '' }) => !ids.has(ID));
+  const isSet =
+    found.length - foreign.length === own.length && own.every(({ rule }) => found.some((one) => isSameRule(one, rule)));
+  return {
+    rules: isSet ? undefined : [...foreign, ...own.map(({ rule }) => rule)],
+    words: own.map(({ words }) => words).join('; '),
+    dangers: foreignDangers(foreign, prefix),
+  };
+}
+
+/** Stores answer with keys of their own; what we say must be so. */
+function isSameRule(found: LifecycleRule, wished: LifecycleRule): boolean {
+  const said = ({
+    ID,
+    Status,
+    Filter,
+    Transitions,
+    NoncurrentVersionExpiration,
+    AbortIncompleteMultipartUpload,
+    Expiration,
+  }: LifecycleRule) =>
+    JSON.stringify([
+      ID,
+      Status,
+      Filter?.And?.Tags ?? [],
+      Filter?.And?.Prefix ?? Filter?.Prefix ?? '',
+      (Transitions ?? []).map(({ Days, StorageClass }) => [Days, StorageClass]),
+      NoncurrentVersionExpiration?.NoncurrentDays,
+      AbortIncompleteMultipartUpload?.DaysAfterInitiation,
+      Expiration?.Days,
+    ]);
+  return said(found) === said(wished);
 }
 
 /** An upload that goes on for so long is none any more. */
@@ -28,7 +79,7 @@ export function ownRules(prefix: string, wish: LifecycleWish): OwnRule[] {
   const { keepVersionsDays, infrequentAfterDays, instantArchiveAfterDays, archiveAfterDays } = wish;
   const below = prefix === '' ? '' : `${prefix}/`;
   const versions: LifecycleRule = {
-    ID: `lifeboat versions ${prefix}`.trim(),
+    ID: ruleId('versions', prefix),
     Status: 'Enabled',
     Filter: { Prefix: below },
     NoncurrentVersionExpiration: { NoncurrentDays: keepVersionsDays },
@@ -49,7 +100,7 @@ export function ownRules(prefix: string, wish: LifecycleWish): OwnRule[] {
   const packs = archiveAfterDays === undefined ? below : below + monthsBegin;
   const tag = { Key: bulkDataTag.key, Value: bulkDataTag.value };
   const tiers: LifecycleRule = {
-    ID: `lifeboat tiers ${prefix}`.trim(),
+    ID: ruleId('tiers', prefix),
     Status: 'Enabled',
     Filter: { And: { Prefix: packs, Tags: [tag] } },
     Transitions: moves,
@@ -60,7 +111,7 @@ export function ownRules(prefix: string, wish: LifecycleWish): OwnRule[] {
 
 function expiryRules(prefix: string, below: string, { expireAfterDays: Days }: LifecycleWish): OwnRule[] {
   if (Days === undefined) return [];
-  const ID = `lifeboat expiry ${prefix}`.trim();
+  const ID = ruleId('expiry', prefix);
   const rule: LifecycleRule = { ID, Status: 'Enabled', Filter: { Prefix: below + monthsBegin }, Expiration: { Days } };
   return [{ ID, rule, words: `months go ${Days} days after their first copy` }];
 }
