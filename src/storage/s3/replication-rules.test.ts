@@ -46,12 +46,21 @@ test('rules of others stay, below ours, and a second time changes nothing', () =
   expect(decideReplication(made, 'shop', wish)).toEqual({ kind: 'same' });
 });
 
+test('two repositories of one bucket are set up one after the other, and then neither has to change', () => {
+  const first = changed(undefined);
+  const second = decideReplication(first, 'crm', wish);
+  const both = second.kind === 'change' ? second.configuration : { Role: second.kind, Rules: [] };
+  expect(both.Rules?.map(({ Priority }) => Priority)).toEqual([1, 2]);
+  expect(['shop', 'crm'].map((prefix) => decideReplication(both, prefix, wish).kind)).toEqual(['same', 'same']);
+});
+
 test('somebody who let deletions be replicated, put a rule above ours or took another role is set right', () => {
   const made = changed(undefined);
   const [own] = made.Rules ?? [];
   const deletes = { ...own, DeleteMarkerReplication: { Status: 'Enabled' } } as ReplicationRule;
   expect(changed({ Role: role, Rules: [deletes] })).toEqual(made);
-  expect(changed({ ...made, Rules: [theirs, ...(made.Rules ?? [])] }).Rules?.map(({ Priority }) => Priority)).toEqual([
+  const above = { ...theirs, Filter: { Prefix: '' } };
+  expect(changed({ ...made, Rules: [above, ...(made.Rules ?? [])] }).Rules?.map(({ Priority }) => Priority)).toEqual([
     7, 8,
   ]);
   expect(changed({ ...made, Role: 'arn:aws:iam::123456789012:role/other' })).toEqual(made);

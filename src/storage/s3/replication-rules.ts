@@ -32,8 +32,7 @@ export function decideReplication(
   const foreign = rules.filter((rule) => rule.ID !== ID);
   const own = rules.find((rule) => rule.ID === ID);
   const wished = ruleOf(ID, prefix, wish);
-  // Of two rules with the same goal the higher one holds.
-  const Priority = Math.max(own?.Priority ?? 1, 1 + Math.max(0, ...foreign.map((rule) => rule.Priority ?? 0)));
+  const Priority = priorityBeside(foreign, prefix, own?.Priority);
   const isSame = own !== undefined && own.Priority === Priority && said(own) === said(wished);
   if (isSame && found?.Role === wish.role) return { kind: 'same' };
   return (
@@ -42,6 +41,18 @@ export function decideReplication(
       configuration: { Role: wish.role, Rules: [...foreign, { ...wished, Priority }] },
     }
   );
+}
+
+/**
+ * Of two rules for one object the higher one holds, and no two may have the same. Those of other prefixes are no rivals: otherwise ours for
+ * two repositories would overtake each other for ever.
+ */
+function priorityBeside(foreign: readonly ReplicationRule[], prefix: string, now: number | undefined): number {
+  const priorities = (rules: readonly ReplicationRule[]): number[] => rules.map((rule) => rule.Priority ?? 0);
+  const rivals = priorities(foreign.filter((rule) => concerns(rule, prefix)));
+  const taken = priorities(foreign);
+  const stays = now !== undefined && !taken.includes(now) && rivals.every((rival) => rival < now);
+  return stays ? now : 1 + Math.max(0, ...taken);
 }
 
 export const ownRuleId = (prefix: string): string => `lifeboat replication ${prefix}`.trim();
@@ -89,14 +100,17 @@ const said = ({ Status, Filter, DeleteMarkerReplication: markers, Destination }:
 const prefixOf = ({ Filter: filter, Prefix: old }: Pick<ReplicationRule, 'Filter' | 'Prefix'>): string =>
   filter?.And?.Prefix ?? filter?.Prefix ?? old ?? '';
 
+function concerns(rule: ReplicationRule, prefix: string): boolean {
+  const theirs = prefixOf(rule);
+  return theirs.startsWith(below(prefix)) || below(prefix).startsWith(theirs);
+}
+
 /** Rules of others by which what is deleted here vanishes there, too. */
 export function replicationDangers(foreign: readonly ReplicationRule[], prefix: string): RuleDanger[] {
   return foreign.flatMap((rule): RuleDanger[] => {
     const { ID: id = '', Status: status, DeleteMarkerReplication: markers, Destination: target } = rule;
     const replicatesMarkers = isOld(rule) || markers?.Status === 'Enabled';
-    const theirs = prefixOf(rule);
-    const isConcerned = theirs.startsWith(below(prefix)) || below(prefix).startsWith(theirs);
-    if (status !== 'Enabled' || !replicatesMarkers || !isConcerned) return [];
+    if (status !== 'Enabled' || !replicatesMarkers || !concerns(rule, prefix)) return [];
     return [
       {
         message: `rule '${id}' replicates deletions to ${target?.Bucket ?? 'another bucket'}: what a stolen key deletes here is hidden there, too`,
