@@ -2,6 +2,7 @@
 import { type Clock, systemClock } from '../base/clock.ts';
 import { AppError } from '../base/errors.ts';
 import { type Random, systemRandom } from '../base/random.ts';
+import { isThere } from '../storage/is-there.ts';
 import type { Store } from '../storage/store.ts';
 import { createConfig, decodeConfig, encodeConfig, type NewConfig, type RepositoryConfig } from './config-file.ts';
 import { formatTime } from './go-text.ts';
@@ -56,14 +57,8 @@ export async function initRepository(store: Store, options: InitOptions): Promis
 
 /** Rejects with `REPOSITORY_EXISTS` unless a repository can be made there. */
 export async function refuseExisting(store: Store, signal: AbortSignal): Promise<void> {
-  const isThere = await store.stat(configName, { signal }).then(
-    () => true,
-    (error: unknown) => {
-      if (isMissing(error)) return false;
-      throw error;
-    },
-  );
-  const kinds = isThere ? [] : (['keys', 'snapshots'] as const);
+  const isMade = await isThere(store, configName, signal);
+  const kinds = isMade ? [] : (['keys', 'snapshots'] as const);
   for (const kind of kinds) {
     for await (const file of listFiles(store, kind, signal)) {
       throw new AppError('REPOSITORY_EXISTS', `${store.properties.location} holds ${kind}/${file.id} but no config`, {
@@ -71,7 +66,7 @@ export async function refuseExisting(store: Store, signal: AbortSignal): Promise
       });
     }
   }
-  if (isThere) {
+  if (isMade) {
     throw new AppError('REPOSITORY_EXISTS', `there is a repository at ${store.properties.location} already`, {
       hint: 'Use it as it is, or choose another place.',
     });

@@ -1,7 +1,7 @@
 // Makes an empty repository with the keys and parameters of another one, byte by byte: done twice, or by two at once, it is the same.
+import { isThere } from '../storage/is-there.ts';
 import type { Store } from '../storage/store.ts';
 import { configName } from './layout.ts';
-import { isMissing } from './repository.ts';
 
 /** Tells whether there was none. Its configuration comes last: without it, it is none. */
 export async function seedRepository(origin: Store, target: Store, signal: AbortSignal): Promise<boolean> {
@@ -14,12 +14,5 @@ export async function seedRepository(origin: Store, target: Store, signal: Abort
   return true;
 }
 
-export async function hasRepository(store: Store, signal: AbortSignal): Promise<boolean> {
-  try {
-    await store.stat(configName, { signal });
-    return true;
-  } catch (error) {
-    if (isMissing(error)) return false;
-    throw error;
-  }
-}
+export const hasRepository = (store: Store, signal: AbortSignal): Promise<boolean> =>
+  isThere(store, configName, signal);

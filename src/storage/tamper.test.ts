@@ -58,3 +58,18 @@ test('a store that breaks off has neither refused nor allowed', async () => {
   }));
   expect(trials[1]).toMatchObject({ outcome: 'inconclusive', hint: 'Try again.' });
 });
+
+test('a test that is stopped in the middle leaves nothing behind', async () => {
+  const inner = memoryStore();
+  const stopping = new AbortController();
+  const store: Store = {
+    ...inner,
+    async get(name, options) {
+      const content = await inner.get(name, options);
+      stopping.abort(new Error('stopped'));
+      return content;
+    },
+  };
+  await expect(tamperWithStore(store, 'tamper-test-1', stopping.signal)).rejects.toMatchObject({ code: 'INTERRUPTED' });
+  expect(await Array.fromAsync(inner.list(''))).toEqual([]);
+});

@@ -1,7 +1,8 @@
 // What somebody with our rights could do to the files of a store, tried on an object of our own; and what a store that knows no versions
 // answers. No repository file has the name, so nothing of worth is touched.
-import { AppError, isAppError } from '../base/errors.ts';
+import { AppError } from '../base/errors.ts';
 import { throwIfAborted } from './interruption.ts';
+import { isThere } from './is-there.ts';
 import type { Store } from './store.ts';
 
 export interface TamperTrial {
@@ -34,9 +35,23 @@ export const secondContent = Buffer.from('written by lifeboat storage test, seco
 
 /** For a store that says no more than the contract does: a folder. */
 export async function tamperWithStore(store: Store, name: string, signal: AbortSignal): Promise<TamperReport> {
-  await store.put(name, [firstContent], { signal });
-  const place = `${store.properties.location}/${name}`;
-  const trials = [
+  try {
+    await store.put(name, [firstContent], { signal });
+    const trials = await tamper(store, name, signal);
+    const left = (await isThere(store, name, signal)) ? [`${store.properties.location}/${name}`] : [];
+    return { lock: { state: 'none' }, trials, left };
+  } catch (error) {
+    // Not under the caller's signal: what is left of a test that was stopped is in nobody's interest. That it can't be removed says less than
+    // why it was stopped.
+    await store.remove(name, { signal: AbortSignal.timeout(cleanUpMaxMs) }).catch(() => undefined);
+    throw error;
+  }
+}
+
+const cleanUpMaxMs = 15_000;
+
+async function tamper(store: Store, name: string, signal: AbortSignal): Promise<TamperTrial[]> {
+  return [
     await tryOut('overwrite', signal, async () => {
       await store.put(name, [secondContent], { signal });
       const isOld = (await store.get(name, { signal })).equals(firstContent);
@@ -51,18 +66,6 @@ export async function tamperWithStore(store: Store, name: string, signal: AbortS
     }),
     notApplicable('destroy a version', 'a folder keeps no versions'),
   ];
-  const left = (await isThere(store, name, signal)) ? [place] : [];
-  return { lock: { state: 'none' }, trials, left };
-}
-
-async function isThere(store: Store, name: string, signal: AbortSignal): Promise<boolean> {
-  try {
-    await store.stat(name, { signal });
-    return true;
-  } catch (error) {
-    if (isAppError(error, 'OBJECT_MISSING')) return false;
-    throw error;
-  }
 }
 
 async function tryOut(
