@@ -19,7 +19,10 @@ export class RowCountsReader implements AsyncDisposable {
     this.#pool = new WorkerPool(repository, 1);
   }
 
-  /** Undefined where there are no tables, or no fingerprint that can be read: whether it is damaged is for the verification to say. */
+  /**
+   * Undefined where there are no tables, or no fingerprint that can be read: whether it is damaged is for the verification to say, and in an
+   * archive earlier ones may lie where they do not answer. What is at hand was stored, and must not fail for them.
+   */
   async of(snapshot: StoredSnapshot, signal: AbortSignal): Promise<RowCounts | undefined> {
     const source = snapshot.lifeboat?.source;
     if (source === undefined || source === 'files') return undefined;
@@ -37,7 +40,7 @@ export class RowCountsReader implements AsyncDisposable {
       const lasting = fingerprint?.items.filter(({ expiresAtMs }) => expiresAtMs === undefined);
       return lasting && new Map(lasting.map(({ name, rows }) => [name, rows]));
     } catch (error) {
-      if (isAppError(error, 'REPOSITORY_DAMAGED')) return undefined;
+      if (isAppError(error, 'REPOSITORY_DAMAGED', 'STORE_DENIED')) return undefined;
       throw error;
     }
   }
