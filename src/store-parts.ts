@@ -1,6 +1,6 @@
 // The part of the composition root that opens the places where repositories live: from settings to a store, and what is around a bucket.
 import { systemClock } from './base/clock.ts';
-import { AppError, isAppError } from './base/errors.ts';
+import { AppError } from './base/errors.ts';
 import type { Access, BucketStep, BucketWish, CommandContext } from './cli/context.ts';
 import { variable, type Environment } from './config/environment.ts';
 import type { GlobalOptions } from './config/options.ts';
@@ -9,6 +9,7 @@ import { bucketDefault } from './model/bucket-settings.ts';
 import type { Finding } from './model/finding.ts';
 import type { RepositorySettings } from './model/repository-settings.ts';
 import { promiseOf } from './model/tamper-verdict.ts';
+import { isThere } from './storage/is-there.ts';
 import { limitingStore } from './storage/limiting.ts';
 import { parseLocation, type S3Location, type StoreLocation } from './storage/location.ts';
 import { accessPolicy } from './storage/s3/access-policy.ts';
@@ -130,7 +131,10 @@ function locationOf({ location: address, s3 }: RepositorySettings): StoreLocatio
 /** Months of an archive that are looked for, back from this one. */
 const monthsMax = 36;
 
-/** Where a repository that is to be opened lies: of an archive a month of it. */
+/**
+ * Where a repository that is to be opened lies: of an archive a month of it. The newest is the newest that holds a backup: one whose first
+ * copy is under way, or failed, must not hide the month before.
+ */
 export async function placeOf(
   settings: RepositorySettings,
   { clock, signal, openStore: open }: Pick<CommandContext, 'clock' | 'signal' | 'openStore'>,
@@ -140,13 +144,16 @@ export async function placeOf(
   if (month !== undefined && month !== 'newest') return monthOf(settings, month);
   if (month === undefined && access === 'write') return settings;
   await using store = await open(settings);
+  let made: Month | undefined;
   for (const each of monthsBefore(clock.now(), monthsMax)) {
-    try {
-      await store.stat(`${each}/config`, { signal });
-      return monthOf(settings, each);
-    } catch (error) {
-      if (!isAppError(error, 'OBJECT_MISSING')) throw error;
-    }
+    if (!(await isThere(store, `${each}/config`, signal))) continue;
+    if (await holdsAny(store, `${each}/snapshots/`, signal)) return monthOf(settings, each);
+    made ??= each;
   }
-  return settings;
+  return made === undefined ? settings : monthOf(settings, made);
+}
+
+async function holdsAny(store: Store, prefix: string, signal: AbortSignal): Promise<boolean> {
+  for await (const _ of store.list(prefix, { signal })) return true;
+  return false;
 }

@@ -8,6 +8,7 @@ import type { RepositorySettings } from '../model/repository-settings.ts';
 import type { JournalSource } from '../sources/journal.ts';
 import { chooseComponents, requireConfiguration } from './component-choice.ts';
 import type { CommandContext } from './context.ts';
+import { withoutArchives } from './repository-choice.ts';
 
 export interface JournalSubject {
   readonly component: string;
@@ -35,7 +36,7 @@ export async function requireJournal(context: CommandContext, name: string): Pro
 /** All that have one; without names only those that lifeboat.yaml gives a `journal`, and those that were received here without one. */
 export async function journalSubjects(context: CommandContext, names: readonly string[]): Promise<JournalSubject[]> {
   const { application } = await requireConfiguration(context);
-  const chosen = await context.chosenRepositories();
+  const chosen = withoutArchives(await context.chosenRepositories());
   const subjects: JournalSubject[] = [];
   for (const component of chooseComponents(application, names)) {
     const settings = settingsOf(component);

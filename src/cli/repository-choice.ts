@@ -17,13 +17,38 @@ export async function chooseOne(context: CommandContext, access: Access): Promis
   });
 }
 
+/**
+ * For backups and retention: an archive is filled by copies and emptied by its bucket, and nobody looks for a backup beside its months.
+ * Rejects with `USAGE` where nothing else was chosen.
+ */
+export function withoutArchives(chosen: readonly RepositorySettings[]): readonly RepositorySettings[] {
+  const others = chosen.filter(({ archive }) => archive === undefined);
+  const [first] = chosen;
+  if (others.length > 0 || first === undefined) return others;
+  const message = `${first.name} is an archive, which copies fill, and of which the bucket expires whole months`;
+  throw new AppError('USAGE', message, {
+    hint: `Name another repository; 'lifeboat copy --to ${first.name}' brings backups there.`,
+  });
+}
+
 export async function openOne(context: CommandContext, access: Access): Promise<OpenedRepository> {
   return context.openRepository(await chooseOne(context, access), access);
 }
 
-/** The one that would be changed, which a dry run only reads. */
+/** To look at what others change, or would: of an archive what lies beside its months. */
+export async function openOneItself(context: CommandContext): Promise<OpenedRepository> {
+  return openItself(context, await chooseOne(context, 'read'));
+}
+
+/** The one that would be changed, which a dry run only reads: of an archive the place itself both times, not a month of it. */
 export async function openToChange(context: CommandContext, isDryRun: boolean): Promise<OpenedRepository> {
-  return context.openRepository(await chooseOne(context, 'write'), isDryRun ? 'read' : 'write');
+  const settings = await chooseOne(context, 'write');
+  return isDryRun ? openItself(context, settings) : context.openRepository(settings, 'write');
+}
+
+/** To look at: of an archive what lies beside its months. */
+export function openItself(context: CommandContext, settings: RepositorySettings): Promise<OpenedRepository> {
+  return context.openRepository({ ...settings, archive: undefined }, 'read');
 }
 
 /** For work that takes a lock but changes no snapshot: of several, the first will do. */

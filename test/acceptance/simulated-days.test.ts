@@ -3,9 +3,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { auditLogOf, pruneAudit } from '../../src/access/audit-log.ts';
 import type { CheckData } from '../../src/cli/commands/check.ts';
+import type { RetentionData } from '../../src/cli/commands/retention.ts';
 import type { SnapshotList } from '../../src/cli/commands/snapshots.ts';
 import type { StatusData } from '../../src/cli/commands/status.ts';
 import { openReceivers, type Receivers } from '../support/example-receivers.ts';
+import { jsonLines } from '../support/lifeboat.ts';
 import { simulatedService, type SimulatedService } from '../support/simulated-service.ts';
 
 /** The last days before one, the oldest first. */
@@ -18,7 +20,7 @@ const shown = (times: readonly string[]): string[] => times.map((time) => time.s
 
 describe('hasteCRM on a machine in New York, over the night that has no 02:00', () => {
   let crm: SimulatedService;
-  const zone = process.env['TZ'];
+  const { TZ: zone } = process.env;
   let receivers: Receivers;
   let first: SnapshotList;
   const earlier = daysBefore('2026-03-08', 13, '02:00:00-05:00');
@@ -38,7 +40,9 @@ describe('hasteCRM on a machine in New York, over the night that has no 02:00', 
     await crm.pass('2026-03-09T12:00:00Z');
   });
   afterAll(async () => {
-    process.env['TZ'] = zone;
+    // Set to undefined it would be the text of that, for all files that this process runs after this one.
+    if (zone === undefined) delete process.env['TZ'];
+    else process.env['TZ'] = zone;
     await crm[Symbol.asyncDispose]();
     await receivers[Symbol.asyncDispose]();
   });
@@ -118,6 +122,16 @@ test('S1-63 on the first of a month the newest goes to the archive of that month
     expect(crm.timesOf(`copy/${component}/local/archive`)).toEqual(['2026-04-01T05:00']);
     expect(await crm.left('archive/2026-04', component)).toEqual(['2026-04-01T02:00']);
   }
+  // It is filled by copies alone, and emptied by its bucket alone.
+  for (const work of ['backup', 'retention', 'service backup', 'journal status']) {
+    const ran = await crm.lifeboat(...work.split(' '), '--repository', 'archive', '--config', 'archive.yaml');
+    expect([work, ran.exitCode, ran.stderr]).toEqual([work, 2, expect.stringContaining('archive is an archive')]);
+  }
+  const forgotten = ['repository', 'forget', '--keep-last', '1', '--dry-run', '--repository', 'archive'];
+  expect((await crm.succeed(...forgotten, '--config', 'archive.yaml')).stdout).toContain('no snapshots fit');
+  const looked = await crm.succeed('retention', '--dry-run', '--json', '--config', 'archive.yaml');
+  const { repositories } = jsonLines(looked).at(-1) as unknown as RetentionData;
+  expect(repositories.map(({ repository }) => repository)).toEqual(['local']);
 });
 
 /** Of each component: how its RPO, or its RTO, stands. */

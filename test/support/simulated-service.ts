@@ -325,8 +325,11 @@ export class SimulatedService implements AsyncDisposable {
     const after = change(before);
     expect(after).not.toBe(before);
     writeFileSync(path, after);
-    await work();
-    writeFileSync(path, before);
+    try {
+      await work();
+    } finally {
+      writeFileSync(path, before);
+    }
   }
 
   /** From now on the repository is where the configuration says, behind its own driver. */

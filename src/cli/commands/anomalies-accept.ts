@@ -40,7 +40,7 @@ export const anomaliesAcceptCommand = defineCommand({
       component === undefined ? words.some((word) => one.snapshot.startsWith(word)) : one.component === component;
     const accepted: Accepted[] = [];
     for (const settings of await context.chosenRepositories()) {
-      await using opened = await context.openRepository(settings, 'write');
+      await using opened = await context.openRepository(settings, 'write', 'newest');
       const { repository } = opened;
       const { anomalies } = await loadAnomalies(repository, signal);
       for (const one of openAnomalies(anomalies, await loadSnapshots(repository, signal)).filter(isMeant)) {

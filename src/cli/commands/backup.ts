@@ -9,6 +9,7 @@ import { chooseComponents, componentOfPaths, requireConfiguration } from '../com
 import type { CommandContext } from '../context.ts';
 import { failureOf } from '../failure.ts';
 import { choiceOption, listArgument, listOption, parsedOption, switchOption, textOption } from '../option.ts';
+import { withoutArchives } from '../repository-choice.ts';
 import { bytes, elapsedWords, factLines, shortId, wrap, type Style } from '../style.ts';
 
 export interface BackupOutcome {
@@ -116,7 +117,8 @@ async function worksOfPaths(context: CommandContext, input: Input): Promise<Back
     throw new AppError('USAGE', 'both components and --path are given', { hint: 'Give either, or run it twice.' });
   }
   const component = componentOfPaths(input.paths, input);
-  return (await context.chosenRepositories()).map((repository) => ({ component, repository, host: input.host }));
+  const chosen = withoutArchives(await context.chosenRepositories());
+  return chosen.map((repository) => ({ component, repository, host: input.host }));
 }
 
 async function worksOfComponents(context: CommandContext, names: readonly string[]): Promise<BackupWork[]> {
@@ -125,7 +127,8 @@ async function worksOfComponents(context: CommandContext, names: readonly string
   const isNamed = !application.repositories.some(({ name }) => chosen.length !== 1 || name !== chosen[0]?.name);
   const works = chooseComponents(application, names).flatMap((component) => {
     const targets = new Set(component.policy.targets.map(({ repository }) => repository));
-    const repositories = chosen.length === 1 || isNamed ? chosen : chosen.filter(({ name }) => targets.has(name));
+    const isGiven = chosen.length === 1 || isNamed;
+    const repositories = isGiven ? withoutArchives(chosen) : chosen.filter(({ name }) => targets.has(name));
     return repositories.map((repository) => ({ component, repository, host: application.name }));
   });
   if (works.length > 0) return works;

@@ -17,6 +17,7 @@ import type { CommandContext, OpenedRepository } from '../context.ts';
 import { judgeBackups } from '../anomaly-notes.ts';
 import { listArgument, switchOption, textOption } from '../option.ts';
 import { readableSnapshots } from '../readable-snapshots.ts';
+import { openItself } from '../repository-choice.ts';
 import { bytes, elapsedWords, shortId, wrap, type Style } from '../style.ts';
 
 export interface CopyData extends Pick<CopyResult, 'blobs' | 'blobBytes'> {
@@ -129,7 +130,7 @@ async function openTarget(
   if (isDryRun) {
     const isMade = await hasRepository(place, context.signal);
     // The archive itself is empty, as the month will be: all has to be copied.
-    return await (isMade ? context.openRepository(to, 'read', month) : context.openRepository(to, 'write'));
+    return await (isMade ? context.openRepository(to, 'read', month) : openItself(context, to));
   }
   await using archive = await context.openStore(to);
   await seedRepository(archive, place, context.signal);

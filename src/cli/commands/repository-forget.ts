@@ -13,7 +13,7 @@ import { requireConsent } from '../confirmation.ts';
 import { renderJournalTrim, trimWithProgress, type JournalTrimSummary } from '../journal-trim.ts';
 import { listArgument, listOption, switchOption, textOption } from '../option.ts';
 import { provenTreesForSure } from '../proofs.ts';
-import { openOne } from '../repository-choice.ts';
+import { openOne, openOneItself } from '../repository-choice.ts';
 import {
   decideRetentionOf,
   frozenExitCode,
@@ -88,7 +88,7 @@ export const repositoryForgetCommand = defineCommand({
         hint: 'Name ids, or rules such as --keep-daily 7.',
       });
     }
-    await using opened = await openOne(context, input.isDryRun ? 'read' : 'write');
+    await using opened = await (input.isDryRun ? openOneItself(context) : openOne(context, 'write'));
     const { repository } = opened;
     const { component: only, host, forgetProven, isDryRun } = input;
     const policyFor: RetentionRequest['policyOf'] = (name) =>

@@ -15,7 +15,7 @@ import type { CommandContext, OpenedRepository } from '../context.ts';
 import { requireConsent } from '../confirmation.ts';
 import { newPassword } from '../new-password.ts';
 import { optionalArgument, switchOption, textOption } from '../option.ts';
-import { openOne, openToChange } from '../repository-choice.ts';
+import { openOneItself, openToChange } from '../repository-choice.ts';
 import { shortId, shortTime } from '../style.ts';
 import { table } from '../table.ts';
 
@@ -61,7 +61,7 @@ export const repositoryKeysCommand = defineCommand({
     if (perform === undefined) {
       throw new AppError('USAGE', `'${action}' is no action on keys`, { hint: 'Use list, add, remove or change.' });
     }
-    await using opened = await (action === 'list' ? openOne(context, 'read') : openToChange(context, isDryRun));
+    await using opened = await (action === 'list' ? openOneItself(context) : openToChange(context, isDryRun));
     const { done, keyId } = await perform(opened, context, { key, newPasswordFile, isConfirmed, isDryRun });
     const repository = { ...opened.repository, keyId: keyId ?? opened.repository.keyId };
     return { done, keys: await listKeys(repository, context.signal) };

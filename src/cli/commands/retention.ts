@@ -8,6 +8,7 @@ import { requireConsent } from '../confirmation.ts';
 import type { CommandContext } from '../context.ts';
 import { renderJournalTrim, trimWithProgress, type JournalTrimSummary } from '../journal-trim.ts';
 import { switchOption } from '../option.ts';
+import { withoutArchives } from '../repository-choice.ts';
 import {
   decideRetentionOf,
   forgetShown,
@@ -48,7 +49,7 @@ export const retentionCommand = defineCommand({
   async run(context, { isDryRun, isConfirmed, forgetProven, keepsSpace }): Promise<RetentionData> {
     await requireConfiguration(context, withoutPolicies);
     const repositories: RepositoryRetention[] = [];
-    for (const settings of await context.chosenRepositories()) {
+    for (const settings of withoutArchives(await context.chosenRepositories())) {
       repositories.push(await runOne(settings, context, { isDryRun, isConfirmed, forgetProven, keepsSpace }));
     }
     return { isDryRun, repositories };
