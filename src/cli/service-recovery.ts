@@ -11,7 +11,7 @@ import { componentOf, selectPoint } from '../operations/restore/select-point.ts'
 import { loadSnapshots, type StoredSnapshot } from '../repository/snapshot.ts';
 import type { RecoveryReader } from '../sources/source.ts';
 import { fillCatalog } from '../service/state/fill-catalog.ts';
-import { auditKeyPath, configurationPath, type StateManifest } from '../service/state/layout.ts';
+import { auditKeyPath, configurationPath, filesIn, type StateManifest } from '../service/state/layout.ts';
 import { lookAtCatalog, placeCatalog, refuseLiveWorkers, type CatalogThere } from '../service/state/place-catalog.ts';
 import { readManifest, readStateFile } from '../service/state/read-state.ts';
 import { claimGeneration, livenessOf, readSigns, type Liveness, type Sign } from '../service/state/sign.ts';
@@ -77,8 +77,7 @@ export async function decideRecovery(
   const manifest = await readManifest(reader, signal);
   const signs = await readSigns(repository, manifest.service, signal);
   const files: FileDecision[] = [];
-  const templates = manifest.templates.map(({ name }) => name);
-  for (const name of [...manifest.configurations.map((own) => own.name), ...templates]) {
+  for (const { name, isTemplate } of filesIn(manifest)) {
     const from = configurationPath(name);
     const to = resolve(context.workingFolder, folder, name);
     const there = await readIfThere(to);
@@ -87,7 +86,7 @@ export async function decideRecovery(
       from,
       to,
       there: there === undefined ? 'nothing' : isSame ? 'same' : 'another',
-      isTemplate: templates.includes(name),
+      isTemplate,
     });
   }
   const place = catalogLocation.url === undefined ? catalogLocation.path : 'the database of LIFEBOAT_DATABASE_URL';

@@ -13,7 +13,7 @@ export const configurationPath = (name: string): string => `${stateFolder}/confi
 const format = 'lifeboat service 1';
 
 /** Of a file below the folder of configurations: it never leads out of where it is put. */
-const nameBelow = z.string().regex(/^(?:(?!\.{1,2}(?:\/|$))[^/\0]{1,255}(?:\/(?!$)|$)){1,16}$/);
+const nameBelow = z.string().regex(/^(?:(?!\.{1,2}(?:\/|$))[^/\0]{1,255}(?:\/(?!$)|$)){1,64}$/);
 
 export const manifestSchema = z.object({
   format: z.literal(format),
@@ -44,4 +44,19 @@ export const manifestSchema = z.object({
 
 export type StateManifest = z.output<typeof manifestSchema>;
 
-export const newManifest = (facts: Omit<StateManifest, 'format'>): StateManifest => ({ format, ...facts });
+/** Rejects what could not be read again: that must come to light when a backup is made, not when it is needed. */
+export const newManifest = (facts: Omit<StateManifest, 'format'>): StateManifest =>
+  manifestSchema.parse({ format, ...facts });
+
+/** Each once: what others extend may be of an application itself, as where staging extends production. `isTemplate`: it is of none. */
+export function filesIn({
+  configurations,
+  templates,
+}: Pick<StateManifest, 'configurations' | 'templates'>): { readonly name: string; readonly isTemplate: boolean }[] {
+  const own = new Set(configurations.map(({ name }) => name));
+  const others = templates.filter(({ name }) => !own.has(name));
+  return [
+    ...Array.from(own, (name) => ({ name, isTemplate: false })),
+    ...others.map(({ name }) => ({ name, isTemplate: true })),
+  ];
+}

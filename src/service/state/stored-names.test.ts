@@ -13,6 +13,16 @@ test('files without a template are called as their application, one alone lifebo
   });
 });
 
+test('no two files are called alike, whatever their applications are called', () => {
+  const long = 'a'.repeat(60);
+  expect(names(['/x/lifeboat.yaml', 'lifeboat'], ['/y/lifeboat.yaml', 'lifeboat'], ['/z.yaml', 'lifeboat-2'])).toEqual({
+    '/x/lifeboat.yaml': 'lifeboat.yaml',
+    '/y/lifeboat.yaml': 'lifeboat-2.yaml',
+    '/z.yaml': 'lifeboat-2-2.yaml',
+  });
+  expect(new Set(Object.values(names(['/x', `${long}1`], ['/y', `${long}2`]))).size).toBe(2);
+});
+
 test('files with a template keep their way to it', () => {
   expect(
     names(['/etc/lb/c/acme.yaml', 'a', '/etc/lb/t.yaml'], ['/etc/lb/c/globex.yaml', 'g', '/etc/lb/t.yaml']),
@@ -36,7 +46,7 @@ test('no name of a manifest leads out of the folder that it is put into', () => 
   const { name } = manifestSchema.shape.templates.unwrap().element.shape;
   const isName = (text: string): boolean => name.safeParse(text).success;
   expect(['lifeboat.yaml', 'customers/acme.yaml', 'a b/.hidden/..x'].map(isName)).toEqual([true, true, true]);
-  expect(['../x', '/x', 'a/../x', 'a/..', '.', '', 'a//b', 'a/', './a', `${'a/'.repeat(20)}x`].map(isName)).toEqual(
+  expect(['../x', '/x', 'a/../x', 'a/..', '.', '', 'a//b', 'a/', './a', `${'a/'.repeat(64)}x`].map(isName)).toEqual(
     Array.from({ length: 10 }, () => false),
   );
 });

@@ -13,18 +13,31 @@ export interface DescribedFile {
 export function storedNames(files: readonly DescribedFile[]): ReadonlyMap<string, string> {
   const templates = files.flatMap(({ template }) => template ?? []);
   if (templates.length === 0) {
-    const nameOf = (application: string): string => `${application.slice(0, applicationMaxLength)}.yaml`;
-    return new Map(
-      files.map(({ path, application }) => [path, files.length === 1 ? 'lifeboat.yaml' : nameOf(application)]),
-    );
+    const [first, ...others] = files;
+    if (first !== undefined && others.length === 0) return new Map([[first.path, 'lifeboat.yaml']]);
+    return namesByApplication(files);
   }
   const paths = [...new Set([...files.map(({ path }) => path), ...templates])];
   const folder = commonFolder(paths);
   return new Map(paths.map((path) => [path, relative(folder, path).replaceAll(sep, '/')]));
 }
 
-/** With `.yaml` no longer than a name may be. */
-const applicationMaxLength = 59;
+/** With `.yaml` and a number no longer than a name may be. */
+const applicationMaxLength = 55;
+
+/** Of two that are cut alike, or whose application is not known here, the later one has a number. */
+function namesByApplication(files: readonly DescribedFile[]): ReadonlyMap<string, string> {
+  const names = new Map<string, string>();
+  const taken = new Set<string>();
+  for (const { path, application } of files) {
+    const front = application.slice(0, applicationMaxLength);
+    let name = `${front}.yaml`;
+    for (let number = 2; taken.has(name); number += 1) name = `${front}-${number}.yaml`;
+    taken.add(name);
+    names.set(path, name);
+  }
+  return names;
+}
 
 function commonFolder(paths: readonly string[]): string {
   const [first = [], ...others] = paths.map((path) => dirname(path).split(sep));
