@@ -2,14 +2,18 @@
 import { stat } from 'node:fs/promises';
 import { errnoOf } from '../base/errors.ts';
 
-/** Undefined where there is none. */
+/**
+ * Undefined where there is none. One that can't be looked at (ELOOP, a path too long) has its fault as its version: whoever looks at
+ * several goes on with the others, and sees when that changes.
+ */
 export async function fileVersion(path: string): Promise<string | undefined> {
   try {
     const { mtimeMs, size, ino } = await stat(path);
     return `${mtimeMs} ${size} ${ino}`;
   } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return undefined;
-    throw error;
+    const fault = errnoOf(error);
+    if (fault === undefined) throw error;
+    return fault === 'ENOENT' || fault === 'ENOTDIR' ? undefined : fault;
   }
 }
 

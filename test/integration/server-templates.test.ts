@@ -52,14 +52,14 @@ describe('a server of two customers', () => {
 
   async function ask(server: ServerProcess, job: string, customer: string): Promise<void> {
     const address = /answers at (http:\S+)/.exec(server.said())?.[1] ?? '';
+    const words = new RegExp(`lecture-${customer}: ${job} succeeded`, 'g');
+    const before = countOf(server, words);
     const { status } = await fetch(`${address}/api/v1/runs`, {
       method: 'POST',
       headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
       body: JSON.stringify({ application: `lecture-${customer}`, job }),
     });
     expect(status).toBe(202);
-    const words = new RegExp(`lecture-${customer}: ${job} succeeded`, 'g');
-    const before = countOf(server, words);
     await eventually(() => countOf(server, words) > before);
   }
 
