@@ -7,7 +7,7 @@ import { getPriority, setPriority } from 'node:os';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { z } from 'zod';
-import { AppError, isErrorCode } from '../base/errors.ts';
+import { AppError, errnoOf, isErrorCode } from '../base/errors.ts';
 
 /** How Lifeboat's own command line is started. */
 export interface Launcher {
@@ -52,6 +52,8 @@ const backgroundCommands = new Set(['backup', 'copy', 'prove', 'retention', 'ver
 const backgroundPriority = 5;
 /** For threads that are made meanwhile. */
 const looksMax = 10;
+const sessionTriesMax = 20;
+const sessionPauseMs = 150;
 const documentMaxLength = 16 << 20;
 const errorTextMax = 4000;
 
@@ -108,12 +110,12 @@ export async function runJob(command: JobCommand, events: JobEvents, signal: Abo
  * Where it shares the processor out among sessions first (sched(7), autogroups), that of a thread counts within its session alone, and the
  * session has one of its own.
  */
-function giveWay({ pid }: ChildProcess): void {
+function giveWay(child: ChildProcess): void {
+  const { pid } = child;
   if (pid === undefined || getPriority() >= backgroundPriority) return;
   try {
     setPriority(pid, backgroundPriority);
     if (process.platform !== 'linux') return;
-    if (existsSync(`/proc/${pid}/autogroup`)) writeFileSync(`/proc/${pid}/autogroup`, String(backgroundPriority));
     for (let looks = 0; looks < looksMax; looks += 1) {
       const threads = readdirSync(`/proc/${pid}/task`).map(Number);
       const others = threads.filter((thread) => getPriority(thread) !== backgroundPriority);
@@ -122,6 +124,20 @@ function giveWay({ pid }: ChildProcess): void {
     }
   } catch {
     // It ended at this moment, or this is not allowed here: it goes on as it is.
+  }
+  if (process.platform === 'linux') lowerSession(child, sessionTriesMax);
+}
+
+/** Whoever is not root may do so once in 100 ms, and at two o'clock several jobs begin at once. */
+function lowerSession(child: ChildProcess, triesLeft: number): void {
+  const path = `/proc/${child.pid}/autogroup`;
+  if (child.exitCode !== null || child.signalCode !== null || !existsSync(path)) return;
+  try {
+    writeFileSync(path, String(backgroundPriority));
+  } catch (error) {
+    // Else it ended at this moment, or this is not allowed here.
+    if (errnoOf(error) === 'EAGAIN' && triesLeft > 1)
+      setTimeout(() => lowerSession(child, triesLeft - 1), sessionPauseMs).unref();
   }
 }
 

@@ -1,7 +1,7 @@
 // Jobs of the service as processes: what they return and tell, how they fail, and that none outlives its worker.
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { getPriority } from 'node:os';
 import { join } from 'node:path';
@@ -90,6 +90,27 @@ describe('a job', () => {
     expect(new Set(background)).toEqual(new Set([lower]));
     expect(new Set(await prioritiesOf('snapshots'))).toEqual(new Set([usual]));
   });
+
+  // Whose own priority is lower already leaves its jobs at that.
+  test.runIf(getPriority() < 5 && existsSync('/proc/self/autogroup'))(
+    'that begins with others at once gives way with its session, though the kernel takes but one of them',
+    async () => {
+      chmodSync(home.path, 0o755);
+      const path = join(home.path, 'launcher.mjs');
+      // Says how its session stands as soon as that is as it should be, or after a while.
+      writeFileSync(
+        path,
+        `import { readFileSync } from 'node:fs';
+const nice = () => Number(/nice (-?\\d+)/.exec(readFileSync('/proc/self/autogroup', 'utf8'))?.[1]);
+for (let times = 0; times < 50 && nice() < 5; times += 1) await new Promise((done) => setTimeout(done, 100));
+console.log(JSON.stringify({ nice: nice() }));
+process.disconnect();`,
+      );
+      const parent = fork(join(import.meta.dirname, '../support/jobs-without-rights.ts'), [path]);
+      const [nices] = (await once(parent, 'message')) as [unknown];
+      expect(nices).toEqual([5, 5, 5]);
+    },
+  );
 
   test('does not outlive a worker that is killed', async () => {
     await using store = await silentStore();
