@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { parseEnv } from 'node:util';
 import { errnoOf } from '../base/errors.ts';
 import type { UnattendedStart } from '../cli/context.ts';
-import type { Environment } from './environment.ts';
+import { variable, type Environment } from './environment.ts';
 import { problemsOfConfiguration } from './usable.ts';
 
 /** Systemd gives these to every unit. */
@@ -22,18 +22,24 @@ export async function unattendedStart(
   if (own === undefined) return { variables: undefined, lacking: [] };
   const usual = alwaysSet.map((name) => [name, environment.variables[name]]);
   const variables = { ...(Object.fromEntries(usual) as Environment['variables']), ...own };
+  const there = { ...environment, variables };
+  const isForgotten = (name: string): boolean =>
+    variable(environment, name) !== undefined && variable(there, name) === undefined;
   const forgotten = Object.keys(environment.variables)
-    .filter((name) => readUnnamed.test(name) && !notMeant.has(name) && own[name] === undefined)
+    .filter((name) => readUnnamed.test(name) && !notMeant.has(name) && isForgotten(name))
     .toSorted()
     .map((name) => `${name} is set here, and will not be set there`);
-  const lacking = [...(await problemsOfConfiguration(path, { ...environment, variables })), ...forgotten];
-  return { variables: new Set(Object.keys(own)), lacking };
+  const lacking = [...(await problemsOfConfiguration(path, there)), ...forgotten];
+  return { variables: new Set(Object.keys(own).filter((name) => variable(there, name) !== undefined)), lacking };
 }
+
+/** As shells have it, and systemd does not: it leaves out such a line. */
+const exported = /^\s*export\s.*$/gm;
 
 /** None where there is no file; undefined where it may not be read. */
 async function variablesIn(path: string): Promise<Environment['variables'] | undefined> {
   try {
-    return parseEnv(await readFile(path, 'utf8'));
+    return parseEnv((await readFile(path, 'utf8')).replaceAll(exported, ''));
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return {};
     if (errnoOf(error) === 'EACCES') return undefined;
