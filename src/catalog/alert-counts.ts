@@ -1,5 +1,6 @@
 // Alerts in numbers, for metrics: what is open, and how the messages of the last while went.
 import type { AlertSeverity } from '../model/alert-routing.ts';
+import type { AlertDeliveryRow } from './alert-deliveries.ts';
 import type { AlertRowState } from './alert-tables.ts';
 import type { Catalog } from './catalog.ts';
 
@@ -31,7 +32,7 @@ export async function openAlertCounts(
 export interface MessageCount {
   readonly application: string;
   readonly channel: string;
-  readonly outcome: 'waiting' | 'accepted' | 'refused' | 'dropped';
+  readonly outcome: AlertDeliveryRow['outcome'];
   readonly count: number;
 }
 

@@ -1,7 +1,7 @@
 // The tables of probes: how each stands, when that changed, and what each hour was like.
 import type { Selectable } from 'kysely';
 import { z } from 'zod';
-import type { ProbeOutcome } from '../model/probe.ts';
+import { probeOutcomes, type ProbeOutcome } from '../model/probe.ts';
 import type { Catalog, Queries } from './catalog.ts';
 import type { ProbeChangeTable, ProbeHourTable, ProbeStateTable } from './probe-tables.ts';
 
@@ -18,7 +18,7 @@ const countsSchema = z.array(z.number());
 export const latencyCounts = ({ latencies }: Pick<ProbeHourRow, 'latencies'>): number[] =>
   countsSchema.parse(JSON.parse(latencies));
 
-const recentSchema = z.array(z.enum(['up', 'degraded', 'down', 'unknown']));
+const recentSchema = z.array(z.enum(probeOutcomes));
 export const recentOutcomes = ({ recent }: Pick<ProbeStateRow, 'recent'>): ProbeOutcome[] =>
   recentSchema.parse(JSON.parse(recent));
 

@@ -12,7 +12,8 @@ import {
 } from './scalar-schemas.ts';
 
 /** `degraded`: works, but not as it should. `unknown`: could not be looked at, so nothing is said of it. */
-export type ProbeOutcome = 'up' | 'degraded' | 'down' | 'unknown';
+export const probeOutcomes = ['up', 'degraded', 'down', 'unknown'] as const;
+export type ProbeOutcome = (typeof probeOutcomes)[number];
 
 export interface Observation {
   readonly outcome: ProbeOutcome;

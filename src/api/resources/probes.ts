@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { lineSchema } from '../../access/schemas.ts';
 import { isoTime } from '../../base/iso-time.ts';
+import { probeOutcomes } from '../../model/probe.ts';
 import { probeAvailabilities, type ProbeAvailability } from '../../monitoring/availability.ts';
 import { visibleApplications } from '../authorisation.ts';
 import { defineRoute, principalOf } from '../route.ts';
@@ -11,7 +12,7 @@ const probeSchema = z
     application: z.string(),
     probe: z.string(),
     component: z.string().optional(),
-    state: z.enum(['up', 'degraded', 'down', 'unknown']),
+    state: z.enum(probeOutcomes),
     isFlapping: z.boolean(),
     message: z.string(),
     hint: z.string().optional(),

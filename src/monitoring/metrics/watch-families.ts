@@ -1,9 +1,8 @@
 // The metrics of what is watched and of who was told: probes, alerts, messages.
+import { probeOutcomes } from '../../model/probe.ts';
 import type { Family } from './exposition.ts';
 import { gauge, type Labelled } from './gauge.ts';
 import type { Measured } from './measured.ts';
-
-const outcomes = ['up', 'degraded', 'down', 'unknown'] as const;
 
 export function watchFamilies({ probes, alerts, messages }: Measured): Family[] {
   const of = ({ state: { application, probe, component } }: (typeof probes)[number]) => ({
@@ -16,7 +15,7 @@ export function watchFamilies({ probes, alerts, messages }: Measured): Family[] 
       'probe_outcome',
       'How the probe stands, by several looks: 1 for the outcome that it has, 0 for the others.',
       probes.flatMap((row) =>
-        outcomes.map((outcome): Labelled => [{ ...of(row), outcome }, Number(row.state.outcome === outcome)]),
+        probeOutcomes.map((outcome): Labelled => [{ ...of(row), outcome }, Number(row.state.outcome === outcome)]),
       ),
     ),
     gauge(
