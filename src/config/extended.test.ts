@@ -164,6 +164,9 @@ describe('what is wrong is told with the file and the line where it stands', () 
     expect(await faults('../list.yaml')).toMatch(/list\.yaml:1:1: found no keys/);
     await put('broken.yaml', 'application: x\npolicies: {\n');
     expect(await faults('../broken.yaml')).toMatch(/\n {2}broken\.yaml:\d+:/);
+    expect(await faults('a'.repeat(3000))).toMatch(
+      /^customers\/acme\.yaml:1:10: extends: found .{61}, which cannot be read/,
+    );
     expect(await faults("'${HOME}/x.yaml'")).toMatch(/found a reference, expected a path relative to this file/);
     expect(await faults('/etc/template.yaml')).toMatch(/expected a path relative to this file$/);
     expect(await faults('[a]')).toMatch(/extends: found a list, expected the path of a template/);
@@ -177,6 +180,8 @@ describe('what is wrong is told with the file and the line where it stands', () 
       `extends: ../template.yaml\nparameters: { CUSTOMER: a, DATABASE_URL: x, CACHE: '\${SECRET}' }\n`,
       `extends: ../template.yaml\nparameters: { CUSTOMER: a, DATABASE_URL: x, CACHE: [${secret}] }\n`,
       `extends: ../template.yaml\nparameters: { CUSTOMER: a, DATABASE_URL: x, 'CACHE:${secret}': }\n`,
+      `extends: ../template.yaml\nparameters: { CUSTOMER: a, DATABASE_URL: x, 'CACHE:${secret}': [a] }\n`,
+      `extends: ../template.yaml\nparameters:\n  CUSTOMER: a\n  CACHE:${secret}:\n    - a\n`,
       `extends: ../template.yaml\nparameters: ${secret}\n`,
     ];
     for (const text of texts) {

@@ -5,7 +5,14 @@ import { parseText, readDocument, type ConfigurationDocument, type ParsedText, t
 import type { InterpolationSources } from './interpolation.ts';
 import { nearestOf } from './nearest.ts';
 import { overlaid } from './overlay.ts';
-import { extendsIn, namesInParameters, parametersIn, withParameters, type GivenParameters } from './parameters.ts';
+import {
+  extendsIn,
+  isParameterName,
+  namesInParameters,
+  parametersIn,
+  withParameters,
+  type GivenParameters,
+} from './parameters.ts';
 import { shortened } from './problems.ts';
 import { childOf, listOf } from './schema-walk.ts';
 
@@ -46,7 +53,7 @@ export function readExtended(text: string, origin: ExtendedOrigin): ExtendedDocu
   if ('problem' in place) return refused(place.problem);
   const content = origin.read(place.path);
   if ('problem' in content)
-    return refused(`found ${nameOf(place.path)}, ${content.problem}, expected a file that can be read`);
+    return refused(`found ${shortened(nameOf(place.path))}, ${content.problem}, expected a file that can be read`);
   const template = { path: place.path, text: content.text };
   return { document: together(parsed, { origin, given, template }), template };
 }
@@ -124,13 +131,10 @@ function templateFaults(document: ConfigurationDocument): Problem[] {
   return [{ path: ['extends'], position: document.positionOf(['extends'], 'key'), text }];
 }
 
-const parameterName = /^[A-Za-z_]\w*$/;
-
-/** What is no name may be a secret: `NAME:secret` without a space is one long key. It is not shown. */
 function badNames(document: ConfigurationDocument, { written }: GivenParameters): Problem[] {
   if (document.data === undefined) return [];
   return [...written.keys()]
-    .filter((name) => !parameterName.test(name))
+    .filter((name) => !isParameterName(name))
     .map((name) => ({
       path: ['parameters'],
       position: document.positionOf(['parameters', name], 'key'),
@@ -146,7 +150,7 @@ function unknownParameters(
   const names = [...new Set(known)];
   const free = names.filter((one) => !given.written.has(one));
   return [...given.written.keys()]
-    .filter((one) => !names.includes(one) && parameterName.test(one))
+    .filter((one) => !names.includes(one) && isParameterName(one))
     .map((one) => {
       const nearest = nearestOf(one, free);
       const others = free.length === 0 ? '' : `, expected ${listOf(free.slice(0, namesShownMax))}`;

@@ -19,6 +19,7 @@ import type { ConfigurationDocument, Problem } from './document.ts';
 import { variable, type Environment } from './environment.ts';
 import { readExtended, templateOf, type ExtendedOrigin, type TemplateText } from './extended.ts';
 import type { InterpolationSources } from './interpolation.ts';
+import { isParameterName } from './parameters.ts';
 import { problemsOf, type ProblemContext } from './problems.ts';
 import { configurationJsonSchema, configurationSchema, type ConfigurationFile, type SchemaNode } from './schema.ts';
 import { childOf, nodesAt, type DocumentPath } from './schema-walk.ts';
@@ -198,8 +199,10 @@ function schemaProblems(
     text,
   }));
   const unfilled = new Set(document.problems.map(({ path }) => JSON.stringify(path)));
-  // What could not be filled in is missing now: said once is enough.
-  const issues = (error?.issues ?? []).filter(({ path }) => !unfilled.has(JSON.stringify(path)));
+  // What could not be filled in is missing now: said once is enough. So it is of parameters whose names are none, and are not shown.
+  const isSaid = (path: readonly PropertyKey[]): boolean =>
+    unfilled.has(JSON.stringify(path)) || (path[0] === 'parameters' && !isParameterName(String(path[1] ?? '_')));
+  const issues = (error?.issues ?? []).filter(({ path }) => !isSaid(path));
   return [...problemsOf(issues, { document, schema }), ...references];
 }
 

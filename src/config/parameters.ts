@@ -10,6 +10,9 @@ interface Written {
   readonly offset: number;
 }
 
+/** What is no name may be a secret: `NAME:secret` without a space is one long key. It is not shown. */
+export const isParameterName = (text: string): boolean => /^[A-Za-z_]\w*$/.test(text);
+
 /** Of each parameter as it is written, references and all. */
 export type WrittenParameters = ReadonlyMap<string, Written>;
 
