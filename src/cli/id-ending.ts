@@ -1,7 +1,11 @@
 // Things that people name by the last characters of their id: the end differs where the beginning, the time, does not.
 import { AppError } from '../base/errors.ts';
 
-export const shortEnding = (id: string): string => id.slice(-8);
+const shortColumns = 8;
+export const shortEnding = (id: string): string => id.slice(-shortColumns);
+
+/** Of what can't be undone, where a few characters would fit by chance: at least as much as lists show. */
+export const isEndingOf = (id: string, text: string): boolean => text.length >= shortColumns && id.endsWith(text);
 
 /** The one that was found; two are enough to know that there are several. Throws `NOT_FOUND` or `AMBIGUOUS`. */
 export function onlyOne<Thing>(

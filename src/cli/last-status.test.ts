@@ -31,6 +31,20 @@ test('what is wrong is named, the worst of it first in the word, and no bar in i
   );
 });
 
+test('of several applications each is named with its own: in words, data and hints', () => {
+  const several = status({ ...late, application: 'acme' }, one('database', { application: 'globex' }));
+  expect(renderNagios(several)).toBe(
+    "LIFEBOAT CRITICAL - acme/database is overdue (old   older) | 'acme/database'=3600s;;14400;0 'globex/database'=3600s;;14400;0",
+  );
+  const text = renderLast(several, plainStyle({ nowMs: Date.parse('2026-11-28T00:01:00Z') }));
+  expect(text.split('\n').slice(1)).toEqual([
+    'acme/database    overdue    1m ago  old | older',
+    'globex/database  protected  1m ago  proven 5h ago',
+    "hint: Run 'lifeboat backup database'.",
+    'hint: Add --config and the file of the application.',
+  ]);
+});
+
 test('where nothing is known monitors are told in their one line', () => {
   expect(renderNagios(status(), "the catalog can't be reached | now")).toBe(
     "LIFEBOAT UNKNOWN - the catalog can't be reached   now",

@@ -7,6 +7,7 @@ import { ageNowMs, standingNow, type Standing } from '../model/standing.ts';
 import type { CommandContext } from './context.ts';
 import { ageWords, wrap, type Paint, type Style } from './style.ts';
 import { table } from './table.ts';
+import { isOfSeveral } from './whose.ts';
 
 export interface LastStanding {
   readonly application: string;
@@ -73,12 +74,12 @@ export function renderLast({ standings: all }: LastStatus, style: Style): string
     { title: 'Since', shrinksTo: 8 },
     { title: 'Why', shrinksTo: 20 },
   ];
-  const isOfMany = new Set(all.map(({ application }) => application)).size > 1;
-  const rows = all.map(({ application, component, standing, since, reason }) => [
-    isOfMany ? `${application}/${component}` : component,
-    style.paint(paints[standing], words(standing)),
-    ageWords(since, style),
-    reason,
+  const nameOf = namesIn(all);
+  const rows = all.map((one) => [
+    nameOf(one),
+    style.paint(paints[one.standing], words(one.standing)),
+    ageWords(one.since, style),
+    one.reason,
   ]);
   const hints = [...new Set(all.flatMap(({ hint }) => hint ?? []))];
   const [eldest = ''] = all.map(({ seenAt }) => seenAt).toSorted();
@@ -86,8 +87,16 @@ export function renderLast({ standings: all }: LastStatus, style: Style): string
   const notes = [
     ...(isLate ? [`a server looked last ${ageWords(eldest, style)}`] : []),
     ...hints.map((hint) => `hint: ${hint}`),
+    // The commands in the hints are about one application each.
+    ...(hints.length > 0 && isOfSeveral(all) ? ['hint: Add --config and the file of the application.'] : []),
   ];
   return [table(columns, rows, style), ...notes.flatMap((note) => wrap(note, style.widthColumns))].join('\n');
+}
+
+/** `database`; of several applications `acme/database`. */
+function namesIn(all: LastStatus['standings']): (one: LastStanding) => string {
+  const isNamed = isOfSeveral(all);
+  return ({ application, component }) => (isNamed ? `${application}/${component}` : component);
 }
 
 /** Worst first. */
@@ -110,15 +119,17 @@ const nagiosWords = ['OK', 'WARNING', 'CRITICAL', 'UNKNOWN'] as const;
 /** One line and performance data: ages in seconds against their RPO. */
 export function renderNagios(last: LastStatus, problem?: string): string {
   const worst = worstOf(last);
+  const nameOf = namesIn(last.standings);
   const bad = last.standings.filter(({ standing }) => standing !== 'protected');
   const known =
     bad.length === 0
       ? `${count(last.standings.length, 'component')} protected`
-      : bad.map(({ component, standing, reason }) => `${component} is ${words(standing)} (${reason})`).join('; ');
+      : bad.map((one) => `${nameOf(one)} is ${words(one.standing)} (${one.reason})`).join('; ');
   const text = problem ?? known;
-  const data = last.standings.flatMap(({ component, ageMs, rpoMs }) => {
+  const data = last.standings.flatMap((one) => {
+    const { ageMs, rpoMs } = one;
     if (ageMs === undefined) return [];
-    return [`'${component}'=${Math.round(ageMs / 1000)}s;;${rpoMs === undefined ? '' : Math.round(rpoMs / 1000)};0`];
+    return [`'${nameOf(one)}'=${Math.round(ageMs / 1000)}s;;${rpoMs === undefined ? '' : Math.round(rpoMs / 1000)};0`];
   });
   // A bar ends the text there.
   const line = `LIFEBOAT ${nagiosWords[nagiosExitCodes[worst]] ?? ''} - ${text.replaceAll(/[|\n]/g, ' ')}`;

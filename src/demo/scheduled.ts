@@ -51,7 +51,7 @@ export async function scheduledWork(context: CommandContext, awaited: Awaited): 
 }
 
 async function runsSince(context: CommandContext, { kind, sinceMs }: Awaited): Promise<RunView[]> {
-  const filter = { component: undefined, state: undefined, isOpen: false, limit: readMax };
+  const filter = { application: undefined, component: undefined, state: undefined, isOpen: false, limit: readMax };
   const { runs } = await runsListCommand.run(context, { ...filter, kind });
   return runs.filter(({ startedAt }) => startedAt !== undefined && Date.parse(startedAt) >= sinceMs);
 }

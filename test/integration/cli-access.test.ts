@@ -38,6 +38,10 @@ test('a token is shown once, listed without its secret, and revoked by its name'
   expect((await run(['token', 'revoke', 'deploy'])).stdout).toContain('revoked token deploy');
   expect((await run(['token', 'list'])).stdout).toBe('no tokens\n');
   expect((await run(['token', 'list', '--all'])).stdout).toContain('revoked');
+  await run(['token', 'create', 'other']);
+  const ending = /^\w{8}(?=  other)/m.exec((await run(['token', 'list'])).stdout)?.[0] ?? '';
+  expect((await run(['token', 'revoke', ending.slice(1)])).exitCode).toBe(4);
+  expect((await run(['token', 'revoke', ending])).stdout).toContain('revoked token other');
   expect((await run(['token', 'create', 'x', '--scope', 'everything'])).exitCode).toBe(2);
   const lacking = await run(['token', 'create', 'x', '--scope', 'read', '--scope', 'run.start']);
   expect(lacking).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('viewer may not run.start') as string });

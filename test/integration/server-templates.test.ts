@@ -3,6 +3,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { RunsListData } from '../../src/cli/commands/runs-list.ts';
 import type { ServiceRecoverData } from '../../src/cli/commands/service-recover.ts';
 import { runLifeboat } from '../support/lifeboat.ts';
 import { eventually, startServerProcess, type ServerProcess } from '../support/server-process.ts';
@@ -75,6 +76,8 @@ describe('a server of two customers', () => {
       await eventually(() => countOf(server, /\.yaml was read again: lecture-\w+ is configured anew/g) === 2);
       await ask(server, 'backup/more', 'globex');
       await eventually(() => countOf(server, /lecture-acme: self-backup\/local succeeded/g) === 2);
+      const listed = await lifeboat('runs', 'list', '--application', 'lecture-globex');
+      expect((JSON.parse(listed) as RunsListData).runs.map(({ job }) => job)).toEqual(['backup/more']);
       expect(server.said()).not.toMatch(/ failed|are one repository|are the same data/);
       server.child.kill('SIGTERM');
       expect(await server.exited).toBe(0);

@@ -7,6 +7,7 @@ import { defineCommand } from '../command.ts';
 import { limitOption, switchOption, textOption } from '../option.ts';
 import { ageWords, type Style } from '../style.ts';
 import { table } from '../table.ts';
+import { isOfSeveral } from '../whose.ts';
 
 export interface AlertsListData {
   readonly alerts: readonly AlertData[];
@@ -19,12 +20,17 @@ export const alertsListCommand = defineCommand({
   arguments: {},
   options: {
     isAll: switchOption('--all', 'also what was resolved'),
+    application: textOption(
+      '--application <name>',
+      'only of this application (default: all that the server looks after)',
+    ),
     component: textOption('--component <name>', 'only of this component'),
     limit: limitOption,
   },
-  async run(context, { isAll, component, limit }): Promise<AlertsListData> {
+  async run(context, { isAll, application, component, limit }): Promise<AlertsListData> {
     await using catalog = await context.openCatalog();
-    const alerts = await listAlerts(catalog, { component, isOpen: !isAll, limit });
+    const applications = application === undefined ? undefined : [application];
+    const alerts = await listAlerts(catalog, { applications, component, isOpen: !isAll, limit });
     return { alerts: alerts.map(alertData) };
   },
   render: ({ alerts }, style) => (alerts.length === 0 ? 'no alerts' : renderAlerts(alerts, style)),
@@ -43,15 +49,21 @@ function renderAlerts(alerts: AlertsListData['alerts'], style: Style): string {
     { title: 'Since' },
     { title: 'State', shrinksTo: 12 },
   ];
+  const isNamed = isOfSeveral(alerts);
   const rows = alerts.flatMap((alert) => [
     [
       shortEnding(alert.id),
       severityWords(alert.severity, style),
-      alertTitle(alert),
+      isNamed ? titleOfOne(alert) : alertTitle(alert),
       ageWords(isoTime(alert.sinceMs), style),
       alertStateWords(alert),
     ],
     ...(alert.facts[0] === undefined ? [] : [['', '', alert.facts[0].value, '', '']]),
   ]);
   return table(columns, rows, style);
+}
+
+/** `acme/database: Unprotected`. */
+function titleOfOne({ application, component, title }: AlertData): string {
+  return alertTitle({ component: component === null ? application : `${application}/${component}`, title });
 }

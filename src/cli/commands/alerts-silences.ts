@@ -4,6 +4,7 @@ import { silencesAt, type SilenceRow } from '../../catalog/silences.ts';
 import { defineCommand } from '../command.ts';
 import { shortTimeAt } from '../style.ts';
 import { table } from '../table.ts';
+import { isOfSeveral } from '../whose.ts';
 
 export interface AlertsSilencesData {
   readonly silences: readonly SilenceRow[];
@@ -27,13 +28,12 @@ export const alertsSilencesCommand = defineCommand({
       { title: 'By', shrinksTo: 8 },
       { title: 'Why', shrinksTo: 16 },
     ];
-    const rows = silences.map(({ id, application, component, subject, untilMs, byPerson, reason }) => [
-      shortEnding(id),
-      component ?? subject ?? application,
-      shortTimeAt(untilMs, style),
-      byPerson,
-      reason ?? '',
-    ]);
+    const isNamed = isOfSeveral(silences);
+    const rows = silences.map(({ id, application, component, subject, untilMs, byPerson, reason }) => {
+      const what = component ?? subject;
+      const name = isNamed && what !== null ? `${application}/${what}` : (what ?? application);
+      return [shortEnding(id), name, shortTimeAt(untilMs, style), byPerson, reason ?? ''];
+    });
     return table(columns, rows, style);
   },
 });

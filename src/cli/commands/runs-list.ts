@@ -2,12 +2,15 @@
 import { shortEnding } from '../id-ending.ts';
 import { runHistory } from '../../catalog/run-history.ts';
 import { openStates, runStates } from '../../catalog/tables.ts';
+import { jobKinds } from '../../model/schedule.ts';
+import { restoreKind } from '../../service/restore-runs.ts';
 import { runView, type RunView } from '../../service/run-view.ts';
 import { defineCommand } from '../command.ts';
 import { choiceOption, limitOption, switchOption, textOption } from '../option.ts';
 import { durationWords, errorOf, hasWarnings, originWords, stateWords, subjectWords } from '../run-words.ts';
 import { shortTimeAt, type Style } from '../style.ts';
 import { table } from '../table.ts';
+import { isOfSeveral } from '../whose.ts';
 
 export interface RunsListData {
   readonly runs: readonly RunView[];
@@ -19,30 +22,37 @@ export const runsListCommand = defineCommand({
     'lifeboat runs list',
     'lifeboat runs list --open',
     'lifeboat runs list --component database --state failed',
+    'lifeboat runs list --application shop --kind self-backup',
   ],
   arguments: {},
   options: {
+    application: textOption(
+      '--application <name>',
+      'only of this application (default: all that the server looks after)',
+    ),
     component: textOption('--component <name>', 'only of this component'),
-    kind: textOption('--kind <kind>', 'only of this kind: backup, copy, retention, verification, proof'),
+    kind: choiceOption('--kind <kind>', 'only of this kind', [...jobKinds, restoreKind]),
     state: choiceOption('--state <state>', 'only in this state', runStates),
     isOpen: switchOption('--open', 'only those that are not at their end'),
     limit: limitOption,
   },
-  async run(context, { component, kind, state, isOpen, limit }): Promise<RunsListData> {
+  async run(context, { application, component, kind, state, isOpen, limit }): Promise<RunsListData> {
     await using catalog = await context.openCatalog();
     const states = state !== undefined ? [state] : isOpen ? openStates : undefined;
-    const rows = await runHistory(catalog, { component, kind, states, limit });
+    const applications = application === undefined ? undefined : [application];
+    const rows = await runHistory(catalog, { applications, component, kind, states, limit });
     return { runs: rows.map(runView) };
   },
   render: ({ runs }, style) =>
-    runs.length === 0 ? "no runs; 'lifeboat server' starts what is due" : renderRuns(runs, style),
+    runs.length === 0 ? "no runs, or none that fit; 'lifeboat server' starts what is due" : renderRuns(runs, style),
 });
 
 function renderRuns(runs: readonly RunView[], style: Style): string {
+  const isNamed = isOfSeveral(runs);
   const columns = [
     { title: 'Run' },
     { title: 'Created' },
-    { title: 'Job', shrinksTo: 12 },
+    { title: 'Job', shrinksTo: isNamed ? 18 : 12 },
     { title: 'State' },
     { title: 'Took', align: 'right' as const },
     { title: 'From', shrinksTo: 8 },
@@ -50,7 +60,7 @@ function renderRuns(runs: readonly RunView[], style: Style): string {
   const rows = runs.map((run) => [
     shortEnding(run.id),
     shortTimeAt(Date.parse(run.createdAt), style),
-    subjectWords(run),
+    isNamed && run.application !== undefined ? `${subjectWords(run)} of ${run.application}` : subjectWords(run),
     hasWarnings(run) ? `${stateWords(run.state, style)} *` : stateWords(run.state, style),
     durationWords(run, style.nowMs),
     originWords(run.origin),

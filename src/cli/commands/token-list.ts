@@ -5,6 +5,7 @@ import { applicationsWords, openAccess } from '../access-log.ts';
 import { defineCommand } from '../command.ts';
 import { switchOption } from '../option.ts';
 import { ageWords, printable, shortTime } from '../style.ts';
+import { shortEnding } from '../id-ending.ts';
 import { table } from '../table.ts';
 
 export interface TokenList {
@@ -29,12 +30,12 @@ export const tokenListCommand = defineCommand({
       { title: 'ID' },
       { title: 'Name', shrinksTo: 10 },
       { title: 'Role' },
-      { title: 'Applications', shrinksTo: 12 },
+      { title: 'Applications', shrinksTo: 16 },
       { title: 'Used', shrinksTo: 8 },
       { title: 'Until', shrinksTo: 10 },
     ];
     const rows = tokens.map(({ id, name, role, applications, lastUsedAt, expiresAt, state }) => [
-      id,
+      shortEnding(id),
       printable(name),
       role,
       applicationsWords(applications),

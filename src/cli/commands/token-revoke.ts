@@ -2,6 +2,7 @@
 import { listTokens, revokeToken } from '../../access/tokens.ts';
 import { AppError } from '../../base/errors.ts';
 import { count } from '../../base/count.ts';
+import { isEndingOf } from '../id-ending.ts';
 import { openAccess } from '../access-log.ts';
 import { defineCommand } from '../command.ts';
 import { requiredArgument } from '../option.ts';
@@ -15,12 +16,15 @@ export interface RevokedToken {
 export const tokenRevokeCommand = defineCommand({
   summary: 'Revoke a token at once',
   examples: ['lifeboat token revoke grafana', 'lifeboat token revoke 019acf6e-7c1f-7d3a-8a4e-5b1f0d1c2b3a'],
-  arguments: { word: requiredArgument('<token>', 'its id, or its name if no other valid one has it') },
+  arguments: {
+    word: requiredArgument('<token>', 'its id or the last characters of it, or its name if no other valid one has it'),
+  },
   options: {},
   async run(context, { word }): Promise<RevokedToken> {
     await using access = await openAccess(context);
     const open = (await listTokens(access.log.catalog)).filter(({ revokedAtMs }) => revokedAtMs === undefined);
-    const fitting = open.filter(({ id, name }) => id === word || name === word);
+    const named = open.filter(({ id, name }) => id === word || name === word);
+    const fitting = named.length > 0 ? named : open.filter(({ id }) => isEndingOf(id, word));
     const [found] = fitting;
     if (found === undefined || fitting.length > 1) {
       const code = found === undefined ? 'NOT_FOUND' : 'AMBIGUOUS';
