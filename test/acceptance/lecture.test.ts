@@ -398,7 +398,9 @@ function defineServed(sceneNow: () => LectureScene): void {
       ];
       expect(toldAt('dr-coordinator')).toBeLessThan(toldAt('insurance'));
       expect(chain.map(toldAt)).toEqual(chain.map(toldAt).toSorted((left, right) => left - right));
-      expect([toldAt('legal-counsel'), toldAt('public-relations')]).toEqual([toldAt('insurance'), toldAt('insurance')]);
+      // Oldest first: the last step is all of these.
+      const inTurn = [...new Set(deliveries.map(({ contact }) => contact))];
+      expect(new Set(inTurn.slice(-3))).toEqual(new Set(['insurance', 'legal-counsel', 'public-relations']));
       expect(sceneNow().web.requests.some(({ path, body }) => path === '/slack' && about.test(body))).toBe(true);
       // By every way that they have, whoever they are.
       const { tested, exitCode } = await sceneNow().json<AlertsTested>('acme', 'alerts', 'test');
