@@ -162,7 +162,7 @@ function readersOf(environment: Environment): Readers {
   return {
     serversOfVariables: () => serversOfVariables(environment, readEnvFile(environment.workingFolder)),
     bucketOfVariables: () => bucketOfVariables(environment, readEnvFile(environment.workingFolder)),
-    problemsOfConfiguration: (path) => problemsOfConfiguration(path, environment),
+    problemsOfConfiguration: (path) => problemsOfConfiguration(path, environment, { hasRepositories: true }),
     unattendedStart: (path, environmentFile) => unattendedStart(path, { environmentFile, environment }),
     async readConfigurationFile(path) {
       const text = environment.configurations?.get(path);

@@ -29,7 +29,7 @@ export async function unattendedStart(
     .filter((name) => readUnnamed.test(name) && !notMeant.has(name) && isForgotten(name))
     .toSorted()
     .map((name) => `${name} is set here, and will not be set there`);
-  const lacking = [...(await problemsOfConfiguration(path, there)), ...forgotten];
+  const lacking = [...(await problemsOfConfiguration(path, there, { hasRepositories: false })), ...forgotten];
   return { variables: new Set(Object.keys(own).filter((name) => variable(there, name) !== undefined)), lacking };
 }
 

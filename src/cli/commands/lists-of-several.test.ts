@@ -8,6 +8,7 @@ import { plainStyle } from '../style.ts';
 import { alertsListCommand } from './alerts-list.ts';
 import { alertsSilencesCommand } from './alerts-silences.ts';
 import { runsListCommand } from './runs-list.ts';
+import { snapshotsCommand } from './snapshots.ts';
 import { tokenListCommand } from './token-list.ts';
 
 const style = plainStyle({ nowMs: Date.parse('2026-11-28T20:00:00Z') });
@@ -114,4 +115,30 @@ test('a token for an application with a longer name does not look like one for a
     'b2141e75  one   operator  lecture-acme   never  2027-02-26 19:00',
     'b2141e75  one   operator  lecture-acmee  never  2027-02-26 19:00',
   ]);
+});
+
+test('snapshots of a repository that several share say whose they are', () => {
+  const snapshot = (host: string) => ({
+    id: '46c536f7'.padEnd(64, '0'),
+    time: '2026-11-28T19:00:00Z',
+    component: 'storage',
+    host,
+    paths: ['/srv/content'],
+    tags: [],
+    description: undefined,
+    sizeBytes: 11,
+    storedBytes: undefined,
+    tree: '',
+    proof: undefined,
+    verifications: [],
+  });
+  const listed = (...hosts: string[]): string[] => {
+    const repositories = [{ name: 'main', location: '/srv/backups', snapshots: hosts.map(snapshot) }];
+    return linesOf(snapshotsCommand.render({ repositories }, style)).slice(0, -1);
+  };
+  expect(listed('lecture-acme', 'lecture-globex')).toEqual([
+    '46c536f7  2026-11-28 19:00  lecture-acme    storage    11 B  /srv/content',
+    '46c536f7  2026-11-28 19:00  lecture-globex  storage    11 B  /srv/content',
+  ]);
+  expect(listed('lecture-acme')).toEqual(['46c536f7  2026-11-28 19:00  storage    11 B  /srv/content']);
 });

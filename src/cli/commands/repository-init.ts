@@ -5,7 +5,7 @@ import { defineCommand } from '../command.ts';
 import type { CommandContext } from '../context.ts';
 import { choiceOption, switchOption, textOption } from '../option.ts';
 import { chooseOne } from '../repository-choice.ts';
-import { shortId, wrap } from '../style.ts';
+import { factLines, shortId, wrap } from '../style.ts';
 
 export interface CreatedRepository {
   readonly id: string;
@@ -72,7 +72,7 @@ export const repositoryInitCommand = defineCommand({
     const origin = from === undefined ? '' : ` with the parameters of ${from}`;
     return [
       ...bucket,
-      `created repository ${shortId(id)} at ${location}${origin} (chunker ${chunker})`,
+      ...factLines(`created repository ${shortId(id)} at ${location}${origin} (chunker ${chunker})`, style),
       ...wrap(
         'Keep the password in a second place: without it nobody can read the backups, you included.',
         style.widthColumns,

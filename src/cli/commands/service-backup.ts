@@ -178,9 +178,9 @@ function renderBackups({ isDryRun, configurations, backups }: ServiceBackupData,
       lines.push(...wrap(`hint: ${error?.hint ?? ''}`, style.widthColumns));
     } else {
       const gone = removed === 0 ? '' : `; ${count(removed, 'earlier one')} removed`;
-      lines.push(
-        `${style.paint('green', 'backed up')} the state of the server to ${repository} as snapshot ${shortId(snapshot)}: ${bytes(totalBytes)}, ${bytes(storedBytes)} of it new${gone}`,
-      );
+      const done = `${style.paint('green', 'backed up')} the state of the server to ${repository}`;
+      const size = `${bytes(totalBytes)}, ${bytes(storedBytes)} of it new`;
+      lines.push(...wrap(`${done} as snapshot ${shortId(snapshot)}: ${size}${gone}`, style.widthColumns));
     }
     lines.push(...problems.flatMap((problem) => wrap(`warning: ${problem}`, style.widthColumns)));
   }

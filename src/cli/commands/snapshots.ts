@@ -12,6 +12,7 @@ import { componentOf } from '../../operations/restore/select-point.ts';
 import { summaryNumber } from '../../repository/snapshot-summary.ts';
 import { bytes, printable, shortId, shortTime } from '../style.ts';
 import { table } from '../table.ts';
+import { isOfSeveral } from '../whose.ts';
 
 interface ListedSnapshot {
   readonly id: string;
@@ -83,9 +84,11 @@ export const snapshotsCommand = defineCommand({
       .map(({ name, snapshots }) => {
         const title = repositories.length > 1 ? `${style.paint('bold', `repository ${name}`)}\n` : '';
         if (snapshots.length === 0) return `${title}no snapshots`;
-        const rows = snapshots.map(({ id, time, component, sizeBytes, tags, paths, description }) => [
+        const isNamed = isOfSeveral(snapshots.map(({ host }) => ({ application: host })));
+        const rows = snapshots.map(({ id, time, host, component, sizeBytes, tags, paths, description }) => [
           shortId(id),
           shortTime(time, style),
+          ...(isNamed ? [printable(host)] : []),
           component ?? '',
           sizeBytes === undefined ? '' : bytes(sizeBytes),
           whatOf({ tags, paths, description }),
@@ -93,6 +96,7 @@ export const snapshotsCommand = defineCommand({
         const columns = [
           { title: 'ID' },
           { title: 'Time' },
+          ...(isNamed ? [{ title: 'Of', shrinksTo: 10 }] : []),
           { title: 'Component', shrinksTo: 10 },
           { title: 'Size', align: 'right' as const },
           { title: 'What', shrinksTo: 12 },

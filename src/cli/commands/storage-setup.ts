@@ -55,7 +55,7 @@ function renderSetup({ repository, isDryRun, steps }: StorageSetupData, style: S
     aspect,
     outcome: findingOutcomes[outcome],
     message: outcome === 'changed' ? `done: ${message}` : outcome === 'differs' ? `would ${message}` : message,
-    hint: outcome === 'differs' ? 'Run it without --dry-run.' : hint,
+    hint,
   }));
   const documents = steps.flatMap((step) => (step.outcome === 'as wished' ? [] : documentLines(step, style)));
   const end = isDryRun ? ['nothing was done: --dry-run'] : [];

@@ -77,6 +77,6 @@ test('a silent receiver, a dead channel and an unreadable configuration are told
   expect(said({ receivers, deadChannels, problem: { message: 'line 3', hint: 'Correct it.' } })).toEqual([
     'receiver/database critical Changes are not received',
     'channel/chat warning Alerts do not arrive through chat',
-    'configuration warning The configuration can not be read',
+    "configuration warning The configuration can't be read",
   ]);
 });

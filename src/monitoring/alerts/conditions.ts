@@ -200,7 +200,7 @@ function configurationCondition({ message, hint }: { message: string; hint: stri
     subject: 'configuration',
     kind: 'configuration',
     severity: 'warning',
-    title: 'The configuration can not be read',
+    title: "The configuration can't be read",
     facts: [
       { name: 'Why', value: message },
       { name: 'Meanwhile', value: 'what was read before stays in force' },

@@ -47,6 +47,21 @@ test('a key is shown by its end, with the place it comes from, and never its sec
   expect(text).not.toContain(credentials.secretAccessKey);
 });
 
+test('nothing is asked of a bucket that is not there but whether it is', async () => {
+  expect([...(await answered(404, 'NoSuchBucket')).keys()]).toEqual(['credentials', 'clock', 'list bucket']);
+  expect([...(await answered(403, 'AccessDenied')).keys()]).toContain('bucket versioning');
+});
+
+test('a page in place of an answer of S3 is named, without what the SDK tells its developers', async () => {
+  await using server = await scriptedServer((request, response) => {
+    request.resume();
+    response.writeHead(200, { 'content-type': 'text/html' }).end('<html><p>Sign in</html>');
+  });
+  const found = (await report(server.endpoint)).get('list bucket');
+  expect(found).toMatchObject({ outcome: 'failed', hint: expect.stringContaining('no proxy answers') as string });
+  expect(found?.message).not.toMatch(/Deserialization|\$response|SDK|sdk/);
+});
+
 test('without an answer nothing is known of the credentials', async () => {
   const found = await report('http://127.0.0.1:1');
   expect(found.get('credentials')).toMatchObject({

@@ -36,6 +36,8 @@ export async function* reportBucket(
     for (const look of [identity, clockSkew, listing, versioning]) {
       throwIfAborted(signal);
       yield await look({ client, at, clock, signal, listed, keyOrigin });
+      // What a bucket keeps and locks, nobody can tell of one that is not there.
+      if (look === listing && isNoBucket((await listed).error)) return;
     }
     const lock = await lockAspect(client, at, { promise, signal });
     if (lock !== undefined) yield lock;
@@ -170,6 +172,8 @@ async function listOne(client: Client, at: S3Location, signal: AbortSignal): Pro
     return { keys: 0, error };
   }
 }
+
+const isNoBucket = (error: unknown): boolean => error instanceof Error && error.name === 'NoSuchBucket';
 
 async function versioning({ client, at, signal }: Looking): Promise<BucketAspect> {
   const aspect = 'bucket versioning';

@@ -128,9 +128,15 @@ function factOf(error: unknown): string {
   if (status === undefined) return errnoOf(error) ?? messageOf(error);
   const { name, message } = error as Error;
   // An answer without a body has neither a code nor words; the SDK then makes some up.
-  const parts = [name, message].filter((part) => part !== '' && !/^(?:\d+|Unknown(?:Error)?)$/.test(part));
+  const parts = [name, forPeople(message)].filter(
+    (part) => part !== '' && !/^(?:\d+|(?:Unknown)?Error|Unknown)$/.test(part),
+  );
   return [`status ${status}`, ...new Set(parts)].join(', ');
 }
+
+/** What the SDK says of an answer that it can't read is for its developers. */
+const forPeople = (message: string): string =>
+  /Deserialization error|XML parse error/.test(message) ? 'the answer is not one of an S3 server' : message;
 
 /** The SDK's errors carry the request, and with it a session token; only what helps to find the fault is kept. */
 function harmlessCause(error: unknown): Error | undefined {
