@@ -50,6 +50,12 @@ export async function saveStandings(
   });
 }
 
+/** Whose components a server has looked at. */
+export async function applicationsSeen({ db }: Catalog): Promise<string[]> {
+  const rows = await db.selectFrom('standing').select('application').distinct().orderBy('application').execute();
+  return rows.map(({ application }) => application);
+}
+
 const rowsAtOnceMax = 500;
 
 function* parts<Row>(rows: readonly Row[]): Generator<readonly Row[], undefined> {

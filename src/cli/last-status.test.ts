@@ -45,6 +45,13 @@ test('of several applications each is named with its own: in words, data and hin
   ]);
 });
 
+test('a hint that is about the server itself asks for no file of an application', () => {
+  const silent = { standing: 'unknown', hint: "See that 'lifeboat server' runs." } as const;
+  const text = renderLast(status(one('a', silent), one('a', { ...silent, application: 'acme' })), plainStyle());
+  expect(text).toContain("hint: See that 'lifeboat server' runs.");
+  expect(text).not.toContain('--config');
+});
+
 test('where nothing is known monitors are told in their one line', () => {
   expect(renderNagios(status(), "the catalog can't be reached | now")).toBe(
     "LIFEBOAT UNKNOWN - the catalog can't be reached   now",

@@ -88,14 +88,16 @@ export function renderLast({ standings: all }: LastStatus, style: Style): string
     ...(isLate ? [`a server looked last ${ageWords(eldest, style)}`] : []),
     ...hints.map((hint) => `hint: ${hint}`),
     // The commands in the hints are about one application each.
-    ...(hints.length > 0 && isOfSeveral(all) ? ['hint: Add --config and the file of the application.'] : []),
+    ...(isOfSeveral([], all) && hints.some((hint) => /'lifeboat (?!server)/.test(hint))
+      ? ['hint: Add --config and the file of the application.']
+      : []),
   ];
   return [table(columns, rows, style), ...notes.flatMap((note) => wrap(note, style.widthColumns))].join('\n');
 }
 
 /** `database`; of several applications `acme/database`. */
 function namesIn(all: LastStatus['standings']): (one: LastStanding) => string {
-  const isNamed = isOfSeveral(all);
+  const isNamed = isOfSeveral([], all);
   return ({ application, component }) => (isNamed ? `${application}/${component}` : component);
 }
 

@@ -1,5 +1,10 @@
-// Whose something is: a list about several applications says it, since each may have a `database`. In a list about one it would say nothing.
+// Whose something is: a server of several applications says it, since each may have a `database`. For one it would say nothing.
 
-export function isOfSeveral(all: readonly { readonly application?: string | null | undefined }[]): boolean {
-  return new Set(all.flatMap(({ application }) => application ?? [])).size > 1;
+interface OfOne {
+  readonly application?: string | null | undefined;
+}
+
+/** `known` are those that could be in the list: what is wrong is often of one alone. */
+export function isOfSeveral(known: readonly string[], listed: readonly OfOne[]): boolean {
+  return new Set([...known, ...listed.flatMap(({ application }) => application ?? [])]).size > 1;
 }

@@ -2,6 +2,7 @@
 import { isoTime } from '../../base/iso-time.ts';
 import { shortEnding } from '../id-ending.ts';
 import { listAlerts } from '../../catalog/alerts.ts';
+import { applicationsSeen } from '../../catalog/standings.ts';
 import { alertData, type AlertData, alertStateWords, alertTitle, severityWords } from '../alert-words.ts';
 import { defineCommand } from '../command.ts';
 import { limitOption, switchOption, textOption } from '../option.ts';
@@ -11,6 +12,8 @@ import { isOfSeveral } from '../whose.ts';
 
 export interface AlertsListData {
   readonly alerts: readonly AlertData[];
+  /** That a server has looked at, or the one that was asked for. */
+  readonly applications: readonly string[];
 }
 
 export const alertsListCommand = defineCommand({
@@ -29,11 +32,11 @@ export const alertsListCommand = defineCommand({
   },
   async run(context, { isAll, application, component, limit }): Promise<AlertsListData> {
     await using catalog = await context.openCatalog();
-    const applications = application === undefined ? undefined : [application];
-    const alerts = await listAlerts(catalog, { applications, component, isOpen: !isAll, limit });
-    return { alerts: alerts.map(alertData) };
+    const only = application === undefined ? undefined : [application];
+    const alerts = await listAlerts(catalog, { applications: only, component, isOpen: !isAll, limit });
+    return { alerts: alerts.map(alertData), applications: only ?? (await applicationsSeen(catalog)) };
   },
-  render: ({ alerts }, style) => (alerts.length === 0 ? 'no alerts' : renderAlerts(alerts, style)),
+  render: (data, style) => (data.alerts.length === 0 ? 'no alerts' : renderAlerts(data, style)),
   exitCode({ alerts }) {
     const open = alerts.filter(({ state }) => state !== 'resolved');
     if (open.some(({ severity }) => severity === 'critical')) return 1;
@@ -41,7 +44,7 @@ export const alertsListCommand = defineCommand({
   },
 });
 
-function renderAlerts(alerts: AlertsListData['alerts'], style: Style): string {
+function renderAlerts({ alerts, applications }: AlertsListData, style: Style): string {
   const columns = [
     { title: 'Alert' },
     { title: 'Severity' },
@@ -49,7 +52,7 @@ function renderAlerts(alerts: AlertsListData['alerts'], style: Style): string {
     { title: 'Since' },
     { title: 'State', shrinksTo: 12 },
   ];
-  const isNamed = isOfSeveral(alerts);
+  const isNamed = isOfSeveral(applications, alerts);
   const rows = alerts.flatMap((alert) => [
     [
       shortEnding(alert.id),

@@ -38,13 +38,13 @@ const run = (application: string, id: string): RunView => ({
 
 test('runs of several applications say of which one; those of one do not', () => {
   const runs = [run('lecture-acme', '000000000001'), run('lecture-globex', '000000000002')];
-  expect(linesOf(runsListCommand.render({ runs }, style))).toEqual([
+  expect(linesOf(runsListCommand.render({ runs, applications: [] }, style))).toEqual([
     '00000001  2026-11-28 19:00  backup/database of    succeeded  2.4 s  command line',
     '                            lecture-acme',
     '00000002  2026-11-28 19:00  backup/database of    succeeded  2.4 s  command line',
     '                            lecture-globex',
   ]);
-  expect(linesOf(runsListCommand.render({ runs: runs.slice(0, 1) }, style))).toEqual([
+  expect(linesOf(runsListCommand.render({ runs: runs.slice(0, 1), applications: ['lecture-acme'] }, style))).toEqual([
     '00000001  2026-11-28 19:00  backup/database  succeeded  2.4 s  command line',
   ]);
 });
@@ -72,12 +72,19 @@ test('alerts and silences of several applications say of which one', () => {
     resolvedAtMs: null,
     byPerson: null,
   });
-  const titles = (...alerts: AlertData[]): string[] => linesOf(alertsListCommand.render({ alerts }, style));
-  expect(titles(alert('acme', 'storage'), alert('globex', null))).toEqual([
+  const titles = (alerts: readonly AlertData[], applications: readonly string[] = []): string[] =>
+    linesOf(alertsListCommand.render({ alerts, applications }, style));
+  expect(titles([alert('acme', 'storage'), alert('globex', null)])).toEqual([
     '00000001  warning   acme/storage: Unprotected  1h ago  open',
     '00000001  warning   globex: Unprotected        1h ago  open',
   ]);
-  expect(titles(alert('acme', 'storage'))).toEqual(['00000001  warning   storage: Unprotected  1h ago  open']);
+  expect(titles([alert('acme', 'storage')], ['acme'])).toEqual([
+    '00000001  warning   storage: Unprotected  1h ago  open',
+  ]);
+  // It is of one alone, but could be of another.
+  expect(titles([alert('acme', 'storage')], ['acme', 'globex'])).toEqual([
+    '00000001  warning   acme/storage: Unprotected  1h ago  open',
+  ]);
 
   const silence = (application: string, component: string | null): SilenceRow => ({
     id: '0'.repeat(36),
@@ -90,7 +97,7 @@ test('alerts and silences of several applications say of which one', () => {
     createdAtMs: timeMs,
   });
   const silences = [silence('acme', 'storage'), silence('globex', null)];
-  expect(linesOf(alertsSilencesCommand.render({ silences }, style))).toEqual([
+  expect(linesOf(alertsSilencesCommand.render({ silences, applications: [] }, style))).toEqual([
     '00000000  acme/storage  2026-11-28 19:00  root',
     '00000000  globex        2026-11-28 19:00  root',
   ]);

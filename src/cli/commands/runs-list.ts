@@ -1,6 +1,7 @@
 // `runs list`: what the service did, does and will do next.
 import { shortEnding } from '../id-ending.ts';
 import { runHistory } from '../../catalog/run-history.ts';
+import { applicationsSeen } from '../../catalog/standings.ts';
 import { openStates, runStates } from '../../catalog/tables.ts';
 import { jobKinds } from '../../model/schedule.ts';
 import { restoreKind } from '../../service/restore-runs.ts';
@@ -14,6 +15,8 @@ import { isOfSeveral } from '../whose.ts';
 
 export interface RunsListData {
   readonly runs: readonly RunView[];
+  /** That a server has looked at, or the one that was asked for. */
+  readonly applications: readonly string[];
 }
 
 export const runsListCommand = defineCommand({
@@ -39,16 +42,18 @@ export const runsListCommand = defineCommand({
   async run(context, { application, component, kind, state, isOpen, limit }): Promise<RunsListData> {
     await using catalog = await context.openCatalog();
     const states = state !== undefined ? [state] : isOpen ? openStates : undefined;
-    const applications = application === undefined ? undefined : [application];
-    const rows = await runHistory(catalog, { applications, component, kind, states, limit });
-    return { runs: rows.map(runView) };
+    const only = application === undefined ? undefined : [application];
+    const rows = await runHistory(catalog, { applications: only, component, kind, states, limit });
+    return { runs: rows.map(runView), applications: only ?? (await applicationsSeen(catalog)) };
   },
-  render: ({ runs }, style) =>
-    runs.length === 0 ? "no runs, or none that fit; 'lifeboat server' starts what is due" : renderRuns(runs, style),
+  render: (data, style) =>
+    data.runs.length === 0
+      ? "no runs, or none that fit; 'lifeboat server' starts what is due"
+      : renderRuns(data, style),
 });
 
-function renderRuns(runs: readonly RunView[], style: Style): string {
-  const isNamed = isOfSeveral(runs);
+function renderRuns({ runs, applications }: RunsListData, style: Style): string {
+  const isNamed = isOfSeveral(applications, runs);
   const columns = [
     { title: 'Run' },
     { title: 'Created' },

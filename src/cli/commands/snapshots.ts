@@ -84,7 +84,10 @@ export const snapshotsCommand = defineCommand({
       .map(({ name, snapshots }) => {
         const title = repositories.length > 1 ? `${style.paint('bold', `repository ${name}`)}\n` : '';
         if (snapshots.length === 0) return `${title}no snapshots`;
-        const isNamed = isOfSeveral(snapshots.map(({ host }) => ({ application: host })));
+        const isNamed = isOfSeveral(
+          snapshots.map(({ host }) => host),
+          [],
+        );
         const rows = snapshots.map(({ id, time, host, component, sizeBytes, tags, paths, description }) => [
           shortId(id),
           shortTime(time, style),
