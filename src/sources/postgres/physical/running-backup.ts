@@ -16,6 +16,8 @@ import { readServerState, type ServerState } from './server-state.ts';
 export interface RunningBackup extends AsyncDisposable {
   readonly address: ServerAddress;
   readonly connection: ReplicationConnection;
+  /** Whether bytes might change on their way here: what comes is then compared with the SHA-256 of what was sent. */
+  readonly isWayOpen: boolean;
   readonly server: ServerState;
   readonly received: ReceivedBackup;
   /** Keeps the WAL from before the backup's start until the connection ends; undefined if the server has none to spare. */
@@ -51,10 +53,11 @@ export async function startBackup(
     const server = await readServerState(connection);
     await requireListed(connection, options.databases);
     const takenAtMs = options.clock.now();
+    const isOpen = isWayOpen(address, connection.facts);
     const base = {
       label: `lifeboat ${new Date(takenAtMs).toISOString()}`,
       checkpoint: options.physical.checkpoint,
-      manifestChecksums: 'SHA256',
+      manifestChecksums: isOpen ? 'SHA256' : 'CRC32C',
       maxRateKilobytes: rateKilobytes(options.physical.rateMaxBytes),
     } as const;
     const begin = async (isIncremental: boolean): Promise<BegunBackup> => {
@@ -70,6 +73,7 @@ export async function startBackup(
       parent,
       address,
       connection,
+      isWayOpen: isOpen,
       server,
       received,
       slot,
@@ -83,6 +87,15 @@ export async function startBackup(
     await connection[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+/**
+ * TLS vouches for each byte, and on one machine nothing is on the way. Elsewhere TCP's sums of 16 bits let some errors through, which is
+ * worth the time of a SHA-256: 0.6 s a gigabyte on the thread that receives, and as much in the server.
+ */
+function isWayOpen({ host }: ServerAddress, { isEncrypted }: ReplicationConnection['facts']): boolean {
+  const isLocal = host.startsWith('/') || /^(?:localhost|127\.\d+\.\d+\.\d+|::1)$/.test(host);
+  return !isEncrypted && !isLocal;
 }
 
 /** A physical backup holds all databases; one that is listed and not there is a mistake all the same. */
