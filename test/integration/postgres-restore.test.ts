@@ -259,10 +259,12 @@ describeWith(['pg_dump'], 'PostgreSQL restores', () => {
       expect(outcomes(back)['server version']).toBe('failed');
     });
 
-    test('drop the roles they made when the restore fails', async () => {
+    test('drop the roles and subscriptions they made when the restore fails', async () => {
       await using from = await startPostgres(14);
       await using to = await startPostgres(15);
       await from.sql('postgres', 'CREATE ROLE app', 'CREATE TABLE t AS SELECT 1 AS a', 'ALTER TABLE t OWNER TO app');
+      const publisher = `CONNECTION 'host=127.0.0.1 port=1' PUBLICATION all_of_it WITH (connect = false, slot_name = 'pulls')`;
+      await from.sql('postgres', `CREATE SUBSCRIPTION "pu""lls" ${publisher}`);
       const backup = await recordBackup(postgresSource(from.options({ databases: ['postgres'] })));
       const items = backup.recordedFingerprint.items.map((item) => ({ ...item, rows: item.rows + 1 }));
       const wrong = { ...backup, fingerprint: () => Promise.resolve({ ...backup.recordedFingerprint, items }) };

@@ -2,8 +2,9 @@
 // with the original's name: settings, rights, comment, connection limit.
 import pg from 'pg';
 import { isAppError, messageOf } from '../../../base/errors.ts';
-import type { Connection } from '../connection.ts';
+import { connect, type Connection } from '../connection.ts';
 import type { DatabaseFacts } from '../database-facts.ts';
+import type { ServerAddress } from '../server-address.ts';
 import type { ServerFacts } from '../server.ts';
 
 const quote = pg.escapeIdentifier;
@@ -54,6 +55,27 @@ export async function dropDatabase(connection: Connection, name: string, serverM
     );
   }
   await connection.query(`DROP DATABASE IF EXISTS ${quote(name)}${serverMajor < 13 ? '' : ' WITH (FORCE)'}`);
+}
+
+/**
+ * No database goes while it subscribes to another server's changes. That server is not asked: its slot is the original's, which still
+ * waits for it.
+ */
+export async function dropSubscriptions(
+  maintenance: Connection,
+  { address, name }: { readonly address: ServerAddress; readonly name: string },
+  signal: AbortSignal,
+): Promise<void> {
+  const query = `SELECT s.subname::text AS subscription FROM pg_catalog.pg_subscription s
+                   JOIN pg_catalog.pg_database d ON d.oid = s.subdbid WHERE d.datname = $1`;
+  const found = await maintenance.query<{ readonly subscription: string }>(query, [name]);
+  if (found.length === 0) return;
+  await using inside = await connect(address, name, signal);
+  for (const { subscription } of found) {
+    await inside.query(`ALTER SUBSCRIPTION ${quote(subscription)} DISABLE`);
+    await inside.query(`ALTER SUBSCRIPTION ${quote(subscription)} SET (slot_name = NONE)`);
+    await inside.query(`DROP SUBSCRIPTION ${quote(subscription)}`);
+  }
 }
 
 /** Gives database `name` what its original had. What the server refuses is answered as facts: no row depends on it. */

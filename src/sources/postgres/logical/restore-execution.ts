@@ -7,7 +7,7 @@ import type { Fingerprint } from '../../../model/fingerprint.ts';
 import type { RestoreOutcome, RestoreProgress } from '../../source.ts';
 import { type Connection, connect } from '../connection.ts';
 import { describeServer, type ServerAddress } from '../server-address.ts';
-import { applyProperties, createDatabase, dropDatabase } from './database-creation.ts';
+import { applyProperties, createDatabase, dropDatabase, dropSubscriptions } from './database-creation.ts';
 import { dropRoles, restoreRoles } from './globals.ts';
 import type { ProgramFolder } from './programs.ts';
 import type { RecoveryPoint, StoredDatabase } from './recovery-point.ts';
@@ -179,8 +179,12 @@ async function cleanUp({ address, server, moves }: RestoreWork, litter: Litter, 
   if (litter.databases.length + litter.roles.length === 0) return;
   try {
     const avoid = moves.map(({ target }) => target);
-    await using connection = await connectForMaintenance(address, avoid, AbortSignal.timeout(cleanUpMaxMs));
-    for (const name of litter.databases) await dropDatabase(connection, name, server.major);
+    const signal = AbortSignal.timeout(cleanUpMaxMs);
+    await using connection = await connectForMaintenance(address, avoid, signal);
+    for (const name of litter.databases) {
+      await dropSubscriptions(connection, { address, name }, signal);
+      await dropDatabase(connection, name, server.major);
+    }
     await dropRoles(connection, litter.roles);
   } catch (error) {
     const left = [...litter.databases, ...litter.roles].join(', ');
