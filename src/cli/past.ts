@@ -138,19 +138,26 @@ export interface OpenedPast extends AsyncDisposable {
   readonly instant: Pick<Recovered, 'target' | 'reaches'>;
 }
 
+export interface OpenWish {
+  readonly isWritable?: boolean;
+  /** Looks at what could be in the way of all that follows. */
+  readonly before?: (source: ExplorableSource, signal: AbortSignal) => Promise<void>;
+}
+
 /** What is read of the repositories is read when the server stands there: from then on a prune need not wait. */
 export async function openInstant(
   context: CommandContext,
   input: InstantOptions & { readonly component: string },
-  wish?: { readonly isWritable?: boolean },
+  { isWritable, before }: OpenWish = {},
 ): Promise<OpenedPast> {
   const request = instantRequest(input, context);
   await using stack = new AsyncDisposableStack();
   const reading = stack.use(new AsyncDisposableStack());
   const past = reading.use(await openPast(context, input));
+  await before?.(past.source, past.signal);
   const place = stack.use(await past.makePlace());
   const chosen = await past.choose(request);
-  const server = stack.use(await past.open(place, chosen, wish));
+  const server = stack.use(await past.open(place, chosen, isWritable === undefined ? {} : { isWritable }));
   await reading.disposeAsync();
   const held = stack.move();
   return {

@@ -26,6 +26,11 @@ export interface Explore {
   newestSentinel(server: PastServer, signal: AbortSignal): Promise<number | undefined>;
   /** A place for one server after the other. Nothing is there yet; closing it leaves nothing behind. */
   makePlace(wish: PastWish): Promise<PastPlace>;
+  /**
+   * Rejects with `TARGET_UNSAFE` if nothing can get into the target of a request: known before a server of the past is brought up, which
+   * may take long.
+   */
+  requireTarget(request: ExtractRequest, signal: AbortSignal): Promise<void>;
   /** Decides how tables or a database get out of a writable server of the past into a server that lives on: beside what is there. */
   extract(server: PastServer, request: ExtractRequest, signal: AbortSignal): Promise<RestoreDecision>;
   /** What differs between two of them, table by table and row by row. */

@@ -155,6 +155,22 @@ describeWith(['pg_dump'], 'with pg_dump', () => {
       );
       expect(left).toEqual({ kept: 0, new: 0 });
       // The whole database, in the place of the one that is there.
+      // Said before anything is brought there: no backup leads to this instant.
+      await scene.cluster.sql('ALTER ROLE app LOGIN');
+      const { host, port } = scene.cluster.address;
+      const never = [
+        'postgres',
+        'extract',
+        'database',
+        '--at',
+        '2001-01-01T00:00:00Z',
+        '--to',
+        `postgres://app@${host}:${port}/shop`,
+      ];
+      expect((await scene.run([...never, '--table', 'shop.orders'])).stderr).toContain(
+        'app may not create schemas in shop',
+      );
+      expect((await scene.run(never)).stderr).toContain('app may not create databases');
       const unasked = await scene.run(['postgres', 'extract', 'database', ...at, '--replace']);
       expect(unasked.stderr).toMatch(/was not confirmed/);
       expect(unasked.stderr).toMatch(/left behind: subscription incoming/);

@@ -46,7 +46,10 @@ export const postgresExtractCommand = defineCommand({
   isLong: true,
   async run(context, input): Promise<ExtractData> {
     const startMs = context.clock.now();
-    await using past = await openInstant(context, input, { isWritable: true });
+    await using past = await openInstant(context, input, {
+      isWritable: true,
+      before: (of, toCheck) => of.explore.requireTarget(input, toCheck),
+    });
     const { source, server, reached } = past;
     const { signal } = context;
     const decision = decidedBySource(await source.explore.extract(server, input, signal), signal);

@@ -25,7 +25,7 @@ import { openPhysicalBackup } from './physical/session.ts';
 import { askPast } from './past/ask.ts';
 import { pastCommits } from './past/commits.ts';
 import { comparePast } from './past/compare.ts';
-import { decideExtract } from './past/extract.ts';
+import { decideExtract, requireTarget } from './past/extract.ts';
 import { fingerprintPast } from './past/fingerprint-past.ts';
 import { makePastPlace } from './past/past-place.ts';
 import { decidePhysical } from './recovery/physical-restore.ts';
@@ -87,6 +87,7 @@ export function postgresSource(options: PostgresOptions): ExplorableSource & Sta
       fingerprint: fingerprintPast,
       newestSentinel: ({ access }, signal) => sentinelOfCopy({ ...access, ssl: { mode: 'disable' } }, signal),
       makePlace: (wish) => makePastPlace(options, wish),
+      requireTarget: (request, signal) => requireTarget(options, request, signal),
       extract: (server, request, signal) => decideExtract(options, { server, request }, signal),
       compare: (servers, request, signal) => comparePast(options, { ...servers, request }, signal),
       commits: (choice, signal) => pastCommits(choice, signal),

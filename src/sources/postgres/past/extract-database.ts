@@ -109,8 +109,8 @@ function replicationFindings({ publications, subscriptions }: Replication, { isS
   return [{ aspect: 'replication', outcome: 'warning', message: `left behind: ${left.join(', ')}`, hint }];
 }
 
-async function factsOfTarget(ends: Ends, signal: AbortSignal): Promise<ServerFacts> {
-  await using connection = await connectForMaintenance(ends.to, [], signal);
+export async function factsOfTarget({ to }: Pick<Ends, 'to'>, signal: AbortSignal): Promise<ServerFacts> {
+  await using connection = await connectForMaintenance(to, [], signal);
   return await readServerFacts(connection);
 }
 
@@ -122,7 +122,7 @@ function nameFinding(target: string, isThere: boolean, replaces: boolean): Findi
   return { aspect, outcome: 'failed', message: `there is a database ${target}`, hint };
 }
 
-function rightsFinding({ user, mayCreateDatabases, isSuperuser }: ServerFacts): Finding {
+export function rightsFinding({ user, mayCreateDatabases, isSuperuser }: ServerFacts): Finding {
   const aspect = 'rights';
   if (!mayCreateDatabases) {
     const hint = `Run as a superuser: ALTER ROLE ${pg.escapeIdentifier(user)} CREATEDB, or name another role in --to.`;

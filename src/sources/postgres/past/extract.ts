@@ -13,7 +13,7 @@ import { nameStamp, restoreTarget } from '../logical/restore-target.ts';
 import { addressOf, type PostgresOptions } from '../options.ts';
 import { describeServer, type ServerAddress } from '../server-address.ts';
 import { type DumpPrograms, dumpAcross, type Ends, programsFinding, programsFor } from './dump-across.ts';
-import { decideDatabase } from './extract-database.ts';
+import { decideDatabase, factsOfTarget, rightsFinding } from './extract-database.ts';
 import { copyRows, requireAlike } from './copy-rows.ts';
 import { pastDatabase } from './past-database.ts';
 import { replaceFindings, replaceTables, wasReplaced } from './replace-tables.ts';
@@ -36,6 +36,34 @@ export async function decideExtract(
   const ends: Ends = { from, source, to: target.address, database: target.database, stamp };
   if (request.tables.length === 0) return decideDatabase(options, { ends, request }, signal);
   return decideTables(options, { ends, request }, signal);
+}
+
+/** What can be known of the target without a server of the past. */
+export async function requireTarget(
+  options: PostgresOptions,
+  request: ExtractRequest,
+  signal: AbortSignal,
+): Promise<void> {
+  const { address, database } = restoreTarget(request.to, await addressOf(options), options.passwordOfOthers);
+  const [only, ...others] = options.databases;
+  const wanted = database ?? request.database ?? (others.length === 0 ? only : undefined);
+  const finding =
+    request.tables.length === 0 || wanted === undefined
+      ? await databaseRights(address, request, signal)
+      : await schemaRights(address, wanted, signal);
+  if (finding?.outcome !== 'failed') return;
+  throw new AppError('TARGET_UNSAFE', finding.message, { hint: finding.hint ?? 'Choose another target.' });
+}
+
+/** Tables go into a database that is only known when the server of the past is up: at least its server is there. */
+async function databaseRights(to: ServerAddress, request: ExtractRequest, signal: AbortSignal) {
+  const facts = await factsOfTarget({ to }, signal);
+  return request.tables.length === 0 ? rightsFinding(facts) : undefined;
+}
+
+async function schemaRights(address: ServerAddress, database: string, signal: AbortSignal) {
+  await using live = await connect(address, database, signal);
+  return await creationFinding(live);
 }
 
 async function decideTables(
@@ -136,23 +164,27 @@ function wayFinding(programs: DumpPrograms | AppError): Finding {
   };
 }
 
+/** Undefined where nothing is in the way. */
+async function creationFinding(live: Connection): Promise<Finding | undefined> {
+  const query = `SELECT pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE') AS "mayCreate",
+                        current_user::text AS role`;
+  const { mayCreate, role } = onlyRow(await live.query<{ mayCreate: boolean; role: string }>(query));
+  if (mayCreate) return undefined;
+  const hint = `Run as a superuser: GRANT CREATE ON DATABASE ${pg.escapeIdentifier(live.database)} TO ${pg.escapeIdentifier(role)}; or name another role in --to.`;
+  return { aspect: 'schema', outcome: 'failed', message: `${role} may not create schemas in ${live.database}`, hint };
+}
+
 async function schemaFinding(past: Connection, live: Connection, schema: string): Promise<Finding> {
   const aspect = 'schema';
-  const query = `SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = $1) AS "isThere",
-                        pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE') AS "mayCreate",
-                        current_user::text AS role`;
+  const refused = await creationFinding(live);
+  if (refused !== undefined) return refused;
   for (const one of [live, past]) {
-    const rights = await one.query<{ isThere: boolean; mayCreate: boolean; role: string }>(query, [schema]);
-    const { isThere, mayCreate, role } = onlyRow(rights);
-    if (isThere || schema.startsWith('pg_')) {
-      const where = one === live ? `database ${live.database}` : 'the database of that instant';
-      const message = isThere ? `${where} has a schema ${schema}` : `${schema} is a name for the server's own schemas`;
-      return { aspect, outcome: 'failed', message, hint: 'Name another with --as.' };
-    }
-    if (!mayCreate) {
-      const hint = `Run as a superuser: GRANT CREATE ON DATABASE ${pg.escapeIdentifier(live.database)} TO ${pg.escapeIdentifier(role)}; or name another role in --to.`;
-      return { aspect, outcome: 'failed', message: `${role} may not create schemas in ${live.database}`, hint };
-    }
+    const query = 'SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = $1) AS "isThere"';
+    const { isThere } = onlyRow(await one.query<{ isThere: boolean }>(query, [schema]));
+    if (!isThere && !schema.startsWith('pg_')) continue;
+    const where = one === live ? `database ${live.database}` : 'the database of that instant';
+    const message = isThere ? `${where} has a schema ${schema}` : `${schema} is a name for the server's own schemas`;
+    return { aspect, outcome: 'failed', message, hint: 'Name another with --as.' };
   }
   return { aspect, outcome: 'passed', message: `${schema} is new` };
 }
