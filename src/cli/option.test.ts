@@ -29,10 +29,11 @@ test.each([
   expect(parseSample(text)).toEqual(expected);
 });
 
-test('only the commands that a line names are loaded, and all for help or where none is named', () => {
+test('only the commands that a line names are loaded, and all for the help of the program or where none is named', () => {
   expect(namesToLoad(['--repository', 'x', 'snapshots'])?.has('snapshots')).toBe(true);
   expect(namesToLoad(['snapshots'])?.has('backup')).toBe(false);
-  const all = [[], ['--help'], ['snapshots', '--help'], ['nonsense'], ['completion', 'bash']];
+  expect(namesToLoad(['snapshots', '--help'])?.has('backup')).toBe(false);
+  const all = [[], ['--help'], ['--help', 'snapshots'], ['nonsense'], ['nonsense', '-h'], ['completion', 'bash']];
   expect(all.filter((args) => namesToLoad(args) !== undefined)).toEqual([]);
 });
 

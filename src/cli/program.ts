@@ -107,11 +107,15 @@ interface Run {
   readonly examples: Map<Commander, readonly string[]>;
 }
 
-/** Undefined for all: the help lists every summary. */
+/** Undefined for all: the help of the program lists every summary, a completion every name. */
 export function namesToLoad(args: readonly string[]): ReadonlySet<string> | undefined {
   const named = new Set(args);
-  const isHelp = ['-h', '--help', 'help', 'complete', 'completion'].some((word) => named.has(word));
-  return isHelp || !commandTable.some(({ name }) => named.has(name)) ? undefined : named;
+  const isCommand = (word: string): boolean => commandTable.some(({ name }) => name === word);
+  const isForAll = ['complete', 'completion'].some((word) => named.has(word));
+  // Before the first command it asks for the help of the program.
+  const [first = ''] = args;
+  const isHelp = !isCommand(first) && [...helpFlags].some((flag) => named.has(flag));
+  return isForAll || isHelp || !args.some(isCommand) ? undefined : named;
 }
 
 export async function buildProgram(run: Run, names: ReadonlySet<string> | undefined): Promise<Commander> {
