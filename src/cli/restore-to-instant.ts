@@ -4,7 +4,7 @@ import { feedFrom } from '../operations/restore/feed.ts';
 import { readJournals } from '../operations/journal/reader.ts';
 import { chooseReplay, type ChosenReplay, type ReplayRepository } from '../operations/restore/replay.ts';
 import { recoveryReader } from '../operations/restore/recovery-reader.ts';
-import { decidedBySource, type DecidedRestore } from '../operations/restore/restore.ts';
+import { decidedBySource, looksLikeFolder, type DecidedRestore } from '../operations/restore/restore.ts';
 import { loadIndex } from '../repository/load-index.ts';
 import { WorkerPool } from '../repository/worker-pool.ts';
 import { isReplayable, type ReplayableSource, type ReplayRequest } from '../sources/replay.ts';
@@ -109,7 +109,7 @@ function targetFolder({ to, include, exclude, base }: InstantInput): string {
       },
     );
   }
-  if (to !== undefined && /^\.{0,2}\/|^\.{1,2}$/.test(to)) return to;
+  if (to !== undefined && looksLikeFolder(to)) return to;
   const what = to === undefined ? 'no folder is named' : `'${to}' is no folder`;
   throw new AppError('USAGE', `${what}: a recovery to an instant writes the data directory of a server`, {
     hint: 'Name the folder with --to, such as --to /srv/postgres-copy.',

@@ -4,7 +4,7 @@ import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { environmentIn, jsonLines, launcher, runLifeboat, type Ran } from '../support/lifeboat.ts';
+import { environmentIn, jsonLines, launcher, runHere, runLifeboat, type Ran } from '../support/lifeboat.ts';
 import { createRepository } from '../support/repository.ts';
 import { temporaryFolder, type TemporaryFolder } from '../support/temporary-folder.ts';
 
@@ -13,7 +13,7 @@ let first: string;
 let second: string;
 
 const repository = ['--repository', './repository'];
-const run = (...args: string[]): Promise<Ran> => runLifeboat(args, { folder: folder.path });
+const run = (...args: string[]): Promise<Ran> => runHere(args, { folder: folder.path });
 
 async function succeed(...args: string[]): Promise<Ran> {
   const ran = await run(...args, ...repository);
@@ -214,7 +214,7 @@ describe('looking after a repository', () => {
     const { keys } = await documentOf<{ keys: { id: string; isCurrent: boolean }[] }>('repository', 'keys');
     expect(keys).toHaveLength(2);
     const other = keys.find(({ isCurrent }) => !isCurrent)?.id ?? '';
-    const withNew = await runLifeboat(['repository', 'keys', ...repository], {
+    const withNew = await runHere(['repository', 'keys', ...repository], {
       folder: folder.path,
       environment: { LIFEBOAT_PASSWORD: 'second password' },
     });
@@ -287,7 +287,7 @@ test.each([
   ['lifeboat backup --chunker g', 'gear'],
   ['lifeboat sna', 'snapshots'],
 ])('plain bash, without the bash-completion package, completes %j', async (words, offered) => {
-  const { stdout: script } = await succeed('completion', 'bash');
+  const { stdout: script } = await runLifeboat(['completion', 'bash'], { folder: folder.path });
   // compopt only works while a key is pressed.
   const asking = `${script}
     lifeboat() { "$NODE" "$LAUNCHER" "$@"; }
@@ -304,6 +304,7 @@ test.each([
 });
 
 test('completion prints a script that asks the program, and the program answers', async () => {
-  expect((await run('completion', 'bash')).stdout).toContain('complete -F');
-  expect((await run('complete', '--', 'repository', 'pr')).stdout).toMatch(/^prune\t/);
+  const apart = (...args: string[]): Promise<Ran> => runLifeboat(args, { folder: folder.path });
+  expect((await apart('completion', 'bash')).stdout).toContain('complete -F');
+  expect((await apart('complete', '--', 'repository', 'pr')).stdout).toMatch(/^prune\t/);
 });

@@ -2,12 +2,12 @@
 import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { jsonLines, runLifeboat, type Ran } from '../support/lifeboat.ts';
+import { jsonLines, runHere, type Ran } from '../support/lifeboat.ts';
 import { temporaryFolder, type TemporaryFolder } from '../support/temporary-folder.ts';
 
 let folder: TemporaryFolder;
 const run = (...args: string[]): Promise<Ran> =>
-  runLifeboat(args, { folder: folder.path, environment: { LIFEBOAT_PASSWORD: '' } });
+  runHere(args, { folder: folder.path, environment: { LIFEBOAT_PASSWORD: '' } });
 
 async function succeed(...args: string[]): Promise<Ran> {
   const ran = await run(...args);
@@ -40,15 +40,15 @@ test('init tells what its flags left out, what there is of it, and which flags a
   await mkdir(join(other.path, 'uploads'));
   await writeFile(join(other.path, '.env'), 'REDIS_HOST=cache.example\n');
   const withPassword = ['init', '--no-questions', '--postgres', 'postgres://me:hushed@db.example/shop'];
-  const refused = await runLifeboat(withPassword, { folder: other.path });
+  const refused = await runHere(withPassword, { folder: other.path });
   expect(refused).toMatchObject({ exitCode: 2, stderr: expect.stringMatching(/SECRET_IN_ARGUMENT/) });
   expect(refused.stdout + refused.stderr).not.toContain('hushed');
-  const ran = await runLifeboat(['init', '--postgres', 'db.example'], { folder: other.path });
+  const ran = await runHere(['init', '--postgres', 'db.example'], { folder: other.path });
   expect(ran.stdout.replaceAll(/\s+/g, ' ')).toContain(
     'not included: files such as uploads (--files; found ./uploads), Redis (--redis; found cache.example), configuration files (--config-files; found ./.env)',
   );
   expect(await readFile(join(other.path, 'lifeboat.yaml'), 'utf8')).not.toContain('uploads');
-  const all = await runLifeboat(['init', '--force'], { folder: other.path });
+  const all = await runHere(['init', '--force'], { folder: other.path });
   expect(all.stdout).not.toContain('not included');
 });
 
@@ -63,14 +63,14 @@ test('init refuses what no command could read, all at once, and takes the name o
   const spaced = join(other.path, 'my app');
   await mkdir(spaced);
   const wrong = ['--application', 'my app', '--environment', 'bad env!', '--cron', 'every day', '-r', 'ftp://x'];
-  const refused = await runLifeboat(['init', ...wrong], { folder: spaced });
+  const refused = await runHere(['init', ...wrong], { folder: spaced });
   expect(refused.exitCode).toBe(2);
   for (const option of ['--application', '--environment', '--cron', '--repository'])
     expect(refused.stderr).toContain(`${option}: found '`);
-  const unset = await runLifeboat(['init', '--files', '${NOT_SET}'], { folder: spaced });
+  const unset = await runHere(['init', '--files', '${NOT_SET}'], { folder: spaced });
   expect(unset).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('NOT_SET') });
   expect(await readdir(spaced)).toEqual([]);
-  expect(await runLifeboat(['init'], { folder: spaced })).toMatchObject({ exitCode: 0 });
+  expect(await runHere(['init'], { folder: spaced })).toMatchObject({ exitCode: 0 });
   expect(await readFile(join(spaced, 'lifeboat.yaml'), 'utf8')).toContain('application: my-app\n');
 });
 
@@ -81,7 +81,7 @@ test('init writes to the file that --config names, and nowhere else', async () =
   await mkdir(join(other.path, 'uploads'));
   await writeFile(join(other.path, 'lifeboat.yaml'), 'not: ours\n');
   const init = ['init', '--force', '--config', './etc/shop.yaml', '-r', './backups', '--create-repository'];
-  const ran = await runLifeboat([...init, '-p', './password', '--create-password'], at);
+  const ran = await runHere([...init, '-p', './password', '--create-password'], at);
   expect(ran).toMatchObject({
     exitCode: 0,
     stdout: expect.stringContaining('lifeboat check --config ./etc/shop.yaml'),
@@ -89,8 +89,8 @@ test('init writes to the file that --config names, and nowhere else', async () =
   expect(await readFile(join(other.path, 'lifeboat.yaml'), 'utf8')).toBe('not: ours\n');
   // Paths in it count from its own folder.
   const environment = { LIFEBOAT_PASSWORD: '', LIFEBOAT_CONFIG: './etc/shop.yaml' };
-  expect(await runLifeboat(['backup'], { ...at, environment })).toMatchObject({ exitCode: 0 });
-  const again = await runLifeboat(['init'], { ...at, environment });
+  expect(await runHere(['backup'], { ...at, environment })).toMatchObject({ exitCode: 0 });
+  const again = await runHere(['init'], { ...at, environment });
   expect(again).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('etc/shop.yaml exists already') });
 });
 
@@ -98,17 +98,17 @@ test('init leaves the folder as it was where the password or the repository can 
   await using other = await temporaryFolder();
   const at = { folder: other.path };
   const make = ['init', '--no-questions', '-p', './pw', '--create-password'];
-  const noRegion = await runLifeboat([...make, '-r', 's3://nobucket/x', '--create-repository'], at);
+  const noRegion = await runHere([...make, '-r', 's3://nobucket/x', '--create-repository'], at);
   expect(noRegion).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('region') });
   expect(await readdir(other.path)).toEqual([]);
   await writeFile(join(other.path, 'lifeboat.yaml'), 'not: ours\n');
   await writeFile(join(other.path, 'pw'), 'in use');
-  const refused = await runLifeboat([...make, '--force', '--application', 'zzz'], at);
+  const refused = await runHere([...make, '--force', '--application', 'zzz'], at);
   expect(refused).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('pw exists already') });
   expect(await readFile(join(other.path, 'lifeboat.yaml'), 'utf8')).toBe('not: ours\n');
   // Here the way is free until the password itself is in the way of the repository.
   await rm(join(other.path, 'pw'));
-  const cut = await runLifeboat([...make, '--force', '-r', './pw', '--create-repository'], at);
+  const cut = await runHere([...make, '--force', '-r', './pw', '--create-repository'], at);
   expect(cut).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('STORE_FAILED') });
   expect(await readdir(other.path)).toEqual(['lifeboat.yaml']);
   expect(await readFile(join(other.path, 'lifeboat.yaml'), 'utf8')).toBe('not: ours\n');
@@ -117,15 +117,15 @@ test('init leaves the folder as it was where the password or the repository can 
 test('the bucket of the variables is where backups go while nothing else is said', async () => {
   await using other = await temporaryFolder();
   const environment = { S3_BACKUP_BUCKET: 'bkt', S3_PREFIX: 'pre' };
-  const ran = await runLifeboat(['init'], { folder: other.path, environment });
+  const ran = await runHere(['init'], { folder: other.path, environment });
   expect(ran).toMatchObject({ exitCode: 0 });
   expect(await readFile(join(other.path, 'lifeboat.yaml'), 'utf8')).toContain('location: s3://bkt/pre\n');
   // Without a region nothing is sent anywhere; that it is asked for shows which place is meant.
-  const checked = await runLifeboat(['check'], { folder: other.path, environment });
+  const checked = await runHere(['check'], { folder: other.path, environment });
   expect(checked).toMatchObject({ exitCode: 1, stdout: expect.stringMatching(/unknown +clock +.*region/i) });
-  const asked = await runLifeboat(['snapshots', '-c', './lifeboat.yaml'], { folder: other.path, environment });
+  const asked = await runHere(['snapshots', '-c', './lifeboat.yaml'], { folder: other.path, environment });
   await rm(join(other.path, 'lifeboat.yaml'));
-  const alone = await runLifeboat(['snapshots'], { folder: other.path, environment });
+  const alone = await runHere(['snapshots'], { folder: other.path, environment });
   expect(alone.stderr).toContain('region');
   expect(alone).toEqual(asked);
 });

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { acquireLock } from '../../src/repository/lock.ts';
-import { environmentIn, jsonLines, launcher, runLifeboat, type Ran } from '../support/lifeboat.ts';
+import { environmentIn, jsonLines, launcher, runHere, runLifeboat, type Ran } from '../support/lifeboat.ts';
 import { createRepository, noSignal, reopen } from '../support/repository.ts';
 import { damagePacks, dataPacks } from '../support/damaged-packs.ts';
 import { isRoot, nobody } from '../support/unprivileged.ts';
@@ -17,7 +17,7 @@ let folder: TemporaryFolder;
 const repository = ['--repository', './repository'];
 
 function run(args: readonly string[], environment: Record<string, string> = {}): Promise<Ran> {
-  return runLifeboat(args, { folder: folder.path, environment });
+  return runHere(args, { folder: folder.path, environment });
 }
 
 beforeAll(async () => {
@@ -163,7 +163,7 @@ test('a damaged pack makes verify end with 20 and name the file', async () => {
 
 test('a restore that loses a file says so in title, counts and exit code, and the proof names the pack', async () => {
   await using own = await temporaryFolder();
-  const runThere = (...args: string[]): Promise<Ran> => runLifeboat([...args, ...repository], { folder: own.path });
+  const runThere = (...args: string[]): Promise<Ran> => runHere([...args, ...repository], { folder: own.path });
   const data = join(own.path, 'data');
   await mkdir(data);
   const opened = await createRepository(own.path);
@@ -197,7 +197,7 @@ test('a restore that loses a file says so in title, counts and exit code, and th
 
 test('a restore into the data itself is refused, by any name, unless it is in place', async () => {
   await using own = await temporaryFolder();
-  const runThere = (...args: string[]): Promise<Ran> => runLifeboat([...args, ...repository], { folder: own.path });
+  const runThere = (...args: string[]): Promise<Ran> => runHere([...args, ...repository], { folder: own.path });
   const data = join(own.path, 'data');
   await mkdir(join(data, 'sub'), { recursive: true });
   await writeFile(join(data, 'sub/file'), 'content');
@@ -223,7 +223,7 @@ test.skipIf(!isRoot)('owners that only root may set come with 3, and one line fo
   await mkdir(join(own.path, 'data'));
   for (const name of ['a', 'b']) await writeFile(join(own.path, 'data', name), name);
   await createRepository(own.path);
-  await runLifeboat(['backup', '--path', './data', ...repository], { folder: own.path });
+  await runHere(['backup', '--path', './data', ...repository], { folder: own.path });
   for (const path of await readdir(own.path, { recursive: true })) await chown(join(own.path, path), nobody, nobody);
   await chown(own.path, nobody, nobody);
   const restore = ['restore', 'latest', '--to', './out', '--base', join(own.path, 'data'), ...repository];
@@ -237,7 +237,7 @@ test.skipIf(!isRoot)('a proof that may not be recorded is told all the same, wit
   await mkdir(join(own.path, 'data'));
   await writeFile(join(own.path, 'data/file'), 'content');
   await createRepository(own.path);
-  await runLifeboat(['backup', '--path', './data', ...repository], { folder: own.path });
+  await runHere(['backup', '--path', './data', ...repository], { folder: own.path });
   await chmod(own.path, 0o755);
   execFileSync('chmod', ['-R', 'a+rX', join(own.path, 'repository')]);
   const ran = await runLifeboat(['prove', ...repository], { folder: own.path, userId: nobody });
@@ -248,7 +248,7 @@ test.skipIf(!isRoot)('a proof that may not be recorded is told all the same, wit
 
 test('a damaged snapshot keeps nobody from the others, and is named', async () => {
   await using own = await temporaryFolder();
-  const runThere = (...args: string[]): Promise<Ran> => runLifeboat([...args, ...repository], { folder: own.path });
+  const runThere = (...args: string[]): Promise<Ran> => runHere([...args, ...repository], { folder: own.path });
   await mkdir(join(own.path, 'data'));
   await writeFile(join(own.path, 'data/file'), 'content');
   await createRepository(own.path);

@@ -3,7 +3,7 @@
 import { chmod, mkdir, readFile, rename, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { jsonLines, runLifeboat, type Ran } from '../support/lifeboat.ts';
+import { jsonLines, runHere, runLifeboat, type Ran } from '../support/lifeboat.ts';
 import { createRepository, testPassword } from '../support/repository.ts';
 import { noise } from '../support/sample-repository.ts';
 import { temporaryFolder, type TemporaryFolder } from '../support/temporary-folder.ts';
@@ -13,7 +13,7 @@ let upload: string;
 const summaryOf = (ran: Ran) => jsonLines(ran).find(({ message_type }) => message_type === 'summary');
 
 function run(args: readonly string[], environment: Record<string, string> = { LIFEBOAT_PASSWORD: '' }): Promise<Ran> {
-  return runLifeboat(args, { folder: folder.path, environment });
+  return runHere(args, { folder: folder.path, environment });
 }
 
 async function succeed(...args: string[]): Promise<Ran> {
@@ -225,7 +225,7 @@ describe('without a lifeboat.yaml', () => {
   });
 
   function runBare(...args: string[]): Promise<Ran> {
-    return runLifeboat([...args, '-r', join(folder.path, 'near/repository')], {
+    return runHere([...args, '-r', join(folder.path, 'near/repository')], {
       folder: join(folder.path, 'bare'),
       environment,
     });
@@ -282,7 +282,9 @@ describe('the password', () => {
 
 describe('completion', () => {
   const offered = async (...words: string[]): Promise<string[]> => {
-    const ran = await succeed('complete', '--', ...words);
+    const own = { folder: folder.path, environment: { LIFEBOAT_PASSWORD: '' } };
+    const ran = await runLifeboat(['complete', '--', ...words], own);
+    expect(ran).toMatchObject({ exitCode: 0, stderr: '' });
     return ran.stdout.split('\n').flatMap((line) => /^([^:\t][^\t]*)\t/.exec(line)?.[1] ?? []);
   };
 

@@ -1,7 +1,12 @@
-// Runs the real program as a user would: a process of its own, in a folder of its own, with an environment of its own.
+// Runs the real program as a user would: a process of its own, in a folder of its own, with an environment of its own. Or, where what
+// is asked about is what a command says and does, the same program in this process: starting one costs half a second of a processor.
 import { spawn, type ChildProcess } from 'node:child_process';
+import { PassThrough, Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
+import { programParts } from '../../src/app.ts';
+import { runProgram } from '../../src/cli/program.ts';
+import type { Streams } from '../../src/cli/terminal.ts';
 import { testPassword } from './repository.ts';
 
 export const launcher = fileURLToPath(new URL('../../bin/lifeboat.js', import.meta.url));
@@ -46,6 +51,31 @@ export async function runLifeboat(args: readonly string[], options: RunOptions):
   child.on('close', (code, signal) => resolve(code ?? (signal === null ? -1 : -2)));
   const [stdout, stderr, exitCode] = await Promise.all([text(child.stdout), text(child.stderr), ended]);
   return { exitCode, stdout, stderr };
+}
+
+/** In this process: for commands that nobody kills, and that are asked nothing of their own process. */
+export async function runHere(
+  args: readonly string[],
+  { folder, environment, input = '' }: Pick<RunOptions, 'folder' | 'environment' | 'input'>,
+): Promise<Ran> {
+  const [stdin, stdout, stderr] = [Readable.from([Buffer.from(input)]), new PassThrough(), new PassThrough()];
+  // What they lack is what only a terminal has.
+  const streams = { stdin, stdout, stderr } as unknown as Streams;
+  const variables = environmentIn(folder, environment);
+  const home = variables['HOME'] ?? folder;
+  const stopping = new AbortController();
+  const parts = {
+    version: '0.1.0',
+    environment: { variables, workingFolder: folder, homeFolder: home },
+    streams,
+    signal: stopping.signal,
+  };
+  const interruption = { signal: stopping.signal, stop: (reason: Error) => stopping.abort(reason) };
+  const ended = runProgram(args, programParts(parts, interruption)).finally(() => {
+    for (const stream of [stdout, stderr]) stream.end();
+  });
+  const [exitCode, said, told] = await Promise.all([ended, text(stdout), text(stderr)]);
+  return { exitCode, stdout: said, stderr: told };
 }
 
 /** The lines of a long command's JSON output. */

@@ -1,6 +1,7 @@
 // `restore`: brings a recovery point back, beside or in place. Decides first, shows it, asks where data would be replaced.
 import { AppError } from '../../base/errors.ts';
-import { decideRestore, type DecidedRestore } from '../../operations/restore/restore.ts';
+import { resolve } from 'node:path';
+import { decideRestore, looksLikeFolder, type DecidedRestore } from '../../operations/restore/restore.ts';
 import type { PointRequest } from '../../operations/restore/select-point.ts';
 import { defineCommand } from '../command.ts';
 import { requireConsent } from '../confirmation.ts';
@@ -59,8 +60,11 @@ export const restoreCommand = defineCommand({
   arguments: { what: requiredArgument('<component|snapshot>', `a component, or ${snapshotWords}`) },
   options,
   isLong: true,
-  async run(context, input): Promise<RestoreData> {
+  async run(context, given): Promise<RestoreData> {
     const startMs = context.clock.now();
+    const { to } = given;
+    const isFolder = to !== undefined && looksLikeFolder(to);
+    const input = isFolder ? { ...given, to: resolve(context.workingFolder, to) } : given;
     const request = replayRequestOf(input, Temporal.Now.timeZoneId());
     await using search = new PointSearch(context, input.isDryRun ? 'read' : 'write');
     if (request !== undefined) return await restoreToInstant(context, { input, request, search });

@@ -56,7 +56,7 @@ export interface RestoreReport {
 }
 
 /** A target that begins like a path is a folder: most sources' files go there as they are. */
-const looksLikeFolder = (target: string): boolean => /^\.{0,2}\/|^\.{1,2}$/.test(target);
+export const looksLikeFolder = (target: string): boolean => /^\.{0,2}\/|^\.{1,2}$/.test(target);
 
 /** Decides; touches nothing. */
 export async function decideRestore(request: RestoreRequest, signal: AbortSignal): Promise<DecidedRestore> {
