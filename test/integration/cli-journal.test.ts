@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test, vi } from 'vitest';
 import { readJournals } from '../../src/operations/journal/reader.ts';
 import { halfOpenProxy } from '../support/half-open-proxy.ts';
-import { launcher, jsonLines, runLifeboat, type Ran } from '../support/lifeboat.ts';
+import { launcher, jsonLines, runHere, runLifeboat, type Ran } from '../support/lifeboat.ts';
 import { until } from '../support/journal-events.ts';
 import { alikeCluster, type Cluster } from '../support/postgres-cluster.ts';
 import { describeWithPostgres } from '../support/postgres-server.ts';
@@ -61,7 +61,7 @@ async function scene(cluster: Cluster, journal: object, elsewhere?: Elsewhere): 
   // JSON is YAML.
   const text = JSON.stringify({ application: 'shop', repositories, components: { database } });
   await writeFile(join(folder.path, 'lifeboat.yaml'), text);
-  const run = (...args: string[]): Promise<Ran> => runLifeboat(args, { folder: folder.path, environment: variables });
+  const run = (...args: string[]): Promise<Ran> => runHere(args, { folder: folder.path, environment: variables });
   const running: { child: ChildProcess; ended: Promise<Ran> }[] = [];
   const status = async (): Promise<Status['components'][number]> => {
     const { stdout } = await run('journal', 'status', 'database', '--json');
@@ -168,11 +168,13 @@ describeWithPostgres(18, 'lifeboat journal', () => {
     expect((await at.run('backup', 'database')).exitCode).toBe(0);
     await cluster.sql(fill(1));
     await at.untilShipped();
-    const before = await at.run('status', '--json');
-    expect(JSON.parse(before.stdout)).toMatchObject({
-      components: [{ freshest: 'journal', journal: { receiver: 'here' } }],
+    let before = '';
+    await until(async () => {
+      before = (await at.run('status', '--json')).stdout;
+      return before.includes('"freshest": "journal"');
     });
-    expect(before.stdout).not.toContain('missing');
+    expect(JSON.parse(before)).toMatchObject({ components: [{ journal: { receiver: 'here' } }] });
+    expect(before).not.toContain('missing');
     (await first.child).kill('SIGTERM');
     await first.ended;
     await cluster.sql("SELECT pg_drop_replication_slot('lifeboat_database')");
@@ -198,8 +200,11 @@ describeWithPostgres(18, 'lifeboat journal', () => {
     });
     expect((await at.run('journal', 'status')).exitCode).toBe(21);
     const next = at.receive();
-    await until(async () => (await at.run('snapshots')).stdout.split('new base').length > 1);
-    (await next.child).kill('SIGTERM');
+    const child = await next.child;
+    let said = '';
+    child.stdout?.on('data', (chunk: Buffer) => (said += chunk.toString()));
+    await until(() => Promise.resolve(said.includes('what follows can be reached again')));
+    child.kill('SIGTERM');
     expect(jsonLines(await next.ended).at(-1)).toMatchObject({ newBases: [{ repository: 'local', reason }] });
   });
 

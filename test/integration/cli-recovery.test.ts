@@ -12,7 +12,7 @@ import { receive } from '../../src/sources/postgres/receiver/receive.ts';
 import { lsnOf, parseLsn } from '../../src/sources/postgres/wal/lsn.ts';
 import { recordEvents, until } from '../support/journal-events.ts';
 import { journalOptions } from '../support/journal-scene.ts';
-import { jsonLines, runLifeboat, type Ran } from '../support/lifeboat.ts';
+import { jsonLines, runHere, runLifeboat, type Ran } from '../support/lifeboat.ts';
 import { makeCluster, type Cluster } from '../support/postgres-cluster.ts';
 import { describeWithPostgres } from '../support/postgres-server.ts';
 import { createRepository, noSignal, reopen, testPassword } from '../support/repository.ts';
@@ -30,7 +30,7 @@ describeWithPostgres(15, 'lifeboat restore to an instant', () => {
   let after: { readonly time: string; readonly rows: number };
 
   const run = (...args: string[]): Promise<Ran> =>
-    runLifeboat([...args, '--repository', join(home.path, 'repository')], { folder: home.path });
+    runHere([...args, '--repository', join(home.path, 'repository')], { folder: home.path });
 
   /** One backup, two rows behind it with a remembered moment in between, everything in the repository. */
   beforeAll(async () => {
@@ -114,7 +114,7 @@ describeWithPostgres(15, 'lifeboat restore to an instant', () => {
     const folder = join(home.path, 'copies', 'end');
     const owner = isRoot ? ['--owner', 'daemon'] : [];
     const args = ['restore', 'database', '--at', 'now', '--to', folder, '--config', 'two.yaml', '--json', ...owner];
-    const ran = await runLifeboat(args, { folder: home.path });
+    const ran = await runHere(args, { folder: home.path });
     expect(ran).toMatchObject({ exitCode: 0 });
     expect(jsonLines(ran).at(-1)).toMatchObject({ repository: 'ahead' });
     const owners = new Set(
@@ -122,11 +122,11 @@ describeWithPostgres(15, 'lifeboat restore to an instant', () => {
     );
     expect([...owners]).toEqual([isRoot ? uidOf('daemon') : process.getuid?.()]);
     expect(await rowsIn(folder)).toBe(4);
-    const behind = await runLifeboat([...args.slice(0, 6), '--dry-run', '-r', 'behind', ...args.slice(6)], {
+    const behind = await runHere([...args.slice(0, 6), '--dry-run', '-r', 'behind', ...args.slice(6)], {
       folder: home.path,
     });
     expect(jsonLines(behind).at(-1)).toMatchObject({ repository: 'behind' });
-    const windows = await runLifeboat(['window', 'database', '--config', 'two.yaml'], { folder: home.path });
+    const windows = await runHere(['window', 'database', '--config', 'two.yaml'], { folder: home.path });
     expect(windows.stdout).toMatch(/^behind: .*^ahead: /ms);
   });
 
@@ -171,7 +171,7 @@ describeWithPostgres(15, 'lifeboat restore to an instant', () => {
       expect(existsSync(join(folder, 'lifeboat-restore.unfinished'))).toBe(true);
       await expect.poll(() => existsSync(join(folder, 'postmaster.pid')), { timeout: 15_000 }).toBe(false);
       await expect(rowsIn(folder)).rejects.toThrow(/did not start: .*FATAL|could not find the database system/s);
-      const again = await runLifeboat(args, { folder: home.path });
+      const again = await runHere(args, { folder: home.path });
       expect(again).toMatchObject({ exitCode: 0 });
       expect(await rowsIn(folder)).toBe(4);
     },

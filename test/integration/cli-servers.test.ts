@@ -4,7 +4,7 @@ import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
 import { describe, expect, test } from 'vitest';
-import { jsonLines, runLifeboat, type Ran } from '../support/lifeboat.ts';
+import { jsonLines, runHere, type Ran } from '../support/lifeboat.ts';
 import { describeWithPostgres, letIn, startPostgres } from '../support/postgres-server.ts';
 import { testRedis } from '../support/redis-server.ts';
 import { damageFile } from '../support/damaged-packs.ts';
@@ -14,7 +14,7 @@ import { temporaryFolder } from '../support/temporary-folder.ts';
 import { describeWith } from '../support/tools.ts';
 
 function runner(folder: string, environment: Record<string, string> = {}) {
-  const run = (...args: string[]): Promise<Ran> => runLifeboat(args, { folder, environment });
+  const run = (...args: string[]): Promise<Ran> => runHere(args, { folder, environment });
   const succeed = async (...args: string[]): Promise<Ran> => {
     const ran = await run(...args);
     if (ran.exitCode !== 0) throw new Error(`lifeboat ${args.join(' ')}: ${ran.exitCode} ${ran.stdout} ${ran.stderr}`);

@@ -2,12 +2,12 @@
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { jsonLines, runLifeboat, type Ran } from '../support/lifeboat.ts';
+import { jsonLines, runHere, type Ran } from '../support/lifeboat.ts';
 import { createRepository } from '../support/repository.ts';
 import { temporaryFolder, type TemporaryFolder } from '../support/temporary-folder.ts';
 
 let folder: TemporaryFolder;
-const run = (...args: string[]): Promise<Ran> => runLifeboat(args, { folder: folder.path });
+const run = (...args: string[]): Promise<Ran> => runHere(args, { folder: folder.path });
 
 async function succeed(...args: string[]): Promise<Ran> {
   const ran = await run(...args);

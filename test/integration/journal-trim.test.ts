@@ -8,7 +8,7 @@ import type { Repository } from '../../src/repository/repository.ts';
 import { loadSnapshots, type StoredSnapshot } from '../../src/repository/snapshot.ts';
 import { backUpBase, sealedJournal } from '../support/journal-bases.ts';
 import { list, testBranch } from '../support/journal.ts';
-import { jsonLines, runLifeboat, type Ran } from '../support/lifeboat.ts';
+import { jsonLines, runHere, type Ran } from '../support/lifeboat.ts';
 import { createRepository, noSignal, testPassword } from '../support/repository.ts';
 import { temporaryFolder, type TemporaryFolder } from '../support/temporary-folder.ts';
 import { describeWith } from '../support/tools.ts';
@@ -21,7 +21,7 @@ describeWith(['restic'], 'journals shrink with the backups that need them', () =
   let folder: TemporaryFolder;
   let repository: Repository;
 
-  const run = (...args: string[]): Promise<Ran> => runLifeboat(args, { folder: folder.path });
+  const run = (...args: string[]): Promise<Ran> => runHere(args, { folder: folder.path });
   async function succeed(...args: string[]): Promise<Ran> {
     const ran = await run(...args);
     if (ran.exitCode !== 0) throw new Error(`lifeboat ${args.join(' ')}: ${ran.exitCode} ${ran.stdout} ${ran.stderr}`);

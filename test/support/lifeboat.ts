@@ -70,7 +70,11 @@ export async function runHere(
     streams,
     signal: stopping.signal,
   };
-  const interruption = { signal: stopping.signal, stop: (reason: Error) => stopping.abort(reason) };
+  const interruption = {
+    signal: stopping.signal,
+    stop: (reason: Error) => stopping.abort(reason),
+    [Symbol.dispose]: () => undefined,
+  };
   const ended = runProgram(args, programParts(parts, interruption)).finally(() => {
     for (const stream of [stdout, stderr]) stream.end();
   });
