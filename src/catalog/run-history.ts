@@ -13,6 +13,7 @@ export interface RunPlace {
 export interface RunFilter {
   readonly states?: readonly RunState[] | undefined;
   readonly kind?: string | undefined;
+  readonly exceptKind?: string | undefined;
   readonly component?: string | undefined;
   /** Only of these; all, and what is of none, if absent. */
   readonly applications?: readonly string[] | undefined;
@@ -24,10 +25,11 @@ export async function runHistory(
   { db }: Catalog,
   filter: RunFilter & { readonly after?: RunPlace | undefined; readonly limit: number },
 ): Promise<RunRow[]> {
-  const { states, kind, component, applications, sinceMs, untilMs, after, limit } = filter;
+  const { states, kind, exceptKind, component, applications, sinceMs, untilMs, after, limit } = filter;
   let query = db.selectFrom('run').selectAll();
   if (states !== undefined) query = query.where('state', 'in', states);
   if (kind !== undefined) query = query.where('kind', '=', kind);
+  if (exceptKind !== undefined) query = query.where('kind', '!=', exceptKind);
   if (component !== undefined) query = query.where('component', '=', component);
   // No application is called nothing: the list may be empty.
   if (applications !== undefined) query = query.where('application', 'in', [...applications, '']);

@@ -276,6 +276,23 @@ describe('the API', () => {
     expect(api.problems).toEqual([]);
   });
 
+  test('a backup of the state, which names the files of all applications, is for who may see all', async () => {
+    await using api = await apiScene();
+    const files = '["/srv/shop.yaml","/srv/forum.yaml"]';
+    const run = { kind: 'self-backup', application: 'shop', input: {}, origin: { kind: 'test' } };
+    const id = await insertRun(api.catalog, run);
+    await insertEvent(api.catalog, { runId: id, number: 1, kind: 'command', text: `service backup ${files}` });
+    const [operator, all] = [await api.tokenOf('operator', ['shop']), await api.tokenOf('viewer')];
+    for (const path of ['', `/${id}`, `/${id}/events`]) {
+      const { text } = await api.ask('GET', `/api/v1/runs${path}`, { token: operator });
+      expect(text).not.toMatch(/self-backup|forum/);
+    }
+    expect((await api.ask('POST', `/api/v1/runs/${id}/cancel`, { token: operator })).status).toBe(404);
+    expect((await api.ask('GET', `/api/v1/runs/${id}`, { token: all })).text).toContain('/srv/forum.yaml');
+    const listed = await api.ask('GET', '/api/v1/runs?application=shop&limit=1', { token: all });
+    expect(listed.json['items']).toMatchObject([{ id }]);
+  });
+
   test('ends the stream of somebody whose right to read ends', async () => {
     await using api = await apiScene();
     const id = await insertRun(api.catalog, { kind: 'backup', application: 'shop', input: {}, origin: {} });

@@ -78,6 +78,8 @@ describe('a server of two customers', () => {
       await eventually(() => countOf(server, /lecture-acme: self-backup\/local succeeded/g) === 2);
       const listed = await lifeboat('runs', 'list', '--application', 'lecture-globex');
       expect((JSON.parse(listed) as RunsListData).runs.map(({ job }) => job)).toEqual(['backup/more']);
+      const created = await lifeboat('token', 'create', 'x', '--application', 'lecture-acme', '--application', 'acmee');
+      expect(JSON.parse(created)).toMatchObject({ unseen: ['acmee'] });
       const all = await lifeboat('alerts', 'list', '--all');
       expect(JSON.parse(all)).toMatchObject({ applications: ['lecture-acme', 'lecture-globex'] });
       expect(server.said()).not.toMatch(/ failed|are one repository|are the same data/);

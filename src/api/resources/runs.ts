@@ -1,5 +1,6 @@
 // `/api/v1/runs`: what is being done and what was done, step by step, and as it happens.
 import { z } from 'zod';
+import { everywhere, may } from '../../access/permissions.ts';
 import { lineSchema } from '../../access/schemas.ts';
 import { eventsOf } from '../../catalog/run-events.ts';
 import { runHistory } from '../../catalog/run-history.ts';
@@ -8,6 +9,7 @@ import { labelsIn } from '../../catalog/workers.ts';
 import { stepsOf } from '../../catalog/steps.ts';
 import { runStates } from '../../catalog/tables.ts';
 import { jobsBefore, jobsOnDemand, noJobBefore, noSuchJob, type Job } from '../../model/job.ts';
+import type { JobKind } from '../../model/schedule.ts';
 import { approveRun, cancelAskedRun } from '../../service/asked-runs.ts';
 import { runOfJob } from '../../service/job-runs.ts';
 import { approvableComponent, nothingToApprove } from '../../service/restore-runs.ts';
@@ -21,9 +23,14 @@ import type { ApiParts } from '../parts.ts';
 import { notFound } from '../problem.ts';
 import { actorOf, defineRoute, idParams, principalOf, type Found } from '../route.ts';
 
+/** It goes by the name of the first application, and tells of the files of all: it belongs to the server. */
+const kindOfServer = 'self-backup' satisfies JobKind;
+
 async function find({ log }: ApiParts, { id }: z.infer<typeof idParams>): Promise<Found<RunRow> | undefined> {
   const run = await findRun(log.catalog, id);
-  return run && { applications: run.application === null ? [] : [run.application], value: run };
+  if (run === undefined) return undefined;
+  const { application, kind } = run;
+  return { applications: application === null || kind === kindOfServer ? [] : [application], value: run };
 }
 
 const filterTime = z.iso.datetime().optional();
@@ -48,10 +55,12 @@ const list = defineRoute({
   async handle({ parts, query, request }) {
     const { limit, cursor, application, since, until, state, ...filter } = query;
     const place = placeIn(cursor, placeSchema);
+    const principal = principalOf(request);
     const rows = await runHistory(parts.log.catalog, {
       ...filter,
+      exceptKind: may(principal, 'read', everywhere) ? undefined : kindOfServer,
       states: state && [state],
-      applications: visibleApplications(principalOf(request), 'read', application),
+      applications: visibleApplications(principal, 'read', application),
       sinceMs: since === undefined ? undefined : Date.parse(since),
       untilMs: until === undefined ? undefined : Date.parse(until),
       after: place && { createdAtMs: place[0], id: place[1] },

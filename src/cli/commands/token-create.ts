@@ -1,14 +1,15 @@
 // `token create`: a key for a program. It is printed once.
-import { actions, refuseBeyondRole } from '../../access/permissions.ts';
+import { actions, everywhere, refuseBeyondRole } from '../../access/permissions.ts';
 import { roles } from '../../model/role.ts';
 import { applicationsSchema, lineSchema, scopesSchema } from '../../access/schemas.ts';
 import { createToken } from '../../access/tokens.ts';
 import { tokenView, type TokenView } from '../../access/views.ts';
 import { dayMs, durationForm, parseDuration } from '../../base/duration.ts';
+import { applicationsSeen } from '../../catalog/standings.ts';
 import { applicationsOrAll, applicationsWords, openAccess, typed } from '../access-log.ts';
 import { defineCommand } from '../command.ts';
 import { choiceOption, listOption, parsedOption, requiredArgument } from '../option.ts';
-import { shortTime } from '../style.ts';
+import { shortTime, wrap } from '../style.ts';
 
 const lifeMs = 90 * dayMs;
 const forEver = 'never';
@@ -16,6 +17,8 @@ const forEver = 'never';
 export interface CreatedToken {
   readonly token: string;
   readonly record: TokenView;
+  /** Of its applications those that no server has looked at, though one has looked at others: mistyped, mostly. */
+  readonly unseen: readonly string[];
 }
 
 export const tokenCreateCommand = defineCommand({
@@ -48,9 +51,11 @@ export const tokenCreateCommand = defineCommand({
     const nowMs = await access.log.catalog.nowMs();
     const expiresAtMs = expires === Infinity ? undefined : nowMs + expires;
     const { token, record } = await createToken(access.log, { ...wish, expiresAtMs }, access.actor);
-    return { token, record: tokenView(record, nowMs) };
+    const seen = await applicationsSeen(access.log.catalog);
+    const unseen = record.applications.filter((one) => one !== everywhere && seen.length > 0 && !seen.includes(one));
+    return { token, record: tokenView(record, nowMs), unseen };
   },
-  render({ token, record: { id, name, role, applications, scopes, expiresAt } }, style) {
+  render({ token, record: { id, name, role, applications, scopes, expiresAt }, unseen }, style) {
     return [
       token,
       '',
@@ -58,6 +63,9 @@ export const tokenCreateCommand = defineCommand({
       `for     ${scopes?.join(', ') ?? 'all that the role allows'}`,
       `until   ${expiresAt === undefined ? 'it is revoked' : shortTime(expiresAt, style)}`,
       'Keep it now: it is not shown again.',
+      ...(unseen.length === 0
+        ? []
+        : wrap(`${style.paint('yellow', 'warning')}: no server has seen ${unseen.join(', ')} yet`, style.widthColumns)),
     ].join('\n');
   },
 });
