@@ -55,16 +55,16 @@ export class PointSearch implements AsyncDisposable {
 
   /** Rejects with `NOT_FOUND` if no repository has it, and with what keeps them from being read if none can be. */
   async find(wanted: PointRequest): Promise<FoundPoint> {
-    const request = await this.#within(wanted);
+    const { from } = wanted;
     const found: FoundPoint[] = [];
     for await (const read of this.#readable()) {
-      const snapshot = await this.#pick(read, request);
+      const snapshot = await this.#pick(read, await this.#within(wanted, read));
       if (snapshot === undefined) continue;
       found.push({ opened: read.opened, snapshot });
-      if (!isRelative(request.from)) break;
+      if (!isRelative(from)) break;
     }
     const [first, ...others] = found;
-    if (first === undefined) throw await this.#notFound(request);
+    if (first === undefined) throw await this.#notFound(wanted);
     return others.reduce(
       (best, other) => (parseTime(other.snapshot.time) > parseTime(best.snapshot.time) ? other : best),
       first,
@@ -90,7 +90,7 @@ export class PointSearch implements AsyncDisposable {
       const own = snapshots.filter((one) => isOf(one, request) || (isNamed(one) && componentOf(one) === component));
       if (own.length > 0) found.push({ opened, snapshots: own });
     }
-    if (found.length === 0) throw await this.#notFound(request);
+    if (found.length === 0) throw await this.#notFound({ component, from: 'latest' });
     return found;
   }
 
@@ -108,10 +108,14 @@ export class PointSearch implements AsyncDisposable {
     await this.#opened.disposeAsync();
   }
 
-  /** The configuration is that of one application, whose component is meant. */
-  async #within(request: PointRequest): Promise<PointRequest> {
-    if (request.component === undefined) return request;
-    return { ...request, host: (await this.#context.findConfiguration())?.application.name };
+  /** The configuration is that of one application, whose component is meant; without one, what lies in its repositories, but not a neighbour's. */
+  async #within(request: PointRequest, read?: ReadRepository): Promise<PointRequest> {
+    const application = (await this.#context.findConfiguration())?.application;
+    if (request.component !== undefined) return { ...request, host: application?.name };
+    // `archive/2026-11` is of the archive.
+    const place = `${read?.opened.settings.name ?? ''}/`;
+    const isOwn = application?.repositories.some(({ name }) => place.startsWith(`${name}/`)) ?? false;
+    return isOwn ? { ...request, host: application?.name } : request;
   }
 
   async *#readable(): AsyncGenerator<ReadRepository> {
@@ -149,31 +153,23 @@ export class PointSearch implements AsyncDisposable {
     }
   }
 
-  async #notFound({ component, from, host }: PointRequest): Promise<AppError> {
+  async #notFound({ component, from }: PointRequest): Promise<AppError> {
     const read = this.#read.filter((each) => each !== undefined);
     const names = read.map(({ opened }) => opened.settings.name).join(', ');
     const all = read.flatMap(({ snapshots }) => snapshots);
     const components = [...new Set(all.flatMap((snapshot) => componentOf(snapshot) ?? []))].toSorted();
     const unread = this.unread.map((each) => `; ${unreadName(each)} could not be read: ${each.message}`).join('');
-    const configured = (await this.#context.findConfiguration())?.application.components ?? [];
-    const known = [...configured.map(({ name }) => name), ...components];
+    const application = (await this.#context.findConfiguration())?.application;
+    const known = [...(application?.components ?? []).map(({ name }) => name), ...components];
     if (component !== undefined && !known.includes(component) && components.length > 0) {
       return new AppError('NOT_FOUND', `there is no component and no snapshot '${component}' in ${names}${unread}`, {
         hint: `Name a component (${components.join(', ')}), or a snapshot that 'lifeboat snapshots' lists.`,
       });
     }
-    const namesakes = all.filter((snapshot) => componentOf(snapshot) === component);
-    if (host !== undefined && namesakes.length > 0 && namesakes.every(({ hostname }) => hostname !== host)) {
-      const others = [...new Set(namesakes.map(({ hostname }) => hostname))].toSorted();
-      return new AppError(
-        'NOT_FOUND',
-        `the application ${host} has no snapshot of ${component} in ${names}${unread}; ${others.join(' and ')} ${others.length === 1 ? 'has' : 'have'}`,
-        {
-          hint: `Name one by its id with --from ('lifeboat snapshots --host ${others[0]}' lists them) if it is meant.`,
-        },
-      );
-    }
     const whose = component === undefined ? '' : ` of ${component}`;
+    const wanted = { component, from, host: application?.name };
+    const others = othersOf(all, wanted);
+    if (others.length > 0) return ofOthers(`has no snapshot${whose} in ${names}${unread}`, others, wanted);
     const hasSome = component === undefined ? all.length > 0 : components.includes(component);
     return new AppError('NOT_FOUND', `there is no snapshot${whose} for '${from}' in ${names}${unread}`, {
       hint: hasSome ? "List what there is with 'lifeboat snapshots'." : "Take one with 'lifeboat backup'.",
@@ -191,6 +187,22 @@ export class PointSearch implements AsyncDisposable {
       { hint: 'Mend one of them, or name another place with --repository.', cause: new AggregateError(errors) },
     );
   }
+}
+
+/** The applications that have what this one lacks; none where it lacks nothing. */
+function othersOf(all: readonly StoredSnapshot[], { component, from, host }: PointRequest): readonly string[] {
+  if (!isRelative(from)) return [];
+  const fitting = all.filter((one) => componentOf(one) !== undefined && isOf(one, { component, from: 'latest' }));
+  const hosts = [...new Set(fitting.map(({ hostname }) => hostname))].toSorted();
+  return host === undefined || hosts.includes(host) ? [] : hosts;
+}
+
+function ofOthers(lack: string, others: readonly string[], { component, host = '' }: PointRequest): AppError {
+  const how = component === undefined ? '' : ' with --from';
+  const have = `${others.join(' and ')} ${others.length === 1 ? 'has' : 'have'}`;
+  return new AppError('NOT_FOUND', `the application ${host} ${lack}; ${have}`, {
+    hint: `Name one by its id${how} ('lifeboat snapshots --host ${others[0]}' lists them) if it is meant.`,
+  });
 }
 
 function unreadName({ repository, snapshot }: UnreadRepository): string {

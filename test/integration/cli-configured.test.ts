@@ -181,6 +181,18 @@ test('restore takes the name of a component, and latest-proven with it', async (
   expect(ran).toMatchObject({ exitCode: 4 });
 });
 
+test('a neighbour in the repository restores its own backups, and those of others only by their id', async () => {
+  const text = await readFile(join(folder.path, 'lifeboat.yaml'), 'utf8');
+  await writeFile(join(folder.path, 'neighbour.yaml'), text.replace('application: shop', 'application: blog'));
+  const restored = (what: string) => run('restore', what, '-c', 'neighbour.yaml', '--to', './theirs', '--dry-run');
+  for (const what of ['latest', 'latest-proven', 'before:2100-01-01', 'files']) {
+    const { exitCode, stderr } = await restored(what);
+    expect([exitCode, stderr.replaceAll(/\s+/g, ' ')]).toEqual([4, expect.stringContaining('; shop has ') as string]);
+  }
+  const id = /^([0-9a-f]{8}) /m.exec((await succeed('snapshots')).stdout)?.[1] ?? '';
+  expect((await restored(id)).stdout).toContain(`snapshot ${id} of files`);
+});
+
 test('retention keeps what the policy keeps, and the newest proven one beside it', async () => {
   await writeFile(join(folder.path, 'uploads/b.txt'), 'another upload');
   await succeed('backup');

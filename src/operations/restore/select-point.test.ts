@@ -65,6 +65,8 @@ describe('a recovery point named', () => {
     ['before:2030-01-01 00:00', { component: 'cache' }, 'aaaa2'],
     ['latest', { component: 'database', host: 'shop' }, 'cccc1'],
     ['bbbb', { component: 'database', host: 'blog' }, 'bbbb1'], // An id is one snapshot.
+    ['bbbb', { host: 'blog' }, 'bbbb1'],
+    ['latest', { host: 'shop' }, 'cccc1'],
   ] as [string, { component?: string; host?: string; proven?: string }, string][])(
     "'%s' with %j is %s",
     (from, options, id) => {
@@ -93,6 +95,8 @@ describe('a recovery point named', () => {
     ['latest-proven', {}, 'NOT_FOUND'],
     ['latest', { component: 'uploads' }, 'NOT_FOUND'],
     ['latest', { component: 'database', host: 'blog' }, 'NOT_FOUND'],
+    ['latest', { host: 'blog' }, 'NOT_FOUND'],
+    ['before:2030-01-01', { host: 'blog' }, 'NOT_FOUND'],
     ['before:2020-01-01', {}, 'NOT_FOUND'],
     ['aaaa', {}, 'AMBIGUOUS'],
     ['aaaa', { component: 'uploads' }, 'NOT_FOUND'],
@@ -133,6 +137,13 @@ describe('a recovery point named', () => {
       }),
     );
   });
+});
+
+test('the newest of all is none of a neighbour, but may be one that somebody took of paths', () => {
+  const ofPaths = snapshot({ id: 'ffff2', time: '2026-11-28T00:00:00Z' });
+  const chosen = (host: string): string =>
+    selectPoint([...history, ofPaths], { from: 'latest', host }, () => true).id.slice(0, 5);
+  expect([chosen('shop'), chosen('blog')]).toEqual(['ffff2', 'ffff2']);
 });
 
 test('the state of the service is the newest of all only where it is named', () => {

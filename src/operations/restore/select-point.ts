@@ -10,7 +10,10 @@ export interface PointRequest {
   readonly from: string;
   /** Only snapshots of this component; any if absent. */
   readonly component?: string | undefined;
-  /** Only those of this application, unless one is named by its id; of any if absent. */
+  /**
+   * Only those of this application, unless one is named by its id; of any if absent. Without a component also those of none, which somebody
+   * took of paths: what is left out are the components of a neighbour.
+   */
   readonly host?: string | undefined;
 }
 
@@ -29,6 +32,7 @@ export function componentOf(snapshot: StoredSnapshot): string | undefined {
 export function isOf(snapshot: StoredSnapshot, { from, component, host }: PointRequest): boolean {
   const own = componentOf(snapshot);
   if (component === undefined ? isRelative(from) && own === selfComponent : own !== component) return false;
+  if (component === undefined && own === undefined) return true;
   return host === undefined || snapshot.hostname === host || !isRelative(from);
 }
 
