@@ -23,6 +23,13 @@ describe('progressLine', () => {
     );
   });
 
+  test('counts what is done as it counts the whole', () => {
+    const counted = { work: 'create', itemsDone: 1025, itemsTotal: 3024, item: 'file' };
+    expect(progressLine({ ...counted, elapsedMs: 4000, bytesPerSecond: undefined }, 80)).toContain(
+      '1,025 of 3,024 files',
+    );
+  });
+
   test.each([40, 60, 80, 120])('fits a terminal of %i columns, whatever it is told', (widthColumns) => {
     const long = { ...half, work: 'a very long name of the work '.repeat(4), detail: `/srv/${'x'.repeat(200)}` };
     for (const progress of [long, { ...long, bytesTotal: undefined }, { ...half, detail: long.detail }]) {

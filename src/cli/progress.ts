@@ -109,7 +109,11 @@ export function progressText(progress: Progress): string {
 function amounts({ bytesDone, bytesTotal, itemsDone, itemsTotal, item, bytesPerSecond }: MeasuredProgress): string[] {
   const parts: string[] = [];
   if (itemsDone !== undefined && item !== undefined && bytesTotal === undefined) {
-    parts.push(itemsTotal === undefined ? count(itemsDone, item) : `${itemsDone} of ${count(itemsTotal, item)}`);
+    parts.push(
+      itemsTotal === undefined
+        ? count(itemsDone, item)
+        : `${itemsDone.toLocaleString('en-US')} of ${count(itemsTotal, item)}`,
+    );
   }
   if (bytesDone !== undefined) {
     const total = bytesTotal === undefined ? '' : ` of ${formatByteSize(bytesTotal)}`;

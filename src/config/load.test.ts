@@ -486,7 +486,7 @@ describe('the classic environment variables', () => {
   });
 });
 
-test('a file that is a folder or too large is refused by name', async () => {
+test('a file that is a folder, too large or nowhere is refused by name, with what helps', async () => {
   await using folder = await temporaryFolder();
   const asFolder = join(folder.path, 'a.yaml');
   const large = join(folder.path, 'b.yaml');
@@ -494,5 +494,6 @@ test('a file that is a folder or too large is refused by name', async () => {
   await writeFile(large, ' '.repeat((1 << 20) + 1));
   const load = (path: string) => loadConfiguration({ path, environment: environmentOf({}, folder.path) });
   await expect(load(asFolder)).rejects.toMatchObject({ code: 'CONFIG_MISSING' });
+  await expect(load(`${asFolder}x`)).rejects.toMatchObject({ hint: 'Name a file that is there.' });
   await expect(load(large)).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
 });

@@ -104,8 +104,9 @@ async function readText(path: string): Promise<string> {
     const bytes = await readFile(path);
     if (bytes.length <= fileSizeMaxBytes) return bytes.toString('utf8');
   } catch (error) {
-    throw new AppError('CONFIG_MISSING', `cannot read ${path}: ${errnoOf(error) ?? 'unknown error'}`, {
-      hint: 'Make it a file that this user may read.',
+    const errno = errnoOf(error) ?? 'unknown error';
+    throw new AppError('CONFIG_MISSING', `cannot read ${path}: ${errno}`, {
+      hint: errno === 'ENOENT' ? 'Name a file that is there.' : 'Make it a file that this user may read.',
       cause: error,
     });
   }
