@@ -34,8 +34,16 @@ const restartMaxMs = 5 * 60_000;
 const wellMs = 60_000;
 const tellEveryMs = 2000;
 
+interface Wanted {
+  /** The command line. */
+  readonly args: readonly string[];
+  /** What the process goes by, as a text: another text asks for another process. */
+  readonly settings: string;
+}
+
 interface Kept {
   readonly lease: HeldLease;
+  readonly settings: string;
   readonly abort: AbortController;
   readonly work: Promise<void>;
   confirmedMs: number;
@@ -73,21 +81,27 @@ export class Supervisor implements AsyncDisposable {
   async #look(): Promise<void> {
     const { labels } = this.#parts;
     const wanted = new Map(this.#parts.tenants().flatMap((tenant) => receiversOf(tenant, labels)));
-    const keep = (kept: Kept): Promise<void> => (wanted.has(kept.lease.name) ? this.#renew(kept) : this.#end(kept));
+    const keep = (kept: Kept): Promise<void> => {
+      const { name } = kept.lease;
+      const now = wanted.get(name);
+      if (now?.settings === kept.settings) return this.#renew(kept);
+      if (now !== undefined) this.#parts.onNote(name, 'begun anew, since what was configured has changed');
+      return this.#end(kept);
+    };
     await Promise.all([...this.#kept.values()].map(keep));
-    for (const [name, args] of wanted) {
-      if (!this.#kept.has(name)) await this.#take(name, args);
+    for (const [name, one] of wanted) {
+      if (!this.#kept.has(name)) await this.#take(name, one);
     }
   }
 
-  async #take(name: string, args: readonly string[]): Promise<void> {
+  async #take(name: string, { args, settings }: Wanted): Promise<void> {
     const { catalog, holder, leaseMs } = this.#parts;
     const confirmedMs = performance.now();
     const lease = await acquireLease(catalog, { name, holder, leaseMs });
     if (lease === undefined) return;
     const abort = new AbortController();
     const work = this.#keepAlive(lease, args, abort.signal);
-    this.#kept.set(name, { lease, abort, work, confirmedMs });
+    this.#kept.set(name, { lease, settings, abort, work, confirmedMs });
   }
 
   async #renew(kept: Kept): Promise<void> {
@@ -144,11 +158,20 @@ export class Supervisor implements AsyncDisposable {
   }
 }
 
-function receiversOf(tenant: Tenant, carried: readonly string[]): [string, string[]][] {
+function receiversOf(tenant: Tenant, carried: readonly string[]): [string, Wanted][] {
   const { application } = tenant;
   return application.components
     .filter((component) => hasReceiver(component) && component.labels.every((label) => carried.includes(label)))
-    .map(({ name }) => [leaseNameOf(application.name, name), ['journal', 'run', name, ...configOption(tenant)]]);
+    .map((component) => [
+      leaseNameOf(application.name, component.name),
+      { args: ['journal', 'run', component.name, ...configOption(tenant)], settings: settingsOf(component, tenant) },
+    ]);
+}
+
+/** Schedules, promises and the like say nothing to a receiver. */
+function settingsOf({ policy, ...component }: Component, { application }: Tenant): string {
+  const targets = policy.targets.map(({ repository }) => repository);
+  return JSON.stringify([{ ...component, objectives: undefined }, targets, application.repositories]);
 }
 
 export function hasReceiver(component: Component): boolean {

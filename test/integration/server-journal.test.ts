@@ -29,8 +29,11 @@ describeWithPostgres(15, 'a server with a component of PostgreSQL', () => {
       labels: ['host=here'],
     };
     const repositories = { main: { location: './repository' } };
-    const text = JSON.stringify({ application: 'shop', repositories, components: { database } });
-    writeFileSync(join(folder.path, 'lifeboat.yaml'), text);
+    const configure = (own: typeof database): void => {
+      const text = JSON.stringify({ application: 'shop', repositories, components: { database: own } });
+      writeFileSync(join(folder.path, 'lifeboat.yaml'), text);
+    };
+    configure(database);
     await using server = await startServerProcess(folder.path, '--label', 'host=here');
     const write = async (): Promise<void> => {
       const before = await at.keptTo(1);
@@ -47,6 +50,12 @@ describeWithPostgres(15, 'a server with a component of PostgreSQL', () => {
     const { workers, receivers: kept } = JSON.parse(stdout) as WorkersData;
     expect(workers).toMatchObject([{ labels: ['host=here'] }]);
     expect(kept).toMatchObject([{ of: 'shop/database', worker: workers[0]?.id, toldAt: expect.any(String) as string }]);
+    // What it goes by was changed: another process goes on in its place.
+    const [second] = receivers();
+    configure({ ...database, journal: { ...database.journal, interval: '2s' } });
+    await eventually(() => receivers().some(({ pid }) => pid !== second?.pid));
+    await write();
+    expect(receivers()).toHaveLength(1);
     server.child.kill('SIGTERM');
     expect(await server.exited).toBe(0);
     expect(receivers()).toEqual([]);
