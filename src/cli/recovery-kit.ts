@@ -7,6 +7,7 @@ import { monthAt, monthOf } from '../model/archive.ts';
 import { outlives, scenarios } from '../model/scenario.ts';
 import { masterKeyText, parseMasterKey } from '../repository/master-key.ts';
 import type { KeyTriple } from '../repository/seal.ts';
+import { encrypterFor } from './age-seal.ts';
 import { factLines, plainStyle, wrap } from './style.ts';
 
 export interface KitRepository {
@@ -33,32 +34,14 @@ const sealedSchema = z.object({
   keys: z.record(z.string().regex(/^[0-9a-f]{64}$/), z.string()),
 });
 
-/** Rejects with `USAGE` if a recipient is none. */
+/** Rejects as `encrypterFor`. */
 export async function kitText(facts: KitFacts): Promise<string> {
   const { repositories, recipients } = facts;
-  const { Encrypter, armor } = await import('age-encryption');
-  const encrypter = new Encrypter();
-  for (const recipient of recipients) {
-    refuseIdentity(recipient);
-    try {
-      encrypter.addRecipient(recipient);
-    } catch (error) {
-      throw new AppError('USAGE', `'${recipient}' is no age recipient: ${messageOf(error)}`, {
-        hint: "Give what 'age-keygen -y identity.txt' prints: age1…; the identity itself stays where it is safe.",
-      });
-    }
-  }
+  const { armor } = await import('age-encryption');
+  const encrypter = await encrypterFor(recipients);
   const keys = Object.fromEntries(repositories.map(({ id, keys: own }) => [id, masterKeyText(own)]));
   const sealed = armor.encode(await encrypter.encrypt(JSON.stringify({ format, keys })));
   return `${sheetLines(facts).join('\n')}\n\n${sealed.trim()}\n`;
-}
-
-/** Somebody took one for the other. */
-function refuseIdentity(recipient: string): void {
-  if (!/^AGE-SECRET-KEY-/i.test(recipient)) return;
-  throw new AppError('SECRET_IN_ARGUMENT', 'a recipient is an age identity, which is secret (not shown)', {
-    hint: "Give what 'age-keygen -y identity.txt' prints, and make another identity: this one was seen.",
-  });
 }
 
 const sheetWidth = 78;

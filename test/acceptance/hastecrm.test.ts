@@ -1,5 +1,10 @@
 // hasteCRM's backups, as its own document describes them: PostgreSQL and Redis to this machine, from there to S3.
-import { GetBucketVersioningCommand, ListObjectsV2Command } from '@aws-sdk/client-s3';
+import {
+  GetBucketVersioningCommand,
+  GetObjectCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+} from '@aws-sdk/client-s3';
 import { execFileSync } from 'node:child_process';
 import { globSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
@@ -146,6 +151,10 @@ function define(): void {
     expect(report).toContain('7 keys read');
   });
 
+  test('S1-81 a dump is sealed for a recipient before it goes to the bucket, and only the identity opens it', async () => {
+    expect(await sealedAndBack()).toEqual({ isReadable: false, isTheSame: true });
+  });
+
   test('S1-23 S2-001 a backup during transfers between two tables holds one instant, and its proof passes', async () => {
     const { postgres, database } = crm;
     await postgres.sql(
@@ -273,6 +282,26 @@ function define(): void {
   });
 }
 
+async function sealedAndBack(): Promise<{ readonly isReadable: boolean; readonly isTheSame: boolean }> {
+  const plain = await dumpTo('database', '/databases/crm_dev.dump', 'plain.dump');
+  const identity = join(crm.root, 'identity.txt');
+  execFileSync('age-keygen', ['-o', identity], { stdio: 'ignore' });
+  const recipient = execFileSync('age-keygen', ['-y', identity], { encoding: 'utf8' }).trim();
+  const sealed = await dumpTo('database', `/databases/crm_dev.dump --recipient ${recipient}`, 'crm.dump.age');
+  const client = crm.s3.inspector();
+  const object = { Bucket: 'hastecrm-backups', Key: 'handed-over/crm.dump.age' };
+  await client.send(new PutObjectCommand({ ...object, Body: readFileSync(sealed) }));
+  const { Body } = await client.send(new GetObjectCommand(object));
+  const input = Buffer.from((await Body?.transformToByteArray()) ?? []);
+  client.destroy();
+  const back = execFileSync('age', ['-d', '-i', identity], { input, maxBuffer: 2 ** 28 });
+  const other = join(crm.root, 'other.txt');
+  execFileSync('age-keygen', ['-o', other], { stdio: 'ignore' });
+  expect(() => execFileSync('age', ['-d', '-i', other, sealed], { stdio: 'pipe' })).toThrow(/no identity matched/);
+  const isReadable = ['PGDMP', 'met at the fair'].some((words) => input.includes(words));
+  return { isReadable, isTheSame: back.equals(readFileSync(plain)) };
+}
+
 /** A file of the newest snapshot, written by the program's own standard output. */
 async function dumpTo(component: string, path: string, name: string): Promise<string> {
   const target = join(crm.root, name);
@@ -282,7 +311,7 @@ async function dumpTo(component: string, path: string, name: string): Promise<st
 }
 
 await describeWithS3('hasteCRM', () =>
-  describeWith(['redis-server', 'pg_dump'], 'with Redis', () =>
+  describeWith(['redis-server', 'pg_dump', 'age'], 'with Redis', () =>
     describeWithPostgres(postgresMajor, 'with PostgreSQL', define),
   ),
 );

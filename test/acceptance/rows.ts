@@ -4,7 +4,7 @@
 /** Row ids by area; each must stand in the title of a test of this folder. */
 export const provenRows: Readonly<Record<string, readonly string[]>> = {
   engine: ['S1-03', 'S1-04', 'S1-22'],
-  security: ['S2-010', 'S3-23', 'S1-68', 'S1-69', 'S1-70', 'S1-71'],
+  security: ['S2-010', 'S3-23', 'S1-68', 'S1-69', 'S1-70', 'S1-71', 'S1-81'],
   storage: ['S3-30', 'S1-05', 'S1-09', 'S1-16', 'S1-17', 'S1-18', 'S1-19', 'S1-20', 'S1-85', 'S2-011', 'S2-030'],
   'sources/postgres': ['S1-21', 'S1-23', 'S1-24', 'S1-83', 'S2-001', 'S2-041'],
   'sources/redis': ['S1-25', 'S1-26', 'S1-27', 'S1-28', 'S1-84', 'S2-002', 'S2-042', 'S2-043'],
@@ -141,8 +141,6 @@ export const laterRows: Readonly<Record<string, string>> = {
   'S0-42': 'monitoring: alarms of CloudWatch',
   'S0-77': 'retention: images of containers in ECR',
   'S0-78': 'retention: the state of Terraform',
-  'S1-81':
-    'security: backups are encrypted with a key that the machine holds; age recipients get that key (recovery kit), not the data',
   'S2-032': 'scheduling: the command stream of Redis as a journal; backups are the RDB alone',
   'S2-036': 'sources/files: archives of logs',
   'S2-070': 'sources/files: telling missing and corrupted files of a live folder',

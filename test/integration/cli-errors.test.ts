@@ -114,6 +114,13 @@ describe.each(failures)('$title', ({ args, environment, code, exitCode }) => {
   });
 });
 
+test('an age identity in place of its recipient is refused and not shown', async () => {
+  const ran = await run(['dump', 'latest', '/x', '--recipient', 'AGE-SECRET-KEY-1PLANTED', ...repository]);
+  expect(ran).toMatchObject({ exitCode: 2, stdout: '' });
+  expect(ran.stderr).toContain('SECRET_IN_ARGUMENT');
+  expect(ran.stderr).not.toContain('PLANTED');
+});
+
 test('a near miss is named', async () => {
   expect((await run(['snapshot'])).stderr).toContain('Did you mean snapshots?');
 });

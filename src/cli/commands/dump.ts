@@ -6,9 +6,10 @@ import type { ArchivedFolder } from '../../operations/dump/folder-archive.ts';
 import { readBlob, type IndexedRepository } from '../../repository/blob-reader.ts';
 import { findNode } from '../../repository/walk.ts';
 import { WorkerPool } from '../../repository/worker-pool.ts';
+import { sealedOutput, type SealedOutput } from '../age-seal.ts';
 import { defineCommand } from '../command.ts';
 import type { CommandContext } from '../context.ts';
-import { requiredArgument, textOption } from '../option.ts';
+import { listOption, requiredArgument, textOption } from '../option.ts';
 import { exitCodeOf, PointSearch, type UnreadRepository } from '../point-search.ts';
 import { openSnapshot, snapshotOrComponentWords } from '../snapshot-argument.ts';
 import { shortId } from '../style.ts';
@@ -24,20 +25,26 @@ export interface Dumped {
 export const dumpCommand = defineCommand({
   summary: 'Print a file of a snapshot, or a folder as a tar archive, to standard output',
   details:
-    "Looks for the snapshot in all repositories, or that of --repository, as restore does; one that cannot be read is told, and the exit code is then 3. A folder comes with all below it, named by full paths without the first slash. Hard links come as files of their own; extended attributes, ACLs and capabilities come as GNU tar writes them: it unpacks ACLs with --acls, and all of them with --xattrs --xattrs-include='*'. Sockets stay behind.",
+    "Looks for the snapshot in all repositories, or that of --repository, as restore does; one that cannot be read is told, and the exit code is then 3. A folder comes with all below it, named by full paths without the first slash. Hard links come as files of their own; extended attributes, ACLs and capabilities come as GNU tar writes them: it unpacks ACLs with --acls, and all of them with --xattrs --xattrs-include='*'. Sockets stay behind. With --recipient all of it comes sealed with age for whoever has the identity: backups are encrypted with a key that this machine holds, a sealed dump is one that it can't read.",
   examples: [
     'lifeboat dump latest /srv/uploads/report.pdf > report.pdf',
     'lifeboat dump database /databases/shop.dump > shop.dump',
     'lifeboat dump latest /srv/uploads | tar -x -C /tmp',
+    'lifeboat dump database /databases/shop.dump --recipient age1… > shop.dump.age',
   ],
   arguments: {
     snapshot: requiredArgument('<component|snapshot>', snapshotOrComponentWords),
     path: requiredArgument('<path>', 'the file or folder inside the snapshot'),
   },
-  options: { component: textOption('--component <name>', 'the component whose snapshots count') },
+  options: {
+    component: textOption('--component <name>', 'the component whose snapshots count'),
+    recipients: listOption('--recipient <age1…>', 'seal it for them, each by their own age identity'),
+  },
   writesBytes: true,
-  async run(context, { snapshot: from, path, component }): Promise<Dumped> {
-    const { signal, stdout } = context;
+  async run(context, { snapshot: from, path, component, recipients }): Promise<Dumped> {
+    const { signal } = context;
+    const sealed = recipients.length === 0 ? undefined : await sealFor(recipients, context);
+    const stdout = sealed?.inside ?? context.stdout;
     await using search = new PointSearch(context, 'read');
     const { snapshot, indexed } = await openSnapshot(search, { from, component }, context);
     const { unread } = search;
@@ -45,7 +52,7 @@ export const dumpCommand = defineCommand({
     const node = isRoot ? undefined : await findNode(indexed, snapshot.tree, { path, signal });
     const tree = isRoot ? snapshot.tree : node?.subtree;
     if (tree !== undefined) {
-      const sizeBytes = await dumpFolder(indexed, { path: tidied(path), tree, node }, context);
+      const sizeBytes = await dumpFolder(indexed, { path: tidied(path), tree, node }, { ...context, stdout, sealed });
       return { snapshot: snapshot.id, path, sizeBytes, unread };
     }
     if (node === undefined) {
@@ -64,11 +71,23 @@ export const dumpCommand = defineCommand({
       sizeBytes += content.length;
       if (!stdout.write(content)) await once(stdout, 'drain', { signal });
     }
+    await sealed?.finish();
     return { snapshot: snapshot.id, path, sizeBytes, unread };
   },
   render: () => '',
   exitCode: ({ unread }) => exitCodeOf(unread),
 });
+
+async function sealFor(recipients: readonly string[], { stdout, signal }: CommandContext): Promise<SealedOutput> {
+  if (isTerminal(stdout)) {
+    throw new AppError('USAGE', 'what is sealed is nothing for a terminal', {
+      hint: "Send it to a file: '> dump.age'.",
+    });
+  }
+  return sealedOutput(recipients, stdout, signal);
+}
+
+const isTerminal = (stdout: CommandContext['stdout']): boolean => 'isTTY' in stdout && stdout.isTTY === true;
 
 /** `/srv/uploads` of `srv//uploads/`; empty for the root. */
 function tidied(path: string): string {
@@ -79,9 +98,9 @@ function tidied(path: string): string {
 async function dumpFolder(
   indexed: IndexedRepository,
   folder: ArchivedFolder,
-  { signal, stdout }: CommandContext,
+  { signal, stdout, sealed }: Pick<CommandContext, 'signal' | 'stdout'> & { readonly sealed: SealedOutput | undefined },
 ): Promise<number> {
-  if ('isTTY' in stdout && stdout.isTTY === true) {
+  if (isTerminal(stdout)) {
     throw new AppError('USAGE', `${folder.path || '/'} is a folder, whose archive is nothing for a terminal`, {
       hint: "Send it to a file or a program: '> folder.tar', or '| tar -t'.",
     });
@@ -89,6 +108,7 @@ async function dumpFolder(
   const { writeFolderArchive } = await import('../../operations/dump/folder-archive.ts');
   await using pool = new WorkerPool(indexed.repository);
   const { bytes, leftOut } = await writeFolderArchive(indexed, folder, { out: stdout, pool, signal });
+  await sealed?.finish();
   const [first] = leftOut;
   if (first === undefined) return bytes;
   const message = `the archive is complete but for ${count(leftOut.length, 'entry', 'entries')} that tar can't hold, the first: ${JSON.stringify(first)}`;
