@@ -3,7 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { DatabaseSync } from 'node:sqlite';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { runLifeboat, type Ran, type RunOptions } from '../support/lifeboat.ts';
+import { runHere, type Ran, type RunOptions } from '../support/lifeboat.ts';
 import { temporaryFolder, type TemporaryFolder } from '../support/temporary-folder.ts';
 
 let folder: TemporaryFolder;
@@ -13,7 +13,7 @@ beforeAll(async () => {
 afterAll(() => folder[Symbol.asyncDispose]());
 
 const run = (args: readonly string[], more: Partial<RunOptions> = {}): Promise<Ran> =>
-  runLifeboat(args, { folder: folder.path, ...more });
+  runHere(args, { folder: folder.path, ...more });
 const state = (name: string): string => join(folder.path, '.local/state/lifeboat', name);
 
 async function documentOf<Data>(...args: string[]): Promise<Data> {

@@ -15,7 +15,7 @@ import type { ProbePorts } from '../../src/monitoring/probes/look.ts';
 import { probe } from '../../src/monitoring/probes/probe.ts';
 import { webReceiver, type WebReceiver } from '../support/alert-receivers.ts';
 import { nameServer } from '../support/dns-server.ts';
-import { runLifeboat } from '../support/lifeboat.ts';
+import { runHere } from '../support/lifeboat.ts';
 import { makeCertificate } from '../support/postgres-access.ts';
 import { temporaryFolder, type TemporaryFolder } from '../support/temporary-folder.ts';
 import { describeWith } from '../support/tools.ts';
@@ -338,7 +338,7 @@ probes:
   );
   await writeFile(join(folder.path, 'plugin.sh'), '#!/bin/sh\necho "warning: $1"; exit 1\n');
   await chmod(join(folder.path, 'plugin.sh'), 0o755);
-  const run = (...args: string[]) => runLifeboat(['probe', ...args], { folder: folder.path });
+  const run = (...args: string[]) => runHere(['probe', ...args], { folder: folder.path });
   const all = await run();
   expect(all.exitCode).toBe(1);
   expect(

@@ -10,7 +10,7 @@ import type { AuditList } from '../../src/cli/commands/audit-list.ts';
 import type { RunsListData } from '../../src/cli/commands/runs-list.ts';
 import type { ServiceRecoverData } from '../../src/cli/commands/service-recover.ts';
 import type { RunView } from '../../src/service/run-view.ts';
-import { runLifeboat, type Ran } from '../support/lifeboat.ts';
+import { runHere, type Ran } from '../support/lifeboat.ts';
 import { testPassword } from '../support/repository.ts';
 import { eventually, startServerProcess } from '../support/server-process.ts';
 import { temporaryFolder, type TemporaryFolder } from '../support/temporary-folder.ts';
@@ -45,7 +45,7 @@ describe('a server', () => {
 
   /** On one of the machines, which share nothing but the repository. */
   async function runs(machine: string, exitCode: number, ...args: string[]): Promise<Ran> {
-    const ran = await runLifeboat(args, { folder: at(machine) });
+    const ran = await runHere(args, { folder: at(machine) });
     if (ran.exitCode !== exitCode) throw new Error(`${args.join(' ')}: ${ran.exitCode} ${ran.stdout} ${ran.stderr}`);
     return ran;
   }
@@ -137,13 +137,10 @@ describe('a server', () => {
       writeFileSync(at('third', 'password'), 'another one');
       const kit = ['--kit', 'kit.txt', '--identity', 'identity.txt', '--new-password-file', 'password'];
       const withoutPassword = { folder: at('third'), environment: { LIFEBOAT_PASSWORD: '' } };
-      const added = await runLifeboat(
-        ['repository', 'keys', 'add', ...kit, '--repository', repository()],
-        withoutPassword,
-      );
+      const added = await runHere(['repository', 'keys', 'add', ...kit, '--repository', repository()], withoutPassword);
       expect(added).toMatchObject({ exitCode: 0, stdout: expect.stringContaining('by the kit') as string });
       const again = recover('--password-file', 'password', '--json');
-      const first = await runLifeboat(again, withoutPassword);
+      const first = await runHere(again, withoutPassword);
       expect([first.exitCode, first.stderr]).toEqual([0, '']);
       expect(JSON.parse(first.stdout)).toMatchObject({ decision: { oldServer: { seemsAlive: false }, generation: 3 } });
       expect((await runs('third', 0, 'token', 'list')).stdout).toContain('deploy');
@@ -152,9 +149,9 @@ describe('a server', () => {
         at('third', 'lifeboat.yaml'),
         '{application: other, repositories: {main: {location: /x}}, components: {}}',
       );
-      const refused = await runLifeboat(again, withoutPassword);
+      const refused = await runHere(again, withoutPassword);
       expect(refused).toMatchObject({ exitCode: 2, stdout: expect.stringContaining('CONFIRMATION_NEEDED') as string });
-      const replaced = await runLifeboat([...again, '--yes'], withoutPassword);
+      const replaced = await runHere([...again, '--yes'], withoutPassword);
       const { outcome } = JSON.parse(replaced.stdout) as ServiceRecoverData;
       expect(outcome?.setAside).toHaveLength(2);
       expect(outcome?.setAside.map((path) => existsSync(path))).toEqual([true, true]);
