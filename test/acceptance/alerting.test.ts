@@ -8,7 +8,7 @@ import type { AlertsListData } from '../../src/cli/commands/alerts-list.ts';
 import type { AlertsShowData } from '../../src/cli/commands/alerts-show.ts';
 import type { AvailabilityData } from '../../src/cli/commands/availability.ts';
 import { mailReceiver, webReceiver, type MailReceiver, type WebReceiver } from '../support/alert-receivers.ts';
-import { runLifeboat } from '../support/lifeboat.ts';
+import { runHere } from '../support/lifeboat.ts';
 import { describeWithS3, startS3Server } from '../support/s3-server.ts';
 import { eventually, startServerProcess, type ServerProcess } from '../support/server-process.ts';
 import { temporaryFolder, type TemporaryFolder } from '../support/temporary-folder.ts';
@@ -109,7 +109,7 @@ await describeWithS3('a server that alerts', () => {
   afterAll(() => stack[Symbol.asyncDispose]());
 
   async function lifeboat(...args: string[]): Promise<{ exitCode: number; stdout: string }> {
-    const { exitCode, stdout } = await runLifeboat([...args, '--json'], { folder: home.path });
+    const { exitCode, stdout } = await runHere([...args, '--json'], { folder: home.path });
     return { exitCode, stdout };
   }
 

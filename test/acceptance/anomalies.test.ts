@@ -7,7 +7,7 @@ import { postgresSource } from '../../src/sources/postgres/postgres-source.ts';
 import { acceptAnomaly, judgeBackups } from '../../src/cli/anomaly-notes.ts';
 import { decideRetentionOf } from '../../src/cli/retention-run.ts';
 import type { RetentionPolicy } from '../../src/model/retention.ts';
-import { jsonLines, runLifeboat, type Ran } from '../support/lifeboat.ts';
+import { jsonLines, runHere, type Ran } from '../support/lifeboat.ts';
 import { describeWithPostgres, startPostgres } from '../support/postgres-server.ts';
 import { noSignal } from '../support/repository.ts';
 import { describeWith } from '../support/tools.ts';
@@ -40,7 +40,7 @@ test('S2-101 most files gone, then all encrypted: both are told, nothing is remo
   const { repository, data } = scene;
   const write = (number: number, content: string | Buffer): void =>
     writeFileSync(join(data, `order-${number}`), content);
-  const run = (...args: string[]): Promise<Ran> => runLifeboat(args, { folder: scene.folder });
+  const run = (...args: string[]): Promise<Ran> => runHere(args, { folder: scene.folder });
   const backUp = async (): Promise<{ readonly id: string; readonly odd: readonly string[] }> => {
     const ran = await run('backup', '--json');
     expect(ran.exitCode).toBe(3); // Done, and a person should look.
@@ -92,7 +92,7 @@ test('S2-101 most files gone, then all encrypted: both are told, nothing is remo
 
 /** As an approver of a running server does it. */
 async function acceptOverHttp(id: string): Promise<void> {
-  const made = await runLifeboat(['token', 'create', 'anna', '--role', 'approver', '--json'], { folder: scene.folder });
+  const made = await runHere(['token', 'create', 'anna', '--role', 'approver', '--json'], { folder: scene.folder });
   const { token } = JSON.parse(made.stdout) as { readonly token: string };
   await using server = await startServerProcess(scene.folder);
   const address = /answers at (http:\S+)/.exec(server.said())?.[1] ?? '';
@@ -103,7 +103,7 @@ async function acceptOverHttp(id: string): Promise<void> {
   const accepted = await fetch(`${address}/api/v1/anomalies/accept`, { method: 'POST', headers, body });
   expect([accepted.status, await accepted.json()]).toMatchObject([200, { accepted: [{ component: 'uploads' }] }]);
   expect(await list()).toEqual({ items: [] });
-  const all = await runLifeboat(['anomalies', 'list', '--all', '--json'], { folder: scene.folder });
+  const all = await runHere(['anomalies', 'list', '--all', '--json'], { folder: scene.folder });
   expect(all.stdout).toContain('"by": "anna"');
 }
 

@@ -15,7 +15,7 @@ import { bucketSchema } from '../../src/model/bucket-settings.ts';
 import { setUpBucket } from '../../src/storage/s3/bucket-setup.ts';
 import { thaw } from '../../src/storage/s3/thaw.ts';
 import { useBucketScene } from '../support/bucket-scene.ts';
-import { runLifeboat, type Ran } from '../support/lifeboat.ts';
+import { runHere, type Ran } from '../support/lifeboat.ts';
 import { noSignal } from '../support/repository.ts';
 import { describeWithS3 } from '../support/s3-server.ts';
 
@@ -50,7 +50,7 @@ await describeWithS3('a monthly archive', () => {
   });
 
   const lifeboat = (...args: string[]): Promise<Ran> =>
-    runLifeboat(args, { folder: scene.home.path, environment: scene.environment });
+    runHere(args, { folder: scene.home.path, environment: scene.environment });
   async function done(...args: string[]): Promise<string> {
     const { exitCode, stdout, stderr } = await lifeboat(...args);
     expect([args[0], exitCode, stderr]).toEqual([args[0], 0, '']);

@@ -18,7 +18,7 @@ import { tamperWithBucket } from '../../src/storage/s3/tamper-test.ts';
 import type { TamperReport } from '../../src/storage/tamper.ts';
 import { guardingProxy } from '../support/guarding-proxy.ts';
 import { useBucketScene } from '../support/bucket-scene.ts';
-import { runLifeboat } from '../support/lifeboat.ts';
+import { runHere } from '../support/lifeboat.ts';
 import { noSignal } from '../support/repository.ts';
 import { describeWithS3 } from '../support/s3-server.ts';
 import { holdPolicies, makeS3User, type S3User } from '../support/s3-users.ts';
@@ -41,7 +41,7 @@ await describeWithS3('rights at a store', () => {
   const scene = useBucketScene('us-east-1', () => undefined);
 
   async function lifeboat(...args: string[]) {
-    const { exitCode, stdout } = await runLifeboat([...args, '--json'], {
+    const { exitCode, stdout } = await runHere([...args, '--json'], {
       folder: scene.home.path,
       environment: scene.environment,
     });
@@ -95,7 +95,7 @@ await describeWithS3('rights at a store', () => {
       expect(strong.left).toEqual([
         expect.stringMatching(/^2 versions of s3:\/\/locked\/shop\/tamper-test-[0-9a-f]{16}, locked until about 20/),
       ]);
-      const check = await runLifeboat(['check', '-r', 's3'], {
+      const check = await runHere(['check', '-r', 's3'], {
         folder: scene.home.path,
         environment: scene.environment,
       });
@@ -121,7 +121,7 @@ await describeWithS3('rights at a store', () => {
       writeFileSync(join(scene.home.path, 'data', 'a.txt'), 'kept');
       expect((await lifeboat('repository', 'init', '--create-bucket')).exitCode).toBe(0);
       await scene.client.send(new PutObjectCommand({ Bucket: 'shared', Key: 'other/secret', Body: 'theirs' }));
-      const printed = await runLifeboat(['storage', 'policy', '--role', 'append'], {
+      const printed = await runHere(['storage', 'policy', '--role', 'append'], {
         folder: scene.home.path,
         environment: scene.environment,
       });
@@ -130,7 +130,7 @@ await describeWithS3('rights at a store', () => {
       const keeper = await makeS3User(endpoint, 'keeper', accessPolicy(at, 'full'));
       await using _ = await holdPolicies(endpoint);
       const as = (user: S3User, ...args: string[]) =>
-        runLifeboat(args, { folder: scene.home.path, environment: { ...user } });
+        runHere(args, { folder: scene.home.path, environment: { ...user } });
       const storeOf = (user: S3User, prefix = 'shop') => s3Store({ ...at, prefix, client: clientOf(user) });
       const clientOf = ({ AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey }: S3User) => ({
         ...scene.aws.client,

@@ -24,7 +24,7 @@ import { bucketSchema } from '../../src/model/bucket-settings.ts';
 import { prepareBucket } from '../../src/storage/s3/prepare-bucket.ts';
 import { setUpBucket } from '../../src/storage/s3/bucket-setup.ts';
 import { useBucketScene } from '../support/bucket-scene.ts';
-import { runLifeboat } from '../support/lifeboat.ts';
+import { runHere } from '../support/lifeboat.ts';
 import { noSignal } from '../support/repository.ts';
 import { describeWithS3 } from '../support/s3-server.ts';
 import { eventually, startServerWith } from '../support/server-process.ts';
@@ -69,7 +69,7 @@ await describeWithS3('storage setup', () => {
   });
 
   async function setup(...args: string[]): Promise<StorageSetupData & { exitCode: number }> {
-    const { exitCode, stdout } = await runLifeboat(['storage', 'setup', ...args, '--json'], {
+    const { exitCode, stdout } = await runHere(['storage', 'setup', ...args, '--json'], {
       folder: scene.home.path,
       environment: scene.environment,
     });
@@ -223,7 +223,7 @@ components:
 `;
       writeFileSync(join(folder, 'lifeboat.yaml'), text);
       const lifeboat = async (...args: string[]): Promise<void> => {
-        const { exitCode, stderr } = await runLifeboat(args, { folder, environment: scene.environment });
+        const { exitCode, stderr } = await runHere(args, { folder, environment: scene.environment });
         expect([args[0], exitCode, stderr]).toEqual([args[0], 0, '']);
       };
       await lifeboat('repository', 'init', '-r', 'near', '--create-bucket');

@@ -3,14 +3,14 @@
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { jsonLines, runLifeboat, type Ran } from '../support/lifeboat.ts';
+import { jsonLines, runHere, type Ran } from '../support/lifeboat.ts';
 import { createRepository } from '../support/repository.ts';
 import { temporaryFolder, type TemporaryFolder } from '../support/temporary-folder.ts';
 
 let folder: TemporaryFolder;
 /** The damaged file, as the store calls it. */
 let damaged: string;
-const run = (...args: string[]): Promise<Ran> => runLifeboat(args, { folder: folder.path });
+const run = (...args: string[]): Promise<Ran> => runHere(args, { folder: folder.path });
 
 async function succeed(...args: string[]): Promise<Ran> {
   const ran = await run(...args);

@@ -11,7 +11,7 @@ import { loadSnapshots, saveSnapshot, withoutId, type Snapshot } from '../../src
 import { localStore } from '../../src/storage/local/store.ts';
 import { s3Store } from '../../src/storage/s3/store.ts';
 import { mailReceiver, webReceiver, type MailReceiver, type WebReceiver } from './alert-receivers.ts';
-import { jsonLines, runLifeboat, type Ran } from './lifeboat.ts';
+import { jsonLines, runHere, type Ran } from './lifeboat.ts';
 import { startPostgres, type TestServer } from './postgres-server.ts';
 import { cheapScrypt, noSignal } from './repository.ts';
 import { startS3Server } from './s3-server.ts';
@@ -94,7 +94,7 @@ export async function startLecture(): Promise<LectureScene> {
   };
   for (const customer of customers) await placeFiles(folder, customer, web.url);
   const run: LectureScene['run'] = (customer, ...args) =>
-    runLifeboat([...args, '--config', `customers/${customer}.yaml`], { folder, environment });
+    runHere([...args, '--config', `customers/${customer}.yaml`], { folder, environment });
   const owned = stack.move();
   return {
     folder,
