@@ -68,6 +68,8 @@ const measured: Measured = {
       looks: 10,
       lastDayPercent: 99.5,
       latency95Ms: 20,
+      outages: 1,
+      meanRecoveryMs: 60_000,
     },
   ],
   alerts: [{ application: 'shop', severity: 'critical', state: 'firing', count: 1 }],

@@ -133,6 +133,15 @@ export async function probeChanges(
     .execute();
 }
 
+/** Of all applications if none are named; oldest first. */
+export async function probeChangesSince(
+  { db }: Catalog,
+  { applications, sinceMs }: { readonly applications?: readonly string[] | undefined; readonly sinceMs: number },
+): Promise<ProbeChangeRow[]> {
+  const query = db.selectFrom('probeChange').selectAll().where('atMs', '>=', sinceMs).orderBy('atMs');
+  return (applications === undefined ? query : query.where('application', 'in', [...applications, ''])).execute();
+}
+
 export async function trimProbes(catalog: Catalog): Promise<void> {
   const beforeMs = (await catalog.nowMs()) - keptMs;
   await catalog.db.deleteFrom('probeHour').where('hourMs', '<', beforeMs).execute();

@@ -1,5 +1,7 @@
 // How much of the time something worked, by looks at it. Time in which nobody could look counts neither way.
 
+import type { ProbeOutcome } from './probe.ts';
+
 export interface LookCounts {
   readonly up: number;
   readonly degraded: number;
@@ -13,6 +15,29 @@ export interface Availability {
   /** Percent of all looks that saw nothing. */
   readonly unknownPercent: number;
   readonly looks: number;
+}
+
+export interface Outages {
+  /** That are over: it was down, and works again. */
+  readonly outages: number;
+  /** How long they took on average, the mean time to recovery; undefined where there were none. */
+  readonly meanRecoveryMs: number | undefined;
+}
+
+/** From changes of what is seen, the oldest first. Not to see anything ends no outage. */
+export function outagesOf(changes: readonly { readonly atMs: number; readonly outcome: ProbeOutcome }[]): Outages {
+  const tookMs: number[] = [];
+  let downMs: number | undefined;
+  for (const { atMs, outcome } of changes) {
+    if (outcome === 'down') {
+      downMs ??= atMs;
+    } else if (outcome !== 'unknown' && downMs !== undefined) {
+      tookMs.push(atMs - downMs);
+      downMs = undefined;
+    }
+  }
+  const sumMs = tookMs.reduce((sum, one) => sum + one, 0);
+  return { outages: tookMs.length, meanRecoveryMs: tookMs.length === 0 ? undefined : sumMs / tookMs.length };
 }
 
 export function availabilityOf(hours: readonly LookCounts[]): Availability {

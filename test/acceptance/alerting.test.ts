@@ -219,6 +219,29 @@ await describeWithS3('a server that alerts', () => {
     ]);
   });
 
+  test('S4-123 S4-124 when it works again it counts how long that took, and how many tests of recovery went well', async () => {
+    answers['/health'] = [200, ''];
+    const healthOf = async (): Promise<AvailabilityData['probes'][number] | undefined> =>
+      (JSON.parse((await lifeboat('availability')).stdout) as AvailabilityData).probes.find(
+        ({ probe }) => probe === 'health',
+      );
+    await eventually(async () => (await healthOf())?.outcome === 'up');
+    const { outages, meanRecoveryMs = 0 } = (await healthOf()) ?? {};
+    expect([outages, meanRecoveryMs > 1000, meanRecoveryMs < 120_000]).toEqual([1, true, true]);
+    const shown = await metrics();
+    const valueOf = (name: string, label: string): number =>
+      Number(
+        shown
+          .split('\n')
+          .find((line) => line.startsWith(`lifeboat_${name}{`) && line.includes(label))
+          ?.split(' ')[1],
+      );
+    expect(valueOf('probe_recovery_mean_seconds', 'probe="health"')).toBeCloseTo(meanRecoveryMs / 1000, 3);
+    expect(valueOf('probe_outages_last_month', 'probe="health"')).toBe(1);
+    const proofs = (state: string): number => valueOf('runs_last_day', `kind="proof",state="${state}"`);
+    expect([proofs('succeeded') > 0, proofs('failed') > 0]).toEqual([true, true]);
+  });
+
   test('silences, answers and who gave them are kept', async () => {
     const silenced = await lifeboat('alerts', 'silence', 'database', '--for', '2h', '--reason', 'we move it');
     const { id } = JSON.parse(silenced.stdout) as { id: string };

@@ -51,7 +51,7 @@ export const provenRows: Readonly<Record<string, readonly string[]>> = {
     'S4-017',
   ],
   retention: ['S0-74', 'S0-75', 'S0-76', 'S1-64', 'S2-029', 'S2-033', 'S4-014', 'S4-015'],
-  metrics: ['S4-120', 'S4-121', 'S4-122'],
+  metrics: ['S4-120', 'S4-121', 'S4-122', 'S4-123', 'S4-124'],
   'multi-tenant': ['S4-001'],
   objectives: [
     'S1-44',

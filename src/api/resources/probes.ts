@@ -24,6 +24,8 @@ const probeSchema = z
     percent: z.number().optional().describe('of the looks of the last days it worked'),
     unknownPercent: z.number().describe('of the looks saw nothing'),
     looks: z.number(),
+    outages: z.number().describe('of the last days that are over'),
+    meanRecoveryMs: z.number().optional().describe('how long they took on average until it worked again'),
   })
   .meta({ id: 'Probe' });
 

@@ -1,4 +1,5 @@
 // `availability`: how probes stand, how much of the time what they look at worked, and how that compares with what was promised.
+import { count } from '../../base/count.ts';
 import type { Catalog } from '../../catalog/catalog.ts';
 import { probeChanges, type ProbeChangeRow } from '../../catalog/probe-states.ts';
 import { isoTime } from '../../base/iso-time.ts';
@@ -8,7 +9,7 @@ import { requireConfiguration } from '../component-choice.ts';
 import { defineCommand } from '../command.ts';
 import type { LoadedConfiguration } from '../context.ts';
 import { listArgument, parsedOption } from '../option.ts';
-import { ageWords, shortTime, type Paint, type Style } from '../style.ts';
+import { ageWords, elapsedWords, shortTime, type Paint, type Style } from '../style.ts';
 import { table } from '../table.ts';
 
 const daysDefault = 30;
@@ -120,7 +121,18 @@ function renderAvailability({ probes, days }: AvailabilityData, style: Style): s
   const changes = probes.flatMap(({ probe, changes: own }) =>
     own.map(({ at, outcome, message }) => `${shortTime(at, style)}  ${probe} ${outcome}: ${message}`),
   );
-  return [table(columns, rows, style), ...(changes.length === 0 ? [] : ['', ...changes])].join('\n');
+  const lines = [...outageLines(probes), ...changes];
+  return [table(columns, rows, style), ...(lines.length === 0 ? [] : ['', ...lines])].join('\n');
+}
+
+function outageLines(probes: AvailabilityData['probes']): string[] {
+  return probes.flatMap(({ probe, outages, meanRecoveryMs }) =>
+    meanRecoveryMs === undefined
+      ? []
+      : [
+          `${probe} was down ${count(outages, 'time')}, and worked again after ${elapsedWords(meanRecoveryMs)} on average`,
+        ],
+  );
 }
 
 /** Never rounded up: 99.999 is not all of it. */

@@ -12,6 +12,9 @@ import { probeAvailabilities, type ProbeAvailability } from '../availability.ts'
 /** Of runs that have ended: a rate of success needs some, and old ones say nothing of now. */
 export const lastRunsMs = 24 * 3_600_000;
 
+/** Most days have no outage, and one says little. */
+const outageMetricDays = 30;
+
 export interface Measured {
   readonly nowMs: number;
   readonly standings: readonly (Omit<StandingRow, keyof Judgement> & Judgement)[];
@@ -44,7 +47,7 @@ export async function measure(catalog: Catalog, applications: readonly string[] 
       .map((row) => ({ ...row, ...namesOf(row.id) }))
       .filter(({ application }) => applications?.includes(application) ?? true),
     // Of longer spans whoever keeps the series makes it.
-    probes: await probeAvailabilities(catalog, { applications, days: 1 }),
+    probes: await probeAvailabilities(catalog, { applications, days: 1, outageDays: outageMetricDays }),
     alerts: await openAlertCounts(catalog, applications),
     messages: await messageCounts(catalog, applications, nowMs - lastRunsMs),
     workers: applications === undefined ? await liveWorkers(catalog) : undefined,

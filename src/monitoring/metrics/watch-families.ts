@@ -39,6 +39,16 @@ export function watchFamilies({ probes, alerts, messages }: Measured): Family[] 
       probes.map((row) => [of(row), row.lastDayPercent === undefined ? undefined : row.lastDayPercent / 100]),
     ),
     gauge(
+      'probe_outages_last_month',
+      'Outages of the last 30 days that are over.',
+      probes.map((row) => [of(row), row.outages]),
+    ),
+    gauge(
+      'probe_recovery_mean_seconds',
+      'How long they took on average until it worked again: the mean time to recovery.',
+      probes.map((row) => [of(row), row.meanRecoveryMs === undefined ? undefined : row.meanRecoveryMs / 1000]),
+    ),
+    gauge(
       'alerts_open',
       'Alerts that are open: firing or acknowledged.',
       alerts.map(({ application, severity, state, count }) => [{ application, severity, state }, count]),
