@@ -210,7 +210,10 @@ describeWith(['redis-server', 'restic'], 'the demonstration', () => {
     'leaves a repository on which every command that it suggests works',
     async () => {
       expect(report.commands.length).toBeGreaterThan(5);
-      const script = ['set -e', ...report.commands.map(({ command }) => command)].join('\n');
+      // The disaster was backed up as well: where enough backups came before it, that one is told as odd, which is 3.
+      const mayBeOdd = (command: string): string =>
+        command.endsWith('.js status') ? `${command} || [ $? -eq 3 ]` : command;
+      const script = ['set -e', ...report.commands.map(({ command }) => mayBeOdd(command))].join('\n');
       const folders = [dirname(process.execPath), process.env['PATH'] ?? '', dirname(findTool('restic') ?? '')];
       const env = environmentOf(place, folders.join(delimiter));
       const { stdout } = await promisify(execFile)('sh', ['-c', script], { cwd: place.work, env, maxBuffer: 2 ** 24 });

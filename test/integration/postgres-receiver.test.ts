@@ -31,7 +31,7 @@ for (const major of [14, 15, 16, 17, 18]) {
           return slot?.['is_told'] === true;
         });
         // Also while nothing comes it is known that there is nothing.
-        const heardMs = receiving.events.newest?.complete?.timeMs ?? Infinity;
+        const heardMs = receiving.events.newest?.complete?.timeMs ?? 0;
         await until(() => (receiving.events.newest?.complete?.timeMs ?? 0) > heardMs);
         expect(receiving.events.newest?.complete?.position).toEqual(receiving.events.newest?.receivedEnd);
         await receiving.stop();
