@@ -12,7 +12,8 @@ if (args.length === 1 && (args[0] === '--version' || args[0] === '-V')) {
 } else {
   // A heap grows by a third before it is collected, not fourfold: a backup runs beside a database that wants the memory.
   setFlagsFromString('--heap-growing-percent=30');
-  // What marks the heap a little at a time beside a backup costs it a fifth of its processor time, and saves pauses that only a server's callers would notice.
+  // Marking it a little at a time costs a physical backup a fifth of its processor time, and saves pauses that only a server's callers
+  // would notice.
   if (args[0] !== 'server') setFlagsFromString('--no-incremental-marking');
   const { runProgram } = await import('./cli/program.ts');
   const { programParts } = await import('./app.ts');

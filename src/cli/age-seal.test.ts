@@ -2,7 +2,7 @@ import { PassThrough } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { Decrypter, generateIdentity, identityToRecipient } from 'age-encryption';
 import { expect, test } from 'vitest';
-import { sealedOutput } from './age-seal.ts';
+import { encrypterFor, sealedOutput } from './age-seal.ts';
 
 const noSignal = new AbortController().signal;
 const content = Buffer.from('row after row\n'.repeat(20_000));
@@ -19,7 +19,7 @@ test('what is written comes out for each recipient, and for nobody else', async 
   const recipients = await Promise.all([first, second].map(identityToRecipient));
   const out = new PassThrough();
   const all = buffer(out);
-  const sealed = await sealedOutput(recipients, out, noSignal);
+  const sealed = await sealedOutput(await encrypterFor(recipients), out, noSignal);
   for (let at = 0; at < content.length; at += 10_000) sealed.inside.write(content.subarray(at, at + 10_000));
   await sealed.finish();
   out.end();
@@ -34,7 +34,7 @@ test('what was broken off does not open as if it were whole', async () => {
   const identity = await generateIdentity();
   const out = new PassThrough();
   const all = buffer(out);
-  const sealed = await sealedOutput([await identityToRecipient(identity)], out, noSignal);
+  const sealed = await sealedOutput(await encrypterFor([await identityToRecipient(identity)]), out, noSignal);
   sealed.inside.write(content);
   sealed.inside.destroy(new Error('the repository is gone'));
   await expect(sealed.finish()).rejects.toThrow('the repository is gone');

@@ -30,20 +30,20 @@ function refuseIdentity(recipient: string): void {
   });
 }
 
-export interface SealedOutput {
+/** Closed before it is finished, what came out does not open as a whole: the last part carries a mark. */
+export interface SealedOutput extends AsyncDisposable {
   /** What is written here comes out sealed. */
   readonly inside: Writable;
-  /** Resolves when all has come out. Without it nothing opens as a whole: the last part carries a mark. */
+  /** Resolves when all has come out. */
   finish(): Promise<void>;
 }
 
 /** `out` is not ended. */
 export async function sealedOutput(
-  recipients: readonly string[],
+  encrypter: Awaited<ReturnType<typeof encrypterFor>>,
   out: Writable,
   signal: AbortSignal,
 ): Promise<SealedOutput> {
-  const encrypter = await encrypterFor(recipients);
   const inside = new PassThrough();
   const sealed = await encrypter.encrypt(Readable.toWeb(inside) as globalThis.ReadableStream<Uint8Array>);
   const passing = pipeline(Readable.fromWeb(sealed as unknown as ReadableStream), out, { end: false, signal });
@@ -54,6 +54,10 @@ export async function sealedOutput(
     async finish() {
       inside.end();
       await passing;
+    },
+    async [Symbol.asyncDispose]() {
+      inside.destroy();
+      await passing.catch(() => undefined); // Told by `finish`; without it nobody waits for the rest.
     },
   };
 }

@@ -1,5 +1,4 @@
 // How much of the time something worked, by looks at it. Time in which nobody could look counts neither way.
-
 import type { ProbeOutcome } from './probe.ts';
 
 export interface LookCounts {

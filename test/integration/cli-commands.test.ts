@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { generateIdentity, identityToRecipient } from 'age-encryption';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { environmentIn, jsonLines, launcher, runHere, runLifeboat, type Ran } from '../support/lifeboat.ts';
 import { createRepository } from '../support/repository.ts';
@@ -67,6 +68,14 @@ describe('looking', () => {
       expect.objectContaining({ path: join(folder.path, 'data/deep/two.txt'), sizeBytes: 12 }),
     );
     expect((await succeed('ls', 'latest', '--long')).stdout).toMatch(/-0644 .* 16 .*one\.txt/);
+  });
+
+  test('a dump of what is not there writes nothing, sealed or not', async () => {
+    const recipient = await identityToRecipient(await generateIdentity());
+    for (const flags of [[], ['--recipient', recipient]]) {
+      const ran = await run('dump', 'latest', '/no/such/file', ...flags, ...repository);
+      expect(ran).toMatchObject({ exitCode: 4, stdout: '' });
+    }
   });
 
   test('dump writes a file byte for byte, of the snapshot that is named', async () => {

@@ -4,9 +4,11 @@ import { count } from '../../base/count.ts';
 import { AppError } from '../../base/errors.ts';
 import type { ArchivedFolder } from '../../operations/dump/folder-archive.ts';
 import { readBlob, type IndexedRepository } from '../../repository/blob-reader.ts';
+import type { BlobId } from '../../repository/ids.ts';
+import type { TreeNode } from '../../repository/tree.ts';
 import { findNode } from '../../repository/walk.ts';
 import { WorkerPool } from '../../repository/worker-pool.ts';
-import { sealedOutput, type SealedOutput } from '../age-seal.ts';
+import { encrypterFor, sealedOutput, type SealedOutput } from '../age-seal.ts';
 import { defineCommand } from '../command.ts';
 import type { CommandContext } from '../context.ts';
 import { listOption, requiredArgument, textOption } from '../option.ts';
@@ -43,33 +45,25 @@ export const dumpCommand = defineCommand({
   writesBytes: true,
   async run(context, { snapshot: from, path, component, recipients }): Promise<Dumped> {
     const { signal } = context;
-    const sealed = recipients.length === 0 ? undefined : await sealFor(recipients, context);
-    const stdout = sealed?.inside ?? context.stdout;
+    const encrypter = recipients.length === 0 ? undefined : await sealerFor(recipients, context);
     await using search = new PointSearch(context, 'read');
     const { snapshot, indexed } = await openSnapshot(search, { from, component }, context);
     const { unread } = search;
     const isRoot = /^\/+$/.test(path);
     const node = isRoot ? undefined : await findNode(indexed, snapshot.tree, { path, signal });
     const tree = isRoot ? snapshot.tree : node?.subtree;
+    const content = tree === undefined ? contentOf(node, { path, snapshot: shortId(snapshot.id) }) : [];
+    await using sealed = encrypter && (await sealedOutput(encrypter, context.stdout, signal));
+    const stdout = sealed?.inside ?? context.stdout;
     if (tree !== undefined) {
       const sizeBytes = await dumpFolder(indexed, { path: tidied(path), tree, node }, { ...context, stdout, sealed });
       return { snapshot: snapshot.id, path, sizeBytes, unread };
     }
-    if (node === undefined) {
-      throw new AppError('NOT_FOUND', `snapshot ${shortId(snapshot.id)} holds no ${path}`, {
-        hint: `List what it holds with 'lifeboat ls ${shortId(snapshot.id)}'.`,
-      });
-    }
-    if (node.type !== 'file') {
-      throw new AppError('USAGE', `${path} is a ${node.type}, neither a file nor a folder`, {
-        hint: `Restore it with 'lifeboat restore ${shortId(snapshot.id)} --include ${path} --to <folder>'.`,
-      });
-    }
     let sizeBytes = 0;
-    for (const id of node.content ?? []) {
-      const content = await readBlob(indexed, { type: 'data', id }, signal);
-      sizeBytes += content.length;
-      if (!stdout.write(content)) await once(stdout, 'drain', { signal });
+    for (const id of content) {
+      const bytes = await readBlob(indexed, { type: 'data', id }, signal);
+      sizeBytes += bytes.length;
+      if (!stdout.write(bytes)) await once(stdout, 'drain', { signal });
     }
     await sealed?.finish();
     return { snapshot: snapshot.id, path, sizeBytes, unread };
@@ -78,13 +72,31 @@ export const dumpCommand = defineCommand({
   exitCode: ({ unread }) => exitCodeOf(unread),
 });
 
-async function sealFor(recipients: readonly string[], { stdout, signal }: CommandContext): Promise<SealedOutput> {
+/** Throws `NOT_FOUND` if nothing is there, `USAGE` if it is no file. */
+function contentOf(
+  node: TreeNode | undefined,
+  { path, snapshot }: { readonly path: string; readonly snapshot: string },
+): readonly BlobId[] {
+  if (node === undefined) {
+    throw new AppError('NOT_FOUND', `snapshot ${snapshot} holds no ${path}`, {
+      hint: `List what it holds with 'lifeboat ls ${snapshot}'.`,
+    });
+  }
+  if (node.type !== 'file') {
+    throw new AppError('USAGE', `${path} is a ${node.type}, neither a file nor a folder`, {
+      hint: `Restore it with 'lifeboat restore ${snapshot} --include ${path} --to <folder>'.`,
+    });
+  }
+  return node.content ?? [];
+}
+
+async function sealerFor(recipients: readonly string[], { stdout }: CommandContext) {
   if (isTerminal(stdout)) {
     throw new AppError('USAGE', 'what is sealed is nothing for a terminal', {
       hint: "Send it to a file: '> dump.age'.",
     });
   }
-  return sealedOutput(recipients, stdout, signal);
+  return encrypterFor(recipients);
 }
 
 const isTerminal = (stdout: CommandContext['stdout']): boolean => 'isTTY' in stdout && stdout.isTTY === true;
