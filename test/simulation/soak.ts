@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 import { startPostgres } from '../support/postgres-server.ts';
 import { startS3Server } from '../support/s3-server.ts';
 import { makePostgresCatalog, makeSqliteCatalog } from '../support/catalogs.ts';
+import { installTools } from '../support/tools.ts';
 import { runDurableRuns } from './durable-runs.ts';
 import { noCounts, runHistory } from './history.ts';
 import { killServers } from './killed-servers.ts';
@@ -101,6 +102,7 @@ const first = values.seed === undefined ? randomBytes(4).readUInt32LE() : Number
 const total = new Map<string, number>();
 let violations = 0;
 const startedMs = performance.now();
+installTools();
 for (let number = 0; number < count; number += 1) {
   try {
     const counts = await soak.run(first + number, number);
