@@ -20,6 +20,7 @@ export async function runCommandStep(run: RunContext, name: string, command: Job
   };
   return run.step(name, outcomeSchema, async ({ signal }) => {
     await run.tell('command', `lifeboat ${command.args.join(' ')}`);
+    run.requireLease();
     const { exitCode, summary } = await runJob(command, events, signal);
     return { exitCode, digest: digestOf(summary) };
   });

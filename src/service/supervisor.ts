@@ -100,8 +100,9 @@ export class Supervisor implements AsyncDisposable {
     const lease = await acquireLease(catalog, { name, holder, leaseMs });
     if (lease === undefined) return;
     const abort = new AbortController();
-    const work = this.#keepAlive(lease, args, abort.signal);
+    const { promise: work, resolve } = Promise.withResolvers<void>();
     this.#kept.set(name, { lease, settings, abort, work, confirmedMs });
+    resolve(this.#keepAlive(lease, args, abort.signal));
   }
 
   async #renew(kept: Kept): Promise<void> {
@@ -132,7 +133,10 @@ export class Supervisor implements AsyncDisposable {
   async #keepAlive(lease: HeldLease, args: readonly string[], signal: AbortSignal): Promise<void> {
     const { launcher, random, onNote } = this.#parts;
     let failures = 0;
-    while (!signal.aborted) {
+    for (;;) {
+      // A machine that stood still goes on here before any timer does.
+      this.#watch();
+      if (signal.aborted) return;
       const startMs = performance.now();
       try {
         const events = { onNote: (text: string) => onNote(lease.name, text), onStatus: this.#teller(lease) };

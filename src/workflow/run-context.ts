@@ -26,6 +26,11 @@ export interface RunContext {
   /** Aborts where the run is cancelled or no longer this worker's: whatever goes on then must end at once. */
   readonly signal: AbortSignal;
   /**
+   * Rejects work that can't be taken back, such as a process, where the lease was not confirmed lately. `signal` hears of that by a timer:
+   * a machine that stood still goes on with what it was at before any timer does.
+   */
+  requireLease(): void;
+  /**
    * Runs `work` unless it was done before this process, and returns what it returned. A process that dies in the middle makes it run
    * again: it looks at `handle` then. Names are unique in a run.
    */
@@ -47,6 +52,8 @@ export interface RunContextParts {
   readonly hold: Hold;
   readonly attempt: number;
   readonly signal: AbortSignal;
+  /** Aborts the signal if the lease was not confirmed lately. */
+  readonly lookAtLease: () => void;
 }
 
 /** Waits that are shorter are waited for in place: parking costs more. */
@@ -67,13 +74,14 @@ class CatalogRunContext implements RunContext {
   readonly signal: AbortSignal;
   readonly #catalog: Catalog;
   readonly #hold: Hold;
+  readonly #lookAtLease: () => void;
   readonly #telling: RunTelling;
   /** As they were when this worker took the run. */
   readonly #known: ReadonlyMap<string, StepRow>;
   readonly #used = new Set<string>();
 
   constructor(
-    { catalog, hold, attempt, signal }: RunContextParts,
+    { catalog, hold, attempt, signal, lookAtLease }: RunContextParts,
     { steps, telling }: { readonly steps: readonly StepRow[]; readonly telling: RunTelling },
   ) {
     this.id = hold.id;
@@ -82,6 +90,7 @@ class CatalogRunContext implements RunContext {
     this.signal = signal;
     this.#catalog = catalog;
     this.#hold = hold;
+    this.#lookAtLease = lookAtLease;
     this.#telling = telling;
     this.#known = new Map(steps.map((step) => [step.name, step]));
   }
@@ -94,12 +103,18 @@ class CatalogRunContext implements RunContext {
     const earlier = this.#open(name);
     if (earlier?.state === 'done') return schema.parse(outputOf(earlier));
     await this.#begin(name);
+    this.requireLease();
     const handle: unknown = earlier?.handle == null ? undefined : JSON.parse(earlier.handle);
     const { signal } = this;
     const output = await work({ handle, signal, remember: (next) => this.#begin(name, next) });
     signal.throwIfAborted();
     await this.#finish(name, output);
     return output;
+  }
+
+  requireLease(): void {
+    this.#lookAtLease();
+    this.signal.throwIfAborted();
   }
 
   async sleepUntil(name: string, atMs: number): Promise<void> {

@@ -160,7 +160,13 @@ class Worker implements AsyncDisposable {
       if (run.crashes > crashesMax) throw crashedTooOften(run);
       const definition = definitions[run.kind];
       assert.ok(definition !== undefined);
-      const context = await openRunContext({ catalog, hold: held, attempt: run.attempt, signal });
+      const context = await openRunContext({
+        catalog,
+        hold: held,
+        attempt: run.attempt,
+        signal,
+        lookAtLease: () => this.#watch(),
+      });
       const output = await definition.execute(context, definition.input.parse(JSON.parse(run.input)));
       signal.throwIfAborted();
       return { state: 'succeeded', output };

@@ -117,6 +117,25 @@ describeWithCatalogs('a run', (make) => {
     expect(JSON.parse((await untilState(ours.id, 'failed')).error ?? '')).toMatchObject({ code: 'DEFECT' });
   });
 
+  test('begins nothing more where its machine stood still for longer than it may', async () => {
+    const begun: string[] = [];
+    await using at = await working(async (run) => {
+      if (run.epoch === 1) {
+        // As a process that is stopped, or a virtual machine that is moved: no timer runs meanwhile, and none before it goes on.
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, leaseMs);
+        await run.step('first', z.null(), () => {
+          begun.push('stale');
+          return Promise.resolve(null);
+        });
+      }
+      run.requireLease();
+      begun.push(`by ${run.epoch}`);
+      return {};
+    });
+    await untilState(at.id, 'succeeded');
+    expect(begun).toEqual(['by 2']);
+  });
+
   test('that kills each of its workers is given up', async () => {
     const kind = 'deadly';
     const id = await insertRun(catalog, { kind, input: {}, origin: { kind: 'test' } });
