@@ -16,6 +16,7 @@ import type { ListenAddress, RunningService, ServiceWishes } from './cli/context
 import { serviceLeaseMs, type Environment } from './config/environment.ts';
 import { findConfiguration } from './config/find.ts';
 import { loadConfiguration, templatePathOf } from './config/load.ts';
+import { writtenSecrets } from './config/written-secrets.ts';
 import { probePorts } from './probe-ports.ts';
 import { fileVersion, filesVersion } from './service/file-version.ts';
 import type { Launcher } from './service/job-process.ts';
@@ -23,7 +24,8 @@ import { ProcessWatch } from './monitoring/metrics/process-sample.ts';
 import { CommandAnswers } from './service/command-answers.ts';
 import { sharedPlaces } from './service/shared-places.ts';
 import { startService, type Service, type ServiceEvents } from './service/service.ts';
-import { Tenants, type Tenant } from './service/tenant.ts';
+import { PublishedTenants } from './service/published-tenants.ts';
+import { Tenants, type KnownTenants, type Tenant } from './service/tenant.ts';
 import { CatalogQueue } from './workflow/catalog-queue.ts';
 import type { Queue } from './workflow/queue.ts';
 import { Repeating } from './workflow/repeating.ts';
@@ -44,7 +46,7 @@ export async function runService(place: ServicePlace, wishes: ServiceWishes): Pr
   const location = { path: join(place.stateFolder, 'catalog.sqlite'), url: databaseUrl };
   const catalog = stack.use(await openCatalog(location, systemClock));
   const queue = stack.use(await openQueue(catalog, place));
-  const tenants = stack.use(await openTenants(place, wishes));
+  const tenants = stack.use(await openTenants(place, wishes, catalog));
   const { workingFolder, variables } = environment;
   const configurations: Launcher['configurations'] = (args) => tenants.textsOf(args);
   const leaseMs = serviceLeaseMs(environment);
@@ -71,6 +73,7 @@ export async function runService(place: ServicePlace, wishes: ServiceWishes): Pr
         return probePorts(environment, () => loadConfiguration({ path, environment: inForce() }));
       },
       onChanged: (application) => answers.changed(application),
+      writtenSecrets,
       restoresFolder: join(place.stateFolder, 'restores'),
       onNote,
       onProblem,
@@ -102,7 +105,7 @@ interface ServedParts {
   readonly place: ServicePlace;
   readonly listen: ListenAddress;
   readonly service: Service;
-  readonly tenants: Tenants;
+  readonly tenants: KnownTenants;
   readonly answers: CommandAnswers;
 }
 
@@ -140,7 +143,7 @@ async function serveApi(
 }
 
 /** As it starts: whoever changes these starts it again. */
-function reachedBy({ all: [first] }: Tenants): Pick<ApiParts, 'publicUrl' | 'trustedProxies' | 'openid'> {
+function reachedBy({ all: [first] }: KnownTenants): Pick<ApiParts, 'publicUrl' | 'trustedProxies' | 'openid'> {
   const { publicUrl, trustedProxies, openid } = first?.api ?? {};
   const newUsers = openid?.newUsers;
   const newUserGrants =
@@ -167,16 +170,23 @@ async function openQueue(catalog: Catalog, { databaseUrl: url, onProblem }: Serv
   return openPgBossQueue({ catalog, url, onProblem });
 }
 
-async function openTenants(place: ServicePlace, { configurations }: ServiceWishes): Promise<Tenants> {
+async function openTenants(
+  place: ServicePlace,
+  { configurations, plans }: ServiceWishes,
+  catalog: Catalog,
+): Promise<KnownTenants & AsyncDisposable> {
   const { environment, onNote, onProblem } = place;
   const { workingFolder } = environment;
+  if (!plans && configurations.length === 0 && place.configurationPath === undefined) {
+    return PublishedTenants.open({
+      catalog,
+      load: (path, texts) => loadTenant(path, { ...environment, configurations: texts }),
+      onNote,
+      onProblem,
+    });
+  }
   const found = async (): Promise<string | undefined> =>
     findConfiguration({ named: place.configurationPath, workingFolder });
-  const load = async (path: string | undefined): Promise<Tenant> => {
-    const { path: configurationPath, ...loaded } = await loadConfiguration({ path, environment });
-    const { application, text, template, alerts, probes, api, unset } = loaded;
-    return { application, configurationPath, text, template, alerts, probes, api, unset };
-  };
   const told = new Set<string>();
   const tellShared = (all: readonly Tenant[]): void => {
     for (const line of sharedPlaces(all.map(({ application }) => application))) {
@@ -186,7 +196,7 @@ async function openTenants(place: ServicePlace, { configurations }: ServiceWishe
   };
   const tenants = await Tenants.open({
     paths: configurations.length === 0 ? [await found()] : configurations.map((path) => resolve(workingFolder, path)),
-    load,
+    load: (path) => loadTenant(path, environment),
     versionOf: (path) => configurationVersion(path, environment),
     onChanged({ application, configurationPath }) {
       onNote(`${configurationPath ?? ''} was read again: ${application.name} is configured anew`);
@@ -196,6 +206,12 @@ async function openTenants(place: ServicePlace, { configurations }: ServiceWishe
   });
   tellShared(tenants.all);
   return tenants;
+}
+
+async function loadTenant(path: string | undefined, environment: Environment): Promise<Tenant> {
+  const { path: configurationPath, ...loaded } = await loadConfiguration({ path, environment });
+  const { application, text, template, alerts, probes, api, unset } = loaded;
+  return { application, configurationPath, text, template, alerts, probes, api, unset };
 }
 
 /** With that of its template. */

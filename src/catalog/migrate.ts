@@ -15,6 +15,7 @@ import { up as selfBackup } from './migrations/0011-self-backup.ts';
 import { up as runEnds } from './migrations/0012-run-ends.ts';
 import { up as runOrderOfApplication } from './migrations/0013-run-order-of-application.ts';
 import { up as restoreTimes } from './migrations/0014-restore-times.ts';
+import { up as configurations } from './migrations/0015-configurations.ts';
 
 /** In the order of their names. What is here never changes once it was released: it goes on in another file. */
 const migrations: Record<string, Migration> = {
@@ -31,6 +32,7 @@ const migrations: Record<string, Migration> = {
   '0012-run-ends': { up: runEnds },
   '0013-run-order-of-application': { up: runOrderOfApplication },
   '0014-restore-times': { up: restoreTimes },
+  '0015-configurations': { up: configurations },
 };
 
 /** Oldest first. */

@@ -37,6 +37,8 @@ const travels = {
   loginFailure: 'stays',
   idempotencyKey: 'stays',
   selfBackup: 'stays',
+  // The files themselves travel.
+  configuration: 'stays',
 } as const satisfies { readonly [Name in keyof Tables]: Travel<Tables[Name]> };
 
 export interface PortableTable {

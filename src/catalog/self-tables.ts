@@ -21,7 +21,25 @@ export interface SelfBackupTable {
   readonly takenAtMs: number;
 }
 
+/** What a server has in force for an application, for workers elsewhere. */
+export interface ConfigurationTable {
+  readonly application: string;
+  /** Goes up with each change. */
+  readonly version: number;
+  /** Of the file at the server: what is relative in it starts from its folder. */
+  readonly path: string;
+  readonly text: string;
+  readonly templatePath: string | null;
+  readonly templateText: string | null;
+  /** Of the server. */
+  readonly host: string;
+  /** The server's own. */
+  readonly worker: string;
+  readonly publishedAtMs: number;
+}
+
 export interface SelfTables {
+  readonly configuration: ConfigurationTable;
   readonly service: ServiceTable;
   readonly selfBackup: SelfBackupTable;
 }

@@ -29,8 +29,9 @@ export async function serveUntilStopped(
   const known = typed(z.array(labelSchema), labels, '--label');
   await using service = await context.startService({ ...wishes, labels: known, runsMax: jobs ?? runsMaxDefault });
   const { workerId, applications, address, replaced } = service;
-  const what = count(applications.length, 'application');
-  progress.note(`${wishes.plans ? 'server' : 'worker'} is ready: ${what} (${applications.join(', ')})`);
+  const names = applications.length === 0 ? '' : ` (${applications.join(', ')})`;
+  const what = `${count(applications.length, 'application')}${names}`;
+  progress.note(`${wishes.plans ? 'server' : 'worker'} is ready: ${what}`);
   if (address !== undefined) progress.note(`the API answers at ${address}`);
   const replacement = await Promise.race([stopped(signal), replaced]);
   if (replacement !== undefined) throw replacement;

@@ -83,8 +83,11 @@ export function selfBackupJobsOf(application: Application): Job[] {
   );
 }
 
+/** That servers carry, and workers do not. */
+export const serverLabel = 'lifeboat=server';
+
 function jobOf(application: Application, { id, schedules, work, component }: PlannedWork): Job {
-  const { maintenance = [], labels = [] } = component ?? {};
+  const { maintenance = [], labels = work.kind === 'self-backup' ? [serverLabel] : [] } = component ?? {};
   return { ...work, id, seed: `${application.name}/${id}`, schedules, maintenance, labels };
 }
 

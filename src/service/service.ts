@@ -7,6 +7,7 @@ import type { Random } from '../base/random.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import { insertRun, type NewRun } from '../catalog/runs.ts';
 import { expireLeases } from '../catalog/leases.ts';
+import { serverLabel } from '../model/job.ts';
 import type { ProbePorts } from '../monitoring/probes/look.ts';
 import type { Queue } from '../workflow/queue.ts';
 import { startWorker, type WorkerOptions } from '../workflow/worker.ts';
@@ -18,10 +19,11 @@ import { recordStandings } from './ledger.ts';
 import { restoreDefinition, restoreKind } from './restore-runs.ts';
 import { startScheduler } from './scheduler.ts';
 import { Prober } from './prober.ts';
+import { Publisher } from './publisher.ts';
 import { keepSelfBackups } from './self-backups.ts';
 import { SignKeeper } from './sign-keeper.ts';
 import { Supervisor } from './supervisor.ts';
-import type { Tenant, Tenants } from './tenant.ts';
+import type { KnownTenants, Tenant } from './tenant.ts';
 
 export interface ServiceEvents {
   readonly onNote: (text: string) => void;
@@ -31,7 +33,7 @@ export interface ServiceEvents {
 export interface ServiceParts extends ServiceEvents {
   readonly catalog: Catalog;
   readonly queue: Queue;
-  readonly tenants: Tenants;
+  readonly tenants: KnownTenants;
   readonly launcher: Launcher;
   readonly plans: boolean;
   /** Of this worker, for people: the host's name. */
@@ -45,6 +47,8 @@ export interface ServiceParts extends ServiceEvents {
   readonly probePortsOf: (tenant: Tenant) => ProbePorts;
   /** A run about the application has ended here. */
   readonly onChanged: (application: string) => void;
+  /** Places in the text of a configuration at which a secret stands as it is. */
+  readonly writtenSecrets: (text: string) => readonly string[];
   /** For what is restored beside. */
   readonly restoresFolder: string;
 }
@@ -58,7 +62,7 @@ export interface Service extends AsyncDisposable {
 }
 
 export async function startService(parts: ServiceParts): Promise<Service> {
-  const { catalog, queue, tenants, launcher, random, clock, onNote, onProblem } = parts;
+  const { catalog, queue, tenants, launcher, random, onNote, onProblem } = parts;
   const { leaseMs = leaseDefaultMs } = launcher;
   await using stack = new AsyncDisposableStack();
   const enqueue = async (run: NewRun): Promise<string> => {
@@ -70,7 +74,7 @@ export async function startService(parts: ServiceParts): Promise<Service> {
     queue.offer({ id, labels, priority, wakeAtMs });
   // Of a catalog on this machine there is one worker: whoever held a lease before is gone.
   if (catalog.kind === 'sqlite') await expireLeases(catalog);
-  const all = (): Tenants['all'] => tenants.all;
+  const all = (): KnownTenants['all'] => tenants.all;
   const { promise: replaced, resolve: onReplaced } = Promise.withResolvers<AppError>();
   // Closed last: until then it lives.
   if (parts.plans) {
@@ -87,6 +91,8 @@ export async function startService(parts: ServiceParts): Promise<Service> {
     await startWorker({
       ...parts,
       leaseMs,
+      // The state is backed up where its configuration files and the key of its audit log lie.
+      labels: parts.plans ? [...parts.labels, serverLabel] : parts.labels,
       definitions: {
         ...jobDefinitions({ catalog, launcher, tenantOf, tenants: all, enqueue }),
         [restoreKind]: restoreDefinition({ catalog, launcher, tenantOf, restoresFolder: parts.restoresFolder }),
@@ -107,19 +113,36 @@ export async function startService(parts: ServiceParts): Promise<Service> {
       onProblem,
     }),
   );
-  if (parts.plans) {
-    const onStarted = (id: string, run: NewRun): void => {
-      offer(id, run).catch((error: unknown) => onProblem(asError(error)));
-    };
-    stack.use(startScheduler({ catalog, tenants: all, onStarted, onProblem }));
-    const duties = { catalog, clock, tenants: all, holder: worker.id, leaseMs, onNote, onProblem };
-    const { probePortsOf: portsOf } = parts;
-    stack.use(new Prober({ ...duties, portsOf }));
-    stack.use(startAlerting({ ...duties, newId: randomUUIDv7 }));
-    stack.use(keepSelfBackups({ catalog, tenants: all, enqueue, onProblem }));
-  }
+  if (parts.plans) startDuties(stack, parts, { holder: worker.id, leaseMs, offer, enqueue });
   const started = stack.move();
   return { workerId: worker.id, replaced, offer, [Symbol.asyncDispose]: () => started.disposeAsync() };
+}
+
+interface DutyParts {
+  readonly holder: string;
+  readonly leaseMs: number;
+  readonly offer: Service['offer'];
+  readonly enqueue: (run: NewRun) => Promise<string>;
+}
+
+/** What only a server does. */
+function startDuties(
+  stack: AsyncDisposableStack,
+  { catalog, clock, tenants, onNote, onProblem, ...parts }: ServiceParts,
+  { holder, leaseMs, offer, enqueue }: DutyParts,
+): void {
+  const all = (): KnownTenants['all'] => tenants.all;
+  const onStarted = (id: string, run: NewRun): void => {
+    offer(id, run).catch((error: unknown) => onProblem(asError(error)));
+  };
+  stack.use(startScheduler({ catalog, tenants: all, onStarted, onProblem }));
+  const duties = { catalog, clock, tenants: all, holder, leaseMs, onNote, onProblem };
+  const { probePortsOf: portsOf, writtenSecrets, name: host } = parts;
+  stack.use(new Prober({ ...duties, portsOf }));
+  stack.use(startAlerting({ ...duties, newId: randomUUIDv7 }));
+  stack.use(keepSelfBackups({ catalog, tenants: all, enqueue, onProblem }));
+  // Whoever shares a catalog in a file is on this machine.
+  if (catalog.kind === 'postgres') stack.use(new Publisher({ ...duties, writtenSecrets, host, worker: holder }));
 }
 
 type EndedRun = Parameters<NonNullable<WorkerOptions['onEnded']>>[0];

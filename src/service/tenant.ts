@@ -25,6 +25,14 @@ export interface Tenant {
   readonly problem?: AppError | undefined;
 }
 
+/** The applications that a service knows, however it came by them. */
+export interface KnownTenants {
+  readonly all: readonly Tenant[];
+  find(application: string): Tenant | undefined;
+  /** Texts of the files that are among `paths`, and of their templates, by path. */
+  textsOf(paths: readonly string[]): Readonly<Record<string, string>>;
+}
+
 /** Its own, then that of its template. */
 export function filesOf({ configurationPath, template }: Tenant): string[] {
   return [configurationPath ?? [], template?.path ?? []].flat();
@@ -54,7 +62,7 @@ interface Loaded {
   readonly reading: number;
 }
 
-export class Tenants implements AsyncDisposable {
+export class Tenants implements KnownTenants, AsyncDisposable {
   readonly #parts: TenantsParts;
   readonly #loaded = new Map<string | undefined, Loaded>();
   #readings = 0;
@@ -81,8 +89,8 @@ export class Tenants implements AsyncDisposable {
   }
 
   /**
-   * Texts of the files that are among `paths`, and of their templates, by path. Of a template that not all could follow when it
-   * changed, each gets what is in force for it; whoever asks for several of them gets what was read last.
+   * Of a template that not all could follow when it changed, each gets what is in force for it; whoever asks for several of them gets
+   * what was read last.
    */
   textsOf(paths: readonly string[]): Readonly<Record<string, string>> {
     const asked = [...this.#loaded.values()].filter(({ tenant }) => paths.includes(tenant.configurationPath ?? ''));

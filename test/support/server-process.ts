@@ -15,11 +15,26 @@ export async function startServerProcess(folder: string, ...args: readonly strin
 }
 
 /** The same, with variables of its own. */
-export async function startServerWith(
-  { folder, environment }: { readonly folder: string; readonly environment: Readonly<Record<string, string>> },
-  ...args: readonly string[]
+export async function startServerWith(place: ProcessPlace, ...args: readonly string[]): Promise<ServerProcess> {
+  return startUntil('answers at', place, ['server', '--listen', '0', ...args]);
+}
+
+/** `lifeboat worker`. */
+export async function startWorkerWith(place: ProcessPlace, ...args: readonly string[]): Promise<ServerProcess> {
+  return startUntil('worker is ready', place, ['worker', ...args]);
+}
+
+interface ProcessPlace {
+  readonly folder: string;
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+async function startUntil(
+  words: string,
+  { folder, environment }: ProcessPlace,
+  args: readonly string[],
 ): Promise<ServerProcess> {
-  const child = spawn(process.execPath, [launcher, 'server', '--listen', '0', ...args], {
+  const child = spawn(process.execPath, [launcher, ...args], {
     cwd: folder,
     env: environmentIn(folder, environment),
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -27,7 +42,7 @@ export async function startServerWith(
   let text = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (text += chunk.toString()));
   const exited = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)));
-  await eventually(() => text.includes('answers at') || child.exitCode !== null);
+  await eventually(() => text.includes(words) || child.exitCode !== null);
   return {
     child,
     exited,

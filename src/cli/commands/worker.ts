@@ -7,10 +7,13 @@ import { serviceOptions, serveUntilStopped, type ServedData } from '../serve.ts'
 export const workerCommand = defineCommand({
   summary: 'Do the jobs that a server plans, on this machine',
   details:
-    'Takes jobs out of the state in LIFEBOAT_DATABASE_URL whose labels it carries, and receives journals. Runs until it is stopped; what it was at goes on in another worker. Passwords of repositories and servers come from this machine.',
+    'Takes jobs out of the state in LIFEBOAT_DATABASE_URL whose labels it carries, and receives journals, as servers have configured them there; it needs no lifeboat.yaml. Runs until it is stopped; what it was at goes on in another worker. Passwords of repositories and servers come from this machine.',
   examples: ['lifeboat worker --label host=db-1'],
   arguments: {
-    configurations: listArgument('[config...]', 'lifeboat.yaml of each application; the usual one if absent'),
+    configurations: listArgument(
+      '[config...]',
+      'lifeboat.yaml of each application; what servers have in force if absent',
+    ),
   },
   options: serviceOptions,
   isLong: true,

@@ -1,0 +1,97 @@
+// Hands what a server has in force to workers that have no lifeboat.yaml of their own: they find it in the catalog that they share.
+import type { Catalog } from '../catalog/catalog.ts';
+import {
+  publishConfiguration,
+  publishedConfigurations,
+  withdrawConfiguration,
+  type NewConfiguration,
+} from '../catalog/published-configurations.ts';
+import { liveWorkers } from '../catalog/workers.ts';
+import { Repeating } from '../workflow/repeating.ts';
+import type { Tenant } from './tenant.ts';
+
+export interface PublisherParts {
+  readonly catalog: Catalog;
+  readonly tenants: () => readonly Tenant[];
+  /** Places in the text of a configuration at which a secret stands as it is. */
+  readonly writtenSecrets: (text: string) => readonly string[];
+  readonly host: string;
+  /** The worker's id of this server. */
+  readonly worker: string;
+  readonly onNote: (text: string) => void;
+  readonly onProblem: (error: Error) => void;
+}
+
+const lookEveryMs = 5000;
+
+export class Publisher implements AsyncDisposable {
+  readonly #parts: PublisherParts;
+  /** What was published last by this server, and what was told instead: what other servers say since is theirs. */
+  readonly #last = new Map<string, string>();
+  readonly #looking: Repeating;
+
+  constructor(parts: PublisherParts) {
+    this.#parts = parts;
+    const { onProblem } = parts;
+    this.#looking = new Repeating({ everyMs: lookEveryMs, work: () => this.#look(), onProblem });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#looking[Symbol.asyncDispose]();
+  }
+
+  async #look(): Promise<void> {
+    const { catalog, tenants } = this.#parts;
+    const own = tenants();
+    for (const tenant of own) {
+      const content = this.#contentOf(tenant);
+      const { application } = content;
+      const key = JSON.stringify(content);
+      if (this.#last.get(application) === key) continue;
+      if (!this.#holdsSecrets(content)) await publishConfiguration(catalog, content);
+      this.#last.set(application, key);
+    }
+    await this.#withdraw(new Set(own.map(({ application }) => application.name)));
+  }
+
+  #contentOf({ application, configurationPath, text, template }: Tenant): NewConfiguration {
+    const { host, worker } = this.#parts;
+    return {
+      application: application.name,
+      path: configurationPath ?? '',
+      text: text ?? '',
+      templatePath: template?.path ?? null,
+      templateText: template?.text ?? null,
+      host,
+      worker,
+    };
+  }
+
+  /** Then whoever reads the catalog would have them. Told once; an earlier version without them stays. */
+  #holdsSecrets({ application, path, text, templatePath, templateText }: NewConfiguration): boolean {
+    const { writtenSecrets, onNote } = this.#parts;
+    if (path === '') return true; // From variables alone: a worker has its own.
+    const found = [
+      ...writtenSecrets(text).map((place) => `${place} in ${path}`),
+      ...writtenSecrets(templateText ?? '').map((place) => `${place} in ${templatePath}`),
+    ];
+    if (found.length > 0)
+      onNote(
+        `warning: workers without files of their own do not learn of ${application}: a secret stands as it is at ${found.join(', ')}; refer to a variable or a file in its place`,
+      );
+    return found.length > 0;
+  }
+
+  /** What a server on this machine published that is gone, and is not named any more. */
+  async #withdraw(own: ReadonlySet<string>): Promise<void> {
+    const { catalog, host, worker, onNote } = this.#parts;
+    const published = await publishedConfigurations(catalog);
+    const left = published.filter((one) => one.host === host && one.worker !== worker && !own.has(one.application));
+    if (left.length === 0) return;
+    const alive = new Set((await liveWorkers(catalog)).map(({ id }) => id));
+    for (const one of left.filter((each) => !alive.has(each.worker))) {
+      await withdrawConfiguration(catalog, one);
+      onNote(`${one.application} is not protected from here any more; workers are told`);
+    }
+  }
+}

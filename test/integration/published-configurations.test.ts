@@ -1,0 +1,140 @@
+// Workers on machines without a lifeboat.yaml: they learn from servers what to do, follow what changes, and are told no secrets.
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import {
+  publishConfiguration,
+  publishedConfigurations,
+  withdrawConfiguration,
+} from '../../src/catalog/published-configurations.ts';
+import type { Application } from '../../src/model/application.ts';
+import { PublishedTenants } from '../../src/service/published-tenants.ts';
+import type { Tenant } from '../../src/service/tenant.ts';
+import { describeWithCatalogs, makePostgresCatalog, openTestCatalog, type TestCatalog } from '../support/catalogs.ts';
+import { runLifeboat } from '../support/lifeboat.ts';
+import { describeWithPostgres, startPostgres, type TestServer } from '../support/postgres-server.ts';
+import { eventually, startServerWith, startWorkerWith } from '../support/server-process.ts';
+import { temporaryFolder, type TemporaryFolder } from '../support/temporary-folder.ts';
+
+const template = (more = ''): string => `application: \${NAME}
+repositories: { local: { location: 'backups' } }
+policies: { asked: { schedule: { before: deployment } } }
+components:
+  uploads: { type: files, paths: [data], policy: asked, labels: [host=web-1] }
+${more}`;
+
+describeWithPostgres(15, 'workers without files of their own', () => {
+  let postgres: TestServer;
+  let home: TemporaryFolder;
+  let catalog: TestCatalog;
+  let environment: Record<string, string>;
+  const at = (...names: string[]): string => join(home.path, ...names);
+  const place = (name: string) => ({ folder: at(name), environment });
+
+  beforeAll(async () => {
+    postgres = await startPostgres(15);
+    catalog = await makePostgresCatalog(postgres);
+    home = await temporaryFolder();
+    environment = { LIFEBOAT_DATABASE_URL: catalog.location.url ?? '' };
+    mkdirSync(at('elsewhere'));
+    for (const name of ['shop', 'crm']) {
+      mkdirSync(at(name, 'data'), { recursive: true });
+      writeFileSync(at(name, 'data', 'file'), name);
+      writeFileSync(at(name, 'template.yaml'), template());
+      writeFileSync(at(name, 'lifeboat.yaml'), `extends: template.yaml\nparameters: { NAME: ${name} }\n`);
+      await lifeboat(name, 'repository', 'init');
+    }
+  });
+  afterAll(async () => {
+    await home[Symbol.asyncDispose]();
+    await catalog[Symbol.asyncDispose]();
+    await postgres[Symbol.asyncDispose]();
+  });
+
+  async function lifeboat(folder: string, ...args: string[]): Promise<string> {
+    const { exitCode, stdout, stderr } = await runLifeboat([...args, '--json'], { folder: at(folder), environment });
+    expect([exitCode, stderr]).toEqual([0, '']);
+    return stdout;
+  }
+
+  test('they work for all servers, by what each has in force', { timeout: 180_000 }, async () => {
+    await using worker = await startWorkerWith(place('elsewhere'), '--label', 'host=web-1');
+    expect(worker.said()).toContain('no server has published a configuration yet');
+    await using _ = await startServerWith(place('crm'));
+    {
+      await using shop = await startServerWith(place('shop'));
+      await eventually(() => /shop is configured as the server on \S+ has it, version 1/.test(worker.said()));
+      await eventually(() => /crm is configured .* version 1/.test(worker.said()));
+      for (const name of ['shop', 'crm']) {
+        await lifeboat(name, 'runs', 'start', 'backup/uploads');
+        await eventually(() => worker.said().includes(`${name}: backup/uploads succeeded`));
+        expect(await lifeboat(name, 'ls', 'latest')).toContain('data/file');
+      }
+      // No worker carries the key of the audit log, nor the files.
+      await eventually(() => shop.said().includes('shop: self-backup/local succeeded'));
+      expect(worker.said()).not.toContain('self-backup');
+      writeFileSync(
+        at('shop', 'template.yaml'),
+        template('  more: { type: files, paths: [data], labels: [host=web-1] }'),
+      );
+      await eventually(() => /shop is configured .* version 2/.test(worker.said()));
+      await lifeboat('shop', 'runs', 'start', 'backup/more');
+      await eventually(() => worker.said().includes('shop: backup/more succeeded'));
+      // What names a secret stays with the server; the worker goes on with what it knows.
+      writeFileSync(at('shop', 'lifeboat.yaml'), written);
+      await eventually(() => shop.said().includes('a secret stands as it is at repositories.other.password'));
+      shop.child.kill('SIGTERM');
+      expect(await shop.exited).toBe(0);
+    }
+    expect(worker.said()).not.toContain('version 3');
+    await using later = await startServerWith(place('shop'), at('crm', 'lifeboat.yaml'));
+    await eventually(() => worker.said().includes('no server protects shop any more'));
+    expect(later.said()).toContain('shop is not protected from here any more');
+    expect(worker.said()).not.toContain('no server protects crm');
+    expect(worker.said()).not.toContain('warning');
+  });
+});
+
+describeWithCatalogs('published configurations', (make) => {
+  test('go up with what they say, and never share a place', async () => {
+    await using place = await make();
+    await using catalog = await openTestCatalog(place);
+    const publish = (application: string, text: string, worker = 'one'): Promise<void> => {
+      const file = { application, path: '/etc/lifeboat.yaml', text, templatePath: null, templateText: null };
+      return publishConfiguration(catalog, { ...file, host: 'here', worker });
+    };
+    await publish('shop', 'first');
+    await publish('shop', 'first', 'two');
+    await publish('crm', 'other');
+    await publish('shop', 'second', 'two');
+    const published = await publishedConfigurations(catalog);
+    expect(published).toMatchObject([
+      { application: 'crm', version: 1, text: 'other', worker: 'one' },
+      { application: 'shop', version: 2, text: 'second', worker: 'two' },
+    ]);
+    const loaded: string[] = [];
+    await using tenants = await PublishedTenants.open({
+      catalog,
+      load: (path, texts) => {
+        loaded.push(path);
+        const text = texts.get(path);
+        const application = { name: text === 'other' ? 'crm' : 'shop' } as Application;
+        return Promise.resolve({ application, configurationPath: path, text } as Tenant);
+      },
+      onNote: () => undefined,
+      onProblem: (error) => expect.fail(error.message),
+    });
+    expect(loaded).toEqual(['/etc/lifeboat.yaml', '/etc/shop.yaml']);
+    expect(tenants.textsOf(['prove', '/etc/shop.yaml'])).toEqual({ '/etc/shop.yaml': 'second' });
+    expect(tenants.find('crm')?.text).toBe('other');
+    await withdrawConfiguration(catalog, { application: 'shop', worker: 'one' });
+    expect(await publishedConfigurations(catalog)).toEqual(published);
+    await withdrawConfiguration(catalog, { application: 'shop', worker: 'two' });
+    expect(await publishedConfigurations(catalog)).toEqual(published.slice(0, 1));
+  });
+});
+
+const written = `extends: template.yaml
+parameters: { NAME: shop }
+repositories: { other: { location: other, password: hunter2 } }
+`;
