@@ -26,7 +26,7 @@ describeWithPostgres(15, 'a server with a component of PostgreSQL', () => {
       url: `postgres://lifeboat@127.0.0.1:${port}/?sslmode=disable`,
       method: 'physical',
       journal: { interval: '1s', spool: './spool' },
-      labels: ['host=here'],
+      labels: ['host=here', 'lifeboat=server'],
     };
     const repositories = { main: { location: './repository' } };
     const configure = (own: typeof database): void => {
@@ -48,7 +48,7 @@ describeWithPostgres(15, 'a server with a component of PostgreSQL', () => {
     await write();
     const { stdout } = await runLifeboat(['workers', '--json'], { folder: folder.path });
     const { workers, receivers: kept } = JSON.parse(stdout) as WorkersData;
-    expect(workers).toMatchObject([{ labels: ['host=here'] }]);
+    expect(workers).toMatchObject([{ labels: ['host=here', 'lifeboat=server'] }]);
     expect(kept).toMatchObject([{ of: 'shop/database', worker: workers[0]?.id, toldAt: expect.any(String) as string }]);
     // What it goes by was changed: another process goes on in its place.
     const [second] = receivers();
