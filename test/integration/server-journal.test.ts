@@ -26,7 +26,7 @@ describeWithPostgres(15, 'a server with a component of PostgreSQL', () => {
       url: `postgres://lifeboat@127.0.0.1:${port}/?sslmode=disable`,
       method: 'physical',
       journal: { interval: '1s', spool: './spool' },
-      labels: ['host=here', 'lifeboat=server'],
+      labels: ['host=here'],
     };
     const repositories = { main: { location: './repository' } };
     const configure = (own: typeof database): void => {
