@@ -1,19 +1,12 @@
-// An archive whose bucket moves months out of reach and expires them. The store of the tests keeps such rules and carries none out, so the test
-// does, as S3 would: by the rules that it finds in the bucket.
-import {
-  CopyObjectCommand,
-  DeleteObjectCommand,
-  GetBucketLifecycleConfigurationCommand,
-  GetObjectTaggingCommand,
-  ListObjectsV2Command,
-  type LifecycleRule,
-} from '@aws-sdk/client-s3';
+// An archive whose bucket moves months out of reach and expires them.
+import { CopyObjectCommand } from '@aws-sdk/client-s3';
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { bucketSchema } from '../../src/model/bucket-settings.ts';
 import { setUpBucket } from '../../src/storage/s3/bucket-setup.ts';
 import { thaw } from '../../src/storage/s3/thaw.ts';
+import { agingBucket, type AgingBucket } from '../support/aging-bucket.ts';
 import { useBucketScene } from '../support/bucket-scene.ts';
 import { runHere, type Ran } from '../support/lifeboat.ts';
 import { noSignal } from '../support/repository.ts';
@@ -56,29 +49,9 @@ await describeWithS3('a monthly archive', () => {
     expect([args[0], exitCode, stderr]).toEqual([args[0], 0, '']);
     return stdout;
   }
-  async function objectsIn(Prefix: string) {
-    const { Contents = [] } = await scene.client.send(new ListObjectsV2Command({ Bucket, Prefix }));
-    return Contents.map(({ Key: key = '', StorageClass: storageClass = '' }) => ({ key, storageClass }));
-  }
-  /** What S3 would have done to these objects after so many days. */
-  async function age(prefix: string, days: number): Promise<void> {
-    const { Rules = [] } = await scene.client.send(new GetBucketLifecycleConfigurationCommand({ Bucket }));
-    for (const { key } of await objectsIn(prefix)) {
-      const { TagSet = [] } = await scene.client.send(new GetObjectTaggingCommand({ Bucket, Key: key }));
-      const tags = TagSet.map(({ Key = '', Value = '' }) => `${Key}=${Value}`);
-      const own = Rules.filter((rule) => isMeant(rule, key, tags));
-      if (own.some(({ Expiration }) => (Expiration?.Days ?? Infinity) <= days)) {
-        await scene.client.send(new DeleteObjectCommand({ Bucket, Key: key }));
-        continue;
-      }
-      const move = own.flatMap(({ Transitions = [] }) => Transitions).findLast(({ Days = Infinity }) => Days <= days);
-      if (move?.StorageClass === undefined) continue;
-      const StorageClass = move.StorageClass as 'GLACIER';
-      await scene.client.send(
-        new CopyObjectCommand({ Bucket, Key: key, CopySource: `${Bucket}/${key}`, StorageClass }),
-      );
-    }
-  }
+  const bucket = (): AgingBucket => agingBucket(scene.client, Bucket);
+  const objectsIn = (prefix: string) => bucket().objects(prefix);
+  const age = (prefix: string, days: number) => bucket().age(prefix, days);
   const restored = (folder: string): string[] =>
     readdirSync(join(scene.home.path, folder), { recursive: true, encoding: 'utf8' }).filter((path) =>
       path.endsWith('a.txt'),
@@ -117,6 +90,10 @@ await describeWithS3('a monthly archive', () => {
         exitCode: 1,
         stderr: expect.stringContaining("'lifeboat storage thaw'") as string,
       });
+      expect(await lifeboat('storage', 'thaw', '-r', 'archive/2001-02')).toMatchObject({
+        exitCode: 10,
+        stderr: expect.stringContaining('archive has no month 2001-02') as string,
+      });
       const asked = await lifeboat('storage', 'thaw', '-r', 'archive/2025-12', '--json');
       const archived = classes.get('GLACIER')?.length;
       expect([asked.exitCode, JSON.parse(asked.stdout)]).toEqual([
@@ -141,10 +118,3 @@ await describeWithS3('a monthly archive', () => {
     },
   );
 });
-
-/** By prefix and tag, as our rules say it. */
-function isMeant({ Status, Filter }: LifecycleRule, key: string, tags: readonly string[]): boolean {
-  const wanted = (Filter?.And?.Tags ?? []).map(({ Key = '', Value = '' }) => `${Key}=${Value}`);
-  const prefix = Filter?.And?.Prefix ?? Filter?.Prefix ?? '';
-  return Status === 'Enabled' && key.startsWith(prefix) && wanted.every((tag) => tags.includes(tag));
-}

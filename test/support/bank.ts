@@ -6,7 +6,7 @@ import type { TestServer } from './postgres-server.ts';
 const never = new AbortController().signal;
 
 /** `tablespace`: where one of the tables lies. */
-export async function openBank(server: TestServer, database: string, tablespace?: string): Promise<void> {
+export async function openBank(server: Pick<TestServer, 'sql'>, database: string, tablespace?: string): Promise<void> {
   const place = tablespace === undefined ? '' : ` TABLESPACE ${tablespace}`;
   await server.sql(
     database,
@@ -27,7 +27,7 @@ export interface Load extends AsyncDisposable {
 }
 
 /** Transfers money until it is closed. */
-export function transferMoney(server: TestServer, database: string, seed: number): Load {
+export function transferMoney(server: Pick<TestServer, 'address'>, database: string, seed: number): Load {
   const random = seededRandom(seed);
   const whole = (below: number): number => Math.floor(random() * below);
   const over = new AbortController();
