@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { systemClock } from './base/clock.ts';
-import { AppError, messageOf } from './base/errors.ts';
+import { AppError, isAppError, messageOf } from './base/errors.ts';
 import { systemRandom } from './base/random.ts';
 import type { Catalog } from './catalog/catalog.ts';
 import type { AnyCommand } from './cli/command.ts';
@@ -59,7 +59,7 @@ import {
 import { postgresOptions, redisAddress } from './config/server-options.ts';
 import { problemsOfConfiguration } from './config/usable.ts';
 import { unattendedStart } from './config/unattended.ts';
-import type { Month } from './model/archive.ts';
+import { monthIn, type Month } from './model/archive.ts';
 import type { Component } from './model/component.ts';
 import type { RepositorySettings } from './model/repository-settings.ts';
 import { probePorts } from './probe-ports.ts';
@@ -69,7 +69,7 @@ import type { Source } from './sources/source.ts';
 import { unreachableSource } from './sources/unreachable-source.ts';
 import { cachingStore } from './storage/caching.ts';
 import { readOnlyStore } from './storage/read-only.ts';
-import { bucketPorts, openStore, placeOf } from './store-parts.ts';
+import { bucketPorts, monthPorts, openStore, placeOf, requireMonth } from './store-parts.ts';
 
 export interface AppParts {
   readonly version: string;
@@ -124,6 +124,7 @@ export function createContext(
     passwordFileOf: (settings) => passwords.fileOf(settings),
     openRepository: (settings, access, month) =>
       openWithCache(settings, access, { context, options: optionsOf(settings), environment, unlocked, month }),
+    ...monthPorts(() => context),
     openCatalog: () => openCatalogOf(context),
     catalogLocation: { path: join(defaultStateFolder(environment), 'catalog.sqlite'), url: options.databaseUrl },
     async sourceOf(component) {
@@ -400,7 +401,8 @@ async function openWithCache(
   },
 ): Promise<OpenedRepository> {
   const { context, options, environment, unlocked, month } = parts;
-  const base = await context.openStore(await placeOf(settings, context, { access, month }));
+  const place = await placeOf(settings, context, { access, month });
+  const base = await context.openStore(place);
   const store = access === 'read' ? readOnlyStore(base) : base;
   try {
     const { signal, clock, random } = context;
@@ -423,11 +425,13 @@ async function openWithCache(
       : store;
     return {
       settings,
+      month: monthIn(place, settings),
       repository: { ...repository, store: cached, treePacks },
       [Symbol.asyncDispose]: () => cached[Symbol.asyncDispose](),
     };
   } catch (error) {
     await store[Symbol.asyncDispose]();
+    if (isAppError(error, 'REPOSITORY_MISSING')) await requireMonth(settings, context);
     throw error;
   }
 }

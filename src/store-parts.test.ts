@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { noSignal } from '../test/support/repository.ts';
 import { repositorySchema } from './model/repository-settings.ts';
 import { memoryStore } from './storage/memory/store.ts';
-import { placeOf } from './store-parts.ts';
+import { monthsHolding, placeOf } from './store-parts.ts';
 
 const settings = { ...repositorySchema.parse({ archive: 'monthly' }), name: 'archive', location: '/srv/archive' };
 const clock = { now: () => Date.UTC(2026, 10, 1, 6) };
@@ -23,4 +23,5 @@ test('whoever reads gets the newest month that holds a backup, and the newest th
   await put('2026-11/snapshots/b');
   expect(await place('read')).toBe('archive/2026-11');
   expect([await place('write'), await place('read', '2026-01')]).toEqual(['archive', 'archive/2026-01']);
+  expect(await Array.fromAsync(monthsHolding(settings, ports))).toEqual(['2026-11', '2026-09']);
 });

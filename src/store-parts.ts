@@ -4,7 +4,7 @@ import { AppError } from './base/errors.ts';
 import type { Access, BucketStep, BucketWish, CommandContext } from './cli/context.ts';
 import { variable, type Environment } from './config/environment.ts';
 import type { GlobalOptions } from './config/options.ts';
-import { monthOf, monthsBefore, type Month } from './model/archive.ts';
+import { monthIn, monthOf, monthsBefore, type Month } from './model/archive.ts';
 import { bucketDefault } from './model/bucket-settings.ts';
 import type { Finding } from './model/finding.ts';
 import type { RepositorySettings } from './model/repository-settings.ts';
@@ -63,6 +63,7 @@ async function* setUpBucketOf(
 
 async function thawAt(settings: RepositorySettings, wish: ThawWish, signal: AbortSignal): Promise<Thawing> {
   const ports = { clock: systemClock, signal, openStore: (place: RepositorySettings) => openDriver(locationOf(place)) };
+  await requireMonth(settings, ports);
   const location = bucketOf(await placeOf(settings, ports, { access: 'read' }));
   const { thaw } = await import('./storage/s3/thaw.ts');
   return await thaw(location, wish, signal);
@@ -131,26 +132,63 @@ function locationOf({ location: address, s3 }: RepositorySettings): StoreLocatio
 /** Months of an archive that are looked for, back from this one. */
 const monthsMax = 36;
 
+/** What commands ask of the months of an archive. */
+export const monthPorts = (context: () => MonthPorts): Pick<CommandContext, 'monthsHolding' | 'requireMonth'> => ({
+  monthsHolding: (settings) => monthsHolding(settings, context()),
+  requireMonth: (settings) => requireMonth(settings, context()),
+});
+
+type MonthPorts = Pick<CommandContext, 'clock' | 'signal' | 'openStore'>;
+
 /**
  * Where a repository that is to be opened lies: of an archive a month of it. The newest is the newest that holds a backup: one whose first
  * copy is under way, or failed, must not hide the month before.
  */
 export async function placeOf(
   settings: RepositorySettings,
-  { clock, signal, openStore: open }: Pick<CommandContext, 'clock' | 'signal' | 'openStore'>,
+  ports: MonthPorts,
   { access, month }: { readonly access: Access; readonly month?: Month | 'newest' | undefined },
 ): Promise<RepositorySettings> {
   if (settings.archive === undefined) return settings;
   if (month !== undefined && month !== 'newest') return monthOf(settings, month);
   if (month === undefined && access === 'write') return settings;
-  await using store = await open(settings);
   let made: Month | undefined;
-  for (const each of monthsBefore(clock.now(), monthsMax)) {
-    if (!(await isThere(store, `${each}/config`, signal))) continue;
-    if (await holdsAny(store, `${each}/snapshots/`, signal)) return monthOf(settings, each);
+  for await (const { month: each, holdsBackups } of monthsMade(settings, ports)) {
+    if (holdsBackups) return monthOf(settings, each);
     made ??= each;
   }
   return made === undefined ? settings : monthOf(settings, made);
+}
+
+/** Months of an archive that hold a backup, newest first; none of what is no archive. */
+export async function* monthsHolding(settings: RepositorySettings, ports: MonthPorts): AsyncGenerator<Month, void> {
+  if (settings.archive === undefined) return;
+  for await (const { month, holdsBackups } of monthsMade(settings, ports)) if (holdsBackups) yield month;
+}
+
+/** Rejects with `REPOSITORY_MISSING` where a month of an archive was never made, or has expired; says nothing of other repositories. */
+export async function requireMonth(settings: RepositorySettings, ports: MonthPorts): Promise<void> {
+  const { partOf: archive, location } = settings;
+  if (archive === undefined) return;
+  await using store = await ports.openStore(settings);
+  if (await isThere(store, 'config', ports.signal)) return;
+  const others = await Array.fromAsync(monthsHolding(archive, ports));
+  const known = others.length === 0 ? 'no month has a backup yet' : `there are ${others.join(', ')}`;
+  const month = monthIn(settings, archive);
+  throw new AppError('REPOSITORY_MISSING', `${archive.name} has no month ${month} at ${location}: ${known}`, {
+    hint:
+      others.length === 0
+        ? `Copy a backup there: the first 'lifeboat copy --to ${archive.name}' of a month makes its repository.`
+        : `Name one of these, such as ${archive.name}/${others[0]}: a month that nothing was copied into has none, and one that expired is gone.`,
+  });
+}
+
+async function* monthsMade(settings: RepositorySettings, { clock, signal, openStore: open }: MonthPorts) {
+  await using store = await open(settings);
+  for (const month of monthsBefore(clock.now(), monthsMax)) {
+    if (!(await isThere(store, `${month}/config`, signal))) continue;
+    yield { month, holdsBackups: await holdsAny(store, `${month}/snapshots/`, signal) };
+  }
 }
 
 async function holdsAny(store: Store, prefix: string, signal: AbortSignal): Promise<boolean> {

@@ -94,6 +94,10 @@ export interface CommandContext {
   passwordFileOf(settings: RepositorySettings): Promise<string | undefined>;
   /** Of an archive: the month that is named; without one, to write the place itself, and to read the newest month, if there is any. */
   openRepository(settings: RepositorySettings, access: Access, month?: Month | 'newest'): Promise<OpenedRepository>;
+  /** The months of an archive that hold a backup, newest first. */
+  monthsHolding(settings: RepositorySettings): AsyncIterable<Month>;
+  /** Rejects with `REPOSITORY_MISSING` if this is a month of an archive that is not there. */
+  requireMonth(settings: RepositorySettings): Promise<void>;
   sourceOf(component: Component): Promise<Source>;
   /** What probes ask components. */
   readonly probePorts: ProbePorts;
@@ -218,4 +222,6 @@ export interface LoadedConfiguration {
 export interface OpenedRepository extends AsyncDisposable {
   readonly settings: RepositorySettings;
   readonly repository: Repository;
+  /** Of an archive: the month that was opened, if it was one. */
+  readonly month?: Month | undefined;
 }

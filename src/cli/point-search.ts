@@ -1,6 +1,7 @@
 // Looks for a recovery point in all repositories that a command may read, in their order: one that can't be read must not
 // keep anybody from what another one holds.
 import { AppError, isAppError } from '../base/errors.ts';
+import { monthOf, type Month } from '../model/archive.ts';
 import { componentOf, isOf, isRelative, selectPoint, type PointRequest } from '../operations/restore/select-point.ts';
 import { parseTime } from '../repository/go-text.ts';
 import { loadSnapshots, type StoredSnapshot } from '../repository/snapshot.ts';
@@ -34,6 +35,8 @@ export class PointSearch implements AsyncDisposable {
   readonly #access: Access;
   readonly #opened = new AsyncDisposableStack();
   readonly #read: (ReadRepository | undefined)[] = [];
+  /** Older months of archives, by name; undefined if it could not be read. */
+  readonly #months = new Map<string, ReadRepository | undefined>();
   readonly #errors = new Map<string, AppError>();
   readonly #damaged: UnreadRepository[] = [];
 
@@ -63,6 +66,13 @@ export class PointSearch implements AsyncDisposable {
       found.push({ opened: read.opened, snapshot });
       if (!isRelative(from)) break;
     }
+    for await (const read of found.length === 0 ? this.#olderMonths() : []) {
+      const snapshot = await this.#pick(read, await this.#within(wanted, read));
+      if (snapshot === undefined) continue;
+      this.#noteMonth(read.opened);
+      found.push({ opened: read.opened, snapshot });
+      break;
+    }
     const [first, ...others] = found;
     if (first === undefined) throw await this.#notFound(wanted);
     return others.reduce(
@@ -74,9 +84,11 @@ export class PointSearch implements AsyncDisposable {
   /** What a word without further explanation means: a component's name wins over the first digits of an id. */
   async meaningOf(word: string): Promise<PointRequest> {
     if (isRelative(word)) return { from: word };
-    for await (const { snapshots } of this.#readable()) {
-      if (snapshots.some((snapshot) => componentOf(snapshot) === word)) return { component: word, from: 'latest' };
-      if (/^[0-9a-f]{4,64}$/.test(word) && snapshots.some(({ id }) => id.startsWith(word))) return { from: word };
+    for (const looked of [this.#readable(), this.#olderMonths()]) {
+      for await (const { snapshots } of looked) {
+        if (snapshots.some((snapshot) => componentOf(snapshot) === word)) return { component: word, from: 'latest' };
+        if (/^[0-9a-f]{4,64}$/.test(word) && snapshots.some(({ id }) => id.startsWith(word))) return { from: word };
+      }
     }
     throw await this.#notFound({ component: word, from: 'latest' });
   }
@@ -89,6 +101,13 @@ export class PointSearch implements AsyncDisposable {
     for await (const { opened, snapshots } of this.#readable()) {
       const own = snapshots.filter((one) => isOf(one, request) || (isNamed(one) && componentOf(one) === component));
       if (own.length > 0) found.push({ opened, snapshots: own });
+    }
+    for await (const { opened, snapshots } of found.length === 0 ? this.#olderMonths() : []) {
+      const own = snapshots.filter((one) => isOf(one, request) || (isNamed(one) && componentOf(one) === component));
+      if (own.length === 0) continue;
+      this.#noteMonth(opened);
+      found.push({ opened, snapshots: own });
+      break;
     }
     if (found.length === 0) throw await this.#notFound({ component, from: 'latest' });
     return found;
@@ -126,6 +145,44 @@ export class PointSearch implements AsyncDisposable {
       if (read !== undefined) yield read;
     }
     if (this.#errors.size === chosen.length) throw this.#noneReadable();
+  }
+
+  /** Of archives, for what their newest month lacks: the copies of a month come one after the other. */
+  async *#olderMonths(): AsyncGenerator<ReadRepository> {
+    for (const settings of await this.#context.chosenRepositories()) {
+      const newest = this.#read.find((read) => read?.opened.settings === settings)?.opened.month;
+      for await (const month of this.#context.monthsHolding(settings)) {
+        if (month === newest) continue;
+        const name = monthOf(settings, month).name;
+        if (!this.#months.has(name)) this.#months.set(name, await this.#openMonth(settings, month));
+        const read = this.#months.get(name);
+        if (read !== undefined) yield read;
+      }
+    }
+  }
+
+  async #openMonth(settings: OpenedRepository['settings'], month: Month): Promise<ReadRepository | undefined> {
+    const { name } = monthOf(settings, month);
+    try {
+      const opened = this.#opened.use(await this.#context.openRepository(settings, this.#access, month));
+      const snapshots = await loadSnapshots(opened.repository, this.#context.signal, (id, { message }) => {
+        this.#damaged.push({ repository: name, snapshot: id, message });
+      });
+      return { opened, snapshots };
+    } catch (error) {
+      this.#context.signal.throwIfAborted();
+      if (!isAppError(error)) throw error;
+      this.#damaged.push({ repository: name, message: error.message });
+      return undefined;
+    }
+  }
+
+  /** Whoever asked for the archive should hear that it is not its newest month that answers. */
+  #noteMonth({ settings, month }: OpenedRepository): void {
+    if (month === undefined) return;
+    const newest = this.#read.find((read) => read?.opened.settings === settings)?.opened.month;
+    const lack = newest === undefined ? '' : `${settings.name}/${newest} holds none, so `;
+    this.#context.progress.note(`${lack}it comes from ${settings.name}/${month}`);
   }
 
   async #open(settings: OpenedRepository['settings'], isOnlyOne: boolean): Promise<ReadRepository | undefined> {
@@ -172,8 +229,17 @@ export class PointSearch implements AsyncDisposable {
     if (others.length > 0) return ofOthers(`has no snapshot${whose} in ${names}${unread}`, others, wanted);
     const hasSome = component === undefined ? all.length > 0 : components.includes(component);
     return new AppError('NOT_FOUND', `there is no snapshot${whose} for '${from}' in ${names}${unread}`, {
-      hint: hasSome ? "List what there is with 'lifeboat snapshots'." : "Take one with 'lifeboat backup'.",
+      hint: hasSome ? "List what there is with 'lifeboat snapshots'." : await this.#howToHaveOne(),
     });
+  }
+
+  /** An archive is filled by copies alone. */
+  async #howToHaveOne(): Promise<string> {
+    const chosen = await this.#context.chosenRepositories();
+    const archives = chosen.flatMap((each) => each.partOf?.name ?? (each.archive === undefined ? [] : each.name));
+    return archives.length === chosen.length
+      ? `Bring one there with 'lifeboat copy --to ${archives[0]}'.`
+      : "Take one with 'lifeboat backup'.";
   }
 
   #noneReadable(): AppError {

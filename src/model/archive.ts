@@ -22,7 +22,13 @@ export function monthsBefore(ms: number, count: number): Month[] {
 export function monthOf(archive: RepositorySettings, month: Month): RepositorySettings {
   const [address = '', ...parameters] = archive.location.split('?');
   const location = [`${address.replace(/\/+$/, '')}/${month}`, ...parameters].join('?');
-  return { ...archive, name: `${archive.name}/${month}`, location, archive: undefined };
+  return { ...archive, name: `${archive.name}/${month}`, location, archive: undefined, partOf: archive };
+}
+
+/** The month that a repository of an archive is of, by its name. */
+export function monthIn({ name }: RepositorySettings, archive: RepositorySettings): Month | undefined {
+  const month = name.slice(archive.name.length + 1);
+  return archive.archive !== undefined && isMonth(month) ? month : undefined;
 }
 
 /** `archive/2026-11`: the month of the archive that has this name. */

@@ -123,4 +123,6 @@ export const repositorySchema = z
 export type RepositorySettings = Omit<z.output<typeof repositorySchema>, 'location'> & {
   readonly name: string;
   readonly location: string;
+  /** Of a month: the archive. */
+  readonly partOf?: RepositorySettings | undefined;
 };

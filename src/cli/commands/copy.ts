@@ -81,6 +81,7 @@ export const copyCommand = defineCommand({
       throw new AppError('USAGE', `${from.name} is an archive, with a repository for each month`, { hint });
     }
     for (const end of [from, to]) {
+      await context.requireMonth(end);
       await using store = await context.openStore(end);
       await requireRepository(store, context.signal);
     }

@@ -1,5 +1,7 @@
 // `repository init`: creates a repository, empty or with the chunker parameters of another one, so that a copy between
 // the two transfers nothing twice.
+import { AppError } from '../../base/errors.ts';
+import type { RepositorySettings } from '../../model/repository-settings.ts';
 import { initRepository } from '../../repository/open-repository.ts';
 import { defineCommand } from '../command.ts';
 import type { CommandContext } from '../context.ts';
@@ -52,6 +54,7 @@ export const repositoryInitCommand = defineCommand({
     { from, fromPasswordFile, chunker, createsBucket, enablesVersioning },
   ): Promise<CreatedRepository> {
     const settings = await chooseOne(context, 'write');
+    refuseMonth(settings);
     const origin = from === undefined ? undefined : await originOf(context, from, fromPasswordFile);
     const password = await context.passwordOf(settings, 'new');
     const wish = { creates: createsBucket, enablesVersioning };
@@ -80,6 +83,14 @@ export const repositoryInitCommand = defineCommand({
     ].join('\n');
   },
 });
+
+/** With keys of its own it would open with the same password alone, not with those that are added to the archive. */
+function refuseMonth({ name, partOf: archive }: RepositorySettings): void {
+  if (archive === undefined) return;
+  throw new AppError('USAGE', `${name} is a month of ${archive.name}, which its first copy makes`, {
+    hint: `Make the archive itself, once: 'lifeboat repository init -r ${archive.name}'; then 'lifeboat copy --to ${archive.name}'.`,
+  });
+}
 
 async function originOf(context: CommandContext, location: string, passwordFile: string | undefined) {
   const settings = await context.repositoryAt(location, { passwordFile });

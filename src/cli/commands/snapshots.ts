@@ -1,16 +1,18 @@
 // `snapshots`: lists what there is to restore, newest last.
 import { count } from '../../base/count.ts';
+import { monthAt, type Month } from '../../model/archive.ts';
 import { newestProofs, type Proof } from '../../model/proof.ts';
 import { verifiedTrees, type Verified } from '../../model/verification.ts';
 import type { StoredSnapshot } from '../../repository/snapshot.ts';
 import { defineCommand } from '../command.ts';
+import type { CommandContext, OpenedRepository } from '../context.ts';
 import { listOption, parsedOption, textOption } from '../option.ts';
 import { loadProofs } from '../proofs.ts';
 import { readableSnapshots } from '../readable-snapshots.ts';
 import { loadVerifications } from '../verifications.ts';
 import { componentOf } from '../../operations/restore/select-point.ts';
 import { summaryNumber } from '../../repository/snapshot-summary.ts';
-import { bytes, printable, shortId, shortTime } from '../style.ts';
+import { bytes, printable, shortId, shortTime, wrap } from '../style.ts';
 import { table } from '../table.ts';
 import { isOfSeveral } from '../whose.ts';
 
@@ -35,6 +37,10 @@ export interface SnapshotList {
   readonly repositories: readonly {
     readonly name: string;
     readonly location: string;
+    /** Of an archive: the month that these are of, and the one before it that holds a backup. */
+    readonly month?:
+      | { readonly shown: Month; readonly isOver: boolean; readonly before: Month | undefined }
+      | undefined;
     readonly snapshots: readonly ListedSnapshot[];
   }[];
 }
@@ -74,6 +80,7 @@ export const snapshotsCommand = defineCommand({
       repositories.push({
         name: settings.name,
         location: opened.repository.store.properties.location,
+        month: await shownMonth(opened, context),
         snapshots: fitting.slice(last === undefined ? 0 : -last).map((snapshot) => listed(snapshot, known)),
       });
     }
@@ -81,7 +88,7 @@ export const snapshotsCommand = defineCommand({
   },
   render({ repositories }, style) {
     return repositories
-      .map(({ name, snapshots }) => {
+      .map(({ name, month, snapshots }) => {
         const title = repositories.length > 1 ? `${style.paint('bold', `repository ${name}`)}\n` : '';
         if (snapshots.length === 0) return `${title}no snapshots`;
         const isNamed = isOfSeveral(
@@ -104,11 +111,35 @@ export const snapshotsCommand = defineCommand({
           { title: 'Size', align: 'right' as const },
           { title: 'What', shrinksTo: 12 },
         ];
-        return `${title}${table(columns, rows, style)}\n${count(snapshots.length, 'snapshot')}`;
+        const end = month === undefined ? [] : wrap(monthWords(name, month), style.widthColumns);
+        return [`${title}${table(columns, rows, style)}`, count(snapshots.length, 'snapshot'), ...end].join('\n');
       })
       .join('\n\n');
   },
 });
+
+type ShownMonth = NonNullable<SnapshotList['repositories'][number]['month']>;
+
+async function shownMonth(
+  { settings, month }: OpenedRepository,
+  context: CommandContext,
+): Promise<ShownMonth | undefined> {
+  if (month === undefined) return undefined;
+  let before: Month | undefined;
+  for await (const each of context.monthsHolding(settings)) {
+    if (each >= month) continue;
+    before = each;
+    break;
+  }
+  return { shown: month, isOver: month !== monthAt(context.clock.now()), before };
+}
+
+/** A month that is not over may lack what will be copied into it. */
+function monthWords(archive: string, { shown, isOver, before }: ShownMonth): string {
+  const state = isOver ? '' : ', to which copies come until it is over';
+  const older = before === undefined ? '' : `; before it -r ${archive}/${before}`;
+  return `of month ${shown}${state}${older}`;
+}
 
 function whatOf({ description, tags, paths }: Pick<ListedSnapshot, 'description' | 'tags' | 'paths'>): string {
   const ownTags = tags.filter((tag) => !tag.startsWith('component='));

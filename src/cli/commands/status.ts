@@ -210,7 +210,7 @@ async function readRepository(
     return {
       status: {
         name,
-        location,
+        location: opened.month === undefined ? location : opened.repository.store.properties.location,
         snapshots: all.length,
         storedBytes,
         verifications: standing(records),
