@@ -66,7 +66,7 @@ async function thawAt(settings: RepositorySettings, wish: ThawWish, signal: Abor
   await requireMonth(settings, ports);
   const location = bucketOf(await placeOf(settings, ports, { access: 'read' }));
   const { thaw } = await import('./storage/s3/thaw.ts');
-  return await thaw(location, wish, signal);
+  return await thaw(location, wish, { clock: systemClock, signal });
 }
 
 async function tamperAt(settings: RepositorySettings, name: string, signal: AbortSignal): Promise<TamperReport> {

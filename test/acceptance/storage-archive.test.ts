@@ -3,9 +3,10 @@ import { CopyObjectCommand } from '@aws-sdk/client-s3';
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { systemClock } from '../../src/base/clock.ts';
+import { dayMs } from '../../src/base/duration.ts';
 import { bucketSchema } from '../../src/model/bucket-settings.ts';
 import { setUpBucket } from '../../src/storage/s3/bucket-setup.ts';
-import { thaw } from '../../src/storage/s3/thaw.ts';
 import { agingBucket, type AgingBucket } from '../support/aging-bucket.ts';
 import { useBucketScene } from '../support/bucket-scene.ts';
 import { runHere, type Ran } from '../support/lifeboat.ts';
@@ -57,6 +58,13 @@ await describeWithS3('a monthly archive', () => {
       path.endsWith('a.txt'),
     );
 
+  async function thawAgain(...options: string[]): Promise<Record<string, unknown>> {
+    return JSON.parse(await done('storage', 'thaw', '-r', 'archive/2025-12', '--json', ...options)) as Record<
+      string,
+      unknown
+    >;
+  }
+
   test(
     'S1-19 S1-20 months move to GLACIER and come back when asked for, expire as a whole, and take nothing else along',
     { timeout },
@@ -100,8 +108,20 @@ await describeWithS3('a monthly archive', () => {
         3,
         expect.objectContaining({ archived, requested: archived }),
       ]);
-      const again = await thaw({ ...at, prefix: 'shop/2025-12' }, { days: 7, tier: 'Bulk', isDryRun: true }, noSignal);
-      expect(again).toMatchObject({ archived, ready: archived, requested: 0 });
+      const again = await thawAgain();
+      expect(again).toMatchObject({ archived, ready: archived, requested: 0, prolonged: 0 });
+      const daysLeft = (until: unknown): number => Math.round((Date.parse(String(until)) - systemClock.now()) / dayMs);
+      expect(daysLeft(again['readableUntil'])).toBe(7);
+      // As if it were for fewer days, which would take some away.
+      expect(daysLeft((await thawAgain('--days', '3'))['readableUntil'])).toBe(7);
+      expect(await thawAgain('--days', '30', '--dry-run')).toMatchObject({
+        prolonged: archived,
+        readableUntil: again['readableUntil'],
+      });
+      const longer = await thawAgain('--days', '30');
+      expect([longer['prolonged'], daysLeft(longer['readableUntil'])]).toEqual([archived, 30]);
+      const words = (await lifeboat('storage', 'thaw', '-r', 'archive/2025-12')).stdout.replaceAll(/\s+/g, ' ');
+      expect(words).toMatch(/\d can be read until \d{4}-\d\d-\d\d/);
       // It finishes the one that could not.
       expect(await lifeboat(...restore)).toMatchObject({ exitCode: 0 });
       expect(restored('back')).toHaveLength(1);
