@@ -14,7 +14,8 @@ import {
 import type { Component } from './component.ts';
 import type { Job } from './job.ts';
 import type { RepositorySettings } from './repository-settings.ts';
-import { outlives, scenarios, type Scenario } from './scenario.ts';
+import { lockMsOf, scenarios, survivalOf, type Scenario, type Survival } from './scenario.ts';
+import { thawMsOf } from './thaw-time.ts';
 
 /** What ways are worked out from. */
 export interface Planning {
@@ -40,11 +41,14 @@ export interface Exposure {
   readonly by: 'journal' | 'backup' | 'copy' | undefined;
   /** Why, in words: `backups to local are up to 4h apart: up to 4h may be lost`. */
   readonly arithmetic: string;
+  /** How long at worst until that can be read: of ways that keep the promise, or of all if none does, the quickest. */
+  readonly thawMs: number;
   readonly objectiveMs: number | undefined;
   readonly verdict: 'kept' | 'broken' | 'unknown' | 'unpromised';
 }
 
-type Outcome = Pick<Exposure, 'lossMs' | 'isAtLeast' | 'repository' | 'by' | 'arithmetic'>;
+type Loss = Pick<Exposure, 'lossMs' | 'isAtLeast' | 'repository' | 'by' | 'arithmetic'>;
+type Outcome = Loss & Pick<Exposure, 'thawMs'>;
 
 export function exposuresOf(
   component: Component,
@@ -55,7 +59,9 @@ export function exposuresOf(
     const outcomes = outcomesOf(component, scenario, { ways, repositories });
     const best = outcomes.reduce((one, other) => (isBetter(other, one) ? other : one));
     const objectiveMs = objectiveIn(component, scenario);
-    return { component: component.name, scenario, ...best, objectiveMs, verdict: verdictOf(outcomes, objectiveMs) };
+    const thawMs = thawIn(outcomes, objectiveMs);
+    const verdict = verdictOf(outcomes, objectiveMs);
+    return { component: component.name, scenario, ...best, thawMs, objectiveMs, verdict };
   });
 }
 
@@ -72,6 +78,11 @@ function verdictOf(outcomes: readonly Outcome[], objectiveMs: number | undefined
   const fitting = outcomes.filter((outcome) => lossOf(outcome) <= objectiveMs);
   if (fitting.length === 0) return 'broken';
   return fitting.some(({ isAtLeast }) => !isAtLeast) ? 'kept' : 'unknown';
+}
+
+function thawIn(outcomes: readonly Outcome[], objectiveMs = Infinity): number {
+  const fitting = outcomes.filter((outcome) => lossOf(outcome) <= objectiveMs);
+  return Math.min(...(fitting.length === 0 ? outcomes : fitting).map(({ thawMs }) => thawMs));
 }
 
 /** How states of a component reach a repository. */
@@ -156,31 +167,44 @@ function outcomesOf(
   scenario: Scenario,
   { ways, repositories }: { readonly ways: readonly Way[]; readonly repositories: readonly RepositorySettings[] },
 ): Outcome[] {
-  const outlivedBy = (way: Way): Scenario[] => {
+  const survivors = ways.flatMap((way) => {
     const settings = repositories.find(({ name }) => name === way.repository);
-    return settings === undefined ? [] : scenarios.filter((each) => outlives(settings, each));
-  };
+    if (settings === undefined) return [];
+    const survivalIn = (each: Scenario): Survival => survivalOf(settings, each, way.worst?.apartMs);
+    const outlived = scenarios.filter((each) => survivalIn(each) !== 'no').length;
+    return [{ way, settings, survival: survivalIn(scenario), outlived }];
+  });
   // Of ways that cost the same, the one that is there in more scenarios: one cause is then told once.
-  const left = ways
-    .filter((way) => outlivedBy(way).includes(scenario))
-    .toSorted((one, other) => outlivedBy(other).length - outlivedBy(one).length);
+  const left = survivors
+    .filter(({ survival }) => survival !== 'no')
+    .toSorted((one, other) => other.outlived - one.outlived);
   if (left.length === 0) {
     const arithmetic = 'no repository outlives it: all is lost';
-    return [{ lossMs: 'all', isAtLeast: false, repository: undefined, by: undefined, arithmetic }];
+    return [{ lossMs: 'all', isAtLeast: false, repository: undefined, by: undefined, arithmetic, thawMs: 0 }];
   }
-  return left.flatMap((way) => [byJournal(component, scenario, way) ?? [], bySnapshot(way)].flat());
+  return left.flatMap(({ way, settings, survival }) => {
+    const thawMs = thawMsOf(settings, way.worst?.apartMs);
+    const losses = [byJournal(component, scenario, way) ?? [], bySnapshot(way)].flat();
+    return losses.map((loss) => ({ ...(survival === 'surely' ? loss : asFarAsLocked(loss, settings)), thawMs }));
+  });
+}
+
+function asFarAsLocked(loss: Loss, settings: RepositorySettings): Loss {
+  const locked = words(lockMsOf(settings) ?? 0);
+  const arithmetic = `${loss.arithmetic}, and more where it needs what was written more than ${locked} before, which is locked no more`;
+  return { ...loss, isAtLeast: true, arithmetic };
 }
 
 /** Less is lost, or as little and for sure. */
-function isBetter(one: Outcome, other: Outcome): boolean {
+function isBetter(one: Loss, other: Loss): boolean {
   if (lossOf(one) !== lossOf(other)) return lossOf(one) < lossOf(other);
   return other.isAtLeast && !one.isAtLeast;
 }
 
-const lossOf = ({ lossMs }: Outcome): number => (lossMs === 'all' ? Infinity : lossMs);
+const lossOf = ({ lossMs }: Loss): number => (lossMs === 'all' ? Infinity : lossMs);
 
 /** A journal goes where backups go, not where copies go. */
-function byJournal(component: Component, scenario: Scenario, { repository, by }: Way): Outcome | undefined {
+function byJournal(component: Component, scenario: Scenario, { repository, by }: Way): Loss | undefined {
   if (component.type !== 'postgres' || component.journal === undefined || component.method === 'logical')
     return undefined;
   if (by === 'copy') return undefined;
@@ -196,7 +220,7 @@ function byJournal(component: Component, scenario: Scenario, { repository, by }:
   return { lossMs: isPushed ? 0 : intervalMs, isAtLeast: true, repository, by: 'journal', arithmetic };
 }
 
-function bySnapshot({ repository, by, worst, isMeasured, lastsMs }: Way): Outcome {
+function bySnapshot({ repository, by, worst, isMeasured, lastsMs }: Way): Loss {
   const what = by === 'backup' ? 'backups' : 'copies';
   if (worst === undefined) {
     const arithmetic = `${what} come only on demand: any amount may be lost`;

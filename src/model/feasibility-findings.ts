@@ -48,7 +48,8 @@ const lostHints: Readonly<Record<Scenario, string>> = {
   corruption: 'Give its policy a repository.',
   host: 'Add a repository outside of this machine.',
   site: 'Add a repository at another site; what a repository outlives is said by its key survives.',
-  ransomware: 'Lock the objects of a repository against deletion, and say so by survives: [host, site, ransomware].',
+  ransomware:
+    'Lock the objects of a repository against deletion (s3.bucket.lock), or say by survives: [host, site, ransomware] that it is protected otherwise.',
 };
 
 /** Scenarios that the same components do not outlive are one finding, with what helps against the mildest. */
@@ -122,6 +123,46 @@ export function recoveryTimeFindings(
     const message = `${sum}; promised is ${words(rtoMs)}`;
     return [{ component: name, finding: { aspect: `objectives of ${name}`, outcome: 'warning', message, hint } }];
   });
+}
+
+/** What a bucket moved to an archive class has to be asked for first; others come back meanwhile. */
+export function thawFindings(
+  components: readonly Component[],
+  {
+    exposures,
+    restoresMs,
+  }: { readonly exposures: readonly Exposure[]; readonly restoresMs: ReadonlyMap<string, number> },
+): Finding[] {
+  return components.flatMap((component): Finding[] => {
+    const { name, objectives } = component;
+    const rtoMs = objectives?.rtoMs;
+    const waiting = exposures.filter(
+      (each) => each.component === name && each.thawMs > 0 && isPromisedIn(component, each.scenario),
+    );
+    const thawMs = Math.max(...waiting.map((each) => each.thawMs));
+    const ownMs = restoresMs.get(name) ?? 0;
+    if (rtoMs === undefined || waiting.length === 0 || thawMs + ownMs <= rtoMs) return [];
+    const when = waiting.map(({ scenario }) => scenarioWords[scenario]).join(', ');
+    const places = [...new Set(waiting.flatMap(({ repository }) => repository ?? []))].join(', ');
+    const own =
+      ownMs === 0
+        ? 'and its restore was never measured'
+        : `and its restore ${words(ownMs)}: it is back after ${words(thawMs + ownMs)}`;
+    return [
+      {
+        aspect: `objectives of ${name}`,
+        outcome: 'warning',
+        message: `${when}: what ${places} holds may lie in GLACIER by then, thawing it takes up to ${words(thawMs)} ${own}; promised is ${words(rtoMs)}`,
+        hint: 'Bring backups to a repository that answers at once as well, let archiveAfter be longer than copies are apart, or promise more time.',
+      },
+    ];
+  });
+}
+
+/** Of ransomware only what is said. */
+function isPromisedIn({ objectives }: Component, scenario: Scenario): boolean {
+  const own = objectives?.rpoOfScenario[scenario];
+  return own === undefined ? scenario !== 'ransomware' : own !== 'none';
 }
 
 /** Without a probe nobody ever hears that it is not kept. */

@@ -5,7 +5,13 @@ import type { Application } from './application.ts';
 import { arrivalsByRun } from './arrivals.ts';
 import type { Component } from './component.ts';
 import { exposuresOf, remembered, waysBack, type Exposure, type Planning } from './exposure.ts';
-import { lossFindings, reachFindings, recoveryTimeFindings, unwatchedFindings } from './feasibility-findings.ts';
+import {
+  lossFindings,
+  reachFindings,
+  recoveryTimeFindings,
+  thawFindings,
+  unwatchedFindings,
+} from './feasibility-findings.ts';
 import type { Finding } from './finding.ts';
 import { jobsOf } from './job.ts';
 
@@ -41,6 +47,7 @@ export function feasibilityOf(input: FeasibilityInput): Feasibility {
     ...recoveryTimeFindings(application.components, restoresMs)
       .filter(({ component }) => names.has(component))
       .map(({ finding }) => finding),
+    ...thawFindings(components, { exposures, restoresMs }),
     ...(watched === undefined ? [] : unwatchedFindings(components, watched)),
   ];
   return { exposures, contradictions };

@@ -96,7 +96,7 @@ export const repositorySchema = z
       .array(z.enum(['host', 'site', 'ransomware']))
       .optional()
       .describe(
-        'what it outlives: loss of this machine, loss of its site or region, somebody with all its credentials (object lock); nothing if absent and it is a folder, `[host, site]` if it is a bucket',
+        'what it outlives: loss of this machine, loss of its site or region, somebody with all its credentials; nothing if absent and it is a folder, `[host, site]` if it is a bucket, and of the last as much as its `lock` keeps',
       ),
   })
   .refine(

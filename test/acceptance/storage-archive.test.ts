@@ -4,7 +4,7 @@ import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
-import { dayMs } from '../../src/base/duration.ts';
+import { dayMs, hourMs } from '../../src/base/duration.ts';
 import { bucketSchema } from '../../src/model/bucket-settings.ts';
 import { setUpBucket } from '../../src/storage/s3/bucket-setup.ts';
 import { agingBucket, type AgingBucket } from '../support/aging-bucket.ts';
@@ -137,4 +137,33 @@ await describeWithS3('a monthly archive', () => {
       expect(restored('newest')).toHaveLength(1);
     },
   );
+
+  test(
+    'check counts the hours of GLACIER and what a lock keeps, by what lifeboat.yaml says of the bucket',
+    { timeout },
+    async () => {
+      const promising = configuration(scene.aws.client.endpoint)
+        .replace('archiveAfter: 90d', 'archiveAfter: 1d, lock: 62d, keepVersions: 62d')
+        .replace('infrequentAfter: 30d, ', '')
+        .replace('paths: [./data]', 'paths: [./data]\n    objectives: { rto: 2h, scenarios: { ransomware: 40d } }')
+        .replace('policy: { copy', 'policy: { repositories: [local], schedule: { every: 1d }, copy');
+      writeFileSync(join(scene.home.path, 'promising.yaml'), promising);
+      const { stdout } = await lifeboat('check', '--config', 'promising.yaml', '--json');
+      const { subjects, exposures } = JSON.parse(stdout) as Checked;
+      const messages = subjects.find(({ subject }) => subject === 'objectives')?.findings.map(({ message }) => message);
+      expect(messages).toEqual([
+        expect.stringMatching(/^host loss, site loss, ransomware: what archive holds may lie in GLACIER .* up to 5h/),
+      ]);
+      expect(exposures.find(({ scenario }) => scenario === 'ransomware')).toMatchObject({ repository: 'archive' });
+      expect(exposures.map(({ thawMs }) => thawMs)).toEqual([0, 0, 5 * hourMs, 5 * hourMs, 5 * hourMs]);
+    },
+  );
 });
+
+interface Checked {
+  readonly subjects: readonly {
+    readonly subject: string;
+    readonly findings: readonly { readonly message: string }[];
+  }[];
+  readonly exposures: readonly { readonly scenario: string; readonly repository?: string; readonly thawMs: number }[];
+}

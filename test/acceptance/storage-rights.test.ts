@@ -100,7 +100,7 @@ await describeWithS3('rights at a store', () => {
         environment: scene.environment,
       });
       expect(check.stdout.replaceAll(/\s+/g, ' ')).toMatch(
-        /ok object lock each version for 14 days \(COMPLIANCE\); try it with 'lifeboat storage test', then say so: survives: \[host, site, ransomware\]/,
+        /ok object lock each version for 14 days \(COMPLIANCE\); try it with 'lifeboat storage test', then say so: s3: \{ bucket: \{ lock: 14d \} \}/,
       );
       expect(JSON.stringify([weak, strong])).not.toContain(scene.environment['AWS_SECRET_ACCESS_KEY']);
     },

@@ -22,7 +22,8 @@ test.each([
   [said('no lock', lock), /^warning: none, and lock: 14d is promised Make another bucket/],
   [said('no rule', lock), /^warning: none, and lock: 14d is promised Run 'lifeboat storage setup'/],
   [said('no lock', ransomware), /^passed: none: .* by rights alone; .*storage test/],
-  [said(rule('COMPLIANCE', 14), nothing), /^passed: .*14 days.*say so: survives: \[host, site, ransomware\]/],
+  [said(rule('COMPLIANCE', 14), nothing), /^passed: .*14 days.*say so: s3: \{ bucket: \{ lock: 14d \} \}/],
+  [said(rule('COMPLIANCE', 14), lock), /^passed: each version for 14 days \(COMPLIANCE\) $/],
   [
     said(rule('COMPLIANCE', 14), { ...lock, outlivesRansomware: true }),
     /^passed: each version for 14 days \(COMPLIANCE\) $/,

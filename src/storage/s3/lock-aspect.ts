@@ -39,7 +39,7 @@ const isPromised = ({ lockDays, outlivesRansomware }: LockPromise): boolean =>
   lockDays !== undefined || outlivesRansomware;
 
 export function aspectOf(found: LockRule | 'no lock' | 'no rule', promise: LockPromise): BucketAspect | undefined {
-  const { lockDays = 0, outlivesRansomware } = promise;
+  const { lockDays = 0 } = promise;
   if (typeof found === 'string') return isPromised(promise) ? missing(found, promise) : undefined;
   const { mode, days } = found;
   const words = `each version for ${days} days (${mode})`;
@@ -48,8 +48,8 @@ export function aspectOf(found: LockRule | 'no lock' | 'no rule', promise: LockP
     return { aspect, outcome: 'warning', message: `${words}; lock: ${lockDays}d is promised`, hint };
   }
   if (mode === 'COMPLIANCE') {
-    const untold = "; try it with 'lifeboat storage test', then say so: survives: [host, site, ransomware]";
-    return { aspect, outcome: 'passed', message: words + (outlivesRansomware ? '' : untold) };
+    const untold = `; try it with 'lifeboat storage test', then say so: s3: { bucket: { lock: ${days}d } }`;
+    return { aspect, outcome: 'passed', message: words + (isPromised(promise) ? '' : untold) };
   }
   const message = `${words}: whoever may bypass governance can destroy them`;
   if (!isPromised(promise)) return { aspect, outcome: 'passed', message };
