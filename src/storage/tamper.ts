@@ -28,6 +28,16 @@ export interface TamperReport {
   readonly trials: readonly TamperTrial[];
   /** What could not be removed afterwards, for people. */
   readonly left: readonly string[];
+  /** Absent where what earlier tests left can't be seen, or nothing is locked there. */
+  readonly earlier?: TamperLeftovers | undefined;
+}
+
+/** Of earlier tests, which were stopped, or whose object was locked. */
+export interface TamperLeftovers {
+  /** Versions and delete markers that could be removed now. */
+  readonly removed: number;
+  /** What could not, for people. */
+  readonly left: readonly string[];
 }
 
 export const firstContent = Buffer.from('written by lifeboat storage test, first\n');

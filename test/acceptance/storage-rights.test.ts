@@ -1,16 +1,19 @@
 // What somebody with the credentials of backups can do to a bucket: tried, and shown where the bucket gives way.
 import {
   CreateBucketCommand,
+  HeadObjectCommand,
   ListObjectVersionsCommand,
   PutBucketVersioningCommand,
   PutObjectCommand,
   PutObjectLockConfigurationCommand,
+  PutObjectRetentionCommand,
 } from '@aws-sdk/client-s3';
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { StorageTestData } from '../../src/cli/commands/storage-test.ts';
 import { systemClock } from '../../src/base/clock.ts';
+import { dayMs, hourMs } from '../../src/base/duration.ts';
 import { accessPolicy } from '../../src/storage/s3/access-policy.ts';
 import { reportBucket } from '../../src/storage/s3/bucket-report.ts';
 import { s3Store } from '../../src/storage/s3/store.ts';
@@ -100,7 +103,7 @@ await describeWithS3('rights at a store', () => {
         environment: scene.environment,
       });
       expect(check.stdout.replaceAll(/\s+/g, ' ')).toMatch(
-        /ok object lock each version for 14 days \(COMPLIANCE\); try it with 'lifeboat storage test', then say so: s3: \{ bucket: \{ lock: 14d \} \}/,
+        /ok object lock each version for 14 days \(COMPLIANCE\) ok repository/,
       );
       expect(JSON.stringify([weak, strong])).not.toContain(scene.environment['AWS_SECRET_ACCESS_KEY']);
     },
@@ -190,6 +193,71 @@ await describeWithS3('rights at a store', () => {
       0,
     ]);
   });
+
+  test(
+    'a test that was interrupted leaves as little as it can, and the next one says what is locked and removes the rest',
+    { timeout },
+    async () => {
+      const Bucket = 'stopped';
+      await scene.client.send(new CreateBucketCommand({ Bucket, ObjectLockEnabledForBucket: true }));
+      const Rule = { DefaultRetention: { Mode: 'COMPLIANCE' as const, Days: 14 } };
+      const ObjectLockConfiguration = { ObjectLockEnabled: 'Enabled' as const, Rule };
+      await scene.client.send(new PutObjectLockConfigurationCommand({ Bucket, ObjectLockConfiguration }));
+      // Nobody's business but its owner's, whatever it is called.
+      await scene.client.send(new PutObjectCommand({ Bucket, Key: 'shop/tamper-test-notes', Body: 'mine' }));
+      const stopping = new AbortController();
+      await using proxy = await guardingProxy(scene.aws.client.endpoint, ({ method, url = '' }) => {
+        if (method !== 'PUT' || !/[?&]retention\b/.test(url)) return false;
+        stopping.abort(new Error('stopped'));
+        return true;
+      });
+      const at = { kind: 's3', bucket: Bucket, prefix: 'shop', client: scene.aws.client } as const;
+      const name = (digit: string): string => `tamper-test-${digit.repeat(16)}`;
+      const slow = { ...at, client: { ...at.client, endpoint: proxy.endpoint } };
+      const stopped = { name: name('a'), clock: systemClock, signal: stopping.signal };
+      await expect(tamperWithBucket(slow, stopped)).rejects.toThrow('interrupted');
+      const { Versions = [] } = await scene.client.send(
+        new ListObjectVersionsCommand({ Bucket, Prefix: 'shop/tamper-test-a' }),
+      );
+      const locks = await Promise.all(
+        Versions.map(async ({ Key, VersionId }) => {
+          const head = await scene.client.send(new HeadObjectCommand({ Bucket, Key, VersionId }));
+          return (head.ObjectLockRetainUntilDate?.getTime() ?? 0) - systemClock.now();
+        }),
+      );
+      // As backups are, and as briefly as may be.
+      const [brief = 0, long = 0] = locks.toSorted((left, right) => left - right);
+      expect([locks.length, brief <= 60_000, long > 13 * dayMs]).toEqual([2, true, true]);
+
+      // It may still run.
+      const tooSoon = await tamperWithBucket(at, { name: name('b'), clock: systemClock, signal: noSignal });
+      expect(tooSoon.earlier).toEqual({ removed: 0, left: [] });
+      const hoursLater = { now: () => systemClock.now() + 2 * hourMs };
+      const later = await tamperWithBucket(at, { name: name('c'), clock: hoursLater, signal: noSignal });
+      expect(later.earlier?.left).toEqual([
+        expect.stringMatching(
+          /^\d versions of s3:\/\/stopped\/shop\/tamper-test-… of earlier tests, locked until 20.* at the latest$/,
+        ),
+      ]);
+      for (const { Key, VersionId } of Versions) {
+        // As time would.
+        const Retention = { Mode: 'GOVERNANCE' as const, RetainUntilDate: new Date(systemClock.now() + 1000) };
+        await scene.client.send(
+          new PutObjectRetentionCommand({ Bucket, Key, VersionId, Retention, BypassGovernanceRetention: true }),
+        );
+      }
+      await expect
+        .poll(
+          async () =>
+            (await tamperWithBucket(at, { name: name('d'), clock: hoursLater, signal: noSignal })).earlier?.removed,
+          { timeout: 20_000, interval: 1000 },
+        )
+        .toBeGreaterThanOrEqual(2);
+      const rest = await scene.client.send(new ListObjectVersionsCommand({ Bucket, Prefix: 'shop/tamper-test-' }));
+      const keys = (rest.Versions ?? []).map(({ Key = '' }) => Key);
+      expect([keys.includes(`shop/${name('a')}`), keys.includes('shop/tamper-test-notes')]).toEqual([false, true]);
+    },
+  );
 
   test('a lock of mode GOVERNANCE gives way to who may bypass it', async () => {
     await scene.client.send(new CreateBucketCommand({ Bucket: 'governed', ObjectLockEnabledForBucket: true }));

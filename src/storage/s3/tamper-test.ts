@@ -10,6 +10,7 @@ import {
   PutObjectLockConfigurationCommand,
   PutObjectRetentionCommand,
   S3ServiceException,
+  type PutObjectCommandInput,
   type S3Client,
 } from '@aws-sdk/client-s3';
 import { count } from '../../base/count.ts';
@@ -25,6 +26,7 @@ import { contentMd5 } from './content-md5.ts';
 import { isMissing, storeErrorOfS3 } from './errors.ts';
 import { readLockRule, type LockRule } from './object-lock.ts';
 import { putParameters } from './store.ts';
+import { removeLeftovers } from './tamper-leftovers.ts';
 
 interface Tampering {
   readonly client: S3Client;
@@ -59,7 +61,8 @@ export async function tamperWithBucket(
     const rule = await ruleOf(work);
     const lock: ObjectLock = rule === 'no lock' ? { state: 'none' } : await lockOf(work);
     const trials = version === noVersion ? await tamperInPlace(work) : await tamperWithVersions(work, rule, lock);
-    return { lock, trials, left: await removeWritten(work, lock) };
+    const left = await removeWritten(work, lock);
+    return { lock, trials, left, earlier: await removeLeftovers({ client, at, clock, signal }) };
   } catch (error) {
     await removeWritten(work, { state: 'none' });
     throw error;
@@ -92,7 +95,7 @@ async function tamperWithVersions(work: Tampering, rule: Rule, lock: ObjectLock)
   // What destroys the version comes after what only hides it, and what weakens its lock last.
   return [
     await tryOut(work, 'overwrite', async () => {
-      await write(work, secondContent);
+      await overwrite(work, lock.state === 'locked' || isRule(rule));
       return readBack(work, first);
     }),
     await tryOut(work, 'delete', async () => {
@@ -111,10 +114,35 @@ async function tamperWithVersions(work: Tampering, rule: Rule, lock: ObjectLock)
 const target = ({ at, key }: Tampering) => ({ Bucket: at.bucket, Key: key });
 const abort = ({ signal }: Tampering) => ({ abortSignal: signal });
 
-/** As a backup writes; tells the version. */
-async function write(work: Tampering, body: Buffer): Promise<string> {
+/** Long enough for clocks that differ a little, and for nothing else. */
+const briefLockMs = 60_000;
+
+/**
+ * What only hides the version that is tried: its lock serves nobody, so it is the shortest that there is, where these credentials may say so.
+ * The version that is tried is written as backups write, with their lock, which is what is looked at.
+ */
+async function overwrite(work: Tampering, isLocking: boolean): Promise<void> {
+  const until = new Date(work.clock.now() + briefLockMs);
+  if (isLocking) {
+    try {
+      await write(work, secondContent, { ObjectLockMode: 'GOVERNANCE', ObjectLockRetainUntilDate: until });
+      return;
+    } catch (error) {
+      throwIfAborted(work.signal);
+      if (!(error instanceof S3ServiceException)) throw error;
+    }
+  }
+  await write(work, secondContent);
+}
+
+/** As a backup writes, unless told otherwise; tells the version. */
+async function write(
+  work: Tampering,
+  body: Buffer,
+  lock: Pick<PutObjectCommandInput, 'ObjectLockMode' | 'ObjectLockRetainUntilDate'> = {},
+): Promise<string> {
   const md5 = isAws(work.at.client) ? {} : { ContentMD5: contentMd5(body) };
-  const object = { ...target(work), ...putParameters(work.at, false), Body: body, ...md5 };
+  const object = { ...target(work), ...putParameters(work.at, false), ...lock, Body: body, ...md5 };
   const { VersionId: version = noVersion } = await work.client.send(new PutObjectCommand(object), abort(work));
   work.written.add(version);
   return version;
