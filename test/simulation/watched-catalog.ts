@@ -62,10 +62,13 @@ export class Watch implements AsyncDisposable {
   #lookAtProcesses(): void {
     const { folder, isStrict } = this.#place;
     const commands = Map.groupBy(jobProcesses(folder), ({ command }) => command);
-    for (const [command, own] of commands) {
+    for (const [command, all] of commands) {
+      // What a job starts looks like itself for the moment until it has begun.
+      const own = all.filter(({ parent }) => !all.some(({ pid }) => pid === parent));
       if (own.length < 2) continue;
       this.sideBySide += 1;
-      if (isStrict) this.wrong.add(`${own.length} processes at once: ${command}`);
+      if (isStrict)
+        this.wrong.add(`${own.length} processes at once (${own.map(({ pid }) => pid).join(', ')}): ${command}`);
     }
   }
 
