@@ -1,4 +1,5 @@
 // A schedule in words: `daily at 02:00 (Europe/Berlin)`. What has no short words is shown as it is written.
+import { count } from '../base/count.ts';
 import { formatDuration } from '../base/duration.ts';
 import type { Schedule } from './schedule.ts';
 import { clockWords, readWeekday, weekdayName, windowWords, type TimeWindow, type Weekday } from './time-window.ts';
@@ -18,7 +19,9 @@ export function describeSchedule(schedule: Schedule): string {
 /** `daily in 03:00-04:00 (UTC)`, `Sunday in 04:00-05:00`. */
 export function describeWindow(window: TimeWindow): string {
   const days = window.days.map((day) => (typeof day === 'number' ? dayWords(day) : weekdayWords(day)));
-  return `${days.length === 0 ? 'daily' : days.join(', ')} in ${windowWords(window)}${zoneWords(window.timeZone)}`;
+  const when = days.length === 0 ? 'daily' : days.join(', ');
+  const except = window.except === undefined ? '' : `, but on ${count(window.except.length, 'date')}`;
+  return `${when} in ${windowWords(window)}${zoneWords(window.timeZone)}${except}`;
 }
 
 const zoneWords = (timeZone: string | undefined): string => (timeZone === undefined ? '' : ` (${timeZone})`);

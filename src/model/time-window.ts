@@ -10,6 +10,13 @@ export interface Weekday {
   readonly nth: number | 'last' | undefined;
 }
 
+/** Of one year, or of every year. */
+export interface CalendarDate {
+  readonly year: number | undefined;
+  readonly month: number;
+  readonly day: number;
+}
+
 export interface TimeWindow {
   /** Minute of the day at which it begins. */
   readonly startMinute: number;
@@ -19,6 +26,8 @@ export interface TimeWindow {
   readonly days: readonly (Weekday | number)[];
   /** That of the machine if absent. */
   readonly timeZone: string | undefined;
+  /** Dates on which it does not begin, whatever weekday they are. */
+  readonly except?: readonly CalendarDate[] | undefined;
 }
 
 /** From `startMs` up to but without `endMs`. They are equal where the night skips all of the window. */
@@ -60,6 +69,18 @@ const daySchema = z.union([
   z.int().min(1).max(31).meta({ title: dayForm }),
 ]);
 
+const dateForm = 'a date such as 2027-03-26, or 12-25 for that of every year';
+
+const dateSchema = z
+  .string()
+  .transform((text, context): CalendarDate => {
+    const read = readDate(text);
+    if (read !== undefined) return read;
+    context.addIssue({ code: 'custom', message: `expected ${dateForm}` });
+    return z.NEVER;
+  })
+  .meta({ title: dateForm });
+
 /** The keys of a window, for the schemas that hold one. */
 export const windowFields = {
   window: windowTextSchema.describe('from and to, by the clock of its zone'),
@@ -67,10 +88,17 @@ export const windowFields = {
   timeZone: timeZoneSchema.optional().describe('zone of the hours; that of the machine if absent'),
 };
 
+const exceptField = z
+  .array(dateSchema)
+  .min(1)
+  .optional()
+  .describe('dates on which it does not begin, such as holidays');
+
 interface WindowSettings {
   readonly window: WindowText;
   readonly days?: readonly (Weekday | number)[] | undefined;
   readonly timeZone?: string | undefined;
+  readonly except?: readonly CalendarDate[] | undefined;
 }
 
 /** `sun:04:00-sun:05:00` names its day, so `days` must not. */
@@ -80,13 +108,14 @@ export function namesDaysOnce({ window, days }: WindowSettings): boolean {
 
 export const daysTwice = { path: ['days'], message: 'expected the day either in the window or in days, not both' };
 
-export function windowOf({ window, days, timeZone }: WindowSettings): TimeWindow {
+export function windowOf({ window, days, timeZone, except }: WindowSettings): TimeWindow {
   const { startMinute, lengthMinutes, day } = window;
-  return { startMinute, lengthMinutes, days: day === undefined ? (days ?? []) : [day], timeZone };
+  const own = { startMinute, lengthMinutes, days: day === undefined ? (days ?? []) : [day], timeZone };
+  return except === undefined ? own : { ...own, except };
 }
 
 export const timeWindowSchema = z
-  .strictObject(windowFields)
+  .strictObject({ ...windowFields, except: exceptField })
   .refine(namesDaysOnce, daysTwice)
   .transform(windowOf)
   .describe('a span of some days or of every day');
@@ -128,22 +157,42 @@ export function readWeekday(text: string): Weekday | undefined {
   return { weekday, nth };
 }
 
+/** The 29th of February is one of every year: it comes where there is one. */
+function readDate(text: string): CalendarDate | undefined {
+  const { year, month, day } = /^(?:(?<year>\d{4})-)?(?<month>\d{2})-(?<day>\d{2})$/.exec(text.trim())?.groups ?? {};
+  const date = { year: year === undefined ? undefined : Number(year), month: Number(month), day: Number(day) };
+  try {
+    Temporal.PlainDate.from({ ...date, year: date.year ?? leapYear }, { overflow: 'reject' });
+    return date;
+  } catch {
+    return undefined;
+  }
+}
+
+const leapYear = 2000;
+/** A window that begins on none of so many days begins never. */
+const emptyDaysMax = 15 * 366;
+
 /** The spans of a window in their order, from the one that holds or follows the instant. */
-export function* windowSpans(window: TimeWindow, fromMs: number): Generator<WindowSpan> {
+export function* windowSpans(window: TimeWindow, fromMs: number): Generator<WindowSpan, undefined> {
   const timeZone = window.timeZone ?? Temporal.Now.timeZoneId();
   const daysBack = Math.ceil((window.startMinute + window.lengthMinutes) / dayMinutes) + 1;
   let date = Temporal.Instant.fromEpochMilliseconds(fromMs)
     .toZonedDateTimeISO(timeZone)
     .toPlainDate()
     .subtract({ days: daysBack });
-  for (; ; date = date.add({ days: 1 })) {
-    if (!beginsOn(window.days, date)) continue;
+  for (let emptyDays = 0; emptyDays < emptyDaysMax; date = date.add({ days: 1 })) {
+    emptyDays += 1;
+    if (!beginsOn(window, date)) continue;
+    emptyDays = 0;
     const span = spanOf(window, date, timeZone);
     if (span.endMs > fromMs || span.startMs >= fromMs) yield span;
   }
 }
 
-function beginsOn(days: TimeWindow['days'], date: Temporal.PlainDate): boolean {
+function beginsOn({ days, except = [] }: TimeWindow, date: Temporal.PlainDate): boolean {
+  const { year, month, day: number } = date;
+  if (except.some((one) => one.month === month && one.day === number && (one.year ?? year) === year)) return false;
   if (days.length === 0) return true;
   return days.some((day) => {
     if (typeof day === 'number') return date.day === day;
