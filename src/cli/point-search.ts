@@ -150,14 +150,25 @@ export class PointSearch implements AsyncDisposable {
   /** Of archives, for what their newest month lacks: the copies of a month come one after the other. */
   async *#olderMonths(): AsyncGenerator<ReadRepository> {
     for (const settings of await this.#context.chosenRepositories()) {
-      const newest = this.#read.find((read) => read?.opened.settings === settings)?.opened.month;
+      // What could not be read before is told, and tried no second time.
+      if (!this.#errors.has(settings.name)) yield* this.#monthsBefore(settings);
+    }
+  }
+
+  async *#monthsBefore(settings: OpenedRepository['settings']): AsyncGenerator<ReadRepository> {
+    const newest = this.#read.find((read) => read?.opened.settings === settings)?.opened.month;
+    try {
       for await (const month of this.#context.monthsHolding(settings)) {
         if (month === newest) continue;
-        const name = monthOf(settings, month).name;
+        const { name } = monthOf(settings, month);
         if (!this.#months.has(name)) this.#months.set(name, await this.#openMonth(settings, month));
         const read = this.#months.get(name);
         if (read !== undefined) yield read;
       }
+    } catch (error) {
+      this.#context.signal.throwIfAborted();
+      if (!isAppError(error)) throw error;
+      this.#damaged.push({ repository: settings.name, message: error.message });
     }
   }
 

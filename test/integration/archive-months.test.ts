@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import { monthsBefore } from '../../src/model/archive.ts';
+import { guardingProxy } from '../support/guarding-proxy.ts';
 import { runHere, type Ran } from '../support/lifeboat.ts';
 import { temporaryFolder, type TemporaryFolder } from '../support/temporary-folder.ts';
 
@@ -99,4 +100,20 @@ test('a month that is not there is answered with those that are', async () => {
     expect(stderr).toContain(`archive/${thisMonth}`);
     expect(stderr).not.toContain('repository init');
   }
+});
+
+test('an archive that can not be read is told, and keeps nobody from the answer of the others', async () => {
+  await using closed = await guardingProxy('http://127.0.0.1:1', () => true);
+  const text = configuration
+    .replace('location: ./archive,', `location: s3://closed/shop, s3: { endpoint: '${closed.endpoint}' },`)
+    .replace('notes: { type', 'other: { type');
+  writeFileSync(join(home.path, 'closed.yaml'), text);
+  const { exitCode, stderr } = await runHere(['restore', 'other', '--to', './none', '--config', 'closed.yaml'], {
+    folder: home.path,
+    environment: { AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'test-secret' },
+  });
+  expect([exitCode, stderr.replaceAll(/\s+/g, ' ')]).toEqual([
+    4,
+    expect.stringMatching(/there is no snapshot of other for 'latest' in local; repository archive could not be read/),
+  ]);
 });
