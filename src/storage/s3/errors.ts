@@ -32,7 +32,7 @@ const byName: Record<string, Meaning> = {
   IllegalLocationConstraintException: { code: 'STORE_DENIED', hint: wrongRegion },
   InvalidObjectState: {
     code: 'STORE_DENIED',
-    hint: "Bring the objects back with 'lifeboat storage thaw', and wait until it says that all can be read.",
+    hint: "Bring the objects back with 'lifeboat storage thaw' (of an archive name the month: -r <archive>/<month>), and wait until it says that all can be read.",
   },
   NotImplemented: {
     code: 'STORE_DENIED',
