@@ -121,6 +121,10 @@ export function judge(sighting: Sighting, nowMs: number): Judgement {
   return tooOld(sighting) ?? atRisk(sighting, nowMs) ?? (isKept ? wellKept(proof) : notKept(sighting));
 }
 
+/** Said also to recognise what another alert tells already. */
+export const damageReason = (damage: string): string => `a repository is damaged: ${damage}`;
+export const failedCopyReason = (message: string): string => `the last copy failed: ${message}`;
+
 function tooOld({ component, ageMs = 0, rpoMs = Infinity, mayBeNewer, failedBackup }: Sighting): Judgement | undefined {
   if (ageMs <= rpoMs) return undefined;
   const fact = `the newest is ${formatDuration(roundedMs(ageMs))} old, and ${formatDuration(rpoMs)} was promised`;
@@ -143,7 +147,7 @@ function atRisk(sighting: Sighting, nowMs: number): Judgement | undefined {
   if (damage !== undefined)
     return judgement(
       'at_risk',
-      `a repository is damaged: ${damage}`,
+      damageReason(damage),
       "See the page on troubles; once it is mended, 'lifeboat runs start' the verification.",
     );
   const interrupted = notWorking(sighting);
@@ -191,7 +195,7 @@ function notWorking({ component, paused, failedBackup, failedCopy }: Sighting): 
   if (failedBackup !== undefined)
     return judgement('at_risk', `the last backup failed: ${failedBackup}`, "'lifeboat runs list' has it.");
   if (failedCopy !== undefined)
-    return judgement('at_risk', `the last copy failed: ${failedCopy}`, "'lifeboat runs list' has it.");
+    return judgement('at_risk', failedCopyReason(failedCopy), "'lifeboat runs list' has it.");
   return undefined;
 }
 

@@ -8,7 +8,7 @@ import { runHistory } from '../catalog/run-history.ts';
 import type { RunRow } from '../catalog/runs.ts';
 import { standingsOf } from '../catalog/standings.ts';
 import { formatAge } from '../base/duration.ts';
-import { allJobsOf } from '../model/job.ts';
+import { allJobsOf, type Job } from '../model/job.ts';
 import type { JobKind } from '../model/schedule.ts';
 import { standingNow } from '../model/standing.ts';
 import type { DeadChannel, EndedJob, Known, KnownProbe, KnownReceiver } from '../monitoring/alerts/conditions.ts';
@@ -45,23 +45,24 @@ async function endedJobs(catalog: Catalog, { application }: Tenant): Promise<End
   const jobs = allJobsOf(application);
   const ended: EndedJob[] = [];
   for (const kind of judgedKinds) {
-    const wanted = new Set(jobs.filter((job) => job.kind === kind).map(({ id }) => id));
+    const wanted = new Map(jobs.flatMap((job) => (job.kind === kind ? [[job.id, job]] : [])));
     if (wanted.size === 0) continue;
     const filter = { applications: [application.name], kind, states: ['succeeded', 'failed'], limit: runsMax } as const;
     for (const run of await runHistory(catalog, filter)) {
-      const job = jobInputSchema.safeParse(JSON.parse(run.input)).data?.job;
-      if (job !== undefined && wanted.delete(job)) ended.push(endedJob(run, { job, kind }));
+      const job = wanted.get(jobInputSchema.safeParse(JSON.parse(run.input)).data?.job ?? '');
+      if (job !== undefined && wanted.delete(job.id)) ended.push(endedJob(run, job));
     }
   }
   return ended;
 }
 
-function endedJob(run: RunRow, { job, kind }: Pick<EndedJob, 'job' | 'kind'>): EndedJob {
+function endedJob(run: RunRow, job: Job): EndedJob {
   const error = errorSchema.safeParse(JSON.parse(run.error ?? 'null')).data;
   return {
-    job,
-    kind,
+    job: job.id,
+    kind: job.kind,
     component: run.component ?? undefined,
+    repository: job.kind === 'verification' ? job.repository : undefined,
     hasFailed: run.state === 'failed',
     message: error?.message ?? 'it did not say why',
     hint: error?.hint,

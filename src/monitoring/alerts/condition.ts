@@ -18,4 +18,6 @@ export interface Condition {
   readonly command?: string | undefined;
   /** How long it must last before anybody is told, if no rule says so: what may pass by itself. */
   readonly holdMs: number;
+  /** Subject of the one that has the same cause and says more of it: who is told of that need not hear of this. */
+  readonly cause?: string | undefined;
 }

@@ -12,7 +12,14 @@ const nothing: Known = {
   problem: undefined,
 };
 const standing = { component: 'database', reason: 'it is old', hint: 'Back it up.', rpoMs: 3_600_000 };
-const job = { component: undefined, hasFailed: true, message: 'no room', hint: 'Make room.', run: '0123456789abcdef' };
+const job = {
+  component: undefined,
+  repository: undefined,
+  hasFailed: true,
+  message: 'no room',
+  hint: 'Make room.',
+  run: '0123456789abcdef',
+};
 const probe = { probe: 'site', component: 'web', isFlapping: false, message: 'status 503', hint: 'Look.' };
 
 /** Subject, severity, title. */
@@ -79,4 +86,21 @@ test('a silent receiver, a dead channel and an unreadable configuration are told
     'channel/chat warning Alerts do not arrive through chat',
     "configuration warning The configuration can't be read",
   ]);
+});
+
+test('a component that is at risk by a failed job alone names that as the cause, and no other does', () => {
+  const seen = { ...standing, standing: 'at_risk', ageMs: 1000, seenAtMs: nowMs } as const;
+  const jobs = [
+    { ...job, kind: 'verification', job: 'verification/local/data', repository: 'local', message: 'a pack is damaged' },
+    { ...job, kind: 'copy', job: 'copy/database/local/away', component: 'database', message: 'no room' },
+  ] as const;
+  const damage = 'a repository is damaged: local: a pack is damaged';
+  const causes = (one: Partial<Known['standings'][number]>, known: Partial<Known> = { jobs }): unknown =>
+    conditionsOf({ ...nothing, ...known, standings: [{ ...seen, ...one }] })[0]?.cause;
+  expect(causes({ reason: damage })).toBe('job/verification/local/data');
+  expect(causes({ reason: 'the last copy failed: no room' })).toBe('job/copy/database/local/away');
+  expect(causes({ reason: 'the last copy failed: no room', component: 'other' })).toBeUndefined();
+  expect(causes({ reason: damage.replace('local', 'away') })).toBeUndefined();
+  expect(causes({ reason: damage, standing: 'overdue' })).toBeUndefined();
+  expect(causes({ reason: damage }, { jobs: jobs.map((one) => ({ ...one, hasFailed: false })) })).toBeUndefined();
 });

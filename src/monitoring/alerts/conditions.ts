@@ -1,6 +1,6 @@
 // What is wrong, from all that is known of an application. Pure: the same facts give the same conditions.
 import { formatAge, formatDuration } from '../../base/duration.ts';
-import type { Standing } from '../../model/standing.ts';
+import { damageReason, failedCopyReason, type Standing } from '../../model/standing.ts';
 import type { ProbeOutcome } from '../../model/probe.ts';
 import type { JobKind } from '../../model/schedule.ts';
 import type { Condition } from './condition.ts';
@@ -21,6 +21,8 @@ export interface EndedJob {
   readonly job: string;
   readonly kind: JobKind;
   readonly component: string | undefined;
+  /** That it verified. */
+  readonly repository: string | undefined;
   readonly hasFailed: boolean;
   readonly message: string;
   readonly hint: string | undefined;
@@ -63,7 +65,7 @@ export interface Known {
 
 export function conditionsOf(known: Known): Condition[] {
   return [
-    ...known.standings.flatMap((one) => standingCondition(one, known.nowMs)),
+    ...known.standings.flatMap((one) => standingCondition(one, known)),
     ...known.jobs.flatMap(jobCondition),
     ...known.probes.flatMap(probeCondition),
     ...known.receivers.flatMap((one) => receiverCondition(one, known.nowMs)),
@@ -83,8 +85,8 @@ const standingWords: Readonly<
   unknown: { title: 'State unknown', severity: 'warning', holdMs: 5 * minuteMs },
 };
 
-function standingCondition(known: KnownStanding, nowMs: number): Condition[] {
-  const { component, standing, reason, hint, ageMs, rpoMs, seenAtMs } = known;
+function standingCondition(seen: KnownStanding, { nowMs, jobs }: Known): Condition[] {
+  const { component, standing, reason, hint, ageMs, rpoMs, seenAtMs } = seen;
   if (standing === 'protected') return [];
   const age =
     ageMs === null
@@ -105,9 +107,22 @@ function standingCondition(known: KnownStanding, nowMs: number): Condition[] {
       facts: [{ name: 'Why', value: reason }, ...age],
       hint,
       command: 'lifeboat status',
+      cause: standing === 'at_risk' ? causeOf(seen, jobs) : undefined,
     },
   ];
 }
+
+/** The failed job that is all the reason. */
+function causeOf({ component, reason }: KnownStanding, jobs: readonly EndedJob[]): string | undefined {
+  const found = jobs.find(({ kind, hasFailed, message, repository, component: own }) => {
+    if (!hasFailed) return false;
+    if (kind === 'verification') return reason === damageReason(`${repository ?? ''}: ${message}`);
+    return kind === 'copy' && own === component && reason === failedCopyReason(message);
+  });
+  return found && jobSubject(found);
+}
+
+const jobSubject = ({ job }: Pick<EndedJob, 'job'>): string => `job/${job}`;
 
 const jobTitles: Readonly<Record<JobKind, string>> = {
   backup: 'Backup failed',
@@ -123,7 +138,7 @@ function jobCondition({ job, kind, component, hasFailed, message, hint, run }: E
   if (!hasFailed || kind === 'backup' || kind === 'proof') return [];
   return [
     {
-      subject: `job/${job}`,
+      subject: jobSubject({ job }),
       kind: 'job',
       component,
       // A repository that is damaged gives nothing back.

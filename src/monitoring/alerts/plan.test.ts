@@ -264,3 +264,27 @@ test('that somebody takes care of it is told once to each who heard of it', () =
     'mail ben@example.com acknowledged',
   ]);
 });
+
+const failed: Condition = { ...breach, subject: 'job/verification/local', kind: 'job', component: undefined };
+const caused: Condition = { ...breach, cause: failed.subject };
+const standingIn = (story: Story) => story.alerts.findLast(({ subject }) => subject === caused.subject);
+
+test('of two with one cause one is told, both are listed, and what outlives its cause is told then', () => {
+  const story = new Story();
+  const first = story.look([failed, caused]);
+  expect(first).toEqual(new Story().look([failed]));
+  expect(standingIn(story)).toMatchObject({ state: 'firing', stepsTaken: 0 });
+  expect(standingIn(story)?.facts).toContain('"Told as","value":"job/verification/local"');
+  expect(story.look([failed, caused], hourMs)).toEqual([]);
+  const later = story.look([caused], hourMs).filter((line) => line.includes(' firing'));
+  expect(later).toEqual(first);
+  expect(standingIn(story)?.facts).not.toContain('Told as');
+});
+
+test('what has a cause is told to whoever does not hear of the cause', () => {
+  const rules = [{ kinds: ['job'], contacts: ['anna'] }, { contacts: ['ben'] }];
+  const told = new Story(settingsOf({ rules })).look([failed, caused]);
+  expect(told.map((line) => line.split(' ')[1])).toEqual(['anna@example.com', 'ben@example.com']);
+  const silent = [{ kinds: ['job'], silent: true }, { contacts: ['ben'] }];
+  expect(new Story(settingsOf({ rules: silent })).look([failed, caused])).toHaveLength(1);
+});

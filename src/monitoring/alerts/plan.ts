@@ -35,7 +35,8 @@ export interface AlertPlan {
 export function planAlerts(situation: Situation): AlertPlan {
   const plan: AlertPlan = { saved: [], changed: [], removed: [], told: [], dropped: [] };
   const { conditions, alerts } = situation;
-  const subjects = new Map(conditions.map((condition) => [condition.subject, condition]));
+  const given = new Map(conditions.map((condition) => [condition.subject, condition]));
+  const subjects = new Map([...given].map(([subject, one]) => [subject, withCause(one, given, situation.settings)]));
   const known = new Map(alerts.map((alert) => [alert.subject, alert]));
   for (const condition of subjects.values()) {
     const before = known.get(condition.subject);
@@ -48,6 +49,20 @@ export function planAlerts(situation: Situation): AlertPlan {
   return plan;
 }
 
+/** With a cause only if everybody who is to hear of it hears of that instead. */
+function withCause(
+  { cause, ...condition }: Condition,
+  given: ReadonlyMap<string, Condition>,
+  settings: AlertSettings,
+): Condition {
+  const other = cause === undefined ? undefined : given.get(cause);
+  if (other === undefined) return condition;
+  const told = new Set(receiversOf(routeOf(settings, other).steps, settings).map(wayKey));
+  const meant = receiversOf(routeOf(settings, condition).steps, settings);
+  if (meant.length === 0 || !meant.every((one) => told.has(wayKey(one)))) return condition;
+  return { ...condition, cause, facts: [...condition.facts, { name: 'Told as', value: other.subject }] };
+}
+
 interface Lasting {
   readonly condition: Condition;
   readonly before: AlertRow | undefined;
@@ -57,7 +72,7 @@ function goOn(situation: Situation, plan: AlertPlan, { condition, before }: Last
   const { settings, nowMs, isQuiet } = situation;
   const route = routeOf(settings, condition);
   let alert = begun(described(before ?? created(situation, condition), condition), { before, route, nowMs });
-  if (alert.state === 'firing' && isQuiet(condition)) {
+  if (alert.state === 'firing' && (condition.cause !== undefined || isQuiet(condition))) {
     // Its steps begin to count when somebody wants to hear of it.
     if (alert.stepsTaken === 0) alert = { ...alert, stepsFromMs: nowMs };
   } else if (alert.state === 'firing') {
