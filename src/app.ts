@@ -36,7 +36,7 @@ import {
 } from './cli/terminal.ts';
 import { chooseRepository } from './config/choose-repository.ts';
 import { bucketOfVariables, serversOfVariables } from './config/defaults.ts';
-import { programFolders, readEnvFile, type Environment } from './config/environment.ts';
+import { programFolders, readEnvFile, tetherSilenceMs, type Environment } from './config/environment.ts';
 import { findConfiguration } from './config/find.ts';
 import { firstFile } from './config/first-file.ts';
 import { loadConfiguration, templatePathOf, type Configuration } from './config/load.ts';
@@ -151,6 +151,7 @@ export function createContext(
 
 type Readers = Pick<
   CommandContext,
+  | 'isOfServer'
   | 'serversOfVariables'
   | 'bucketOfVariables'
   | 'problemsOfConfiguration'
@@ -161,6 +162,7 @@ type Readers = Pick<
 
 function readersOf(environment: Environment): Readers {
   return {
+    isOfServer: tetherSilenceMs(environment) !== undefined,
     serversOfVariables: () => serversOfVariables(environment, readEnvFile(environment.workingFolder)),
     bucketOfVariables: () => bucketOfVariables(environment, readEnvFile(environment.workingFolder)),
     problemsOfConfiguration: (path) => problemsOfConfiguration(path, environment, { hasRepositories: true }),

@@ -1,4 +1,5 @@
 // What commands about tokens, users and the audit log open: the catalog, and the log in which they leave their own entries.
+import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { auditLogOf, type Actor, type AuditLog } from '../access/audit-log.ts';
 import { currentUser } from '../base/current-user.ts';
@@ -18,6 +19,14 @@ export async function openAccess(context: Pick<CommandContext, 'openCatalog' | '
     actor: machineActor(),
     [Symbol.asyncDispose]: () => catalog[Symbol.asyncDispose](),
   };
+}
+
+/** For what also works without a server: nothing where there is no catalog, and none is made for it. */
+export async function openAccessAtHand(
+  context: Pick<CommandContext, 'openCatalog' | 'stateFolder' | 'catalogLocation'>,
+): Promise<OpenedAccess | undefined> {
+  const { path, url } = context.catalogLocation;
+  return url === undefined && !existsSync(path) ? undefined : openAccess(context);
 }
 
 /** Whoever typed the command. */

@@ -52,6 +52,8 @@ export interface CommandContext {
     readonly hasDatabase: boolean;
   };
   readonly settings: ContextSettings;
+  /** A server started this command for somebody, of whom it keeps the account itself. */
+  readonly isOfServer: boolean;
 
   /** lifeboat.yaml, or what the classic environment variables say in its place; undefined without either. */
   findConfiguration(): Promise<LoadedConfiguration | undefined>;

@@ -1,6 +1,6 @@
 // Odd backups end to end, with the real program on real files: eight usual ones, then most files go, then the rest is encrypted.
 import { randomBytes } from 'node:crypto';
-import { chmodSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { postgresSource } from '../../src/sources/postgres/postgres-source.ts';
@@ -9,6 +9,7 @@ import { decideRetentionOf } from '../../src/cli/retention-run.ts';
 import type { RetentionPolicy } from '../../src/model/retention.ts';
 import { jsonLines, runHere, type Ran } from '../support/lifeboat.ts';
 import { describeWithPostgres, startPostgres } from '../support/postgres-server.ts';
+import { writeNote } from '../../src/repository/note.ts';
 import { noSignal } from '../support/repository.ts';
 import { describeWith } from '../support/tools.ts';
 import { useScenes } from '../support/scene.ts';
@@ -76,7 +77,10 @@ test('S2-101 most files gone, then all encrypted: both are told, nothing is remo
     exitCode: 3,
     stdout: expect.stringContaining('unlike those before') as string,
   });
+  const catalogPath = join(scene.folder, '.local/state/lifeboat/catalog.sqlite');
+  expect(existsSync(catalogPath)).toBe(false);
   expect((await run('anomalies', 'accept', deleted.id.slice(0, 8))).exitCode).toBe(0);
+  expect(existsSync(catalogPath)).toBe(false);
   expect(await goes({ keepLast: 1 })).toBe(0);
   const listed = await run('anomalies', 'list');
   expect(listed.exitCode).toBe(3);
@@ -106,7 +110,33 @@ async function acceptOverHttp(id: string): Promise<void> {
   expect(await list()).toEqual({ items: [] });
   const all = await runHere(['anomalies', 'list', '--all', '--json'], { folder: scene.folder });
   expect(all.stdout).toContain('"by": "anna"');
+  const entries = await acceptedEntries();
+  expect(entries).toMatchObject([{ actor: { name: 'anna' }, target: id.slice(0, 8) }]);
 }
+
+async function acceptedEntries(): Promise<readonly object[]> {
+  const args = ['audit', 'list', '--action', 'anomaly.accepted', '--json'];
+  const { stdout } = await runHere(args, { folder: scene.folder });
+  return (JSON.parse(stdout) as { readonly entries: readonly object[] }).entries;
+}
+
+test('who accepts by hand is in the audit log, where there is one', async () => {
+  const { repository, folder } = scene;
+  writeFileSync(join(folder, 'lifeboat.yaml'), configurationOf(repository.store.properties.location, scene.data));
+  writeFileSync(join(scene.data, 'file'), 'content');
+  const { snapshot } = await scene.backUp({ component: 'uploads', host: 'shop' });
+  const facts = [{ measure: 'size', value: 1, usual: 0, limit: 0, message: 'it is small' }];
+  const { id, tree, time } = snapshot;
+  const json = { version: 1, kind: 'found', component: 'uploads', snapshot: id, tree, time, facts };
+  await writeNote(repository, { purpose: 'anomaly', subject: tree, json }, noSignal);
+  await runHere(['token', 'create', 'other'], { folder }); // Makes the state.
+  const accepted = await runHere(['anomalies', 'accept', id.slice(0, 8), '--by', 'ben'], { folder });
+  expect(accepted).toMatchObject({ exitCode: 0, stderr: '' });
+  const details = { by: 'ben', component: 'uploads', repository: 'local' };
+  expect(await acceptedEntries()).toMatchObject([
+    { actor: { kind: 'machine' }, application: 'shop', target: id, outcome: 'done', details },
+  ]);
+});
 
 test('a note that can not be read keeps everything, and says so', async () => {
   const { repository } = scene;

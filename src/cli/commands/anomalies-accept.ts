@@ -3,7 +3,8 @@ import { count } from '../../base/count.ts';
 import { AppError } from '../../base/errors.ts';
 import { isoTime } from '../../base/iso-time.ts';
 import { loadSnapshots } from '../../repository/snapshot.ts';
-import { machineActor } from '../access-log.ts';
+import { machineActor, openAccessAtHand } from '../access-log.ts';
+import { appendAudit } from '../../access/audit-log.ts';
 import { acceptAnomaly, loadAnomalies, openAnomalies, type Anomaly } from '../anomaly-notes.ts';
 import { defineCommand } from '../command.ts';
 import { listArgument, textOption } from '../option.ts';
@@ -22,7 +23,7 @@ export interface AnomaliesAcceptData {
 export const anomaliesAcceptCommand = defineCommand({
   summary: 'Say that an odd backup is as it should be',
   details:
-    'Then what the policies no longer keep of its component is removed again. It is kept in the repository who said so.',
+    'Then what the policies no longer keep of its component is removed again. It is kept in the repository who said so, and in the audit log where there is one.',
   examples: ['lifeboat anomalies accept 46c536f7', 'lifeboat anomalies accept --component uploads'],
   arguments: { words: listArgument('[snapshot...]', 'first digits of ids, as `anomalies list` shows them') },
   options: {
@@ -38,6 +39,8 @@ export const anomaliesAcceptCommand = defineCommand({
     const { signal, clock } = context;
     const isMeant = (one: Anomaly): boolean =>
       component === undefined ? words.some((word) => one.snapshot.startsWith(word)) : one.component === component;
+    const application = (await context.findConfiguration())?.application.name;
+    await using access = context.isOfServer ? undefined : await openAccessAtHand(context);
     const accepted: Accepted[] = [];
     for (const settings of await context.chosenRepositories()) {
       await using opened = await context.openRepository(settings, 'write', 'newest');
@@ -45,6 +48,11 @@ export const anomaliesAcceptCommand = defineCommand({
       const { anomalies } = await loadAnomalies(repository, signal);
       for (const one of openAnomalies(anomalies, await loadSnapshots(repository, signal)).filter(isMeant)) {
         const { tree, snapshot, component: name } = one;
+        if (access !== undefined) {
+          const details = { by, component: name, repository: settings.name };
+          const record = { actor: access.actor, action: 'anomaly.accepted', application, target: snapshot, details };
+          await appendAudit(access.log, record);
+        }
         await acceptAnomaly(repository, { tree, time: isoTime(clock.now()), by }, signal);
         accepted.push({ snapshot, component: name, repository: settings.name });
       }
