@@ -13,7 +13,7 @@ export async function chooseOne(context: CommandContext, access: Access): Promis
   if (others.length === 0 || access === 'read') return first;
   const names = [first, ...others].map(({ name }) => name).join(', ');
   throw new AppError('USAGE', `there are several repositories: ${names}`, {
-    hint: `Name one: --repository ${first.name}.`,
+    hint: `Choose one with -r (--repository), such as -r ${first.name}.`,
   });
 }
 

@@ -6,12 +6,15 @@ import { loadIndex } from '../../repository/load-index.ts';
 import { defineCommand } from '../command.ts';
 import { listArgument, switchOption, textOption } from '../option.ts';
 import { exitCodeOf, noteUnread, PointSearch, type UnreadRepository } from '../point-search.ts';
-import { bytes, shortId, shortTime } from '../style.ts';
+import { bytes, printable, shortId, shortTime } from '../style.ts';
+import { isOfSeveral } from '../whose.ts';
 
 interface FoundSnapshot {
   readonly id: string;
   readonly time: string;
   readonly component: string | undefined;
+  /** The application whose it is, or the host where restic took it. */
+  readonly host: string;
   readonly repository: string;
   readonly found: readonly {
     readonly path: string;
@@ -22,6 +25,8 @@ interface FoundSnapshot {
 }
 
 export interface FindData {
+  /** Whose configuration this is: of others it is said whose they are. */
+  readonly application: string | undefined;
   readonly snapshots: readonly FoundSnapshot[];
   /** Those that were looked through, and those that could not be. */
   readonly repositories: readonly string[];
@@ -40,9 +45,10 @@ export const findCommand = defineCommand({
   arguments: { patterns: listArgument('<pattern...>', 'names or patterns') },
   options: {
     component: textOption('--component <name>', 'only snapshots of this component'),
+    host: textOption('--host <name>', 'only those of this application or host'),
     ignoreCase: switchOption('-i, --ignore-case', 'upper and lower case are the same'),
   },
-  async run(context, { patterns, component, ignoreCase }): Promise<FindData> {
+  async run(context, { patterns, component, host, ignoreCase }): Promise<FindData> {
     const { signal } = context;
     await using search = new PointSearch(context, 'read');
     const repositories = await search.repositories();
@@ -50,20 +56,30 @@ export const findCommand = defineCommand({
     const snapshots: FoundSnapshot[] = [];
     for (const { opened, snapshots: all } of repositories) {
       const { repository, settings } = opened;
-      const chosen = all.filter((snapshot) => component === undefined || componentOf(snapshot) === component);
+      const chosen = all.filter(
+        (snapshot) =>
+          (component === undefined || componentOf(snapshot) === component) &&
+          (host === undefined || snapshot.hostname === host),
+      );
       const indexed = { repository, index: await loadIndex(repository, signal) };
       for await (const found of findPaths(indexed, chosen, { patterns, ignoreCase, signal })) {
         snapshots.push(describe(found, settings.name));
       }
     }
-    return { snapshots, repositories: repositories.map(({ opened }) => opened.settings.name), unread: search.unread };
+    return {
+      application: (await context.findConfiguration())?.application.name,
+      snapshots,
+      repositories: repositories.map(({ opened }) => opened.settings.name),
+      unread: search.unread,
+    };
   },
-  render({ snapshots, repositories }, style) {
+  render({ application = [], snapshots, repositories }, style) {
     if (snapshots.length === 0) return 'found in no snapshot';
+    const isNamed = isOfSeveral(snapshots.map(({ host }) => host).concat(application), []);
     return snapshots
-      .map(({ id, time, component, repository, found }) => {
+      .map(({ id, time, component, host, repository, found }) => {
         const where = repositories.length > 1 ? ` in ${repository}` : '';
-        const title = `snapshot ${shortId(id)} of ${component ?? 'unknown'} from ${shortTime(time, style)}${where}: ${count(found.length, 'match', 'matches')}`;
+        const title = `snapshot ${shortId(id)} of ${isNamed ? `${printable(host)}/` : ''}${component ?? 'unknown'} from ${shortTime(time, style)}${where}: ${count(found.length, 'match', 'matches')}`;
         const lines = found.map(({ path, type, sizeBytes, modified }) => {
           const size = type === 'file' ? bytes(sizeBytes) : type;
           return `  ${size.padStart(10)}  ${shortTime(modified, style)}  ${path.replaceAll(/\p{Cc}/gu, '?')}`;
@@ -81,6 +97,7 @@ function describe({ snapshot, found }: FoundInSnapshot, repository: string): Fou
     id: snapshot.id,
     time: snapshot.time,
     component: componentOf(snapshot),
+    host: snapshot.hostname,
     repository,
     found: found.map(({ path, node }) => ({
       path,

@@ -34,6 +34,8 @@ interface ListedSnapshot {
 }
 
 export interface SnapshotList {
+  /** Whose configuration this is: of others it is said whose they are. */
+  readonly application?: string | undefined;
   readonly repositories: readonly {
     readonly name: string;
     readonly location: string;
@@ -63,6 +65,7 @@ export const snapshotsCommand = defineCommand({
     }),
   },
   async run(context, { component, host, tags, last }): Promise<SnapshotList> {
+    const application = (await context.findConfiguration())?.application.name;
     const repositories = [];
     for (const settings of await context.chosenRepositories()) {
       await using opened = await context.openRepository(settings, 'read');
@@ -84,17 +87,14 @@ export const snapshotsCommand = defineCommand({
         snapshots: fitting.slice(last === undefined ? 0 : -last).map((snapshot) => listed(snapshot, known)),
       });
     }
-    return { repositories };
+    return { application, repositories };
   },
-  render({ repositories }, style) {
+  render({ application = [], repositories }, style) {
     return repositories
       .map(({ name, month, snapshots }) => {
         const title = repositories.length > 1 ? `${style.paint('bold', `repository ${name}`)}\n` : '';
         if (snapshots.length === 0) return `${title}no snapshots`;
-        const isNamed = isOfSeveral(
-          snapshots.map(({ host }) => host),
-          [],
-        );
+        const isNamed = isOfSeveral(snapshots.map(({ host }) => host).concat(application), []);
         const rows = snapshots.map(({ id, time, host, component, sizeBytes, tags, paths, description }) => [
           shortId(id),
           shortTime(time, style),
