@@ -22,7 +22,7 @@ import { fileVersion, filesVersion } from './service/file-version.ts';
 import type { Launcher } from './service/job-process.ts';
 import { ProcessWatch } from './monitoring/metrics/process-sample.ts';
 import { CommandAnswers } from './service/command-answers.ts';
-import { sharedPlaces } from './service/shared-places.ts';
+import { sharedPlaces, stateAmongOthers } from './service/shared-places.ts';
 import { startService, type Service, type ServiceEvents } from './service/service.ts';
 import { PublishedTenants } from './service/published-tenants.ts';
 import { Tenants, type KnownTenants, type Tenant } from './service/tenant.ts';
@@ -189,7 +189,8 @@ async function openTenants(
     findConfiguration({ named: place.configurationPath, workingFolder });
   const told = new Set<string>();
   const tellShared = (all: readonly Tenant[]): void => {
-    for (const line of sharedPlaces(all.map(({ application }) => application))) {
+    const applications = all.map(({ application }) => application);
+    for (const line of [...sharedPlaces(applications), ...[stateAmongOthers(applications) ?? []].flat()]) {
       if (!told.has(line)) onNote(`warning: ${line}`);
       told.add(line);
     }

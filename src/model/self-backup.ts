@@ -29,6 +29,8 @@ export const selfBackupSchema = z
 export interface SelfBackup {
   readonly schedules: readonly Schedule[];
   readonly repositories: readonly string[];
+  /** The file names them; else they are all. */
+  readonly isPlaced: boolean;
   readonly retention: RetentionPolicy;
 }
 
@@ -39,5 +41,6 @@ export function completeSelfBackup(
 ): SelfBackup | undefined {
   if (selfBackup === false) return undefined;
   const { schedule = scheduleDefault, repositories = repositoryNames, retention = retentionDefault } = selfBackup;
-  return { schedules: [schedule].flat(), repositories, retention };
+  const isPlaced = selfBackup.repositories !== undefined;
+  return { schedules: [schedule].flat(), repositories, isPlaced, retention };
 }

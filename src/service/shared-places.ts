@@ -1,5 +1,6 @@
 // What two applications of one server have in common, most likely without meaning it: the same place for backups, or the same data. It
 // is told, since one template for many customers makes it one forgotten parameter away.
+import { count } from '../base/count.ts';
 import type { Application } from '../model/application.ts';
 import type { Component } from '../model/component.ts';
 
@@ -17,6 +18,27 @@ export function sharedPlaces(applications: readonly Application[]): string[] {
     ),
     ...sharedBy(data).map((names) => `${names} are the same data: each of the applications backs it up`),
   ];
+}
+
+/** The first of several, whose repositories hold the state of all though its file does not say so; undefined where there is none. */
+export function stateAmongOthers([first, ...others]: readonly Application[]): string | undefined {
+  return first === undefined || others.length === 0 ? undefined : unplacedState(first, others.length + 1);
+}
+
+/** Of an application whose repositories hold the state of a server of so many. */
+export function unplacedState({ name, selfBackup }: Application, applications: number): string | undefined {
+  if (selfBackup === undefined || selfBackup.isPlaced) return undefined;
+  return `the state of the server, with the files, users and runs of ${count(applications, 'application')}, goes into ${selfBackup.repositories.map((own) => `${name}/${own}`).join(' and ')}, and service.selfBackup.repositories does not say so`;
+}
+
+/** One line for each place of one application that has two names. */
+export function sharedWithin({ repositories }: Application): string[] {
+  const groups = [
+    ...Map.groupBy(repositories, ({ location, s3 }) => JSON.stringify([location, s3?.endpoint])).values(),
+  ];
+  return groups
+    .filter((group) => group.length > 1)
+    .map((group) => `${group.map(({ name }) => name).join(' and ')} are one place: ${group[0]?.location ?? ''}`);
 }
 
 interface Named {

@@ -8,6 +8,7 @@ import type { LoadedConfiguration } from '../context.ts';
 import { chooseComponents } from '../component-choice.ts';
 import { exposureTable } from '../exposure-table.ts';
 import { MeasuredDurations } from '../measured-durations.ts';
+import { neighbourFindings, placesFindings, stateFindings } from '../neighbours.ts';
 import { listArgument, switchOption } from '../option.ts';
 import { checkRepository } from '../repository-findings.ts';
 import {
@@ -56,7 +57,11 @@ export const checkCommand = defineCommand({
       const { template } = configuration;
       const extended: Finding[] =
         template === undefined ? [] : [{ aspect: 'template', outcome: 'passed', message: template.path }];
-      subjects.push({ subject: 'configuration', findings: [read, ...extended, ...configuration.warnings] });
+      const places = [
+        ...placesFindings(configuration.application),
+        ...(await stateFindings(context, configuration.application)),
+      ];
+      subjects.push({ subject: 'configuration', findings: [read, ...extended, ...configuration.warnings, ...places] });
     }
     for (const component of components) {
       context.progress.update({ work: `check ${component.name}` });
@@ -66,8 +71,9 @@ export const checkCommand = defineCommand({
     for (const settings of await context.chosenRepositories()) {
       context.progress.update({ work: `check repository ${settings.name}` });
       const measure = async (repository: Repository): Promise<Finding[]> => {
-        if (application !== undefined) await measured.add(repository, application.name, context.signal);
-        return [];
+        if (application === undefined) return [];
+        await measured.add(repository, application.name, context.signal);
+        return neighbourFindings(repository, application.name, context);
       };
       const findings = await Array.fromAsync(checkRepository(settings, context, measure));
       subjects.push({ subject: `repository ${settings.name}`, findings });
