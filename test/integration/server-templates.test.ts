@@ -83,6 +83,7 @@ describe('a server of two customers', () => {
       const all = await lifeboat('alerts', 'list', '--all');
       expect(JSON.parse(all)).toMatchObject({ applications: ['lecture-acme', 'lecture-globex'] });
       expect(server.said()).not.toMatch(/ failed|are one repository|are the same data/);
+      expect(countOf(server, /warning: the state of the server, .* goes into lecture-acme\/local/g)).toBe(1);
       server.child.kill('SIGTERM');
       expect(await server.exited).toBe(0);
     }
