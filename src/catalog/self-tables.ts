@@ -28,6 +28,7 @@ export interface ConfigurationTable {
   readonly version: number;
   /** Of the file at the server: what is relative in it starts from its folder. */
   readonly path: string;
+  /** Empty where it is not handed out. */
   readonly text: string;
   readonly templatePath: string | null;
   readonly templateText: string | null;

@@ -1,5 +1,6 @@
 // Jobs as durable runs: each command line is a step, so that after a crash what was done is not done again; and what waits for a job
 // follows when it ended well.
+import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { AppError, errorKinds, type ErrorCode } from '../base/errors.ts';
 import { jobKinds } from '../model/schedule.ts';
@@ -81,9 +82,7 @@ const jobNamed = (application: Application, wanted: string): Job | undefined =>
   [...jobsOnDemand(application), ...selfBackupJobsOf(application)].find(({ id }) => id === wanted);
 
 async function carryOut(run: RunContext, input: JobInput, parts: JobRunsParts): Promise<object> {
-  const tenant = parts.tenantOf(input.application);
-  const job = tenant === undefined ? undefined : jobNamed(tenant.application, input.job);
-  if (tenant === undefined || job === undefined) throw jobGone(input);
+  const { tenant, job } = await findJob(run, input, parts);
   const outcomes: StepOutcome[] = [];
   const configurations = parts.tenants().flatMap(({ configurationPath }) => configurationPath ?? []);
   for (const { name, args } of stepsOfJob(job, { ...input, configurations })) {
@@ -93,6 +92,26 @@ async function carryOut(run: RunContext, input: JobInput, parts: JobRunsParts): 
   if (worst !== undefined) throw failureBy(worst, job);
   await run.step('what follows', z.array(z.string()), () => startFollowers(run, { tenant, job, parts }));
   return { outcomes };
+}
+
+/** Whoever planned it may have read a configuration of which this worker hears in a moment. */
+const hearingMaxMs = 15_000;
+const hearEveryMs = 500;
+
+async function findJob(
+  { signal }: RunContext,
+  input: JobInput,
+  { tenantOf, catalog }: JobRunsParts,
+): Promise<{ readonly tenant: Tenant; readonly job: Job }> {
+  // Whoever has a catalog in a file planned it itself.
+  const untilMs = performance.now() + (catalog.kind === 'postgres' ? hearingMaxMs : 0);
+  for (;;) {
+    const tenant = tenantOf(input.application);
+    const job = tenant === undefined ? undefined : jobNamed(tenant.application, input.job);
+    if (tenant !== undefined && job !== undefined) return { tenant, job };
+    if (performance.now() >= untilMs) throw jobGone(input);
+    await sleep(hearEveryMs, undefined, { signal });
+  }
 }
 
 function failureBy({ exitCode, digest }: StepOutcome, { id, kind }: Job): AppError {

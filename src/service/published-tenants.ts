@@ -60,7 +60,7 @@ export class PublishedTenants implements KnownTenants, AsyncDisposable {
 
   async #look(): Promise<void> {
     const { catalog, onNote } = this.#parts;
-    const published = await publishedConfigurations(catalog);
+    const published = (await publishedConfigurations(catalog)).filter(({ text }) => text !== '');
     for (const application of this.#loaded.keys()) {
       if (published.some((one) => one.application === application)) continue;
       this.#loaded.delete(application);

@@ -5,6 +5,7 @@ import {
   publishedConfigurations,
   withdrawConfiguration,
   type NewConfiguration,
+  type PublishedConfiguration,
 } from '../catalog/published-configurations.ts';
 import { liveWorkers } from '../catalog/workers.ts';
 import { Repeating } from '../workflow/repeating.ts';
@@ -23,11 +24,17 @@ export interface PublisherParts {
 }
 
 const lookEveryMs = 5000;
+/** Longer than it takes until a server that has just started is seen by others. */
+const forsakenMs = 30_000;
 
 export class Publisher implements AsyncDisposable {
   readonly #parts: PublisherParts;
   /** What was published last by this server, and what was told instead: what other servers say since is theirs. */
   readonly #last = new Map<string, string>();
+  /** Applications that servers protect; undefined until it was looked for. */
+  #published: ReadonlySet<string> | undefined;
+  /** Since when somebody asks for one that is none of them. */
+  readonly #missedMs = new Map<string, number>();
   readonly #looking: Repeating;
 
   constructor(parts: PublisherParts) {
@@ -40,18 +47,33 @@ export class Publisher implements AsyncDisposable {
     await this.#looking[Symbol.asyncDispose]();
   }
 
+  /** No server has protected it for a while: what was begun for it is for anybody to end. */
+  isForsaken(application: string): boolean {
+    if (this.#published?.has(application) !== false) return false;
+    const missedMs = this.#missedMs.get(application) ?? performance.now();
+    this.#missedMs.set(application, missedMs);
+    return performance.now() - missedMs > forsakenMs;
+  }
+
   async #look(): Promise<void> {
     const { catalog, tenants } = this.#parts;
     const own = tenants();
+    const before = await publishedConfigurations(catalog);
     for (const tenant of own) {
       const content = this.#contentOf(tenant);
       const { application } = content;
       const key = JSON.stringify(content);
       if (this.#last.get(application) === key) continue;
       if (!this.#holdsSecrets(content)) await publishConfiguration(catalog, content);
+      else if (before.every((one) => one.application !== application))
+        await publishConfiguration(catalog, { ...content, text: '', templatePath: null, templateText: null });
       this.#last.set(application, key);
     }
-    await this.#withdraw(new Set(own.map(({ application }) => application.name)));
+    const names = own.map(({ application }) => application.name);
+    const withdrawn = await this.#withdraw(new Set(names), before);
+    const left = before.filter(({ application }) => !withdrawn.has(application));
+    this.#published = new Set([...names, ...left.map(({ application }) => application)]);
+    for (const application of this.#published) this.#missedMs.delete(application);
   }
 
   #contentOf({ application, configurationPath, text, template }: Tenant): NewConfiguration {
@@ -67,7 +89,7 @@ export class Publisher implements AsyncDisposable {
     };
   }
 
-  /** Then whoever reads the catalog would have them. Told once; an earlier version without them stays. */
+  /** Then whoever reads the catalog would have them. Told once; an earlier version without them stays, else that the application is there is said. */
   #holdsSecrets({ application, path, text, templatePath, templateText }: NewConfiguration): boolean {
     const { writtenSecrets, onNote } = this.#parts;
     if (path === '') return true; // From variables alone: a worker has its own.
@@ -83,15 +105,19 @@ export class Publisher implements AsyncDisposable {
   }
 
   /** What a server on this machine published that is gone, and is not named any more. */
-  async #withdraw(own: ReadonlySet<string>): Promise<void> {
+  async #withdraw(
+    own: ReadonlySet<string>,
+    published: readonly PublishedConfiguration[],
+  ): Promise<ReadonlySet<string>> {
     const { catalog, host, worker, onNote } = this.#parts;
-    const published = await publishedConfigurations(catalog);
     const left = published.filter((one) => one.host === host && one.worker !== worker && !own.has(one.application));
-    if (left.length === 0) return;
+    if (left.length === 0) return new Set();
     const alive = new Set((await liveWorkers(catalog)).map(({ id }) => id));
-    for (const one of left.filter((each) => !alive.has(each.worker))) {
+    const gone = left.filter((each) => !alive.has(each.worker));
+    for (const one of gone) {
       await withdrawConfiguration(catalog, one);
       onNote(`${one.application} is not protected from here any more; workers are told`);
     }
+    return new Set(gone.map(({ application }) => application));
   }
 }

@@ -87,10 +87,17 @@ export async function startService(parts: ServiceParts): Promise<Service> {
   };
   const looks = { catalog, launcher, tenants: all, onSeen, onProblem };
   if (parts.plans) stack.use(new InventoryKeeper(looks));
+  let publisher: Publisher | undefined;
+  const isKnown = (application: string): boolean => tenants.find(application) !== undefined;
   const worker = stack.use(
     await startWorker({
       ...parts,
       leaseMs,
+      // What is in a file is worked for here alone.
+      ...(catalog.kind === 'postgres' && {
+        takes: (application) => isKnown(application) || publisher?.isForsaken(application) === true,
+        isReady: () => parts.plans || tenants.all.length > 0,
+      }),
       // The state is backed up where its configuration files and the key of its audit log lie.
       labels: parts.plans ? [...parts.labels, serverLabel] : parts.labels,
       definitions: {
@@ -113,7 +120,7 @@ export async function startService(parts: ServiceParts): Promise<Service> {
       onProblem,
     }),
   );
-  if (parts.plans) startDuties(stack, parts, { holder: worker.id, leaseMs, offer, enqueue });
+  if (parts.plans) publisher = startDuties(stack, parts, { holder: worker.id, leaseMs, offer, enqueue });
   const started = stack.move();
   return { workerId: worker.id, replaced, offer, [Symbol.asyncDispose]: () => started.disposeAsync() };
 }
@@ -130,7 +137,7 @@ function startDuties(
   stack: AsyncDisposableStack,
   { catalog, clock, tenants, onNote, onProblem, ...parts }: ServiceParts,
   { holder, leaseMs, offer, enqueue }: DutyParts,
-): void {
+): Publisher | undefined {
   const all = (): KnownTenants['all'] => tenants.all;
   const onStarted = (id: string, run: NewRun): void => {
     offer(id, run).catch((error: unknown) => onProblem(asError(error)));
@@ -142,7 +149,8 @@ function startDuties(
   stack.use(startAlerting({ ...duties, newId: randomUUIDv7 }));
   stack.use(keepSelfBackups({ catalog, tenants: all, enqueue, onProblem }));
   // Whoever shares a catalog in a file is on this machine.
-  if (catalog.kind === 'postgres') stack.use(new Publisher({ ...duties, writtenSecrets, host, worker: holder }));
+  if (catalog.kind === 'sqlite') return undefined;
+  return stack.use(new Publisher({ ...duties, writtenSecrets, host, worker: holder }));
 }
 
 type EndedRun = Parameters<NonNullable<WorkerOptions['onEnded']>>[0];

@@ -162,6 +162,7 @@ class Listener implements AsyncDisposable {
 
   async #fetch(): Promise<void> {
     const { boss, subscription } = this.#parts;
+    if (subscription.isReady?.() === false) return;
     for (const lane of this.#lanes.values()) {
       if (this.#fetching.isClosed) return;
       if (!hasRoom(subscription, [...this.#taken.values()], lane)) continue;

@@ -20,6 +20,10 @@ export interface Subscription {
   readonly labels: readonly string[];
   /** Of runs that it knows how to carry out. */
   readonly kinds: readonly string[];
+  /** Whether it can work for an application; of all if absent. */
+  readonly takes?: ((application: string) => boolean) | undefined;
+  /** Whether it can work for any at all just now; always if absent. */
+  readonly isReady?: (() => boolean) | undefined;
   /** So many at once; and beyond that one that is urgent, where none is at work: what others wait for must not keep it. */
   readonly runsMax: number;
   /** Tries to claim the run and carries it out; resolves when this worker has nothing more to do with it. */
@@ -42,10 +46,11 @@ export function hasRoom(
   return taken.length < runsMax || (run.isUrgent && !taken.some((one) => one.isUrgent));
 }
 
-/** Whether a worker may take a run: it knows how, and carries every label that is asked for. */
+/** Whether a worker may take a run: it knows how and whom for, and carries every label that is asked for. */
 export function fits(
-  { labels, kinds }: Pick<Subscription, 'labels' | 'kinds'>,
-  run: { readonly kind: string; readonly labels: string },
+  { labels, kinds, takes }: Pick<Subscription, 'labels' | 'kinds' | 'takes'>,
+  run: { readonly kind: string; readonly application: string | null; readonly labels: string },
 ): boolean {
-  return kinds.includes(run.kind) && labelsIn(run.labels).every((label) => labels.includes(label));
+  const isKnown = takes === undefined || run.application === null || takes(run.application);
+  return isKnown && kinds.includes(run.kind) && labelsIn(run.labels).every((label) => labels.includes(label));
 }

@@ -6,10 +6,19 @@ import type { z } from 'zod';
 import { AppError, asError, errorKinds, isAppError } from '../base/errors.ts';
 import type { Random } from '../base/random.ts';
 import type { Catalog } from '../catalog/catalog.ts';
-import { claimRun, endRun, renewLeases, requeueRun, type Ending, type Hold, type RunRow } from '../catalog/runs.ts';
+import {
+  claimRun,
+  endRun,
+  findRun,
+  renewLeases,
+  requeueRun,
+  type Ending,
+  type Hold,
+  type RunRow,
+} from '../catalog/runs.ts';
 import { endWorker, insertWorker, seeWorker } from '../catalog/workers.ts';
 import { persistently } from './persistently.ts';
-import type { Queue } from './queue.ts';
+import { fits, type Queue, type Subscription } from './queue.ts';
 import { openRunContext, type RunContext } from './run-context.ts';
 import { RunCancelled, RunFenced, RunParked, WorkerStopping } from './run-stops.ts';
 
@@ -32,6 +41,9 @@ export interface WorkerOptions {
   readonly name: string;
   readonly version: string;
   readonly labels: readonly string[];
+  /** As those of a queue's subscription. */
+  readonly takes?: Subscription['takes'];
+  readonly isReady?: Subscription['isReady'];
   readonly runsMax: number;
   readonly random: Random;
   /** How long a run stays with a worker that is not heard of. */
@@ -79,19 +91,19 @@ class Worker implements AsyncDisposable {
   }
 
   async start(): Promise<void> {
-    const { catalog, queue, definitions, name, version, labels, runsMax } = this.#options;
+    const { catalog, queue, name, version, labels } = this.#options;
     await insertWorker(catalog, { id: this.id, name, version, labels });
     const renew = (): void => void (this.#renewing ??= this.#renew().finally(() => (this.#renewing = undefined)));
     this.#timers.push(
       setInterval(renew, this.#leaseMs / renewals),
       setInterval(() => this.#watch(), this.#leaseMs / 20),
     );
-    this.#subscription = await queue.subscribe({
-      labels,
-      kinds: Object.keys(definitions),
-      runsMax,
-      take: (id) => this.#take(id),
-    });
+    this.#subscription = await queue.subscribe({ ...this.#wishes, take: (id) => this.#take(id) });
+  }
+
+  get #wishes(): Omit<Subscription, 'take'> {
+    const { definitions, labels, takes, isReady, runsMax } = this.#options;
+    return { labels, kinds: Object.keys(definitions), takes, isReady, runsMax };
   }
 
   /** Lets go of its runs: they go on elsewhere. */
@@ -138,8 +150,12 @@ class Worker implements AsyncDisposable {
 
   async #take(id: string): Promise<void> {
     const confirmedMs = performance.now();
-    const { catalog, definitions } = this.#options;
-    const claim = { worker: this.id, leaseMs: this.#leaseMs, kinds: Object.keys(definitions) };
+    const { catalog } = this.#options;
+    const wishes = this.#wishes;
+    // A queue hands out what others can do better.
+    const found = wishes.takes === undefined ? undefined : await findRun(catalog, id);
+    if (found !== undefined && !fits(wishes, found)) return;
+    const claim = { worker: this.id, leaseMs: this.#leaseMs, kinds: wishes.kinds };
     const run = await claimRun(catalog, id, claim);
     if (run === undefined) return;
     const held: Held = { id, epoch: run.epoch, abort: new AbortController(), confirmedMs };

@@ -1,12 +1,14 @@
 // Workers on machines without a lifeboat.yaml: they learn from servers what to do, follow what changes, and are told no secrets.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import {
   publishConfiguration,
   publishedConfigurations,
   withdrawConfiguration,
 } from '../../src/catalog/published-configurations.ts';
+import { findRun } from '../../src/catalog/runs.ts';
 import type { Application } from '../../src/model/application.ts';
 import { PublishedTenants } from '../../src/service/published-tenants.ts';
 import type { Tenant } from '../../src/service/tenant.ts';
@@ -57,17 +59,32 @@ describeWithPostgres(15, 'workers without files of their own', () => {
     return stdout;
   }
 
+  async function begin(name: string, job: string): Promise<string> {
+    const { runs } = JSON.parse(await lifeboat(name, 'runs', 'start', job)) as { runs: { id: string }[] };
+    return runs[0]?.id ?? '';
+  }
+
+  async function stateOf(id: string): Promise<string | undefined> {
+    await using opened = await openTestCatalog(catalog);
+    return (await findRun(opened, id))?.state;
+  }
+
   test('they work for all servers, by what each has in force', { timeout: 180_000 }, async () => {
     await using worker = await startWorkerWith(place('elsewhere'), '--label', 'host=web-1');
     expect(worker.said()).toContain('no server has published a configuration yet');
+    // Not for a worker that knows nothing of its application.
+    const early = await begin('shop', 'backup/uploads');
+    await sleep(2500);
+    expect(await stateOf(early)).toBe('queued');
     await using _ = await startServerWith(place('crm'));
     {
       await using shop = await startServerWith(place('shop'));
       await eventually(() => /shop is configured as the server on \S+ has it, version 1/.test(worker.said()));
       await eventually(() => /crm is configured .* version 1/.test(worker.said()));
       for (const name of ['shop', 'crm']) {
-        await lifeboat(name, 'runs', 'start', 'backup/uploads');
-        await eventually(() => worker.said().includes(`${name}: backup/uploads succeeded`));
+        const run = name === 'shop' ? early : await begin(name, 'backup/uploads');
+        await eventually(async () => (await stateOf(run)) === 'succeeded');
+        expect(worker.said()).toContain(`${name}: backup/uploads succeeded`);
         expect(await lifeboat(name, 'ls', 'latest')).toContain('data/file');
       }
       // No worker carries the key of the audit log, nor the files.
@@ -77,9 +94,10 @@ describeWithPostgres(15, 'workers without files of their own', () => {
         at('shop', 'template.yaml'),
         template('  more: { type: files, paths: [data], labels: [host=web-1] }'),
       );
-      await eventually(() => /shop is configured .* version 2/.test(worker.said()));
-      await lifeboat('shop', 'runs', 'start', 'backup/more');
+      // Asked for before the worker has heard of it.
+      await begin('shop', 'backup/more');
       await eventually(() => worker.said().includes('shop: backup/more succeeded'));
+      expect(worker.said()).toMatch(/shop is configured .* version 2/);
       // What names a secret stays with the server; the worker goes on with what it knows.
       writeFileSync(at('shop', 'lifeboat.yaml'), written);
       await eventually(() => shop.said().includes('a secret stands as it is at repositories.other.password'));
@@ -91,6 +109,9 @@ describeWithPostgres(15, 'workers without files of their own', () => {
     await eventually(() => worker.said().includes('no server protects shop any more'));
     expect(later.said()).toContain('shop is not protected from here any more');
     expect(worker.said()).not.toContain('no server protects crm');
+    // What nobody protects any more is for anybody to end.
+    const late = await begin('shop', 'verification/local/structure');
+    await eventually(async () => (await stateOf(late)) === 'failed');
     expect(worker.said()).not.toContain('warning');
   });
 });
