@@ -165,7 +165,12 @@ function readersOf(environment: Environment): Readers {
     isOfServer: tetherSilenceMs(environment) !== undefined,
     serversOfVariables: () => serversOfVariables(environment, readEnvFile(environment.workingFolder)),
     bucketOfVariables: () => bucketOfVariables(environment, readEnvFile(environment.workingFolder)),
-    problemsOfConfiguration: (path) => problemsOfConfiguration(path, environment, { hasRepositories: true }),
+    problemsOfConfiguration: (path, configurations = environment.configurations) =>
+      problemsOfConfiguration(
+        path,
+        { ...environment, ...(configurations && { configurations }) },
+        { hasRepositories: true },
+      ),
     unattendedStart: (path, environmentFile) => unattendedStart(path, { environmentFile, environment }),
     async readConfigurationFile(path) {
       const text = environment.configurations?.get(path);

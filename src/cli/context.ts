@@ -57,8 +57,8 @@ export interface CommandContext {
 
   /** lifeboat.yaml, or what the classic environment variables say in its place; undefined without either. */
   findConfiguration(): Promise<LoadedConfiguration | undefined>;
-  /** What keeps a configuration file from being used on this machine, wholly or in part; empty if nothing does. */
-  problemsOfConfiguration(path: string): Promise<readonly string[]>;
+  /** What keeps a configuration file from being used on this machine, wholly or in part; empty if nothing does. `texts` count in place of what lies at their paths. */
+  problemsOfConfiguration(path: string, texts?: ReadonlyMap<string, string>): Promise<readonly string[]>;
   /** Servers that the classic environment variables, or a .env file with them, name, for a first lifeboat.yaml. */
   serversOfVariables(): readonly InitComponent[];
   /** `s3://bucket/prefix` by the same variables. */

@@ -3,8 +3,11 @@ import { basename } from 'node:path';
 import { count } from '../../base/count.ts';
 import { AppError } from '../../base/errors.ts';
 import { recoveryReader } from '../../operations/restore/recovery-reader.ts';
+import { readStateFile } from '../../service/state/read-state.ts';
+import type { RecoveryReader } from '../../sources/source.ts';
 import { machineActor } from '../access-log.ts';
 import { defineCommand } from '../command.ts';
+import type { CommandContext } from '../context.ts';
 import { requireConsent } from '../confirmation.ts';
 import { optionalArgument, switchOption, textOption } from '../option.ts';
 import { openPoint, sharedLock } from '../recovery-point.ts';
@@ -46,10 +49,13 @@ export const serviceRecoverCommand = defineCommand({
       '--force <why>',
       'although the old server gave a sign lately; why is kept in the audit log. Two that act at once harm each other',
     ),
-    isDryRun: switchOption('--dry-run', 'show what would be done, and do nothing'),
+    isDryRun: switchOption('--dry-run', 'show what would be done and what is missing here, and do nothing'),
     isConfirmed: switchOption('--yes', 'replace what lies here without asking'),
   },
-  async run(context, { from = 'latest', folder = '.', application, force, isDryRun, isConfirmed }) {
+  async run(
+    context,
+    { from = 'latest', folder = '.', application, force, isDryRun, isConfirmed },
+  ): Promise<ServiceRecoverData> {
     const { signal } = context;
     if (force?.trim() === '') {
       throw new AppError('USAGE', '--force says no reason', { hint: 'Give one: --force "its disk burnt".' });
@@ -61,24 +67,56 @@ export const serviceRecoverCommand = defineCommand({
     lock?.signal.throwIfAborted();
     const reader = recoveryReader(point);
     const decision = await decideRecovery(context, opened, { reader, snapshot: id, folder });
-    if (isDryRun) return { isDryRun, decision, outcome: undefined, missing: [] } satisfies ServiceRecoverData;
+    if (isDryRun) {
+      const texts = await textsOf(reader, decision, signal);
+      return { isDryRun, decision, outcome: undefined, missing: await missingFor(context, decision, texts) };
+    }
     refuseAlive(decision, force);
     const replaced = replacedBy(decision);
     if (replaced !== undefined)
       await requireConsent(context, `set ${replaced} aside and put others in place`, isConfirmed);
     const outcome = await recoverService(context, opened, { decision, reader, actor: machineActor(), force });
-    const own = decision.files.filter(({ isTemplate }) => !isTemplate);
-    const missing = await Promise.all(own.map(({ to }) => context.problemsOfConfiguration(to)));
-    return { isDryRun, decision, outcome, missing: missing.flat() } satisfies ServiceRecoverData;
+    return { isDryRun, decision, outcome, missing: await missingFor(context, decision) };
   },
   render: renderRecovery,
   exitCode: ({ missing }) => (missing.length === 0 ? 0 : 3),
 });
 
+/** Of all its files; `texts` are those that are not in place yet. */
+async function missingFor(
+  context: CommandContext,
+  { files }: RecoveryDecision,
+  texts?: ReadonlyMap<string, string>,
+): Promise<string[]> {
+  const own = files.filter(({ isTemplate }) => !isTemplate);
+  const missing = await Promise.all(own.map(({ to }) => context.problemsOfConfiguration(to, texts)));
+  return [...new Set(missing.flat())];
+}
+
+/** As they would lie here. */
+async function textsOf(
+  reader: RecoveryReader,
+  { files }: RecoveryDecision,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, string>> {
+  const texts = new Map<string, string>();
+  for (const { from, to } of files) texts.set(to, (await readStateFile(reader, from, signal)).toString('utf8'));
+  return texts;
+}
+
 function serverCommand({ files }: RecoveryDecision): string {
   const own = files.filter(({ isTemplate }) => !isTemplate).map(({ to }) => to);
   const isUsual = own.length <= 1 && own.every((path) => basename(path) === 'lifeboat.yaml');
   return ['lifeboat server', ...(isUsual ? [] : own)].join(' ');
+}
+
+function lackingLines(
+  { decision, missing }: Pick<ServiceRecoverData, 'decision' | 'missing'>,
+  style: Style,
+): readonly string[] {
+  const lines = missing.map((problem) => `${style.paint('yellow', 'missing')}: ${problem}`);
+  if (decision.manifest.configurations.length > 0) return lines;
+  return [...lines, 'its configuration came from variables: set the same ones here'];
 }
 
 function renderRecovery({ isDryRun, decision, outcome, missing }: ServiceRecoverData, style: Style): string {
@@ -103,13 +141,13 @@ function renderRecovery({ isDryRun, decision, outcome, missing }: ServiceRecover
   if (outcome !== undefined) {
     if (outcome.endedRuns > 0) lines.push(`${count(outcome.endedRuns, 'run')} that had not come to an end: ended now`);
     lines.push(...outcome.setAside.map((place) => `what was there before lies in ${place}`));
-    lines.push(...missing.map((problem) => `${style.paint('yellow', 'missing')}: ${problem}`));
-    if (configurations.length === 0) lines.push('its configuration came from variables: set the same ones here');
+    lines.push(...lackingLines({ decision, missing }, style));
     lines.push(`go on with: ${serverCommand(decision)}`);
   } else {
     const replaced = replacedBy(decision);
     if (oldServer.seemsAlive) lines.push('it seems to live: nothing would be done without --force');
     if (replaced !== undefined) lines.push(`would set aside ${replaced}, after confirmation`);
+    lines.push(...lackingLines({ decision, missing }, style));
     lines.push('nothing was done: --dry-run');
   }
   return lines.flatMap((line) => wrap(line, style.widthColumns)).join('\n');
