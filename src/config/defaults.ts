@@ -54,7 +54,11 @@ export function withConnection(component: ComponentEntry, environment: Environme
 }
 
 function firstOf(names: readonly string[], environment: Environment): string | undefined {
-  return names.map((name) => variable(environment, name)).find((value) => value !== undefined);
+  for (const name of names) {
+    const value = variable(environment, name);
+    if (value !== undefined) return value;
+  }
+  return undefined;
 }
 
 /** Only where neither the file nor POSTGRES_HOST or REDIS_HOST names a server. */
@@ -117,17 +121,18 @@ export function bucketOfVariables(
 export function withStore(repository: RepositoryEntry, location: string, environment: Environment): RepositoryEntry {
   if (!location.startsWith('s3://')) return repository;
   const s3 = repository.s3 ?? { tagBulkData: false };
-  const accessKeyId = variable(environment, 'AWS_ACCESS_KEY_ID');
-  const secretAccessKey = variable(environment, 'AWS_SECRET_ACCESS_KEY');
-  const isKeyFromEnvironment =
-    s3.accessKeyId === undefined && accessKeyId !== undefined && secretAccessKey !== undefined;
-  const key = isKeyFromEnvironment
-    ? { accessKeyId, secretAccessKey, sessionToken: variable(environment, 'AWS_SESSION_TOKEN') }
-    : {};
+  const key = s3.accessKeyId === undefined ? keyOfVariables(environment) : {};
   const endpoint =
     s3.endpoint ?? variable(environment, 'AWS_ENDPOINT_URL_S3') ?? variable(environment, 'AWS_ENDPOINT_URL');
   const region = s3.region ?? variable(environment, 'AWS_REGION') ?? variable(environment, 'AWS_DEFAULT_REGION');
   return { ...repository, s3: { ...s3, ...key, endpoint, region, pathStyle: s3.pathStyle ?? endpoint !== undefined } };
+}
+
+function keyOfVariables(environment: Environment) {
+  const accessKeyId = variable(environment, 'AWS_ACCESS_KEY_ID');
+  const secretAccessKey = variable(environment, 'AWS_SECRET_ACCESS_KEY');
+  if (accessKeyId === undefined || secretAccessKey === undefined) return {};
+  return { accessKeyId, secretAccessKey, sessionToken: variable(environment, 'AWS_SESSION_TOKEN') };
 }
 
 /**

@@ -24,9 +24,9 @@ const variables: Readonly<Partial<Record<SslKey, string>>> = {
 
 export function sslOf(component: PostgresComponent, url: URL | undefined, environment: Environment) {
   const given = (key: SslKey): string | undefined => {
+    const said = url?.searchParams.get(key) ?? component[key];
     const name = variables[key];
-    const ofVariable = name === undefined ? undefined : variable(environment, name);
-    return url?.searchParams.get(key) ?? component[key] ?? ofVariable;
+    return said ?? (name === undefined ? undefined : variable(environment, name));
   };
   const details = { ...negotiationOf(component, given), ...clientOf(given, environment) };
   const root = given('sslrootcert');
