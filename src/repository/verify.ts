@@ -2,6 +2,7 @@
 // It never stops at the first error. Whether data really comes back is another question: that is what a proof answers.
 import { AppError, isAppError, messageOf } from '../base/errors.ts';
 import { forEachLimited } from '../base/for-each-limited.ts';
+import type { IndexedRepository } from './blob-reader.ts';
 import { decodeConfig } from './config-file.ts';
 import type { BlobId, PackId } from './ids.ts';
 import { parseKeyFile } from './key-file.ts';
@@ -26,6 +27,16 @@ export interface VerifyOptions {
   readonly lockWaitMs?: number | undefined;
   readonly signal: AbortSignal;
   onProgress?(counts: VerifyCounts): void;
+  /** Looks at more of the snapshots, where nothing was found wrong before; what it can't read is told to `onUnreadable`. */
+  lookInside?(inside: VerifyInside): Promise<void>;
+}
+
+export interface VerifyInside {
+  readonly indexed: IndexedRepository;
+  /** Oldest first. */
+  readonly snapshots: readonly StoredSnapshot[];
+  readonly signal: AbortSignal;
+  readonly onUnreadable: (where: string, error: unknown) => void;
 }
 
 export interface VerifyCounts {
@@ -114,6 +125,14 @@ export async function verifyRepository(repository: Repository, options: VerifyOp
   run.counts.usedBlobs = used.count;
   if (options.level === 'data') await readPacks(run, survey, sound);
   await verifyJournalFiles(run);
+  if (findings.errors === 0) {
+    await options.lookInside?.({
+      indexed: { repository, index: survey.index },
+      snapshots: snapshots.toSorted((left, right) => Temporal.Instant.compare(left.time, right.time)),
+      signal,
+      onUnreadable: (where, error) => findings.unreadable(where, error),
+    });
+  }
   const roots = [...new Set(snapshots.map(({ tree }) => tree))].toSorted();
   return { findings: findings.list, errors: findings.errors, notes: findings.notes, counts: run.counts, roots };
 }

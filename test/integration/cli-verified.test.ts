@@ -3,6 +3,9 @@ import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { jsonLines, runHere, type Ran } from '../support/lifeboat.ts';
+import type { VerifyData } from '../../src/cli/commands/verify.ts';
+import { WorkerPool } from '../../src/repository/worker-pool.ts';
+import { saveHandmade } from '../support/handmade-tree.ts';
 import { createRepository } from '../support/repository.ts';
 import { temporaryFolder, type TemporaryFolder } from '../support/temporary-folder.ts';
 
@@ -112,4 +115,35 @@ test('a verification that finds damage records nothing', async () => {
   expect((await listed()).map(({ verifications }) => verifications)).toEqual(
     before.map(({ verifications }) => verifications),
   );
+});
+
+test('a backup whose facts are no facts is told by verify with 3, an old one only where all is read', async () => {
+  await using other = await temporaryFolder();
+  const repository = await createRepository(other.path);
+  await using pool = new WorkerPool(repository);
+  const save = (text: string, time: string) => {
+    const facts = { name: 'facts.json', type: 'file', data: [Buffer.from(text)] };
+    const nodes = [{ name: '.lifeboat', type: 'dir', mode: 0o755, nodes: [facts] }];
+    return saveHandmade(repository, { nodes, time }, pool);
+  };
+  const verify = (...args: string[]) => runHere(['verify', '-r', './repository', ...args], { folder: other.path });
+  const bad = await save('{"version": ', '2026-11-20T10:00:00Z');
+  const told = await verify();
+  expect(told.exitCode).toBe(3);
+  expect(told.stdout).toContain('intact');
+  const words = `warning: /.lifeboat/facts.json of snapshot ${bad.id.slice(0, 8)} is malformed`;
+  expect(told.stdout.replaceAll(/\s+/g, ' ')).toContain(words);
+  const list = await save('[1, 2]', '2026-11-21T10:00:00Z');
+  const newest = await verify('--json');
+  const { repositories } = jsonLines(newest).at(-1) as unknown as VerifyData;
+  expect([newest.exitCode, repositories[0]?.errors, repositories[0]?.malformed]).toEqual([
+    3,
+    0,
+    [expect.stringContaining(list.id.slice(0, 8))],
+  ]);
+  await save('{"version": 1}', '2026-11-22T10:00:00Z');
+  expect((await verify()).exitCode).toBe(0);
+  const all = await verify('--read-data');
+  expect(all.exitCode).toBe(3);
+  expect(all.stdout.match(/is malformed/g)).toHaveLength(2);
 });

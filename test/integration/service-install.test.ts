@@ -55,16 +55,16 @@ describe('the unit', () => {
       join(home.path, 'lifeboat.yaml'),
       `${referring}alerts: { channels: { chat: { type: slack, url: '\${CHAT}' } } }\n`,
     );
-    Object.assign(environment, { DB_PASSWORD: 'x', CHAT: 'https://hooks.example/x', AWS_PROFILE: 'backups' });
+    Object.assign(environment, { DB_PASSWORD: 'x', CHAT: 'https://hooks.example/x', PGUSER: 'backups' });
     const lacking = async () => (await service('install', '--user', '--dry-run')).stdout.replaceAll(/\s+/g, ' ');
-    const named = ['DB_PASSWORD', 'CHAT', 'AWS_PROFILE', 'LIFEBOAT_PASSWORD'];
+    const named = ['DB_PASSWORD', 'CHAT', 'PGUSER', 'LIFEBOAT_PASSWORD'];
     const before = await lacking();
     expect(named.filter((name) => !before.includes(name))).toEqual([]);
     mkdirSync(join(home.path, '.config/lifeboat'), { recursive: true });
     writeFileSync(join(home.path, '.config/lifeboat/shop.env'), named.map((name) => `${name}=https://x\n`).join(''));
     expect(await lacking()).not.toMatch(/missing|hint/);
     rmSync(join(home.path, '.config/lifeboat/shop.env'));
-    for (const name of ['DB_PASSWORD', 'CHAT', 'AWS_PROFILE'] as const) delete environment[name];
+    for (const name of ['DB_PASSWORD', 'CHAT', 'PGUSER'] as const) delete environment[name];
     writeFileSync(join(home.path, 'password'), 'secret');
     writeFileSync(
       join(home.path, 'lifeboat.yaml'),

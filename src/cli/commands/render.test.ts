@@ -363,6 +363,7 @@ test('a verification names the damaged file, whole', () => {
       {
         repository: 'local',
         level: 'data',
+        malformed: [],
         elapsedMs: 61_000,
         findings: [{ where: `data/46/${id}`, message: 'its content does not fit its name', severity: 'error' }],
         errors: 1,

@@ -6,6 +6,8 @@ import { verifyRepository, type VerifyResult } from '../../repository/verify.ts'
 import { count } from '../../base/count.ts';
 import { isAppError } from '../../base/errors.ts';
 import { defineCommand } from '../command.ts';
+import { WorkerPool } from '../../repository/worker-pool.ts';
+import { malformedFacts } from '../malformed-facts.ts';
 import { failureOf, type Failure } from '../failure.ts';
 import type { CommandContext } from '../context.ts';
 import { parsedOption, switchOption } from '../option.ts';
@@ -18,6 +20,8 @@ interface RepositoryVerification extends Omit<VerifyResult, 'roots'> {
   readonly elapsedMs: number;
   /** Why the good outcome could not be recorded in the repository. */
   readonly unrecorded?: string | undefined;
+  /** A sentence for each backup that is stored as it was written, and was written wrongly. */
+  readonly malformed: readonly string[];
 }
 
 interface FailedVerification extends Pick<Failure, 'code' | 'message' | 'hint' | 'exitCode'> {
@@ -38,7 +42,7 @@ interface Sample {
 export const verifyCommand = defineCommand({
   summary: 'Verify that what is stored is intact',
   details:
-    "Checks that every file is there and has its size, and that every snapshot has all it needs; with --read-data every byte is read, opened and compared with its hash. --sample 1/7, 2/7 … 7/7 read everything in seven runs. A good outcome is recorded in the repository: 'status' and 'snapshots' show it, and 'retention' keeps the newest verified snapshot where none is proven. Exit code 20: something is damaged. Whether data comes back is told by 'prove'.",
+    "Checks that every file is there and has its size, and that every snapshot has all it needs; with --read-data every byte is read, opened and compared with its hash. --sample 1/7, 2/7 … 7/7 read everything in seven runs. A good outcome is recorded in the repository: 'status' and 'snapshots' show it, and 'retention' keeps the newest verified snapshot where none is proven. Exit code 20: something is damaged; 3: a backup was written wrongly, by its own facts (of the newest of each component; of all with --read-data). Whether data comes back is told by 'prove'.",
   examples: [
     'lifeboat verify',
     'lifeboat verify --read-data',
@@ -81,7 +85,9 @@ export const verifyCommand = defineCommand({
       ),
     ].join('\n\n'),
   exitCode: ({ repositories, failed }) =>
-    repositories.some(({ errors }) => errors > 0) ? 20 : (failed[0]?.exitCode ?? 0),
+    repositories.some(({ errors }) => errors > 0)
+      ? 20
+      : (failed[0]?.exitCode ?? (repositories.some(({ malformed }) => malformed.length > 0) ? 3 : 0)),
 });
 
 /** `2/7`: both numbers, the first within the second. */
@@ -97,10 +103,17 @@ async function verifyOne(
   { level, sample }: { readonly level: 'structure' | 'data'; readonly sample: Sample | undefined },
 ): Promise<RepositoryVerification> {
   const { signal, clock, progress } = context;
+  const readsAll = level === 'data' && sample === undefined;
   const startMs = clock.now();
   await using opened = await context.openRepository(settings, 'uncached');
   const work = `verify ${settings.name}`;
+  const malformed: string[] = [];
+  await using pool = new WorkerPool(opened.repository);
   const { roots, ...result } = await verifyRepository(opened.repository, {
+    pool,
+    async lookInside(inside) {
+      malformed.push(...(await malformedFacts(inside, { pool, isAll: readsAll })));
+    },
     level,
     sample,
     signal,
@@ -114,7 +127,7 @@ async function verifyOne(
       );
     },
   });
-  const outcome = { repository: settings.name, level, elapsedMs: clock.now() - startMs, ...result };
+  const outcome = { repository: settings.name, level, elapsedMs: clock.now() - startMs, malformed, ...result };
   if (result.errors > 0) return outcome;
   const record: VerificationRecord = {
     version: 1,
@@ -132,7 +145,7 @@ async function verifyOne(
 const findingsShownMax = 50;
 
 function renderVerification(
-  { repository, level, elapsedMs, findings, errors, notes, counts, unrecorded }: RepositoryVerification,
+  { repository, level, elapsedMs, findings, errors, notes, counts, unrecorded, malformed }: RepositoryVerification,
   style: Style,
 ): string {
   const verdict =
@@ -152,6 +165,12 @@ function renderVerification(
     const mark = severity === 'error' ? style.paint('red', 'error') : style.paint('dim', 'note');
     lines.push(...wrap(`${mark} ${where}: ${message}`, style.widthColumns - 2).map((line) => `  ${line}`));
   }
+  for (const sentence of malformed.slice(0, findingsShownMax)) {
+    const text = `${style.paint('yellow', 'warning')}: ${sentence}`;
+    lines.push(...wrap(text, style.widthColumns - 2).map((line) => `  ${line}`));
+  }
+  if (malformed.length > 0)
+    lines.push(...wrap("hint: Take a new backup with 'lifeboat backup', and prove it.", style.widthColumns));
   if (unrecorded !== undefined)
     lines.push(...wrap(`not recorded in the repository: ${unrecorded}`, style.widthColumns));
   if (errors > findingsShownMax) lines.push(`  and more: --json lists them`);

@@ -1,6 +1,6 @@
 // One recovery point as a source sees it: entries, contents, and what was noted beside them at backup time.
 import { z } from 'zod';
-import { AppError, messageOf } from '../../base/errors.ts';
+import { AppError, isAppError, messageOf } from '../../base/errors.ts';
 import type { JsonObject } from '../../base/json.ts';
 import { fingerprintSchema, type Fingerprint } from '../../model/fingerprint.ts';
 import type { IndexedRepository } from '../../repository/blob-reader.ts';
@@ -23,6 +23,12 @@ export interface PointParts {
   readonly indexed: IndexedRepository;
   readonly pool: Workers;
   readonly snapshot: StoredSnapshot;
+}
+
+/** Whether an own file was read as it was stored, and says nothing that `parse` takes: damage of what wrote it, not of the repository. */
+export function isMalformed(error: unknown): error is AppError {
+  if (!isAppError(error, 'REPOSITORY_DAMAGED')) return false;
+  return error.cause instanceof SyntaxError || error.cause instanceof z.ZodError;
 }
 
 /** Characters that mean something in a pattern are themselves in a path. */
