@@ -38,6 +38,7 @@ export const commandTable: readonly CommandEntry[] = [
   { name: 'check', load: async () => (await import('./commands/check.ts')).checkCommand },
   { name: 'doctor', load: async () => (await import('./commands/doctor.ts')).doctorCommand },
   { name: 'probe', load: async () => (await import('./commands/probe.ts')).probeCommand },
+  { name: 'warm-up', load: async () => (await import('./commands/warm-up.ts')).warmUpCommand },
   { name: 'backup', load: async () => (await import('./commands/backup.ts')).backupCommand },
   { name: 'snapshots', load: async () => (await import('./commands/snapshots.ts')).snapshotsCommand },
   { name: 'ls', load: async () => (await import('./commands/ls.ts')).lsCommand },

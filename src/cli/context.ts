@@ -13,6 +13,7 @@ import type { Month } from '../model/archive.ts';
 import type { Component } from '../model/component.ts';
 import type { Finding } from '../model/finding.ts';
 import type { ProbeSettings } from '../model/probe.ts';
+import type { WarmUpSettings } from '../model/warm-up.ts';
 import type { RepositorySettings } from '../model/repository-settings.ts';
 import type { ProbePorts } from '../monitoring/probes/look.ts';
 import type { Repository } from '../repository/repository.ts';
@@ -217,7 +218,8 @@ export interface LoadedConfiguration {
   readonly warnings: readonly Finding[];
   readonly alerts: AlertSettings;
   readonly probes: Readonly<Record<string, ProbeSettings>>;
-  /** Channels, contacts and probes that are left out, by their key, because what they refer to is not set here. */
+  readonly warmUp: Readonly<Record<string, WarmUpSettings>>;
+  /** Channels, contacts, probes and steps of warming up that are left out, by their key, because what they refer to is not set here. */
   readonly unset: ReadonlyMap<string, AppError>;
 }
 

@@ -13,6 +13,7 @@ import type { ProbeSettings } from '../model/probe.ts';
 import type { RepositorySettings } from '../model/repository-settings.ts';
 import { completeSelfBackup } from '../model/self-backup.ts';
 import type { ApiSettings } from '../model/service-settings.ts';
+import type { WarmUpSettings } from '../model/warm-up.ts';
 import { configurationWarnings, referenceProblems, ringProblems, type ReferenceProblem } from './cross-checks.ts';
 import { bucketLocation, configurationFromVariables, VariableProblem, withConnection, withStore } from './defaults.ts';
 import type { ConfigurationDocument, Problem } from './document.ts';
@@ -40,9 +41,11 @@ export interface Configuration {
   readonly unreachable: ReadonlyMap<string, AppError>;
   readonly alerts: AlertSettings;
   readonly probes: Readonly<Record<string, ProbeSettings>>;
+  /** What fills caches again, in its order. */
+  readonly warmUp: Readonly<Record<string, WarmUpSettings>>;
   /** Of the service that looks after it, if this file is its first. */
   readonly api: ApiSettings;
-  /** Channels, contacts and probes that are left out, by their key, because what they refer to is not set here. */
+  /** Channels, contacts, probes and steps of warming up that are left out, by their key, because what they refer to is not set here. */
   readonly unset: ReadonlyMap<string, AppError>;
 }
 
@@ -147,7 +150,7 @@ function complete(text: string, origin: Origin): Configuration {
   problems.push(...(settled?.problems ?? []));
   const isBlocking = problems.some((problem) => !isOfConnection(problem));
   if (isBlocking || settled === undefined) throw invalid(problems, origin.name);
-  const { application, unusedPolicies, cacheFolder, alerts, probes, api } = settled;
+  const { application, unusedPolicies, cacheFolder, alerts, probes, warmUp, api } = settled;
   const unset = new Map([...unsetProblems].map(([key, own]) => [key, invalid(own, origin.name)]));
   return {
     application,
@@ -158,6 +161,7 @@ function complete(text: string, origin: Origin): Configuration {
     unreachable: unreachableComponents(problems, origin.name),
     alerts,
     probes,
+    warmUp,
     api,
     unset,
   };
@@ -249,6 +253,7 @@ interface Settled {
   readonly cacheFolder: string | undefined;
   readonly alerts: AlertSettings;
   readonly probes: Configuration['probes'];
+  readonly warmUp: Configuration['warmUp'];
   readonly api: ApiSettings;
   readonly problems: readonly Problem[];
 }
@@ -302,8 +307,9 @@ function settle(
   const channels = mapValues(file.alerts.channels, (channel) => withCaPath(channel, paths));
   const alerts = { ...file.alerts, channels };
   const probes = mapValues(file.probes, (probe) => withProbePaths(probe, paths));
+  const warmUp = mapValues(file.warmUp, (step) => withProbePaths(step, paths));
   const { api } = file.service;
-  return { application, unusedPolicies, cacheFolder, alerts, probes, api, problems };
+  return { application, unusedPolicies, cacheFolder, alerts, probes, warmUp, api, problems };
 }
 
 function mapValues<Value>(
@@ -320,7 +326,7 @@ function withCaPath<Settings extends ChannelSettings | ProbeSettings>(
   return 'ca' in settings && settings.ca !== undefined ? { ...settings, ca: paths(settings.ca) } : settings;
 }
 
-function withProbePaths(probe: ProbeSettings, paths: PathResolver): ProbeSettings {
+function withProbePaths<Probe extends ProbeSettings>(probe: Probe, paths: PathResolver): Probe {
   if (probe.type === 'disk') return { ...probe, path: paths(probe.path) };
   if (probe.type === 'process' && probe.pidFile !== undefined) return { ...probe, pidFile: paths(probe.pidFile) };
   if (probe.type !== 'script') return withCaPath(probe, paths);

@@ -8,6 +8,7 @@ import { repositorySchema } from '../model/repository-settings.ts';
 import { probeSchema } from '../model/probe.ts';
 import { nameSchema } from '../model/scalar-schemas.ts';
 import { serviceSchema } from '../model/service-settings.ts';
+import { warmUpSchema } from '../model/warm-up.ts';
 
 export const configurationSchema = z
   .strictObject({
@@ -35,6 +36,10 @@ export const configurationSchema = z
     policies: z.record(nameSchema, policySchema).default({}).describe('policies that components refer to, by name'),
     components: z.record(nameSchema, componentSchema).describe('parts of the application, by name'),
     probes: z.record(nameSchema, probeSchema).default({}).describe('looks at whether things work, by name'),
+    warmUp: z
+      .record(nameSchema, warmUpSchema)
+      .default({})
+      .describe('steps that fill caches again, by name, in their order; `lifeboat warm-up` carries them out'),
     alerts: alertsSchema.prefault({}),
     service: serviceSchema.prefault({}),
     cache: z

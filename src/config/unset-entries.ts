@@ -1,4 +1,4 @@
-// Channels, contacts, probes and the OpenID provider whose references are not set here: backups must go on without them, so they are taken out, and told.
+// Channels, contacts, probes, steps that fill caches and the OpenID provider whose references are not set here: backups must go on without them, so they are taken out, and told.
 import type { ConfigurationDocument, Problem } from './document.ts';
 import { childOf } from './schema-walk.ts';
 
@@ -8,6 +8,7 @@ const sections: readonly (readonly string[])[] = [
   ['alerts', 'contacts'],
   ['alerts'],
   ['probes'],
+  ['warmUp'],
   ['service', 'api'],
 ];
 

@@ -53,7 +53,7 @@ const certificateDaysField = z
   .default(14)
   .describe('a certificate that ends within so many days is degraded');
 
-const dampingSchema = z
+export const dampingSchema = z
   .strictObject({
     worse: z.int().min(1).max(20).default(2).describe('so many bad looks …'),
     of: z.int().min(1).max(20).default(3).describe('… of the last so many make it bad'),
@@ -83,7 +83,7 @@ const statusSchema = z
   .union([z.int().min(100).max(599), z.string().regex(/^[1-5]xx$/)], { error: `expected ${statusForm}` })
   .meta({ title: statusForm });
 
-const httpSchema = z.strictObject({
+export const httpProbeSchema = z.strictObject({
   type: z.literal('http').describe('a web address'),
   url: z.string().refine(isProbedUrl, `expected ${webForm}`).meta({ title: webForm }).describe('address'),
   method: z.enum(['GET', 'HEAD', 'POST', 'PUT', 'OPTIONS']).default('GET').describe('method'),
@@ -208,7 +208,7 @@ const processSchema = z
     message: 'expected one of pidFile, command and unit',
   });
 
-const scriptSchema = z.strictObject({
+export const scriptProbeSchema = z.strictObject({
   type: z
     .literal('script')
     .describe('a program that ends as plugins of Nagios do: 0 up, 1 degraded, 2 down, 3 unknown'),
@@ -239,14 +239,14 @@ const replicationSchema = z
 
 export const probeSchema = z
   .discriminatedUnion('type', [
-    httpSchema,
+    httpProbeSchema,
     sqlSchema,
     redisSchema,
     tcpSchema,
     dnsSchema,
     diskSchema,
     processSchema,
-    scriptSchema,
+    scriptProbeSchema,
     replicationSchema,
   ])
   .transform(withUnits)
@@ -267,7 +267,7 @@ type WithUnits<Probe> = Probe extends unknown
     }
   : never;
 
-function withUnits<Probe extends Timed>({ every, timeout, slow, ...rest }: Probe): WithUnits<Probe> {
+export function withUnits<Probe extends Timed>({ every, timeout, slow, ...rest }: Probe): WithUnits<Probe> {
   return { ...rest, everyMs: every, timeoutMs: timeout, slowMs: slow } as unknown as WithUnits<Probe>;
 }
 

@@ -24,6 +24,7 @@ import { keepSelfBackups } from './self-backups.ts';
 import { SignKeeper } from './sign-keeper.ts';
 import { Supervisor } from './supervisor.ts';
 import type { KnownTenants, Tenant } from './tenant.ts';
+import { warmUpDefinition, warmUpKind } from './warm-up-runs.ts';
 
 export interface ServiceEvents {
   readonly onNote: (text: string) => void;
@@ -102,6 +103,7 @@ export async function startService(parts: ServiceParts): Promise<Service> {
       labels: parts.plans ? [...parts.labels, serverLabel] : parts.labels,
       definitions: {
         ...jobDefinitions({ catalog, launcher, tenantOf, tenants: all, enqueue }),
+        [warmUpKind]: warmUpDefinition({ launcher, tenantOf }),
         [restoreKind]: restoreDefinition({ catalog, launcher, tenantOf, restoresFolder: parts.restoresFolder }),
       },
       onEnded: (run) => tellEnded(run, parts),

@@ -5,6 +5,7 @@ import type { AlertSettings } from '../model/alert-settings.ts';
 import type { Application } from '../model/application.ts';
 import type { ProbeSettings } from '../model/probe.ts';
 import type { ApiSettings } from '../model/service-settings.ts';
+import type { WarmUpSettings } from '../model/warm-up.ts';
 import { Repeating } from '../workflow/repeating.ts';
 
 export interface Tenant {
@@ -17,6 +18,8 @@ export interface Tenant {
   readonly template?: { readonly path: string; readonly text: string } | undefined;
   readonly alerts: AlertSettings;
   readonly probes: Readonly<Record<string, ProbeSettings>>;
+  /** Steps that fill its caches again, by name. */
+  readonly warmUp?: Readonly<Record<string, WarmUpSettings>> | undefined;
   /** Counts if its file is the first; absent where nobody asks. */
   readonly api?: ApiSettings | undefined;
   /** What is left out, such as channels and probes, by its key, because what they refer to is not set here. */

@@ -1,8 +1,9 @@
 // hasteCRM's document calls its backup service over HTTP. The same calls, to a real server over real databases.
 import assert from 'node:assert/strict';
-import { readdirSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { webReceiver, type WebReceiver } from '../support/alert-receivers.ts';
 import {
   contentOf,
   postgresMajor,
@@ -22,6 +23,12 @@ repositories:
 components:
   database: { type: postgres, databases: [crm_dev], objectives: { rpo: 24h } }
   cache: { type: redis }
+warmUp:
+  contacts:
+    type: http
+    url: \${APPLICATION_URL}/internal/cache/warm
+    headers: { authorization: 'Bearer \${APPLICATION_TOKEN}' }
+  pages: { type: script, run: [./fill-pages] }
 `;
 
 interface Run {
@@ -38,9 +45,19 @@ interface Point {
   readonly proof?: { readonly outcome: string };
 }
 
+const applicationToken = 'planted-application-token';
+
+/** As applications do: a key for each contact. Resolves with how many there are. */
+async function fillCache({ postgres, redis }: ExampleApplication): Promise<number> {
+  const rows = await postgres.sql('crm_dev', 'SELECT id FROM contacts');
+  for (const { id } of rows) await redis.connection.call('SET', `contact:${String(id)}`, String(id));
+  return rows.length;
+}
+
 function define(): void {
   let crm: ExampleApplication;
   let server: ServerProcess;
+  let web: WebReceiver;
   let address = '';
   const tokens = new Map<string, string>();
 
@@ -52,11 +69,24 @@ function define(): void {
       const { token } = await crm.json<{ token: string }>('token', 'create', role, '--role', role);
       tokens.set(role, token);
     }
-    server = await startServerWith(crm);
+    // The application knows what its cache lacks, and fills it out of its database.
+    web = await webReceiver(undefined, (response, { method, headers }) => {
+      if (method !== 'POST' || headers.authorization !== `Bearer ${applicationToken}`) {
+        response.writeHead(403).end();
+        return;
+      }
+      void fillCache(crm).then((keys) => response.end(`${keys} keys`));
+    });
+    writeFileSync(join(crm.folder, 'fill-pages'), `#!/bin/sh\necho '12 pages' | tee ${crm.folder}/pages\n`, {
+      mode: 0o755,
+    });
+    const own = { APPLICATION_URL: web.url, APPLICATION_TOKEN: applicationToken };
+    server = await startServerWith({ ...crm, environment: { ...crm.environment, ...own } });
     address = /answers at (http:\S+)/.exec(server.said())?.[1] ?? '';
   });
   afterAll(async () => {
     await server[Symbol.asyncDispose]();
+    await web[Symbol.asyncDispose]();
     await crm[Symbol.asyncDispose]();
   });
 
@@ -83,8 +113,11 @@ function define(): void {
     return (await fetch(`${address}/api/v1/runs/${id}/events`, { headers })).text();
   }
 
-  const start = async (path: string, body: object, role?: string): Promise<readonly Run[]> => {
-    const answer = await ask<{ runs: readonly Run[] }>('POST', path, { body, ...(role !== undefined && { role }) });
+  const start = async (path: string, body?: object, role?: string): Promise<readonly Run[]> => {
+    const answer = await ask<{ runs: readonly Run[] }>('POST', path, {
+      ...(body !== undefined && { body }),
+      ...(role !== undefined && { role }),
+    });
     expect(answer).toMatchObject({ status: 202 });
     return answer.runs;
   };
@@ -161,6 +194,24 @@ function define(): void {
     const { output } = await ask<{ output: { folder: string } }>('GET', `/api/v1/runs/${run.id}`);
     expect(output.folder.endsWith(`/restores/${run.id}`)).toBe(true);
     expect(readdirSync(output.folder)).toContain('dump.rdb');
+  });
+
+  test('S2-063 caches are filled again by what the application offers for it, with no word in the request', async () => {
+    await crm.redis.connection.call('FLUSHALL');
+    await succeeded(...(await start('/api/v1/system/cache/warmup')));
+    const [row] = await crm.postgres.sql('crm_dev', 'SELECT count(*) FROM contacts');
+    expect(Number(await crm.redis.connection.call('DBSIZE'))).toBe(Number(row?.['count']));
+    expect(readFileSync(join(crm.folder, 'pages'), 'utf8')).toBe('12 pages\n');
+    const [asked] = await start('/api/v1/system/cache/warmup', { steps: ['contacts'] });
+    assert.ok(asked !== undefined);
+    expect(await follow(asked)).toContain('lifeboat warm-up contacts');
+    const wrong = await ask('POST', '/api/v1/system/cache/warmup', { body: { steps: ['prices'] } });
+    expect(wrong).toMatchObject({
+      status: 404,
+      code: 'NOT_FOUND',
+      detail: expect.stringContaining("no step 'prices'"),
+    });
+    expect(server.said()).not.toContain(applicationToken);
   });
 
   test('S2-005 S2-067 S2-068 health and metrics are told, and no secret with them', async () => {

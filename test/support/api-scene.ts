@@ -65,10 +65,12 @@ components:
   uploads:
     type: files
     paths: [/srv/uploads]
+warmUp:
+  pages: { type: http, url: 'http://127.0.0.1:1/warm' }
 `;
   const environment = { variables: {}, workingFolder: '/srv', homeFolder: '/root' };
-  const { application, alerts, probes, unset } = parseConfiguration(text, { path, environment });
-  return { application, configurationPath: path, alerts, probes, unset };
+  const { application, alerts, probes, warmUp, unset } = parseConfiguration(text, { path, environment });
+  return { application, configurationPath: path, alerts, probes, warmUp, unset };
 });
 
 /** Snapshots that the repository of an application holds, newest last. */

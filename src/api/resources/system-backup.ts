@@ -12,6 +12,7 @@ import { runOfJob } from '../../service/job-runs.ts';
 import { recoveryPoints, type RecoveryPoint } from '../../service/recovery-points.ts';
 import { runOfRestore } from '../../service/restore-runs.ts';
 import type { Tenant } from '../../service/tenant.ts';
+import { runOfWarmUp } from '../../service/warm-up-runs.ts';
 import { notConfirmed, originOf, startedRuns, startedSchema } from '../asked-work.ts';
 import { forbidden } from '../authorisation.ts';
 import { tenantFor, tenantsFor } from '../chosen-tenant.ts';
@@ -143,16 +144,31 @@ const restore = defineRoute({
   },
 });
 
-const warmUp = defineRoute({
+const fillCaches = defineRoute({
   method: 'POST',
   path: '/api/v1/system/cache/warmup',
-  summary: 'Refuse to warm up a cache: that is for the application itself',
+  summary: 'Fill caches again, by the steps that are configured for it',
   access: { kind: 'some', action: 'run.start' },
-  answers: { 501: null },
-  handle() {
-    throw new AppError('NOT_SUPPORTED', 'which keys a cache lacks is known to the application alone', {
-      hint: 'Restore the cache: its keys come back as they were. Ask the application itself for what is newer.',
-    });
+  // People ask for it without any.
+  body: z
+    .strictObject({
+      steps: z.array(lineSchema(100)).max(100).default([]).describe('names of steps of warmUp; all if there is none'),
+      application: name,
+    })
+    .nullish(),
+  answers: { 202: startedSchema },
+  async handle({ parts, body, request }) {
+    const { steps = [], application: wanted } = body ?? {};
+    const { application, warmUp = {} } = tenantFor(parts, request, { action: 'run.start', name: wanted });
+    const known = Object.keys(warmUp);
+    const unknown = steps.find((step) => !known.includes(step));
+    if (known.length === 0 || unknown !== undefined) {
+      const what = unknown === undefined ? 'no step that fills caches' : `no step '${unknown}' in warmUp`;
+      const hint = known.length === 0 ? 'Add one to warmUp in lifeboat.yaml.' : `There are ${known.join(', ')}.`;
+      throw new AppError('NOT_FOUND', `${application.name} has ${what}`, { hint });
+    }
+    const run = runOfWarmUp({ application: application.name, steps }, originOf(request));
+    return startedRuns(parts, request, { runs: [run] });
   },
 });
 
@@ -196,4 +212,4 @@ function unknownBackup(id: string, unread = 0): AppError {
   });
 }
 
-export const systemBackupRoutes: readonly AnyRoute[] = [backUp, history, restore, verify, warmUp];
+export const systemBackupRoutes: readonly AnyRoute[] = [backUp, history, restore, verify, fillCaches];
