@@ -45,6 +45,8 @@ export interface ConfigurationDocument {
   readonly filled: readonly FilledScalar[];
   /** Names of all that `${NAME}` stands for in it, found or not. */
   readonly names: ReadonlySet<string>;
+  /** Where `null` is written out: laid over another document it takes away what stands there. */
+  readonly nulls: readonly DocumentPath[];
   /** Whether a value runs over several lines: it may have swallowed keys and secrets by a quote that was forgotten. */
   isOverSeveralLines(path: DocumentPath): boolean;
   /** Where a value, or its key, begins; of the nearest ancestor if the path is not in the file. */
@@ -92,6 +94,7 @@ export function readDocument(
       problems: [problem],
       filled: [],
       names: new Set(),
+      nulls: [],
       isOverSeveralLines: () => false,
       positionOf: () => problem.position,
     };
@@ -115,6 +118,7 @@ export function readDocument(
     problems: [...faults, ...walk.problems],
     filled: walk.filled,
     names: walk.names,
+    nulls: walk.nulls,
     isOverSeveralLines: (path) => {
       const offsets = walk.offsets.get(JSON.stringify(path));
       return offsets !== undefined && positionAt(offsets.value).line !== positionAt(offsets.end).line;
@@ -138,6 +142,7 @@ class Walk {
   readonly problems: Problem[] = [];
   readonly filled: FilledScalar[] = [];
   readonly names = new Set<string>();
+  readonly nulls: DocumentPath[] = [];
   readonly #document: Document;
   readonly #sources: InterpolationSources;
   readonly #positionAt: (offset: number) => Position;
@@ -161,7 +166,13 @@ class Walk {
     }
     if (isMap(node)) return this.#mapOf(node, path);
     if (isSeq(node)) return node.items.map((item, index) => this.valueOf(item as Node, [...path, index]));
-    return isScalar(node) ? scalarOf(node, path) : undefined;
+    return isScalar(node) ? this.#scalarOf(node, path) : undefined;
+  }
+
+  #scalarOf(node: Scalar, path: DocumentPath): unknown {
+    // A key with nothing behind it is one whose value was commented out.
+    if (node.value === null && node.source !== '' && !isOfParameters(path)) this.nulls.push(path);
+    return scalarOf(node, path);
   }
 
   /** Counts a node; the first one beyond the limits becomes a problem. */

@@ -76,6 +76,30 @@ policies:
     ]);
   });
 
+  test('takes away with null what the template says, a value or all below it, and leaves it with nothing', async () => {
+    const own = `components:
+  database: { url: null, host: db, objectives: { rto: ~ } }
+  storage: null
+policies:
+  often: { retention: }
+`;
+    const { application, unreachable } = await load(acme + own);
+    expect(application.components).toMatchObject([{ name: 'database', host: 'db', objectives: { rpoMs: 900_000 } }]);
+    expect(application.components[0]).not.toMatchObject({ url: expect.anything() });
+    expect(application.components[0]?.objectives).not.toHaveProperty('rtoMs', expect.anything());
+    expect(application.components[0]?.policy.targets).toMatchObject([{ retention: { keepDaily: 7 } }]);
+    // It asks for nothing that only what was taken away refers to.
+    expect([...unreachable]).toEqual([]);
+  });
+
+  test('refuses to take away what is not there, or what something else needs', async () => {
+    expect(await faultOf(`${acme}components: { storge: null }\n`, { ACME_URL: url })).toBe(
+      'customers/acme.yaml:3:15: components.storge: found null, which takes away what a template says, expected a key that is in template.yaml',
+    );
+    expect(await faultOf(`${acme}policies: { often: null }\n`, { ACME_URL: url })).toContain("'often'");
+    expect(await faultOf(`${acme}application: null\n`, { ACME_URL: url })).toMatch(/application/);
+  });
+
   test('takes numbers as they are written, and a value of text where a number is wanted', async () => {
     await put('template.yaml', `${template}  cache: { type: redis, host: 'c-\${NODE}', port: '\${PORT}' }\n`);
     const given = `extends: ../template.yaml\nparameters: { CUSTOMER: acme, NODE: 0815, PORT: 6380, DATABASE_URL: x }\n`;

@@ -14,7 +14,7 @@ import {
   type GivenParameters,
 } from './parameters.ts';
 import { shortened } from './problems.ts';
-import { childOf, listOf } from './schema-walk.ts';
+import { childOf, listOf, type DocumentPath } from './schema-walk.ts';
 
 /** A file that others extend, as it was read. */
 export interface TemplateText {
@@ -109,7 +109,8 @@ function together(
   const isReadable = faults.length === 0 && own.data !== undefined;
   const known = [...defaults.written.keys(), ...lower.names, ...own.names, ...namesInParameters(defaults)];
   const unknown = isReadable ? unknownParameters(own, { given, known, name }) : [];
-  const document = overlaid(lower, { ...own, problems: [...own.problems, ...badNames(own, given), ...unknown] });
+  const problems = [...own.problems, ...badNames(own, given), ...unknown, ...nothingThere(own, lower, name)];
+  const document = overlaid(lower, { ...own, problems });
   return isReadable ? document : { ...document, data: undefined, problems: [...own.problems, ...faults] };
 }
 
@@ -161,6 +162,21 @@ function unknownParameters(
         text: `found '${shortened(one)}', which ${name} never uses${hint}`,
       };
     });
+}
+
+/** What is taken away, and is not there, has another name in the template: it would stay, unnoticed. */
+function nothingThere(own: ConfigurationDocument, lower: ConfigurationDocument, name: string): Problem[] {
+  const isThere = (path: DocumentPath): boolean => {
+    const [parent, key] = [path.slice(0, -1).reduce(childOf, lower.data), path.at(-1)];
+    return key !== undefined && typeof parent === 'object' && parent !== null && Object.hasOwn(parent, key);
+  };
+  return own.nulls
+    .filter((path) => path.every((key) => typeof key === 'string') && path.length > 0 && !isThere(path))
+    .map((path) => ({
+      path,
+      position: own.positionOf(path, 'key'),
+      text: `found null, which takes away what a template says, expected a key that is in ${name}`,
+    }));
 }
 
 const namesShownMax = 12;

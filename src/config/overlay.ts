@@ -4,16 +4,25 @@ import { childOf, type DocumentPath } from './schema-walk.ts';
 
 type Data = Record<string | number, unknown>;
 
-/** `upper` counts where both say something. What it says with a fault counts too: the value below was not meant. */
+/** `upper` counts where both say something; its `null` takes away what `lower` says. What it says with a fault counts too: the value below was not meant. */
 export function overlaid(lower: ConfigurationDocument, upper: ConfigurationDocument): ConfigurationDocument {
   const faulty = new Set(upper.problems.map(({ path }) => JSON.stringify(path)));
-  const says = (value: unknown, path: DocumentPath): boolean => value !== undefined || faulty.has(JSON.stringify(path));
+  const removed = new Set(upper.nulls.map((path) => JSON.stringify(path)));
+  const says = (value: unknown, path: DocumentPath): boolean => {
+    if (value !== undefined) return true;
+    const place = JSON.stringify(path);
+    return faulty.has(place) || removed.has(place);
+  };
 
   function merged(below: unknown, above: unknown, path: DocumentPath): unknown {
     if (!says(above, path)) return below;
     if (!isMap(below) || !isMap(above)) return above;
     const result: Data = Object.assign(Object.create(null) as Data, below);
-    for (const [key, value] of Object.entries(above)) result[key] = merged(childOf(below, key), value, [...path, key]);
+    for (const [key, value] of Object.entries(above)) {
+      const place = [...path, key];
+      if (removed.has(JSON.stringify(place))) delete result[key];
+      else result[key] = merged(childOf(below, key), value, place);
+    }
     return result;
   }
 
@@ -40,6 +49,7 @@ export function overlaid(lower: ConfigurationDocument, upper: ConfigurationDocum
       replace: (value: unknown) => replaceAt(data, scalar.path, value),
     })),
     names: new Set([...lower.names, ...upper.names]),
+    nulls: [],
     isOverSeveralLines: (path) => documentAt(path).isOverSeveralLines(path),
     positionOf: (path, of) => documentAt(path).positionOf(path, of),
   };
