@@ -67,5 +67,6 @@ test.each([
   const second = new Kysely<Numbers>({ dialect: sqliteDialect(path) });
   const damaged = { code: 'CATALOG_DAMAGED', message: expect.stringContaining(path) as string };
   await expect(second.selectFrom('numbers').selectAll().execute()).rejects.toMatchObject(damaged);
+  await expect(Array.fromAsync(second.selectFrom('numbers').selectAll().stream())).rejects.toMatchObject(damaged);
   await second.destroy();
 });

@@ -94,9 +94,17 @@ class StatementCache {
       reader,
       all: (parameters) => this.#told(() => statement.all(...parameters.map(toSqlite))),
       run: (parameters) => this.#told(() => statement.run(...parameters.map(toSqlite))),
-      // One of its own: whoever reads may leave it in the middle.
-      iterate: (parameters) => this.#database.prepare(text).iterate(...parameters.map(toSqlite)),
+      iterate: (parameters) => this.#iterate(text, parameters),
     };
+  }
+
+  /** By a statement of its own: whoever reads may leave it in the middle. */
+  *#iterate(text: string, parameters: readonly unknown[]): Generator {
+    try {
+      yield* this.#database.prepare(text).iterate(...parameters.map(toSqlite));
+    } catch (error) {
+      throw fileTrouble(error, this.#path) ?? error;
+    }
   }
 
   /** What is wrong with the file or its disk is no defect of whoever asks. */

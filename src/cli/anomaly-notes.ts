@@ -12,6 +12,7 @@ import {
 } from '../model/anomaly.ts';
 import { groupSnapshots } from '../model/snapshot-groups.ts';
 import { componentOf } from '../operations/restore/select-point.ts';
+import type { BlobIndex } from '../repository/blob-index.ts';
 import { readNotes, writeNote, type ReadNotes } from '../repository/note.ts';
 import type { Repository } from '../repository/repository.ts';
 import { loadSnapshots, type StoredSnapshot } from '../repository/snapshot.ts';
@@ -81,17 +82,25 @@ export async function anomaliesForSure(
   );
 }
 
-/** Compares the newest backups with those before, and keeps what is odd. Returns what was not known before. */
+/** Compares the newest backups with those before, and keeps what is odd. Returns what was not known before. `index`: as it was read already. */
 export async function judgeBackups(
   repository: Repository,
-  { component, host }: { readonly component?: string | undefined; readonly host?: string | undefined },
+  {
+    component,
+    host,
+    index,
+  }: {
+    readonly component?: string | undefined;
+    readonly host?: string | undefined;
+    readonly index?: BlobIndex | undefined;
+  },
   signal: AbortSignal,
 ): Promise<Anomaly[]> {
   const all = await loadSnapshots(repository, signal);
   const { anomalies } = await loadAnomalies(repository, signal);
   const known = new Map(anomalies);
   const fresh: Anomaly[] = [];
-  await using counts = new RowCountsReader(repository);
+  await using counts = new RowCountsReader(repository, index);
   const groups = Map.groupBy(all, componentOf);
   for (const [name, own] of groups) {
     if (name === undefined || (component !== undefined && component !== name)) continue;

@@ -3,6 +3,7 @@ import { asError, isAppError } from '../base/errors.ts';
 import type { Component } from '../model/component.ts';
 import type { RepositorySettings } from '../model/repository-settings.ts';
 import { backup, sourceFailure, type BackupOptions, type BackupResult } from '../operations/backup/backup.ts';
+import type { BlobIndex } from '../repository/blob-index.ts';
 import { judgeBackups, type Anomaly } from './anomaly-notes.ts';
 import { expectedSizeBytes } from './backup-estimate.ts';
 import type { CommandContext } from './context.ts';
@@ -34,6 +35,7 @@ export async function backUp(context: CommandContext, work: BackupWork, wishes: 
     : undefined;
   const { description, tags, isForced, chunker, type } = wishes;
   const compressionLevel = wishes.compressionLevel ?? levels[work.repository.compression];
+  let index: BlobIndex | undefined;
   try {
     const result = await backup(opened.repository, source, {
       component: component.name,
@@ -48,6 +50,7 @@ export async function backUp(context: CommandContext, work: BackupWork, wishes: 
       lockWaitMs: settings.lockWaitMs,
       programVersion,
       signal,
+      onIndex: (own) => (index = own),
       onProgress: ({ files, bytes: bytesDone, path }) =>
         progress.update({
           work: label,
@@ -58,7 +61,7 @@ export async function backUp(context: CommandContext, work: BackupWork, wishes: 
           detail: path,
         }),
     });
-    const series = { component: component.name, host: result.snapshot.hostname };
+    const series = { component: component.name, host: result.snapshot.hostname, index };
     return { ...result, anomalies: await judgeBackups(opened.repository, series, signal) };
   } catch (error) {
     if (isAppError(error) || signal.aborted) throw error;

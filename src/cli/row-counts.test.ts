@@ -9,6 +9,7 @@ import { AppError } from '../base/errors.ts';
 import { backup } from '../operations/backup/backup.ts';
 import { filesSource } from '../sources/files/files-source.ts';
 import type { Source } from '../sources/source.ts';
+import type { BlobIndex } from '../repository/blob-index.ts';
 import type { Store } from '../storage/store.ts';
 import { RowCountsReader } from './row-counts.ts';
 
@@ -29,25 +30,31 @@ test('rows are told by table; of a backup in an archive class nothing is, and a 
       return { ...session, fingerprint: async () => ({ version: 1, method: 'test', items }) };
     },
   };
+  let index: BlobIndex | undefined;
   const { snapshot } = await backup(repository, source, {
+    onIndex: (own) => (index = own),
     component: 'database',
     programVersion: 'test',
     signal: noSignal,
     pool: inlineWorkers(repository),
   });
-  const rowsFrom = async (store: Store) => {
-    await using counts = new RowCountsReader({ ...repository, store });
+  const rowsFrom = async (store: Store, known?: BlobIndex) => {
+    await using counts = new RowCountsReader({ ...repository, store }, known);
     return await counts.of(snapshot, noSignal);
   };
   const { store } = repository;
-  const refusing = (code: 'STORE_DENIED' | 'STORE_UNREACHABLE'): Store => ({
+  const refusing = (code: 'STORE_DENIED' | 'STORE_UNREACHABLE', what = 'data/'): Store => ({
     ...store,
     async get(name, options) {
-      if (name.startsWith('data/')) throw new AppError(code, 'could not read it', { hint: 'Wait.' });
+      if (name.startsWith(what)) throw new AppError(code, 'could not read it', { hint: 'Wait.' });
       return store.get(name, options);
     },
   });
   expect(await rowsFrom(store)).toEqual(new Map([['shop.public.orders', 150]]));
+  // Of a backup that has just been made the index is not read again.
+  const away = refusing('STORE_UNREACHABLE', 'index/');
+  expect(await rowsFrom(away, index)).toEqual(new Map([['shop.public.orders', 150]]));
+  await expect(rowsFrom(away)).rejects.toMatchObject({ code: 'STORE_UNREACHABLE' });
   expect(await rowsFrom(refusing('STORE_DENIED'))).toBeUndefined();
   await expect(rowsFrom(refusing('STORE_UNREACHABLE'))).rejects.toMatchObject({ code: 'STORE_UNREACHABLE' });
 });

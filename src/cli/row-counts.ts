@@ -3,6 +3,7 @@
 import { isAppError } from '../base/errors.ts';
 import type { RowCounts } from '../model/anomaly.ts';
 import { recoveryReader } from '../operations/restore/recovery-reader.ts';
+import type { BlobIndex } from '../repository/blob-index.ts';
 import { loadIndex } from '../repository/load-index.ts';
 import type { Repository } from '../repository/repository.ts';
 import type { StoredSnapshot } from '../repository/snapshot.ts';
@@ -12,10 +13,12 @@ export class RowCountsReader implements AsyncDisposable {
   readonly #repository: Repository;
   readonly #pool: WorkerPool;
   readonly #known = new Map<string, RowCounts | undefined>();
-  #index: ReturnType<typeof loadIndex> | undefined;
+  #index: Promise<BlobIndex> | undefined;
 
-  constructor(repository: Repository) {
+  /** `index`: as somebody has read it already. */
+  constructor(repository: Repository, index?: BlobIndex) {
     this.#repository = repository;
+    this.#index = index && Promise.resolve(index);
     this.#pool = new WorkerPool(repository, 1);
   }
 

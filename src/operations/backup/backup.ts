@@ -11,6 +11,7 @@ import { isPageChunker, pageChunkerFor } from '../../repository/chunker-pages.ts
 import type { ChunkerName } from '../../repository/create-chunker.ts';
 import { formatTime } from '../../repository/go-text.ts';
 import type { BlobId } from '../../repository/ids.ts';
+import type { BlobIndex } from '../../repository/blob-index.ts';
 import { loadIndex } from '../../repository/load-index.ts';
 import { fileName } from '../../repository/layout.ts';
 import { acquireLock, type Lock } from '../../repository/lock.ts';
@@ -48,6 +49,8 @@ export interface BackupOptions {
   readonly programVersion: string;
   readonly signal: AbortSignal;
   onProgress?(progress: BackupProgress): void;
+  /** What it has read and adds to; whoever reads on afterwards need not read it again. */
+  onIndex?(index: BlobIndex): void;
 }
 
 export interface BackupProgress {
@@ -106,6 +109,7 @@ async function backupLocked(repository: Repository, source: Source, options: Bac
     problems.push({ path: fileName('snapshots', id), message });
   });
   const indexed = { repository, index: await loadIndex(repository, signal) };
+  options.onIndex?.(indexed.index);
   await using pool = workersFor(repository, options.pool);
   const host = options.host ?? hostname();
   const earlier =
