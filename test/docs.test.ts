@@ -164,3 +164,13 @@ test('the check of commands finds a command and a flag that do not exist', async
     undefined,
   ]);
 });
+
+test('every variable of ours that the program reads is in the pages, but for those that it sets itself, and one of the demonstration', () => {
+  const sources = globSync('src/**/*.ts', { cwd: root }).filter((path) => !path.endsWith('.test.ts'));
+  const read = sources.flatMap((path) => textOf(path).match(/'LIFEBOAT_[A-Z_]+'/g) ?? []);
+  const ownWords = new Set(['LIFEBOAT_LAUNCHED', 'LIFEBOAT_TETHER_MS', 'LIFEBOAT_DEMO_SCALE']);
+  const names = new Set(read.map((quoted) => quoted.slice(1, -1)).filter((name) => !ownWords.has(name)));
+  const text = pages.map(textOf).join('\n');
+  expect(names).toContain('LIFEBOAT_LEASE_MS');
+  expect([...names].filter((name) => !text.includes(`\`${name}`))).toEqual([]);
+});
