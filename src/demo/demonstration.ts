@@ -10,7 +10,7 @@ import { narrator } from './narrator.ts';
 import { openShop } from './open-shop.ts';
 import type { DemoParts } from './parts.ts';
 import { createRepository } from './protection.ts';
-import { failuresOf, leftOutLines, renderReport, type DemoReport } from './report.ts';
+import { closingWords, failuresOf, leftOutLines, renderReport, type DemoReport } from './report.ts';
 import { startServer } from './server.ts';
 import { startServers, type DemoServers } from './servers.ts';
 import { Shop } from './shop.ts';
@@ -55,7 +55,7 @@ export async function demonstrate(
   scene.hear();
   await openShop({ shop, mailbox, context: inside });
   if (!context.signal.aborted) inside.signal.throwIfAborted(); // The server has ended, and nobody asked it to.
-  return { report, exitCode, render: () => `The servers are stopped. The backups stay in ${folder.path}.` };
+  return { report, exitCode, render: (style) => closingWords(folder.path, style) };
 }
 
 /** Whoever typed `npm start` to see what happens learns it, and what it costs, before it does. */

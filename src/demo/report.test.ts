@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { plainStyle } from '../cli/style.ts';
 import type { Noticed } from './noticing.ts';
-import { failuresOf, renderReport, type DemoReport, type Recovery } from './report.ts';
+import { closingWords, failuresOf, renderReport, type DemoReport, type Recovery } from './report.ts';
 
 const uploads: Recovery = {
   component: 'uploads',
@@ -153,5 +153,13 @@ describe('renderReport', () => {
             what could be recovered now"
     `);
     expect(Math.max(...text.split('\n').map((line) => line.length))).toBeLessThanOrEqual(80);
+  });
+
+  it('ends within 80 columns, too, where its folder has a long name', () => {
+    const folder = '/home/someone/with/a/long/name/lifeboat-demo';
+    expect(closingWords(folder, plainStyle()).split('\n')).toEqual([
+      'The servers are stopped. The backups stay in',
+      `${folder}.`,
+    ]);
   });
 });

@@ -209,6 +209,11 @@ export function leftOutLines({ what, reason, hint }: LeftOut, style: Pick<Style,
   return [style.paint('yellow', first), ...rest, ...wrap(`hint: ${hint}`, style.widthColumns)];
 }
 
+/** When somebody has ended what stayed up. */
+export function closingWords(folder: string, style: Pick<Style, 'widthColumns'>): string {
+  return wrap(`The servers are stopped. The backups stay in ${folder}.`, style.widthColumns).join('\n');
+}
+
 function suggestions({ folder, commands, isUp }: DemoReport, style: Style): string {
   const lines = commands.flatMap(({ command, purpose }) => [
     ...shellLines(command, style.widthColumns - 2).map((line) => `  ${line}`),
