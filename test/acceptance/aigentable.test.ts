@@ -8,6 +8,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -156,13 +157,48 @@ function define(): void {
     expect(await versions()).toMatchObject([{ tool: 'Knex', version: '20240201_teams.js' }]);
   });
 
-  test('S2-071 S2-073 restored documents and uploads are those backed up, and only what differs is written', async () => {
+  test('S2-036 logs are archived on Sundays, and are there after the application has thrown them away', async () => {
+    const { runs } = await platform.json<{ runs: { job: string; time: string }[] }>(
+      'schedule',
+      '--component',
+      'logs',
+      '--days',
+      '21',
+    );
+    const times = runs.flatMap(({ job, time }) => (job === 'backup/logs' ? [time] : []));
+    expect(times.map((time) => [new Date(time).getUTCDay(), time.slice(11, 16)])).toEqual(
+      [1, 2, 3].map(() => [0, '04:00']),
+    );
+    const lastWeek = readFileSync(join(app, 'logs/app.log'), 'utf8');
+    renameSync(join(app, 'logs/app.log'), join(app, 'logs/app.log.1'));
+    writeFileSync(join(app, 'logs/app.log'), 'this week\n');
+    await backUp('logs', ...local);
+    rmSync(join(app, 'logs/app.log.1'));
+    await backUp('logs', ...local);
+    const { snapshots } = await platform.json<{ snapshots: { id: string; found: { path: string }[] }[] }>(
+      'find',
+      'app.log.1',
+      ...local,
+    );
+    expect(snapshots).toMatchObject([{ found: [{ path: join(app, 'logs/app.log.1') }] }]);
+    const words = [snapshots[0]?.id ?? '', join(app, 'logs/app.log.1')];
+    const { stdout } = await platform.succeed('dump', ...words, ...local);
+    expect(stdout).toBe(lastWeek);
+  });
+
+  test('S2-070 S2-071 S2-073 missing and damaged documents and uploads are named, those backed up come back, and only what differs is written', async () => {
     const before = { documents: listFolder(join(app, 'documents')), uploads: listFolder(join(app, 'uploads')) };
     rmSync(join(app, 'documents/invoices.csv'));
     const damaged = readFileSync(join(app, 'uploads/picture.bin'));
     damaged[150_000] = (damaged[150_000] ?? 0) ^ 1;
     writeFileSync(join(app, 'uploads/picture.bin'), damaged);
     writeFileSync(join(app, 'uploads/stays.txt'), 'came after the backup');
+    const wrong = async (component: string): Promise<string> =>
+      (await platform.succeed('diff', 'latest', '--component', component, '--live', '--read-data', ...local)).stdout;
+    expect(await wrong('documents')).toMatch(new RegExp(`^- ${app}/documents/invoices\\.csv$`, 'm'));
+    const uploaded = await wrong('uploads');
+    expect(uploaded).toMatch(new RegExp(`^M ${app}/uploads/picture\\.bin$`, 'm'));
+    expect(uploaded).toMatch(/1 added, 0 removed, 1 changed/);
     expect(await platform.run(['restore', 'uploads', ...local])).toMatchObject({ exitCode: 2 });
     await platform.succeed('restore', 'documents', '--yes', ...local);
     const uploads = await platform.succeed('restore', 'uploads', '--yes', '--delta', ...local);

@@ -8,7 +8,7 @@ export const provenRows: Readonly<Record<string, readonly string[]>> = {
   storage: ['S3-30', 'S1-05', 'S1-09', 'S1-16', 'S1-17', 'S1-18', 'S1-19', 'S1-20', 'S1-85', 'S2-011', 'S2-030'],
   'sources/postgres': ['S1-21', 'S1-23', 'S1-24', 'S1-83', 'S2-001', 'S2-041'],
   'sources/redis': ['S1-25', 'S1-26', 'S1-27', 'S1-28', 'S1-84', 'S2-002', 'S2-042', 'S2-043'],
-  'sources/files': ['S2-003', 'S2-034', 'S2-035', 'S2-071'],
+  'sources/files': ['S2-036', 'S2-070', 'S2-003', 'S2-034', 'S2-035', 'S2-071'],
   'sources/config': ['S2-004', 'S2-037', 'S2-038', 'S2-039'],
   pitr: ['S1-06', 'S1-79', 'S1-80', 'S2-054'],
   restore: ['S1-29', 'S1-30', 'S1-31', 'S1-32', 'S1-87', 'S1-88', 'S2-048'],
@@ -141,7 +141,5 @@ export const laterRows: Readonly<Record<string, string>> = {
   'S0-77': 'retention: images of containers in ECR',
   'S0-78': 'retention: the state of Terraform',
   'S2-032': 'scheduling: the command stream of Redis as a journal; backups are the RDB alone',
-  'S2-036': 'sources/files: archives of logs',
-  'S2-070': 'sources/files: telling missing and corrupted files of a live folder',
   'S2-072': 'sources/files: database references to restored files',
 };

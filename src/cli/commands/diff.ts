@@ -1,11 +1,18 @@
-// `diff`: what changed between two snapshots.
+// `diff`: what changed between two snapshots, or between one and what is there now.
+import { existsSync } from 'node:fs';
+import { fsPath } from '../../base/byte-name.ts';
 import { count } from '../../base/count.ts';
+import { AppError } from '../../base/errors.ts';
+import { diffLive } from '../../operations/diff-live.ts';
+import { componentOf } from '../../operations/restore/select-point.ts';
 import type { IndexedRepository } from '../../repository/blob-reader.ts';
 import { diffTrees, type Difference, type DiffSide } from '../../repository/diff.ts';
 import { loadIndex } from '../../repository/load-index.ts';
+import type { EntryProblem } from '../../sources/source.ts';
 import { defineCommand } from '../command.ts';
-import { requiredArgument, switchOption, textOption } from '../option.ts';
-import type { OpenedRepository } from '../context.ts';
+import { requireConfiguration } from '../component-choice.ts';
+import { optionalArgument, requiredArgument, switchOption, textOption } from '../option.ts';
+import type { CommandContext, OpenedRepository } from '../context.ts';
 import { exitCodeOf, noteUnread, PointSearch, type FoundPoint, type UnreadRepository } from '../point-search.ts';
 import { snapshotWords } from '../snapshot-argument.ts';
 import { bytes, shortId, shortTime, type Paint } from '../style.ts';
@@ -18,9 +25,12 @@ interface DiffEnd {
 
 export interface DiffData {
   readonly before: DiffEnd;
-  readonly after: DiffEnd;
+  /** `now`: what lies on this machine. */
+  readonly after: DiffEnd | { readonly now: true; readonly time: string };
   /** Repositories that could not be looked at. */
   readonly unread: readonly UnreadRepository[];
+  /** Of what is there now: what could not be looked at. */
+  readonly problems: readonly EntryProblem[];
   readonly differences: readonly {
     readonly kind: Difference['kind'];
     readonly path: string;
@@ -33,64 +43,125 @@ export interface DiffData {
 }
 
 export const diffCommand = defineCommand({
-  summary: 'Show what changed between two snapshots',
+  summary: 'Show what changed between two snapshots, or since one',
   details:
-    'Looks for both in all repositories, or that of --repository, as restore does. One that cannot be read is told; the exit code is then 3.',
-  examples: ['lifeboat diff 46c536f7 latest', 'lifeboat diff before:2026-11-20 latest --component uploads --metadata'],
+    'Looks for both in all repositories, or that of --repository, as restore does. With --live in place of the second one it compares with what lies on this machine now, and finds what is missing (-), changed or damaged (M) there. What cannot be read is told; the exit code is then 3.',
+  examples: [
+    'lifeboat diff 46c536f7 latest',
+    'lifeboat diff before:2026-11-20 latest --component uploads --metadata',
+    'lifeboat diff latest --component uploads --live --read-data',
+  ],
   arguments: {
     first: requiredArgument('<snapshot>', snapshotWords),
-    second: requiredArgument('<snapshot2>', snapshotWords),
+    second: optionalArgument('[snapshot2]', snapshotWords),
   },
   options: {
     component: textOption('--component <name>', 'the component whose snapshots count'),
+    isLive: switchOption('--live', 'compare with the files of this machine as they are now'),
+    readsData: switchOption('--read-data', 'with --live: read also files whose size and time are as they were'),
     showsMetadata: switchOption('--metadata', 'also entries of which only mode, owner or times changed'),
   },
-  async run(context, { first, second, component, showsMetadata }): Promise<DiffData> {
+  async run(context, { first, second, component, showsMetadata, isLive, readsData }): Promise<DiffData> {
+    if (isLive === (second !== undefined) || (readsData && !isLive)) throw wrongEnds(isLive);
     const { signal } = context;
     await using search = new PointSearch(context, 'read');
     const before = await search.find({ from: first, component });
-    const after = await search.find({ from: second, component });
+    const after = second === undefined ? undefined : await search.find({ from: second, component });
     noteUnread(search.unread, context);
-    const sides = await sidesOf({ before, after }, search, signal);
-    const differences: DiffData['differences'][number][] = [];
-    const counts = { added: 0, removed: 0, type: 0, content: 0, metadata: 0 };
-    const sums = { addedBytes: 0, removedBytes: 0 };
-    for await (const found of diffTrees(sides, signal)) {
-      counts[found.kind] += 1;
-      if (found.kind === 'metadata' && !showsMetadata) continue;
-      const bytesBefore = found.kind === 'added' ? undefined : found.before.sizeBytes;
-      const bytesAfter = found.kind === 'removed' ? undefined : found.after.sizeBytes;
-      if (found.kind !== 'metadata') {
-        sums.addedBytes += bytesAfter ?? 0;
-        sums.removedBytes += bytesBefore ?? 0;
-      }
-      differences.push({ kind: found.kind, path: found.path, bytesBefore, bytesAfter });
-    }
+    const problems: EntryProblem[] = [];
+    const found =
+      after === undefined
+        ? await liveDifferences(before, { context, readsData, problems })
+        : diffTrees(await sidesOf({ before, after }, search, signal), signal);
+    const summed = await sumUp(found, { showsMetadata });
+    const now = { now: true, time: new Date(context.clock.now()).toISOString() } as const;
     return {
       before: endOf(before),
-      after: endOf(after),
+      after: after === undefined ? now : endOf(after),
       unread: search.unread,
-      differences,
-      counts,
-      ...sums,
+      problems,
+      ...summed,
     };
   },
-  render({ before, after, differences, counts, addedBytes, removedBytes }, style) {
+  render({ before, after, differences, counts, addedBytes, removedBytes, problems }, style) {
     const lines = differences.map(({ kind, path }) => {
       const { sign, paint } = signs[kind];
-      return `${style.paint(paint, sign)} ${path.replaceAll(/\p{Cc}/gu, '?')}`;
+      return `${style.paint(paint, sign)} ${visible(path)}`;
     });
-    const ends = `${shortId(before.id)} (${shortTime(before.time, style)}) to ${shortId(after.id)} (${shortTime(after.time, style)})`;
+    const name = 'now' in after ? 'what is there now' : `${shortId(after.id)} (${shortTime(after.time, style)})`;
+    const ends = `${shortId(before.id)} (${shortTime(before.time, style)}) to ${name}`;
     const changed = counts.content + counts.type;
     return [
       ends,
       ...lines,
+      ...problems.map(({ path, message }) => style.paint('yellow', `? ${visible(path)}: ${message}`)),
       `${counts.added} added, ${counts.removed} removed, ${changed} changed, ${count(counts.metadata, 'entry', 'entries')} with other metadata`,
       `${bytes(addedBytes)} came, ${bytes(removedBytes)} went`,
     ].join('\n');
   },
-  exitCode: ({ unread }) => exitCodeOf(unread),
+  exitCode: ({ unread, problems }) => (problems.length > 0 ? 3 : exitCodeOf(unread)),
 });
+
+const visible = (path: string): string => path.replaceAll(/\p{Cc}/gu, '?');
+
+function wrongEnds(isLive: boolean): AppError {
+  const what = isLive ? '--live stands in place of a second snapshot' : 'there is one snapshot to compare';
+  return new AppError('USAGE', what, {
+    hint: 'Name two snapshots, or one and --live; --read-data is for --live alone.',
+  });
+}
+
+/** With the files of the component that the snapshot is of, as it is configured here. */
+async function liveDifferences(
+  { snapshot, opened: { repository } }: FoundPoint,
+  parts: { readonly context: CommandContext; readonly readsData: boolean; readonly problems: EntryProblem[] },
+): Promise<AsyncGenerator<Difference>> {
+  const { context, readsData, problems } = parts;
+  const { signal } = context;
+  const name = componentOf(snapshot);
+  const { application } = await requireConfiguration(context);
+  const component = application.components.find((one) => one.name === name);
+  if (component?.type !== 'files') {
+    const what = component === undefined ? 'not configured here' : `of type ${component.type}`;
+    throw new AppError(
+      'NOT_SUPPORTED',
+      `${name ?? 'what the snapshot is of'} is ${what}, and has no files to compare`,
+      {
+        hint: "Choose a component of type files with --component; 'lifeboat prove' compares others on a restore.",
+      },
+    );
+  }
+  // A folder that is gone is what is looked for here; a backup refuses it.
+  const paths = component.paths.filter((path) => existsSync(fsPath(path)));
+  const source = paths.length === 0 ? undefined : await context.sourceOf({ ...component, paths });
+  const indexed = { repository, index: await loadIndex(repository, signal) };
+  context.progress.update({ work: `compare ${component.name}` });
+  const onProblem = (problem: EntryProblem): void => void problems.push(problem);
+  return diffLive({ indexed, snapshot }, source, { readsData, onProblem, signal });
+}
+
+type Summed = Pick<DiffData, 'differences' | 'counts' | 'addedBytes' | 'removedBytes'>;
+
+async function sumUp(
+  all: AsyncIterable<Difference>,
+  { showsMetadata }: { readonly showsMetadata: boolean },
+): Promise<Summed> {
+  const differences: DiffData['differences'][number][] = [];
+  const counts = { added: 0, removed: 0, type: 0, content: 0, metadata: 0 };
+  const sums = { addedBytes: 0, removedBytes: 0 };
+  for await (const found of all) {
+    counts[found.kind] += 1;
+    if (found.kind === 'metadata' && !showsMetadata) continue;
+    const bytesBefore = found.kind === 'added' ? undefined : found.before.sizeBytes;
+    const bytesAfter = found.kind === 'removed' ? undefined : found.after.sizeBytes;
+    if (found.kind !== 'metadata') {
+      sums.addedBytes += bytesAfter ?? 0;
+      sums.removedBytes += bytesBefore ?? 0;
+    }
+    differences.push({ kind: found.kind, path: found.path, bytesBefore, bytesAfter });
+  }
+  return { differences, counts, ...sums };
+}
 
 function endOf({ snapshot: { id, time }, opened }: FoundPoint): DiffEnd {
   return { id, time, repository: opened.settings.name };

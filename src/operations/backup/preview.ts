@@ -12,6 +12,7 @@ import type { BackupForm, Entry, EntryProblem, Source } from '../../sources/sour
 import { recoveryReader } from '../restore/recovery-reader.ts';
 import type { BackupOptions } from './backup.ts';
 import { findParent, keptNode, ParentTree, pathOf } from './parent-tree.ts';
+import { ParentTrail } from './parent-trail.ts';
 
 export interface BackupPreview {
   /** Id of the snapshot that it would build on. */
@@ -84,29 +85,4 @@ async function lookAtFiles(indexed: IndexedRepository, { entries, parent, option
     if (!kept) files.readBytes += metadata.sizeBytes;
   }
   return files;
-}
-
-/** Finds the parent's nodes of paths that come depth first. */
-class ParentTrail {
-  readonly #tree: ParentTree;
-  #folders: string[] = [];
-
-  constructor(tree: ParentTree) {
-    this.#tree = tree;
-  }
-
-  async begin(root: StoredSnapshot['tree'] | undefined): Promise<void> {
-    await this.#tree.enterRoot(root);
-  }
-
-  async find(path: string): Promise<{ readonly name: string; readonly node: ReturnType<ParentTree['find']> }> {
-    const folders = path.split('/').slice(1);
-    const name = folders.pop() ?? '';
-    let common = 0;
-    while (common < folders.length && this.#folders[common] === folders[common]) common += 1;
-    for (let depth = this.#folders.length; depth > common; depth -= 1) this.#tree.leave();
-    for (const folder of folders.slice(common)) await this.#tree.enter(folder);
-    this.#folders = folders;
-    return { name, node: this.#tree.find(name) };
-  }
 }

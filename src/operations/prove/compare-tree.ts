@@ -5,10 +5,9 @@ import { fsPath, nameFromBytes } from '../../base/byte-name.ts';
 import { readMetadata } from '../../base/file-metadata.ts';
 import type { FileMetadata } from '../../base/file-type.ts';
 import type { ContentCount } from '../../model/proof-content.ts';
-import { plainBytesOf } from '../../repository/blob-codec.ts';
 import type { TreeNode } from '../../repository/tree.ts';
 import { walkTree } from '../../repository/walk.ts';
-import type { Chunk } from '../../repository/worker-protocol.ts';
+import { contentDifference } from '../compare-content.ts';
 import { ownFolder } from '../own-folder.ts';
 import { metadataOf } from '../node-metadata.ts';
 import { hardLinkKey, isSameFile } from '../restore/place-entry.ts';
@@ -122,7 +121,7 @@ class Comparison {
     if (link !== undefined) return link;
     if (node.type !== 'file') return undefined;
     using _ = this.#readable(place, stats);
-    return await this.#contentDifference(place, node);
+    return await contentDifference(this.#parts, place, node);
   }
 
   /** Attributes of a file that its owner may not read take the right to read; where they don't, the mode is left alone. */
@@ -166,21 +165,6 @@ class Comparison {
     const twin = others.find((other) => isSameFile(other.node, node));
     if (twin === undefined) this.#links.set(key, [...others, { node, path, inode: stats.ino }]);
     return twin === undefined || twin.inode === stats.ino ? undefined : `it is no hard link of ${twin.path} any more`;
-  }
-
-  async #contentDifference(place: string, node: TreeNode): Promise<string | undefined> {
-    const { indexed, pool } = this.#parts;
-    let offsetBytes = 0;
-    const chunks: Chunk[] = [];
-    for (const id of node.content ?? []) {
-      const blob = indexed.index.find('data', id);
-      if (blob === undefined) return `blob ${id} is missing`;
-      const lengthBytes = plainBytesOf(blob);
-      chunks.push({ id, offsetBytes, lengthBytes });
-      offsetBytes += lengthBytes;
-    }
-    const { equal, sizeBytes } = await pool.run('compare', { path: place, chunks });
-    return equal.every(Boolean) && sizeBytes === offsetBytes ? undefined : 'content differs';
   }
 }
 
