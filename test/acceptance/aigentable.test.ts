@@ -65,6 +65,37 @@ async function backUp(...args: string[]): Promise<BackupSummary['backups']> {
   return (await platform.json<BackupSummary>('backup', ...args)).backups;
 }
 
+function defineLogs(): void {
+  test('S2-036 logs are archived on Sundays, and are there after the application has thrown them away', async () => {
+    const { runs } = await platform.json<{ runs: { job: string; time: string }[] }>(
+      'schedule',
+      '--component',
+      'logs',
+      '--days',
+      '21',
+    );
+    const times = runs.flatMap(({ job, time }) => (job === 'backup/logs' ? [time] : []));
+    expect(times.map((time) => [new Date(time).getUTCDay(), time.slice(11, 16)])).toEqual(
+      [1, 2, 3].map(() => [0, '04:00']),
+    );
+    const lastWeek = readFileSync(join(app, 'logs/app.log'), 'utf8');
+    renameSync(join(app, 'logs/app.log'), join(app, 'logs/app.log.1'));
+    writeFileSync(join(app, 'logs/app.log'), 'this week\n');
+    await backUp('logs', ...local);
+    rmSync(join(app, 'logs/app.log.1'));
+    await backUp('logs', ...local);
+    const { snapshots } = await platform.json<{ snapshots: { id: string; found: { path: string }[] }[] }>(
+      'find',
+      'app.log.1',
+      ...local,
+    );
+    expect(snapshots).toMatchObject([{ found: [{ path: join(app, 'logs/app.log.1') }] }]);
+    const words = [snapshots[0]?.id ?? '', join(app, 'logs/app.log.1')];
+    const { stdout } = await platform.succeed('dump', ...words, ...local);
+    expect(stdout).toBe(lastWeek);
+  });
+}
+
 /** One story: each test goes on where the one before ended. */
 function define(): void {
   beforeAll(async () => {
@@ -157,34 +188,7 @@ function define(): void {
     expect(await versions()).toMatchObject([{ tool: 'Knex', version: '20240201_teams.js' }]);
   });
 
-  test('S2-036 logs are archived on Sundays, and are there after the application has thrown them away', async () => {
-    const { runs } = await platform.json<{ runs: { job: string; time: string }[] }>(
-      'schedule',
-      '--component',
-      'logs',
-      '--days',
-      '21',
-    );
-    const times = runs.flatMap(({ job, time }) => (job === 'backup/logs' ? [time] : []));
-    expect(times.map((time) => [new Date(time).getUTCDay(), time.slice(11, 16)])).toEqual(
-      [1, 2, 3].map(() => [0, '04:00']),
-    );
-    const lastWeek = readFileSync(join(app, 'logs/app.log'), 'utf8');
-    renameSync(join(app, 'logs/app.log'), join(app, 'logs/app.log.1'));
-    writeFileSync(join(app, 'logs/app.log'), 'this week\n');
-    await backUp('logs', ...local);
-    rmSync(join(app, 'logs/app.log.1'));
-    await backUp('logs', ...local);
-    const { snapshots } = await platform.json<{ snapshots: { id: string; found: { path: string }[] }[] }>(
-      'find',
-      'app.log.1',
-      ...local,
-    );
-    expect(snapshots).toMatchObject([{ found: [{ path: join(app, 'logs/app.log.1') }] }]);
-    const words = [snapshots[0]?.id ?? '', join(app, 'logs/app.log.1')];
-    const { stdout } = await platform.succeed('dump', ...words, ...local);
-    expect(stdout).toBe(lastWeek);
-  });
+  defineLogs();
 
   test('S2-070 S2-071 S2-073 missing and damaged documents and uploads are named, those backed up come back, and only what differs is written', async () => {
     const before = { documents: listFolder(join(app, 'documents')), uploads: listFolder(join(app, 'uploads')) };
