@@ -3,6 +3,9 @@ import { expect, test } from 'vitest';
 import { endRun, claimRun, insertRun } from '../../src/catalog/runs.ts';
 import { neverRestored, saveStandings, standingSamples, standingsOf } from '../../src/catalog/standings.ts';
 import { parseConfiguration } from '../../src/config/load.ts';
+import { alertsSchema } from '../../src/model/alert-settings.ts';
+import { conditionsOf } from '../../src/monitoring/alerts/conditions.ts';
+import { knownOf } from '../../src/service/alert-facts.ts';
 import { recordStandings } from '../../src/service/ledger.ts';
 import { describeWithCatalogs, openTestCatalog } from '../support/catalogs.ts';
 
@@ -19,6 +22,16 @@ components:
 `,
   { path: '/srv/lifeboat.yaml', environment },
 );
+
+const verifiedText = `
+application: shop
+repositories: { local: { location: ./repo }, other: { location: ./other } }
+policies: { nightly: { schedule: { every: 1h }, repositories: [local], verification: { schedule: { every: 1d }, level: structure } } }
+components:
+  files: { type: files, paths: [./data], policy: nightly }
+  byhand: { type: files, paths: [./more], policy: nightly }
+  apart: { type: files, paths: [./other], policy: { repositories: [other] } }
+`;
 
 describeWithCatalogs('the ledger', (make) => {
   test('judges what was seen, and tells what changed', async () => {
@@ -92,6 +105,47 @@ describeWithCatalogs('the ledger', (make) => {
     await recordStandings(catalog, application, { problem: 'the configuration is not valid', atMs: nowMs + 2000 });
     expect((await standingsOf(catalog)).map(({ standing }) => standing)).toEqual(['unknown', 'unknown']);
     expect(await standingsOf(catalog, [])).toEqual([]);
+  });
+
+  test('names the failed job as the cause of the standing that it alone makes, as alerts ask', async () => {
+    await using place = await make();
+    await using catalog = await openTestCatalog(place);
+    const { application: verified } = parseConfiguration(verifiedText, { path: '/srv/lifeboat.yaml', environment });
+    const fail = async (job: { readonly id: string; readonly kind: string }, component: string | undefined) => {
+      const input = { application: 'shop', job: job.id };
+      const id = await insertRun(catalog, { kind: job.kind, application: 'shop', component, input, origin: {} });
+      const run = await claimRun(catalog, id, { worker: 'w', leaseMs: 1000, kinds: [job.kind] });
+      const error = {
+        code: 'VERIFICATION_FAILED',
+        message: `${job.id} ended with 20: a pack is missing`,
+        hint: 'Look.',
+      };
+      await endRun(catalog, { id, epoch: run?.epoch ?? 0 }, { state: 'failed', error });
+    };
+    const alerts = alertsSchema.parse({});
+    const tenant = { application: verified, configurationPath: undefined, alerts, probes: {}, unset: new Map() };
+    const causes = async (): Promise<(string | undefined)[][]> => {
+      const atMs = await catalog.nowMs();
+      const components = verified.components.map(({ name }) => ({ name, ageMs: 1, rpo: 'met' }));
+      const document = { components, repositories: [{ name: 'local' }, { name: 'other' }] };
+      await recordStandings(catalog, verified, { document, atMs });
+      const conditions = conditionsOf(await knownOf(catalog, tenant));
+      return conditions.map(({ subject, cause }) => [subject, cause]);
+    };
+    const verification = { id: 'verification/local/structure', kind: 'verification' };
+    expect(await causes()).toEqual([
+      ['standing/apart', undefined],
+      ['standing/byhand', undefined],
+      ['standing/files', undefined],
+    ]);
+    await fail(verification, undefined);
+    const subject = `job/${verification.id}`;
+    expect(await causes()).toEqual([
+      ['standing/apart', undefined],
+      ['standing/byhand', subject],
+      ['standing/files', subject],
+      [subject, undefined],
+    ]);
   });
 
   test('keeps the standings of more components than one statement writes, a sample a quarter of an hour', async () => {
