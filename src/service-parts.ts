@@ -211,8 +211,8 @@ async function openTenants(
 
 async function loadTenant(path: string | undefined, environment: Environment): Promise<Tenant> {
   const { path: configurationPath, ...loaded } = await loadConfiguration({ path, environment });
-  const { application, text, template, alerts, probes, warmUp, api, unset } = loaded;
-  return { application, configurationPath, text, template, alerts, probes, warmUp, api, unset };
+  const { application, text, template, alerts, probes, warmUp, api, unreachable, unset } = loaded;
+  return { application, configurationPath, text, template, alerts, probes, warmUp, api, unreachable, unset };
 }
 
 /** With that of its template. */

@@ -69,13 +69,13 @@ function isClaimable(catalog: Catalog) {
 
 const due = (catalog: Catalog, where: Where) => where('wakeAtMs', '<=', catalog.now());
 
-export type ClaimableRun = Pick<RunRow, 'id' | 'kind' | 'application' | 'labels' | 'priority'>;
+export type ClaimableRun = Pick<RunRow, 'id' | 'kind' | 'application' | 'component' | 'labels' | 'priority'>;
 
 /** In the order in which they should be taken. Of those whose key is in use only the one that uses it. */
 export async function claimableRuns(catalog: Catalog, limit: number): Promise<ClaimableRun[]> {
   return catalog.db
     .selectFrom('run')
-    .select(['id', 'kind', 'application', 'labels', 'priority'])
+    .select(['id', 'kind', 'application', 'component', 'labels', 'priority'])
     .where(isClaimable(catalog))
     .where((where) =>
       where.or([

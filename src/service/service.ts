@@ -89,14 +89,19 @@ export async function startService(parts: ServiceParts): Promise<Service> {
   const looks = { catalog, launcher, tenants: all, onSeen, onProblem };
   if (parts.plans) stack.use(new InventoryKeeper(looks));
   let publisher: Publisher | undefined;
-  const isKnown = (application: string): boolean => tenants.find(application) !== undefined;
+  // A server tries what it can't reach, so that it is told of; a worker leaves it to those that can.
+  const takes = (application: string, component: string | null): boolean => {
+    const tenant = tenants.find(application);
+    if (tenant === undefined) return publisher?.isForsaken(application) === true;
+    return parts.plans || component === null || tenant.unreachable?.has(component) !== true;
+  };
   const worker = stack.use(
     await startWorker({
       ...parts,
       leaseMs,
       // What is in a file is worked for here alone.
       ...(catalog.kind === 'postgres' && {
-        takes: (application) => isKnown(application) || publisher?.isForsaken(application) === true,
+        takes,
         isReady: () => parts.plans || tenants.all.length > 0,
       }),
       // The state is backed up where its configuration files and the key of its audit log lie.
@@ -116,6 +121,8 @@ export async function startService(parts: ServiceParts): Promise<Service> {
       tenants: all,
       holder: worker.id,
       labels: parts.labels,
+      // Who shares a catalog in a file shares a machine: what fails there is told.
+      leavesUnreachable: catalog.kind === 'postgres',
       leaseMs,
       random,
       onNote: (name, text) => onNote(`${name}: ${text}`),

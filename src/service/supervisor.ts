@@ -18,6 +18,8 @@ export interface SupervisorParts {
   readonly holder: string;
   /** That it carries. */
   readonly labels: readonly string[];
+  /** What can't be reached from here is for others. */
+  readonly leavesUnreachable: boolean;
   readonly leaseMs: number;
   readonly random: Random;
   readonly onNote: (name: string, text: string) => void;
@@ -55,6 +57,8 @@ export const leaseNameOf = (application: string, component: string): string => `
 export class Supervisor implements AsyncDisposable {
   readonly #parts: SupervisorParts;
   readonly #kept = new Map<string, Kept>();
+  /** Why receivers are left to others, as it was told. */
+  readonly #left = new Map<string, string | undefined>();
   readonly #looking: Repeating;
   readonly #watching: NodeJS.Timeout;
 
@@ -79,8 +83,16 @@ export class Supervisor implements AsyncDisposable {
   }
 
   async #look(): Promise<void> {
-    const { labels } = this.#parts;
-    const wanted = new Map(this.#parts.tenants().flatMap((tenant) => receiversOf(tenant, labels)));
+    const { labels, leavesUnreachable } = this.#parts;
+    const receivers = this.#parts.tenants().flatMap((tenant) => {
+      const left = leavesUnreachable ? tenant.unreachable : undefined;
+      return receiversOf(tenant, labels).filter(({ name, component }) => {
+        const reason = left?.get(component);
+        this.#tellLeft(name, reason?.message);
+        return reason === undefined;
+      });
+    });
+    const wanted = new Map(receivers.map(({ name, ...one }) => [name, one]));
     const keep = (kept: Kept): Promise<void> => {
       const { name } = kept.lease;
       const now = wanted.get(name);
@@ -92,6 +104,12 @@ export class Supervisor implements AsyncDisposable {
     for (const [name, one] of wanted) {
       if (!this.#kept.has(name)) await this.#take(name, one);
     }
+  }
+
+  #tellLeft(name: string, reason: string | undefined): void {
+    if (reason !== undefined && this.#left.get(name) !== reason)
+      this.#parts.onNote(name, `left to others, since it can't be reached from here: ${reason}`);
+    this.#left.set(name, reason);
   }
 
   async #take(name: string, { args, settings }: Wanted): Promise<void> {
@@ -162,14 +180,19 @@ export class Supervisor implements AsyncDisposable {
   }
 }
 
-function receiversOf(tenant: Tenant, carried: readonly string[]): [string, Wanted][] {
+function receiversOf(
+  tenant: Tenant,
+  carried: readonly string[],
+): (Wanted & { readonly name: string; readonly component: string })[] {
   const { application } = tenant;
   return application.components
     .filter((component) => hasReceiver(component) && component.labels.every((label) => carried.includes(label)))
-    .map((component) => [
-      leaseNameOf(application.name, component.name),
-      { args: ['journal', 'run', component.name, ...configOption(tenant)], settings: settingsOf(component, tenant) },
-    ]);
+    .map((component) => ({
+      name: leaseNameOf(application.name, component.name),
+      component: component.name,
+      args: ['journal', 'run', component.name, ...configOption(tenant)],
+      settings: settingsOf(component, tenant),
+    }));
 }
 
 /** Schedules, promises and the like say nothing to a receiver. */

@@ -22,6 +22,8 @@ export interface Tenant {
   readonly warmUp?: Readonly<Record<string, WarmUpSettings>> | undefined;
   /** Counts if its file is the first; absent where nobody asks. */
   readonly api?: ApiSettings | undefined;
+  /** Components that can't be reached from here, by name, because what their connection refers to is not set. */
+  readonly unreachable?: ReadonlyMap<string, AppError> | undefined;
   /** What is left out, such as channels and probes, by its key, because what they refer to is not set here. */
   readonly unset: ReadonlyMap<string, AppError>;
   /** Why its file, which has changed since, can't be read anew. */

@@ -1,5 +1,6 @@
 // How a worker hears of runs. What a queue says is a hint: whether a run may be begun, and by whom, is decided where it is claimed. So a
 // queue may speak twice or too early; it must not stay silent for ever.
+import type { ClaimableRun } from '../catalog/runs.ts';
 import { labelsIn } from '../catalog/workers.ts';
 
 /** From this priority on. */
@@ -20,8 +21,8 @@ export interface Subscription {
   readonly labels: readonly string[];
   /** Of runs that it knows how to carry out. */
   readonly kinds: readonly string[];
-  /** Whether it can work for an application; of all if absent. */
-  readonly takes?: ((application: string) => boolean) | undefined;
+  /** Whether it can work for an application, and reach a component of it where the run is about one; for all if absent. */
+  readonly takes?: ((application: string, component: string | null) => boolean) | undefined;
   /** Whether it can work for any at all just now; always if absent. */
   readonly isReady?: (() => boolean) | undefined;
   /** So many at once; and beyond that one that is urgent, where none is at work: what others wait for must not keep it. */
@@ -49,8 +50,8 @@ export function hasRoom(
 /** Whether a worker may take a run: it knows how and whom for, and carries every label that is asked for. */
 export function fits(
   { labels, kinds, takes }: Pick<Subscription, 'labels' | 'kinds' | 'takes'>,
-  run: { readonly kind: string; readonly application: string | null; readonly labels: string },
+  run: Pick<ClaimableRun, 'kind' | 'application' | 'component' | 'labels'>,
 ): boolean {
-  const isKnown = takes === undefined || run.application === null || takes(run.application);
+  const isKnown = takes === undefined || run.application === null || takes(run.application, run.component);
   return isKnown && kinds.includes(run.kind) && labelsIn(run.labels).every((label) => labels.includes(label));
 }

@@ -8,7 +8,7 @@ import {
   publishedConfigurations,
   withdrawConfiguration,
 } from '../../src/catalog/published-configurations.ts';
-import { findRun } from '../../src/catalog/runs.ts';
+import { findRun, type RunRow } from '../../src/catalog/runs.ts';
 import type { Application } from '../../src/model/application.ts';
 import { PublishedTenants } from '../../src/service/published-tenants.ts';
 import type { Tenant } from '../../src/service/tenant.ts';
@@ -23,6 +23,7 @@ repositories: { local: { location: 'backups' } }
 policies: { asked: { schedule: { before: deployment } } }
 components:
   uploads: { type: files, paths: [data], policy: asked, labels: [host=web-1] }
+  database: { type: postgres, url: '\${OWN_DATABASE}', journal: {}, policy: asked }
 ${more}`;
 
 describeWithPostgres(15, 'workers without files of their own', () => {
@@ -64,21 +65,28 @@ describeWithPostgres(15, 'workers without files of their own', () => {
     return runs[0]?.id ?? '';
   }
 
-  async function stateOf(id: string): Promise<string | undefined> {
+  async function runOf(id: string): Promise<RunRow | undefined> {
     await using opened = await openTestCatalog(catalog);
-    return (await findRun(opened, id))?.state;
+    return await findRun(opened, id);
   }
 
-  test('they work for all servers, by what each has in force', { timeout: 180_000 }, async () => {
+  const stateOf = async (id: string): Promise<string | undefined> => (await runOf(id))?.state;
+
+  test('they work for all servers, by what each has in force', { timeout: 240_000 }, async () => {
     await using worker = await startWorkerWith(place('elsewhere'), '--label', 'host=web-1');
     expect(worker.said()).toContain('no server has published a configuration yet');
     // Not for a worker that knows nothing of its application.
     const early = await begin('shop', 'backup/uploads');
     await sleep(2500);
     expect(await stateOf(early)).toBe('queued');
-    await using _ = await startServerWith(place('crm'));
+    // Only servers can reach it: a worker without the password leaves it to them.
+    const reaching = (name: string) => {
+      const { folder } = place(name);
+      return { folder, environment: { ...environment, OWN_DATABASE: 'postgres://postgres@127.0.0.1:1/own' } };
+    };
+    await using _ = await startServerWith(reaching('crm'));
     {
-      await using shop = await startServerWith(place('shop'));
+      await using shop = await startServerWith(reaching('shop'));
       await eventually(() => /shop is configured as the server on \S+ has it, version 1/.test(worker.said()));
       await eventually(() => /crm is configured .* version 1/.test(worker.said()));
       for (const name of ['shop', 'crm']) {
@@ -87,6 +95,10 @@ describeWithPostgres(15, 'workers without files of their own', () => {
         expect(worker.said()).toContain(`${name}: backup/uploads succeeded`);
         expect(await lifeboat(name, 'ls', 'latest')).toContain('data/file');
       }
+      expect(worker.said()).toContain("journal/shop/database: left to others, since it can't be reached from here");
+      const unreached = await begin('shop', 'backup/database');
+      await eventually(async () => (await runOf(unreached))?.attempt === 1);
+      expect((await runOf(unreached))?.error).toContain('SOURCE_UNREACHABLE');
       // No worker carries the key of the audit log, nor the files.
       await eventually(() => shop.said().includes('shop: self-backup/local succeeded'));
       expect(worker.said()).not.toContain('self-backup');
@@ -105,7 +117,7 @@ describeWithPostgres(15, 'workers without files of their own', () => {
       expect(await shop.exited).toBe(0);
     }
     expect(worker.said()).not.toContain('version 3');
-    await using later = await startServerWith(place('shop'), at('crm', 'lifeboat.yaml'));
+    await using later = await startServerWith(reaching('shop'), at('crm', 'lifeboat.yaml'));
     await eventually(() => worker.said().includes('no server protects shop any more'));
     await eventually(() => later.said().includes('shop is not protected from here any more'));
     expect(worker.said()).not.toContain('no server protects crm');
