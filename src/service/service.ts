@@ -89,21 +89,11 @@ export async function startService(parts: ServiceParts): Promise<Service> {
   const looks = { catalog, launcher, tenants: all, onSeen, onProblem };
   if (parts.plans) stack.use(new InventoryKeeper(looks));
   let publisher: Publisher | undefined;
-  // A server tries what it can't reach, so that it is told of; a worker leaves it to those that can.
-  const takes = (application: string, component: string | null): boolean => {
-    const tenant = tenants.find(application);
-    if (tenant === undefined) return publisher?.isForsaken(application) === true;
-    return parts.plans || component === null || tenant.unreachable?.has(component) !== true;
-  };
   const worker = stack.use(
     await startWorker({
       ...parts,
       leaseMs,
-      // What is in a file is worked for here alone.
-      ...(catalog.kind === 'postgres' && {
-        takes,
-        isReady: () => parts.plans || tenants.all.length > 0,
-      }),
+      ...choiceOfRuns(parts, () => publisher),
       // The state is backed up where its configuration files and the key of its audit log lie.
       labels: parts.plans ? [...parts.labels, serverLabel] : parts.labels,
       definitions: {
@@ -132,6 +122,23 @@ export async function startService(parts: ServiceParts): Promise<Service> {
   if (parts.plans) publisher = startDuties(stack, parts, { holder: worker.id, leaseMs, offer, enqueue });
   const started = stack.move();
   return { workerId: worker.id, replaced, offer, [Symbol.asyncDispose]: () => started.disposeAsync() };
+}
+
+/** What is in a file is worked for here alone; on PostgreSQL each takes what it knows. */
+function choiceOfRuns(
+  { catalog, tenants, plans }: ServiceParts,
+  publisher: () => Publisher | undefined,
+): Pick<WorkerOptions, 'takes' | 'isReady'> {
+  if (catalog.kind === 'sqlite') return {};
+  return {
+    takes(application, component) {
+      const tenant = tenants.find(application);
+      if (tenant === undefined) return publisher()?.isForsaken(application) === true;
+      // A server tries what it can't reach, so that it is told of; a worker leaves it to those that can.
+      return plans || component === null || tenant.unreachable?.has(component) !== true;
+    },
+    isReady: () => plans || tenants.all.length > 0,
+  };
 }
 
 interface DutyParts {
