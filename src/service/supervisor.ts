@@ -27,6 +27,8 @@ export interface SupervisorParts {
 }
 
 const lookEveryMs = 5000;
+/** Of the lease: it is renewed with each look, well before a process would be ended for want of it. */
+const lookShare = 1 / 5;
 const watchEveryMs = 1000;
 /** Of the lease: after it without a renewal the process is ended, and what is left is for it to end. */
 const confirmedShare = 1 / 2;
@@ -65,7 +67,8 @@ export class Supervisor implements AsyncDisposable {
   constructor(parts: SupervisorParts) {
     this.#parts = parts;
     this.#watching = setInterval(() => this.#watch(), watchEveryMs);
-    this.#looking = new Repeating({ everyMs: lookEveryMs, work: () => this.#look(), onProblem: parts.onProblem });
+    const everyMs = Math.min(lookEveryMs, parts.leaseMs * lookShare);
+    this.#looking = new Repeating({ everyMs, work: () => this.#look(), onProblem: parts.onProblem });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,6 +1,8 @@
 // A component whose address or password is not known here, as on a machine that lost its .env file. What needs no server of
-// its own works: proofs in a sandbox, restores to a place that is named.
+// its own works: proofs in a sandbox, restores to a place that is named, also to an instant, and what repositories tell of its journal.
 import type { AppError } from '../base/errors.ts';
+import { isExplorable, type Explore } from './explore.ts';
+import { isReplayable } from './replay.ts';
 import type { Source } from './source.ts';
 
 /** `source` may have been made from defaults: its own server is never asked, each such call fails with `reason`. */
@@ -30,6 +32,23 @@ export function unreachableSource(source: Source, reason: AppError): Source {
               return restore.decide(reader, request, signal);
             },
           },
+    // Both go by backups and the received journal, and write to folders.
+    ...(isReplayable(source) && { replay: source.replay }),
+    ...(isExplorable(source) && { explore: unreachableExplore(source.explore, reason) }),
+  };
+}
+
+function unreachableExplore(explore: Explore, reason: AppError): Explore {
+  return {
+    ...explore,
+    async requireTarget(request, signal) {
+      if (!isElsewhere(request.to)) throw reason;
+      await explore.requireTarget(request, signal);
+    },
+    async extract(server, request, signal) {
+      if (!isElsewhere(request.to)) throw reason;
+      return explore.extract(server, request, signal);
+    },
   };
 }
 

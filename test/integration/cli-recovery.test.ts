@@ -110,6 +110,23 @@ describeWithPostgres(15, 'lifeboat restore to an instant', () => {
     expect(await rowsIn(folder)).toBe(after.rows);
   });
 
+  test('where the password of its own server is not known, it is as able to go back, but for into that server', async () => {
+    const database = { type: 'postgres', host: 'db.shop.example', password: '${DB_PASSWORD}', method: 'physical' };
+    const repositories = { main: { location: './repository' } };
+    const text = JSON.stringify({ application: 'shop', repositories, components: { database } });
+    writeFileSync(join(home.path, 'elsewhere.yaml'), text);
+    const there = (...args: string[]): Promise<Ran> =>
+      runHere([...args, '--config', 'elsewhere.yaml'], { folder: home.path });
+    const window = await there('window', 'database');
+    expect(window).toMatchObject({ exitCode: 0, stdout: expect.stringMatching(/timeline 1, from .* to /s) });
+    expect((await there('status')).stdout).toMatch(/journal of database in main: to /);
+    const folder = join(home.path, 'copies', 'elsewhere');
+    expect(await there('restore', 'database', '--at', after.time, '--to', folder)).toMatchObject({ exitCode: 0 });
+    expect(await rowsIn(folder)).toBe(after.rows);
+    const extract = await there('postgres', 'extract', 'database', '--at', after.time, '--table', 'orders');
+    expect(extract).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('DB_PASSWORD') });
+  });
+
   test('now means all that was received, by the repository that leads furthest, for whom is named', async () => {
     const folder = join(home.path, 'copies', 'end');
     const owner = isRoot ? ['--owner', 'daemon'] : [];

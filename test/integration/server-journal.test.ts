@@ -1,6 +1,7 @@
 // A server keeps the receiver of a journal: one process, where the labels are, alive again after it was killed, gone with the server.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import type { WorkersData } from '../../src/cli/commands/workers.ts';
 import { protectServer } from '../simulation/protected-server.ts';
@@ -8,7 +9,7 @@ import { childProcesses, type ChildProcessSeen } from '../support/child-processe
 import { runLifeboat } from '../support/lifeboat.ts';
 import { makeCluster } from '../support/postgres-cluster.ts';
 import { describeWithPostgres } from '../support/postgres-server.ts';
-import { eventually, startServerProcess } from '../support/server-process.ts';
+import { eventually, startServerWith } from '../support/server-process.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const receivers = (): ChildProcessSeen[] =>
@@ -34,7 +35,8 @@ describeWithPostgres(15, 'a server with a component of PostgreSQL', () => {
       writeFileSync(join(folder.path, 'lifeboat.yaml'), text);
     };
     configure(database);
-    await using server = await startServerProcess(folder.path, '--label', 'host=here');
+    const place = { folder: folder.path, environment: { LIFEBOAT_LEASE_MS: '8000' } };
+    await using server = await startServerWith(place, '--label', 'host=here');
     const write = async (): Promise<void> => {
       const before = await at.keptTo(1);
       await cluster.sql('CREATE TABLE IF NOT EXISTS t (i int)', 'INSERT INTO t VALUES (1)', 'SELECT pg_switch_wal()');
@@ -43,6 +45,9 @@ describeWithPostgres(15, 'a server with a component of PostgreSQL', () => {
     await write();
     const [first, ...others] = receivers();
     expect([first === undefined, others]).toEqual([false, []]);
+    // Its lease is renewed in time, however short it is.
+    await sleep(6000);
+    expect(receivers().map(({ pid }) => pid)).toEqual([first?.pid]);
     process.kill(first?.pid ?? 0, 'SIGKILL');
     await eventually(() => receivers().some(({ pid }) => pid !== first?.pid));
     await write();
