@@ -22,19 +22,22 @@ import type { Seen } from './inventory.ts';
 import { judge, type Sighting } from '../model/standing.ts';
 import { scheduleIdOf } from './scheduler.ts';
 
+/** Ages by a journal come in fractions, which SQLite keeps and PostgreSQL refuses for its whole numbers. */
+const wholeMs = z.number().transform((ms) => Math.round(ms));
+
 /** What of the answer of `status` is used here. */
 const inventorySchema = z.object({
   components: z.array(
     z.object({
       name: z.string(),
-      ageMs: z.number().optional(),
+      ageMs: wholeMs.optional(),
       rpo: z.enum(['met', 'breached', 'unknown', 'none']),
       rto: z.enum(['met', 'at_risk', 'breached', 'unknown', 'none']).default('none'),
       restore: z
         .object({
-          lastMs: z.number(),
-          atMs: z.number(),
-          forecast: z.object({ lowMs: z.number(), highMs: z.number() }).optional(),
+          lastMs: wholeMs,
+          atMs: wholeMs,
+          forecast: z.object({ lowMs: wholeMs, highMs: wholeMs }).optional(),
         })
         .optional(),
       anomalies: z.array(z.object({ facts: z.array(z.object({ message: z.string() })) })).default([]),
@@ -103,7 +106,7 @@ function restoreColumns({ name, objectives }: Component, { components }: z.outpu
   if (restore === undefined) return { ...neverRestored, rtoMs };
   const { lastMs, atMs: restoreAtMs, forecast } = restore;
   const [restoreLowMs, restoreHighMs] = [forecast?.lowMs ?? null, forecast?.highMs ?? null];
-  return { rtoMs, restoreMs: Math.round(lastMs), restoreAtMs, restoreLowMs, restoreHighMs };
+  return { rtoMs, restoreMs: lastMs, restoreAtMs, restoreLowMs, restoreHighMs };
 }
 
 function sightingsOf({ components, repositories }: z.output<typeof inventorySchema>, seenAtMs: number): Sightings {

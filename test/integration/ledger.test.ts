@@ -54,7 +54,9 @@ describeWithCatalogs('the ledger', (make) => {
       return changed.map(({ component, standing }) => `${component} ${standing}`);
     };
     expect(await stand(document(1000, 'met'), -3000)).toEqual(['files protected', 'byhand at_risk']);
-    expect(await stand(document(2000, 'met'), -2000)).toEqual([]);
+    // As a journal tells it.
+    expect(await stand(document(1999.755, 'met'), -2000)).toEqual([]);
+    expect((await standingsOf(catalog, ['shop']))[1]?.ageMs).toBe(2000);
     const odd = { facts: [{ message: '59 % of the files are gone' }, { message: 'it shrank by 59 %' }] };
     const seenOdd = document(2000, 'met') as { readonly components: readonly object[] };
     const components = seenOdd.components.map((one, index) => (index === 0 ? { ...one, anomalies: [odd] } : one));
@@ -63,7 +65,7 @@ describeWithCatalogs('the ledger', (make) => {
     expect(oddOne?.reason).toBe('a backup is unlike those before: 59 % of the files are gone; it shrank by 59 %');
     const slow = {
       rto: 'at_risk',
-      restore: { lastMs: 50_000, atMs: nowMs, forecast: { lowMs: 40_000, highMs: 70_000 } },
+      restore: { lastMs: 50_000.4, atMs: nowMs, forecast: { lowMs: 40_000.4, highMs: 70_000.4 } },
     };
     const slowly = seenOdd.components.map((one, index) => (index === 0 ? { ...one, ...slow } : one));
     expect(await stand({ ...seenOdd, components: slowly }, -1200)).toEqual([]);
