@@ -44,7 +44,13 @@ export async function createApi(parts: ApiParts, routes: readonly AnyRoute[] = a
   });
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
-  app.removeContentTypeParser('text/plain');
+  app.removeContentTypeParser(['text/plain', 'application/json']);
+  const parseJson = app.getDefaultJsonParser('error', 'error');
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, text, done) => {
+    // Clients say so of every request, also of those without a body.
+    if (text.length === 0) done(null, undefined);
+    else void parseJson(request, String(text), done);
+  });
   app.decorateRequest('principal', undefined);
   app.decorateRequest('sessionSecret', undefined);
   app.decorate('eventStreams', new EventStreams());

@@ -48,11 +48,13 @@ function problemOf({ code, status, errors, ...said }: Given, requestId: string):
 const placesMax = 20;
 
 /** Says where and what was expected, never what was found: that may be a secret in the wrong place. */
-function invalid(error: FastifyError): Given {
+function invalid(error: FastifyError, known: readonly string[]): Given {
   const issues = hasZodFastifySchemaValidationErrors(error) ? error.validation : [];
+  const unknown = (instancePath: string): string =>
+    `holds a key that is not known${known.length > 0 && instancePath.length <= 1 ? `; known are ${known.join(', ')}` : ''}`;
   const errors = issues.slice(0, placesMax).map(({ instancePath, keyword, message }) => ({
     at: `${error.validationContext ?? 'request'}${instancePath}`,
-    problem: keyword === 'unrecognized_keys' ? 'holds a key that is not known' : (message ?? 'is not valid'),
+    problem: keyword === 'unrecognized_keys' ? unknown(instancePath) : (message ?? 'is not valid'),
   }));
   return {
     code: 'REQUEST_INVALID',
@@ -76,9 +78,21 @@ export function notFound(): AppError {
   });
 }
 
-function givenOf(error: FastifyError): Given {
+/** Keys that may stand where the request is wrong, at its top. */
+function knownKeys({ validationContext }: FastifyError, { routeOptions }: FastifyRequest): string[] {
+  const { body, query } = routeOptions.config.route ?? {};
+  const schema = validationContext === 'body' ? body : query;
+  const inner = innermost(schema);
+  return inner instanceof z.ZodObject ? Object.keys(inner.shape) : [];
+}
+
+function innermost(schema: unknown): unknown {
+  return schema instanceof z.ZodOptional || schema instanceof z.ZodNullable ? innermost(schema.unwrap()) : schema;
+}
+
+function givenOf(error: FastifyError, request: FastifyRequest): Given {
   if (isAppError(error)) return { code: error.code, detail: error.message, hint: error.hint };
-  if (error.validation !== undefined) return invalid(error);
+  if (error.validation !== undefined) return invalid(error, knownKeys(error, request));
   const { statusCode } = error;
   return statusCode !== undefined && statusCode >= 400 && statusCode < 500 ? ofHttp(statusCode) : { code: 'INTERNAL' };
 }
@@ -96,7 +110,7 @@ export function sendProblem(reply: FastifyReply, given: Given): void {
 /** `limit` counts requests that meet no route. */
 export function handleProblems(app: FastifyInstance, parts: ApiParts, limit: preHandlerAsyncHookHandler): void {
   app.setErrorHandler(async (error: FastifyError, request, reply) => {
-    const given = givenOf(error);
+    const given = givenOf(error, request);
     if (given.code === 'INTERNAL') parts.onProblem(asError(error), request.id);
     if (given.code === 'UNAUTHENTICATED') void reply.header('www-authenticate', 'Bearer realm="lifeboat"');
     if (error instanceof TooManyFailures) {

@@ -326,6 +326,22 @@ describe('the API', () => {
     expect([script.status, script.text.length > 1e6]).toEqual([200, true]);
   });
 
+  test('takes a request without a body whatever type it says, and names the keys that may stand in one', async () => {
+    await using api = await apiScene();
+    const token = await api.tokenOf('operator', ['shop']);
+    const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
+    const path = `${api.url}/api/v1/system/cache/warmup`;
+    expect((await fetch(path, { method: 'POST', headers })).status).toBe(202);
+    for (const body of ['{', '{"__proto__": {"x": 1}}'])
+      expect((await fetch(path, { method: 'POST', headers, body })).status).toBe(400);
+    const known = 'holds a key that is not known; known are steps, application';
+    const misspelt = await api.ask('POST', '/api/v1/system/cache/warmup', { token, body: { stpes: ['planted'] } });
+    expect([misspelt.status, misspelt.json['errors']]).toEqual([400, [{ at: 'body/', problem: known }]]);
+    const filter = await api.ask('GET', '/api/v1/runs?stat=failed', { token });
+    expect(filter.text).toMatch(/holds a key that is not known; known are .*\bstate\b/);
+    for (const { text } of [misspelt, filter]) expect(text).not.toMatch(/stpes|planted|failed/);
+  });
+
   test('sets headers that keep browsers from harm, and an id that nobody else chose', async () => {
     await using api = await apiScene({ publicUrl: new URL('https://lifeboat.example') });
     const { headers } = await api.ask('GET', '/health', { headers: { 'x-request-id': 'mine' } });
