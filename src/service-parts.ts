@@ -16,7 +16,8 @@ import type { ListenAddress, RunningService, ServiceWishes } from './cli/context
 import { serviceLeaseMs, type Environment } from './config/environment.ts';
 import { findConfiguration } from './config/find.ts';
 import { loadConfiguration, templatePathOf } from './config/load.ts';
-import { writtenSecrets } from './config/written-secrets.ts';
+import { withoutComments } from './config/uncommented.ts';
+import { writtenSecretsOf } from './config/written-secrets.ts';
 import { probePorts } from './probe-ports.ts';
 import { fileVersion, filesVersion } from './service/file-version.ts';
 import type { Launcher } from './service/job-process.ts';
@@ -73,7 +74,7 @@ export async function runService(place: ServicePlace, wishes: ServiceWishes): Pr
         return probePorts(environment, () => loadConfiguration({ path, environment: inForce() }));
       },
       onChanged: (application) => answers.changed(application),
-      writtenSecrets,
+      texts: { secretsOf: writtenSecretsOf, withoutComments },
       restoresFolder: join(place.stateFolder, 'restores'),
       onNote,
       onProblem,

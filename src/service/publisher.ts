@@ -11,11 +11,20 @@ import { liveWorkers } from '../catalog/workers.ts';
 import { Repeating } from '../workflow/repeating.ts';
 import type { Tenant } from './tenant.ts';
 
+/** What must be known of the text of a configuration before it is handed out. */
+export interface ConfigurationTexts {
+  /** Places at which a secret stands as it is. */
+  readonly secretsOf: (
+    file: string,
+    template: string | undefined,
+  ) => readonly { readonly of: 'file' | 'template'; readonly place: string }[];
+  readonly withoutComments: (text: string) => string;
+}
+
 export interface PublisherParts {
   readonly catalog: Catalog;
   readonly tenants: () => readonly Tenant[];
-  /** Places in the text of a configuration at which a secret stands as it is. */
-  readonly writtenSecrets: (text: string) => readonly string[];
+  readonly texts: ConfigurationTexts;
   readonly host: string;
   /** The worker's id of this server. */
   readonly worker: string;
@@ -63,9 +72,11 @@ export class Publisher implements AsyncDisposable {
       const content = this.#contentOf(tenant);
       const { application } = content;
       const key = JSON.stringify(content);
-      if (this.#last.get(application) === key) continue;
+      const isThere = before.some((one) => one.application === application);
+      // Another server may have withdrawn what it had published of the same application.
+      if (isThere && this.#last.get(application) === key) continue;
       if (!this.#holdsSecrets(content)) await publishConfiguration(catalog, content);
-      else if (before.every((one) => one.application !== application))
+      else if (!isThere)
         await publishConfiguration(catalog, { ...content, text: '', templatePath: null, templateText: null });
       this.#last.set(application, key);
     }
@@ -77,13 +88,13 @@ export class Publisher implements AsyncDisposable {
   }
 
   #contentOf({ application, configurationPath, text, template }: Tenant): NewConfiguration {
-    const { host, worker } = this.#parts;
+    const { host, worker, texts } = this.#parts;
     return {
       application: application.name,
       path: configurationPath ?? '',
-      text: text ?? '',
+      text: texts.withoutComments(text ?? ''),
       templatePath: template?.path ?? null,
-      templateText: template?.text ?? null,
+      templateText: template === undefined ? null : texts.withoutComments(template.text),
       host,
       worker,
     };
@@ -91,12 +102,11 @@ export class Publisher implements AsyncDisposable {
 
   /** Then whoever reads the catalog would have them. Told once; an earlier version without them stays, else that the application is there is said. */
   #holdsSecrets({ application, path, text, templatePath, templateText }: NewConfiguration): boolean {
-    const { writtenSecrets, onNote } = this.#parts;
+    const { texts, onNote } = this.#parts;
     if (path === '') return true; // From variables alone: a worker has its own.
-    const found = [
-      ...writtenSecrets(text).map((place) => `${place} in ${path}`),
-      ...writtenSecrets(templateText ?? '').map((place) => `${place} in ${templatePath}`),
-    ];
+    const found = texts
+      .secretsOf(text, templateText ?? undefined)
+      .map((one) => `${one.place} in ${one.of === 'file' ? path : templatePath}`);
     if (found.length > 0)
       onNote(
         `warning: workers without files of their own do not learn of ${application}: a secret stands as it is at ${found.join(', ')}; refer to a variable or a file in its place`,

@@ -19,7 +19,7 @@ import { recordStandings } from './ledger.ts';
 import { restoreDefinition, restoreKind } from './restore-runs.ts';
 import { startScheduler } from './scheduler.ts';
 import { Prober } from './prober.ts';
-import { Publisher } from './publisher.ts';
+import { Publisher, type ConfigurationTexts } from './publisher.ts';
 import { keepSelfBackups } from './self-backups.ts';
 import { SignKeeper } from './sign-keeper.ts';
 import { Supervisor } from './supervisor.ts';
@@ -48,8 +48,7 @@ export interface ServiceParts extends ServiceEvents {
   readonly probePortsOf: (tenant: Tenant) => ProbePorts;
   /** A run about the application has ended here. */
   readonly onChanged: (application: string) => void;
-  /** Places in the text of a configuration at which a secret stands as it is. */
-  readonly writtenSecrets: (text: string) => readonly string[];
+  readonly texts: ConfigurationTexts;
   /** For what is restored beside. */
   readonly restoresFolder: string;
 }
@@ -160,13 +159,13 @@ function startDuties(
   };
   stack.use(startScheduler({ catalog, tenants: all, onStarted, onProblem }));
   const duties = { catalog, clock, tenants: all, holder, leaseMs, onNote, onProblem };
-  const { probePortsOf: portsOf, writtenSecrets, name: host } = parts;
+  const { probePortsOf: portsOf, texts, name: host } = parts;
   stack.use(new Prober({ ...duties, portsOf }));
   stack.use(startAlerting({ ...duties, newId: randomUUIDv7 }));
   stack.use(keepSelfBackups({ catalog, tenants: all, enqueue, onProblem }));
   // Whoever shares a catalog in a file is on this machine.
   if (catalog.kind === 'sqlite') return undefined;
-  return stack.use(new Publisher({ ...duties, writtenSecrets, host, worker: holder }));
+  return stack.use(new Publisher({ ...duties, texts, host, worker: holder }));
 }
 
 type EndedRun = Parameters<NonNullable<WorkerOptions['onEnded']>>[0];

@@ -9,8 +9,11 @@ import {
   withdrawConfiguration,
 } from '../../src/catalog/published-configurations.ts';
 import { findRun, type RunRow } from '../../src/catalog/runs.ts';
+import { withoutComments } from '../../src/config/uncommented.ts';
+import { writtenSecretsOf } from '../../src/config/written-secrets.ts';
 import type { Application } from '../../src/model/application.ts';
 import { PublishedTenants } from '../../src/service/published-tenants.ts';
+import { Publisher } from '../../src/service/publisher.ts';
 import type { Tenant } from '../../src/service/tenant.ts';
 import { describeWithCatalogs, makePostgresCatalog, openTestCatalog, type TestCatalog } from '../support/catalogs.ts';
 import { runLifeboat } from '../support/lifeboat.ts';
@@ -158,13 +161,100 @@ describeWithCatalogs('published configurations', (make) => {
       onNote: () => undefined,
       onProblem: (error) => expect.fail(error.message),
     });
-    expect(loaded).toEqual(['/etc/lifeboat.yaml', '/etc/shop.yaml']);
-    expect(tenants.textsOf(['prove', '/etc/shop.yaml'])).toEqual({ '/etc/shop.yaml': 'second' });
+    expect(loaded).toEqual(['/etc/lifeboat.yaml', '/etc/shop@here.yaml']);
+    expect(tenants.textsOf(['prove', '/etc/shop@here.yaml'])).toEqual({ '/etc/shop@here.yaml': 'second' });
     expect(tenants.find('crm')?.text).toBe('other');
     await withdrawConfiguration(catalog, { application: 'shop', worker: 'one' });
     expect(await publishedConfigurations(catalog)).toEqual(published);
     await withdrawConfiguration(catalog, { application: 'shop', worker: 'two' });
     expect(await publishedConfigurations(catalog)).toEqual(published.slice(0, 1));
+  });
+
+  test(
+    'those who come later leave the others theirs; what is another here, or lacks something, is told, and tried again',
+    { timeout: 40_000 },
+    async () => {
+      await using place = await make();
+      await using catalog = await openTestCatalog(place);
+      const publish = (application: string, text: string): Promise<void> => {
+        const file = { application, path: '/etc/lifeboat.yaml', text, templatePath: null, templateText: null };
+        return publishConfiguration(catalog, { ...file, host: 'here', worker: 'one' });
+      };
+      await publish('shop', 'shop');
+      await publish('late', 'late');
+      await publish('other', 'another');
+      await publish('kept', '');
+      const said: string[] = [];
+      let lacks = true;
+      await using tenants = await PublishedTenants.open({
+        catalog,
+        load: (path, texts) => {
+          const text = texts.get(path) ?? '';
+          if (text === 'late' && lacks) return Promise.reject(new Error('a file is missing'));
+          return Promise.resolve({
+            application: { name: text } as Application,
+            configurationPath: path,
+            text,
+          } as Tenant);
+        },
+        onNote: (note) => said.push(note),
+        onProblem: ({ message }) => said.push(message),
+      });
+      expect(said.slice(0, 3)).toEqual([
+        expect.stringMatching(/^kept is not handed out by the server on here, .* 'lifeboat worker kept.yaml'$/),
+        "late can't be worked for here: a file is missing",
+        "other can't be worked for here: its file is one of another with the variables of this machine",
+      ]);
+      await publish('crm', 'crm');
+      await eventually(() => tenants.find('crm') !== undefined);
+      expect(tenants.find('other')).toBeUndefined();
+      const paths = tenants.all.map(({ configurationPath }) => configurationPath);
+      expect(new Set(paths)).toEqual(new Set(['/etc/crm@here.yaml', '/etc/lifeboat.yaml']));
+      // By the path of each its own text goes to a job.
+      expect(Object.values(tenants.textsOf([tenants.find('shop')?.configurationPath ?? '']))).toEqual(['shop']);
+      // Its first version once more, of another text.
+      await withdrawConfiguration(catalog, { application: 'crm', worker: 'one' });
+      lacks = false;
+      await publish('crm', 'crm');
+      await eventually(() => tenants.find('late') !== undefined);
+      expect(said.filter((one) => one.startsWith('crm is configured'))).toHaveLength(2);
+      expect(said.filter((one) => one.includes('missing'))).toHaveLength(1);
+    },
+  );
+
+  test('a server hands out again what another has withdrawn, and no comments', { timeout: 40_000 }, async () => {
+    await using place = await make();
+    await using catalog = await openTestCatalog(place);
+    const said: string[] = [];
+    const tenant = {
+      application: { name: 'shop' } as Application,
+      configurationPath: '/etc/lifeboat.yaml',
+      text: 'a: b # c',
+    };
+    await using _ = new Publisher({
+      catalog,
+      tenants: () => [tenant as Tenant],
+      texts: { secretsOf: writtenSecretsOf, withoutComments },
+      host: 'here',
+      worker: 'one',
+      onNote: (note) => said.push(note),
+      onProblem: (error) => expect.fail(error.message),
+    });
+    const texts = async () => (await publishedConfigurations(catalog)).map(({ text }) => text);
+    await eventually(async () => (await texts()).length === 1);
+    await publishConfiguration(catalog, {
+      application: 'shop',
+      path: '/srv/lifeboat.yaml',
+      text: 'another',
+      templatePath: null,
+      templateText: null,
+      host: 'there',
+      worker: 'two',
+    });
+    await withdrawConfiguration(catalog, { application: 'shop', worker: 'two' });
+    await eventually(async () => (await texts()).length === 1);
+    expect(await texts()).toEqual(['a: b ']);
+    expect(said).toEqual([]);
   });
 });
 
