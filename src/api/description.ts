@@ -24,8 +24,22 @@ export const describing: FastifyDynamicSwaggerOptions = {
     },
   },
   transform: jsonSchemaTransform,
-  transformObject: jsonSchemaTransformObject,
+  transformObject: (input) => withOptionalBodies(jsonSchemaTransformObject(input)),
 };
+
+const bodySchema = z.looseObject({ anyOf: z.array(z.looseObject({ type: z.unknown() })) });
+
+/** Each body is said to be required, also one that may be left out: of that the schema alternates with null. */
+function withOptionalBodies(described: ReturnType<typeof jsonSchemaTransformObject>): typeof described {
+  for (const path of Object.values(described.paths ?? {})) {
+    const body = path?.post?.requestBody;
+    if (body === undefined || !('content' in body)) continue;
+    const media = body.content['application/json'];
+    const choices = bodySchema.safeParse(media?.schema).data?.anyOf ?? [];
+    if (choices.some(({ type }) => type === 'null')) body.required = false;
+  }
+  return described;
+}
 
 /** As Fastify writes it: `/api/v1/runs/:id`. */
 export const urlOf = ({ path }: AnyRoute): string => path.replaceAll(/\{(\w+)\}/g, ':$1');
