@@ -114,16 +114,16 @@ export class Publisher implements AsyncDisposable {
     return found.length > 0;
   }
 
-  /** What a server on this machine published that is gone, and is not named any more. */
+  /** What was published from this machine, by this server or one that is gone, and is not named any more. */
   async #withdraw(
     own: ReadonlySet<string>,
     published: readonly PublishedConfiguration[],
   ): Promise<ReadonlySet<string>> {
     const { catalog, host, worker, onNote } = this.#parts;
-    const left = published.filter((one) => one.host === host && one.worker !== worker && !own.has(one.application));
+    const left = published.filter((one) => one.host === host && !own.has(one.application));
     if (left.length === 0) return new Set();
     const alive = new Set((await liveWorkers(catalog)).map(({ id }) => id));
-    const gone = left.filter((each) => !alive.has(each.worker));
+    const gone = left.filter((each) => each.worker === worker || !alive.has(each.worker));
     for (const one of gone) {
       await withdrawConfiguration(catalog, one);
       onNote(`${one.application} is not protected from here any more; workers are told`);

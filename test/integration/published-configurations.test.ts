@@ -222,40 +222,50 @@ describeWithCatalogs('published configurations', (make) => {
     },
   );
 
-  test('a server hands out again what another has withdrawn, and no comments', { timeout: 40_000 }, async () => {
-    await using place = await make();
-    await using catalog = await openTestCatalog(place);
-    const said: string[] = [];
-    const tenant = {
-      application: { name: 'shop' } as Application,
-      configurationPath: '/etc/lifeboat.yaml',
-      text: 'a: b # c',
-    };
-    await using _ = new Publisher({
-      catalog,
-      tenants: () => [tenant as Tenant],
-      texts: { secretsOf: writtenSecretsOf, withoutComments },
-      host: 'here',
-      worker: 'one',
-      onNote: (note) => said.push(note),
-      onProblem: (error) => expect.fail(error.message),
-    });
-    const texts = async () => (await publishedConfigurations(catalog)).map(({ text }) => text);
-    await eventually(async () => (await texts()).length === 1);
-    await publishConfiguration(catalog, {
-      application: 'shop',
-      path: '/srv/lifeboat.yaml',
-      text: 'another',
-      templatePath: null,
-      templateText: null,
-      host: 'there',
-      worker: 'two',
-    });
-    await withdrawConfiguration(catalog, { application: 'shop', worker: 'two' });
-    await eventually(async () => (await texts()).length === 1);
-    expect(await texts()).toEqual(['a: b ']);
-    expect(said).toEqual([]);
-  });
+  test(
+    'a server hands out again what another has withdrawn, takes back what it names no more, and tells no comments',
+    { timeout: 40_000 },
+    async () => {
+      await using place = await make();
+      await using catalog = await openTestCatalog(place);
+      const said: string[] = [];
+      const tenant = {
+        application: { name: 'shop' } as Application,
+        configurationPath: '/etc/lifeboat.yaml',
+        text: 'a: b # c',
+      };
+      await using _ = new Publisher({
+        catalog,
+        tenants: () => [tenant as Tenant],
+        texts: { secretsOf: writtenSecretsOf, withoutComments },
+        host: 'here',
+        worker: 'one',
+        onNote: (note) => said.push(note),
+        onProblem: (error) => expect.fail(error.message),
+      });
+      const texts = async () => (await publishedConfigurations(catalog)).map(({ text }) => text);
+      await eventually(async () => (await texts()).length === 1);
+      await publishConfiguration(catalog, {
+        application: 'shop',
+        path: '/srv/lifeboat.yaml',
+        text: 'another',
+        templatePath: null,
+        templateText: null,
+        host: 'there',
+        worker: 'two',
+      });
+      await withdrawConfiguration(catalog, { application: 'shop', worker: 'two' });
+      await eventually(async () => (await texts()).length === 1);
+      expect(await texts()).toEqual(['a: b ']);
+      expect(said).toEqual([]);
+      // Its file says another name.
+      tenant.application = { name: 'store' } as Application;
+      await eventually(() => said.length > 0);
+      const left = await publishedConfigurations(catalog);
+      expect(left.map(({ application }) => application)).toEqual(['store']);
+      expect(said).toEqual(['shop is not protected from here any more; workers are told']);
+    },
+  );
 });
 
 const written = `extends: template.yaml
