@@ -12,7 +12,7 @@ import { formatHelp, globalHeading } from './help.ts';
 import { brokenPipeExitCode, type Interruption } from './interruption.ts';
 import type { ArgumentSpec } from './option.ts';
 import { refuseSecretArguments } from './secret-argument.ts';
-import { styleFor, toJson, widthOf, type Streams } from './terminal.ts';
+import { isInteractive, styleFor, toJson, widthOf, type Streams } from './terminal.ts';
 
 /** A global option as the parser and the help need it. */
 export interface GlobalOption {
@@ -245,7 +245,8 @@ function announcedStop({ progress }: Pick<CommandContext, 'progress'>, run: Run)
   const { signal } = run.parts.interruption;
   const announce = (): void => {
     if (signal.reason === readerGone || signal.reason === run.outputFailure) return;
-    progress.note('stopping; press Ctrl-C again to end at once');
+    // A service's log is read by nobody who could press anything.
+    progress.note(isInteractive(run.parts.streams) ? 'stopping; press Ctrl-C again to end at once' : 'stopping');
   };
   signal.addEventListener('abort', announce, { once: true });
   return { [Symbol.dispose]: () => signal.removeEventListener('abort', announce) };

@@ -78,6 +78,14 @@ describe('a component', () => {
     expect(judged.hint === undefined).toBe(standing === 'protected');
   });
 
+  test.each<[string, Partial<Sighting>]>([
+    ['there is none', { ageMs: undefined }],
+    ['it is too old', { ageMs: 5 * hourMs }],
+  ])('where %s since backups fail, another one is not all that is to be done', (_, change) => {
+    expect(judge({ ...well, ...change }, nowMs).hint).toMatch(/^Run 'lifeboat backup/);
+    expect(judge({ ...well, ...change, failedBackup: 'disk full' }, nowMs).hint).toMatch(/^Mend the cause, and run/);
+  });
+
   test.each<[string, number, Partial<KeptJudgement>, string]>([
     ['as it was seen', 50_000, {}, 'protected'],
     ['still young enough', 10 * 60_000, {}, 'protected'],

@@ -93,8 +93,7 @@ export function standingNow(seen: KeptJudgement, nowMs: number): Judgement {
 
 /** The worst that is true. */
 export function judge(sighting: Sighting, nowMs: number): Judgement {
-  const { component, atMs, ageMs, mayBeNewer, proof, problems, isScheduled, missingLabels, failedBackup, isAway } =
-    sighting;
+  const { atMs, ageMs, mayBeNewer, proof, problems, isScheduled, missingLabels, failedBackup, isAway } = sighting;
   const sinceMs = nowMs - atMs;
   if (sinceMs > sightingMaxAgeMs) {
     const fact = `nobody has looked for ${formatDuration(roundedMs(sinceMs))}`;
@@ -115,7 +114,7 @@ export function judge(sighting: Sighting, nowMs: number): Judgement {
   if (ageMs === undefined) {
     return mayBeNewer || problems.length > 0
       ? judgement('unknown', problems[0] ?? 'no backup is known', "Run 'lifeboat check'.")
-      : judgement('unprotected', failedBackup ?? 'there is no backup', `Run 'lifeboat backup ${component}'.`);
+      : judgement('unprotected', failedBackup ?? 'there is no backup', backUp(sighting));
   }
   const isKept = isScheduled && problems.length === 0;
   return tooOld(sighting) ?? atRisk(sighting, nowMs) ?? (isKept ? wellKept(proof) : notKept(sighting));
@@ -125,14 +124,21 @@ export function judge(sighting: Sighting, nowMs: number): Judgement {
 export const damageReason = (damage: string): string => `a repository is damaged: ${damage}`;
 export const failedCopyReason = (message: string): string => `the last copy failed: ${message}`;
 
-function tooOld({ component, ageMs = 0, rpoMs = Infinity, mayBeNewer, failedBackup }: Sighting): Judgement | undefined {
+/** As it is, the next one would fail as the last did. */
+function backUp({ component, failedBackup }: Sighting): string {
+  const command = `'lifeboat backup ${component}'`;
+  return failedBackup === undefined ? `Run ${command}.` : `Mend the cause, and run ${command}.`;
+}
+
+function tooOld(sighting: Sighting): Judgement | undefined {
+  const { ageMs = 0, rpoMs = Infinity, mayBeNewer, failedBackup } = sighting;
   if (ageMs <= rpoMs) return undefined;
   const fact = `the newest is ${formatDuration(roundedMs(ageMs))} old, and ${formatDuration(rpoMs)} was promised`;
   if (mayBeNewer) {
     return judgement('unknown', `${fact}; a newer one may lie where nobody could look`, "Run 'lifeboat check'.");
   }
   const reason = failedBackup === undefined ? fact : `${fact}: ${failedBackup}`;
-  return judgement('overdue', reason, `Run 'lifeboat backup ${component}'.`);
+  return judgement('overdue', reason, backUp(sighting));
 }
 
 function atRisk(sighting: Sighting, nowMs: number): Judgement | undefined {

@@ -161,7 +161,7 @@ describe('a long command that is asked to stop', () => {
     expect(lines).toContain('error: interrupted by SIGINT: what was stored stays stored');
   });
 
-  test.each([[[], `${stopping}\nerror: interrupted`] as const, [['--quiet'], 'error: interrupted'] as const])(
+  test.each([[[], 'stopping\nerror: interrupted'] as const, [['--quiet'], 'error: interrupted'] as const])(
     'says so with %j where there is no terminal as far as it may',
     async (flags, beginning) => {
       // Locks are taken once the work begins.
@@ -208,7 +208,7 @@ describeWith(['restic'], 'a backup that is interrupted', () => {
     });
     expect(interrupted).toMatchObject({ exitCode: 130 });
     expect(interrupted.stdout).toContain('interrupted by SIGINT: what was stored stays stored');
-    expect(jsonLines(interrupted)).toContainEqual({ message_type: 'note', text: stopping });
+    expect(jsonLines(interrupted)).toContainEqual({ message_type: 'note', text: 'stopping' });
     expect(interrupted.stderr).toBe('');
     expect(await readdir(join(folder.path, 'repository/locks'))).toEqual([]);
     expect(await runLifeboat(args, { folder: folder.path })).toMatchObject({ exitCode: 0 });
