@@ -221,6 +221,6 @@ function suggestions({ folder, commands, isUp }: DemoReport, style: Style): stri
   ]);
   const rest = `The backups stay in ${folder}, with their password; the next run makes them anew.`;
   const intro =
-    isUp === true ? `All goes on. Try in another terminal: ${rest}` : `The servers are stopped. ${rest} Try:`;
+    isUp === true ? `All goes on. ${rest} Try in another terminal:` : `The servers are stopped. ${rest} Try:`;
   return [...wrap(intro, style.widthColumns), '', ...lines].join('\n');
 }
