@@ -1,7 +1,9 @@
 // What `server` and `worker` share: they run until they are told to stop.
 import { z } from 'zod';
 import { count } from '../base/count.ts';
+import { AppError } from '../base/errors.ts';
 import { labelSchema } from '../model/component.ts';
+import { serverLabel } from '../model/job.ts';
 import { typed } from './access-log.ts';
 import type { CommandContext, ServiceWishes } from './context.ts';
 import { listOption, parsedOption } from './option.ts';
@@ -27,6 +29,15 @@ export async function serveUntilStopped(
 ): Promise<ServedData> {
   const { signal, progress } = context;
   const known = typed(z.array(labelSchema), labels, '--label');
+  if (known.includes(serverLabel) && !wishes.plans) {
+    throw new AppError(
+      'USAGE',
+      `${serverLabel} is the label of servers: their state is backed up where their files lie`,
+      {
+        hint: "Leave it out, or start 'lifeboat server' here.",
+      },
+    );
+  }
   await using service = await context.startService({ ...wishes, labels: known, runsMax: jobs ?? runsMaxDefault });
   const { workerId, applications, address, replaced } = service;
   const names = applications.length === 0 ? '' : ` (${applications.join(', ')})`;

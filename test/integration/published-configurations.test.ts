@@ -16,7 +16,7 @@ import { PublishedTenants } from '../../src/service/published-tenants.ts';
 import { Publisher } from '../../src/service/publisher.ts';
 import type { Tenant } from '../../src/service/tenant.ts';
 import { describeWithCatalogs, makePostgresCatalog, openTestCatalog, type TestCatalog } from '../support/catalogs.ts';
-import { runLifeboat } from '../support/lifeboat.ts';
+import { runHere, runLifeboat } from '../support/lifeboat.ts';
 import { describeWithPostgres, startPostgres, type TestServer } from '../support/postgres-server.ts';
 import { eventually, startServerWith, startWorkerWith } from '../support/server-process.ts';
 import { temporaryFolder, type TemporaryFolder } from '../support/temporary-folder.ts';
@@ -129,6 +129,16 @@ describeWithPostgres(15, 'workers without files of their own', () => {
     const late = await begin('shop', 'verification/local/structure');
     await eventually(async () => (await stateOf(late)) === 'failed');
     expect(worker.said()).not.toContain('warning');
+  });
+});
+
+test('no worker carries the label of servers', async () => {
+  await using home = await temporaryFolder();
+  const environment = { LIFEBOAT_DATABASE_URL: 'postgres://nobody@127.0.0.1:1/none' };
+  const ran = await runHere(['worker', '--label', 'lifeboat=server'], { folder: home.path, environment });
+  expect(ran).toMatchObject({
+    exitCode: 2,
+    stderr: expect.stringContaining('lifeboat=server is the label of servers'),
   });
 });
 
