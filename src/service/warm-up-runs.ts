@@ -41,6 +41,8 @@ const digestSchema = z.object({
     .transform((all) => all.filter((one) => typeof one !== 'string')),
 });
 
+const undoneOutcomes: ReadonlySet<string> = new Set(['failed', 'left out']);
+
 async function carryOut(
   run: RunContext,
   { application, steps }: z.infer<typeof inputSchema>,
@@ -54,9 +56,10 @@ async function carryOut(
   }
   const args = ['warm-up', ...steps, ...configOption(tenant)];
   const outcome = await runCommandStep(run, 'warm-up', { ...launcher, args });
-  if (!hasFailed(outcome)) return { outcome };
-  const failed = digestSchema.parse(outcome.digest).steps.find((step) => step.outcome === 'failed');
-  const why = failed === undefined ? '' : `: ${failed.name}: ${failed.message}`;
+  // Whoever asked from afar sees no more than whether it succeeded: what was left out was not filled.
+  const undone = digestSchema.parse(outcome.digest).steps.find((step) => undoneOutcomes.has(step.outcome));
+  if (!hasFailed(outcome) && undone === undefined) return { outcome };
+  const why = undone === undefined ? '' : `: ${undone.name}: ${undone.message}`;
   throw new AppError('JOB_FAILED', `warming up ended with ${outcome.exitCode}${why}`, {
     hint: "Run 'lifeboat warm-up' by hand to see it in full.",
   });

@@ -2,8 +2,13 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { systemClock } from '../../src/base/clock.ts';
+import { openCatalog } from '../../src/catalog/open-catalog.ts';
+import { findRun, insertRun } from '../../src/catalog/runs.ts';
+import { runOfWarmUp } from '../../src/service/warm-up-runs.ts';
 import { webReceiver, type WebReceiver } from '../support/alert-receivers.ts';
 import { runHere, type Ran } from '../support/lifeboat.ts';
+import { eventually, startServerProcess } from '../support/server-process.ts';
 import { temporaryFolder, type TemporaryFolder } from '../support/temporary-folder.ts';
 
 const token = 'planted-token-of-the-shop';
@@ -78,6 +83,18 @@ describe('warm-up', () => {
   ])('says so of %s', async (...[, own, code, words]) => {
     const { exitCode, stdout } = await warmUp(own);
     expect([exitCode, stdout]).toEqual([code, expect.stringMatching(words)]);
+  });
+
+  test('has not succeeded as a run where a step was left out', async () => {
+    await warmUp("  a: { type: script, run: [./fill, all, '0'] }\n  b: { type: script, run: [./fill, '${UNSET}'] }\n");
+    await using server = await startServerProcess(folder.path);
+    const location = { path: join(folder.path, '.local/state/lifeboat/catalog.sqlite'), url: undefined };
+    await using catalog = await openCatalog(location, systemClock);
+    const run = runOfWarmUp({ application: 'shop', steps: [] }, { kind: 'request', by: 'test' });
+    const id = await insertRun(catalog, run);
+    await eventually(() => /shop: warm-up (?:failed|succeeded)/.test(server.said()));
+    const { state, error } = (await findRun(catalog, id)) ?? {};
+    expect([state, error]).toEqual(['failed', expect.stringMatching(/b: .*UNSET/)]);
   });
 
   test.each([
