@@ -14,7 +14,8 @@ import { closingWords, failuresOf, leftOutLines, renderReport, type DemoReport }
 import { startServer } from './server.ts';
 import { startServers, type DemoServers } from './servers.ts';
 import { Shop } from './shop.ts';
-import { folderSize, runStory, stepsOf } from './story.ts';
+import { folderSize } from './folder-size.ts';
+import { runStory, stepsOf } from './story.ts';
 import { suggestedCommands } from './suggestions.ts';
 
 export async function demonstrate(

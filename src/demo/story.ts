@@ -1,6 +1,4 @@
 // The steps of the demonstration in their order. A shop is backed up, goes on, and loses what it has at an instant that is known.
-import { readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
 import { count } from '../base/count.ts';
 import { formatDuration } from '../base/duration.ts';
 import { isoTime } from '../base/iso-time.ts';
@@ -216,13 +214,4 @@ function stateWords({ tables, keys, uploads, configuration }: ShopState): string
     count(configuration.size, 'configuration file'),
   ];
   return `${parts.slice(0, -1).join(', ')} and ${parts.at(-1) ?? ''}`;
-}
-
-/** Bytes of all files in a folder. */
-export async function folderSize(folder: string): Promise<number> {
-  let sizeBytes = 0;
-  for (const entry of await readdir(folder, { withFileTypes: true, recursive: true })) {
-    if (entry.isFile()) sizeBytes += (await stat(join(entry.parentPath, entry.name))).size;
-  }
-  return sizeBytes;
 }
