@@ -118,7 +118,7 @@ describeWithPostgres(15, 'lifeboat restore to an instant', () => {
     const there = (...args: string[]): Promise<Ran> =>
       runHere([...args, '--config', 'elsewhere.yaml'], { folder: home.path });
     const window = await there('window', 'database');
-    expect(window).toMatchObject({ exitCode: 0, stdout: expect.stringMatching(/timeline 1, from .* to /s) });
+    expect(window).toMatchObject({ exitCode: 0, stdout: expect.stringMatching(/timeline 1, from .* to\s/s) });
     expect((await there('status')).stdout).toMatch(/journal of database in main: to /);
     const folder = join(home.path, 'copies', 'elsewhere');
     expect(await there('restore', 'database', '--at', after.time, '--to', folder)).toMatchObject({ exitCode: 0 });

@@ -1,4 +1,5 @@
 // One connection to a PostgreSQL server, with settings that a backup needs, and every failure turned into a fact and a hint.
+import { Socket } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import pg from 'pg';
 import { AppError } from '../../base/errors.ts';
@@ -39,7 +40,10 @@ interface OpenOptions {
 }
 
 async function open(address: ServerAddress, { database, ssl }: OpenOptions, signal: AbortSignal): Promise<Connection> {
+  signal.throwIfAborted();
+  const socket = new Socket();
   const client = new pg.Client({
+    stream: () => socket,
     host: address.host,
     port: address.port,
     user: address.user,
@@ -55,7 +59,8 @@ async function open(address: ServerAddress, { database, ssl }: OpenOptions, sign
   // Without a listener the loss of an idle connection would end the process; the next query reports it.
   let loss: Error | undefined;
   client.on('error', (error) => (loss ??= error));
-  const end = (): void => void client.end().catch(() => undefined);
+  // Not by `client.end()`: what waits for a connection that is still being made would wait for ever.
+  const end = (): void => void socket.destroy();
   signal.addEventListener('abort', end, { once: true });
   const close = async (): Promise<void> => {
     signal.removeEventListener('abort', end);
