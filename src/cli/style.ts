@@ -103,7 +103,12 @@ export function wrap(text: string, widthColumns: number): string[] {
 
 /** What others named or wrote must not steer the terminal. */
 export function printable(text: string): string {
-  return text.replaceAll('\t', ' ').replaceAll(/\p{Cc}/gu, '?');
+  return visiblePath(text.replaceAll('\t', ' '));
+}
+
+/** The same of a path, where a tab is no space. */
+export function visiblePath(path: string): string {
+  return path.replaceAll(/\p{Cc}/gu, '?');
 }
 
 /** Facts line by line, as they are; on a terminal within its width, with what goes on in a line further to the right. */

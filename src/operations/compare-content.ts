@@ -4,21 +4,21 @@ import type { TreeNode } from '../repository/tree.ts';
 import type { Chunk } from '../repository/worker-protocol.ts';
 import type { PointParts } from './restore/recovery-reader.ts';
 
-/** What differs, in words; undefined if nothing does. Rejects with Node's error where the file can't be read. */
+/** Undefined if nothing differs; `missing`: a blob that the repository lacks. Rejects with Node's error where the file can't be read. */
 export async function contentDifference(
   { indexed, pool }: Pick<PointParts, 'indexed' | 'pool'>,
   path: string,
   { content = [] }: Pick<TreeNode, 'content'>,
-): Promise<string | undefined> {
+): Promise<'content' | { readonly missing: string } | undefined> {
   let offsetBytes = 0;
   const chunks: Chunk[] = [];
   for (const id of content) {
     const blob = indexed.index.find('data', id);
-    if (blob === undefined) return `blob ${id} is missing`;
+    if (blob === undefined) return { missing: `blob ${id}` };
     const lengthBytes = plainBytesOf(blob);
     chunks.push({ id, offsetBytes, lengthBytes });
     offsetBytes += lengthBytes;
   }
   const { equal, sizeBytes } = await pool.run('compare', { path, chunks });
-  return equal.every(Boolean) && sizeBytes === offsetBytes ? undefined : 'content differs';
+  return equal.every(Boolean) && sizeBytes === offsetBytes ? undefined : 'content';
 }

@@ -18,6 +18,8 @@ import type { PointParts } from './restore/recovery-reader.ts';
 export interface LiveDiffOptions {
   /** Reads also files whose size and time are as they were: what a disk spoils changes neither. */
   readonly readsData: boolean;
+  /** It looks at this one now, which may take a while. */
+  readonly onEntry: (path: string) => void;
   /** Something could not be looked at. */
   readonly onProblem: (problem: EntryProblem) => void;
   readonly signal: AbortSignal;
@@ -47,13 +49,14 @@ async function* presentDifferences(
   source: Source,
   options: LiveDiffOptions,
 ): AsyncGenerator<Difference> {
-  const { signal, onProblem } = options;
+  const { signal, onEntry, onProblem } = options;
   await using pool = workersFor(indexed.repository, undefined);
   await using session = await source.open(signal);
   const onUnreadable = (): void => onProblem({ path: '/', message: 'a folder of the backup is damaged' });
   const trail = new ParentTrail(new ParentTree(indexed, { signal, onUnreadable }));
   await trail.begin(snapshot.tree);
   for await (const { path, metadata } of session.entries(signal)) {
+    onEntry(path);
     const { name, node } = await trail.find(path);
     const after = nodeOf(name, metadata, {});
     if (node === undefined) yield { kind: 'added', path, after };
@@ -95,7 +98,10 @@ async function kindOf(
     if (before.sizeBytes !== metadata.sizeBytes) return 'content';
     const isToRead = readsData || before.mtimeNs !== metadata.mtimeNs;
     try {
-      if (isToRead && (await contentDifference(parts, path, node)) !== undefined) return 'content';
+      const difference = isToRead ? await contentDifference(parts, path, node) : undefined;
+      if (difference === 'content') return 'content';
+      // Then nothing can be said of the file.
+      if (difference !== undefined) onProblem({ path, message: `can't be compared: ${difference.missing} is missing` });
     } catch (error) {
       const errno = errnoOf(error);
       if (errno === undefined) throw error;

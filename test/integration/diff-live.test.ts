@@ -1,10 +1,11 @@
 // What lies on this machine now against a backup of it: what is missing, changed, damaged, or new.
-import { chmodSync, mkdirSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { DiffData } from '../../src/cli/commands/diff.ts';
 import { runHere, type Ran } from '../support/lifeboat.ts';
-import { createRepository } from '../support/repository.ts';
+import { damagePacks, dataPacks } from '../support/damaged-packs.ts';
+import { createRepository, reopen } from '../support/repository.ts';
 import { temporaryFolder, type TemporaryFolder } from '../support/temporary-folder.ts';
 
 const configuration = `application: shop
@@ -79,6 +80,23 @@ describe('diff --live', () => {
     expect(await differences('--metadata')).toContain('metadata /data/touched');
   });
 
+  test('says of a backup that lacks data that it can not tell, not that the file is damaged', async () => {
+    const repository = await reopen(folder.path);
+    const packs = await dataPacks(repository);
+    const held = packs.map((name) => at('repository', 'data', name.slice(0, 2), name));
+    const kept = held.map((path) => readFileSync(path));
+    damagePacks(repository, packs, () => undefined);
+    expect((await lifeboat('repository', 'rebuild-index')).exitCode).not.toBe(2);
+    const { exitCode, stdout } = await lifeboat('diff', 'latest', '--component', 'files', '--live', '--read-data');
+    expect([exitCode, stdout]).toEqual([
+      3,
+      expect.stringMatching(/^\? \S+\/data\/same: can't be compared: blob \w+ is missing$/m),
+    ]);
+    expect(stdout).not.toMatch(/^M \S+\/data\/same$/m);
+    for (const [number, path] of held.entries()) writeFileSync(path, kept[number] ?? '');
+    expect((await lifeboat('repository', 'rebuild-index')).exitCode).toBe(0);
+  });
+
   test('names all that was in a folder that is gone, and that of another one', async () => {
     rmSync(at('data'), { recursive: true });
     const gone = await differences();
@@ -91,7 +109,7 @@ describe('diff --live', () => {
   test.each([
     [['latest'], 2, /there is one snapshot/],
     [['latest', 'latest', '--live'], 2, /in place of a second snapshot/],
-    [['latest', 'latest', '--read-data'], 2, /--read-data is for --live/],
+    [['latest', 'latest', '--read-data'], 2, /--read-data says nothing of two snapshots[^]*--read-data is for --live/],
     [['latest', '--component', 'settings', '--live'], 1, /settings is of type config/],
   ] as const)('refuses %j with a hint', async (...[args, code, words]) => {
     const { exitCode, stderr } = await lifeboat('diff', ...args);

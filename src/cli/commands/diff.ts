@@ -15,7 +15,7 @@ import { optionalArgument, requiredArgument, switchOption, textOption } from '..
 import type { CommandContext, OpenedRepository } from '../context.ts';
 import { exitCodeOf, noteUnread, PointSearch, type FoundPoint, type UnreadRepository } from '../point-search.ts';
 import { snapshotWords } from '../snapshot-argument.ts';
-import { bytes, shortId, shortTime, type Paint } from '../style.ts';
+import { bytes, shortId, shortTime, visiblePath, type Paint } from '../style.ts';
 
 interface DiffEnd {
   readonly id: string;
@@ -62,7 +62,8 @@ export const diffCommand = defineCommand({
     showsMetadata: switchOption('--metadata', 'also entries of which only mode, owner or times changed'),
   },
   async run(context, { first, second, component, showsMetadata, isLive, readsData }): Promise<DiffData> {
-    if (isLive === (second !== undefined) || (readsData && !isLive)) throw wrongEnds(isLive);
+    const hasSecond = second !== undefined;
+    if (isLive === hasSecond || (readsData && !isLive)) throw wrongEnds({ isLive, hasSecond });
     const { signal } = context;
     await using search = new PointSearch(context, 'read');
     const before = await search.find({ from: first, component });
@@ -86,7 +87,7 @@ export const diffCommand = defineCommand({
   render({ before, after, differences, counts, addedBytes, removedBytes, problems }, style) {
     const lines = differences.map(({ kind, path }) => {
       const { sign, paint } = signs[kind];
-      return `${style.paint(paint, sign)} ${visible(path)}`;
+      return `${style.paint(paint, sign)} ${visiblePath(path)}`;
     });
     const name = 'now' in after ? 'what is there now' : `${shortId(after.id)} (${shortTime(after.time, style)})`;
     const ends = `${shortId(before.id)} (${shortTime(before.time, style)}) to ${name}`;
@@ -94,7 +95,7 @@ export const diffCommand = defineCommand({
     return [
       ends,
       ...lines,
-      ...problems.map(({ path, message }) => style.paint('yellow', `? ${visible(path)}: ${message}`)),
+      ...problems.map(({ path, message }) => style.paint('yellow', `? ${visiblePath(path)}: ${message}`)),
       `${counts.added} added, ${counts.removed} removed, ${changed} changed, ${count(counts.metadata, 'entry', 'entries')} with other metadata`,
       `${bytes(addedBytes)} came, ${bytes(removedBytes)} went`,
     ].join('\n');
@@ -102,13 +103,13 @@ export const diffCommand = defineCommand({
   exitCode: ({ unread, problems }) => (problems.length > 0 ? 3 : exitCodeOf(unread)),
 });
 
-const visible = (path: string): string => path.replaceAll(/\p{Cc}/gu, '?');
-
-function wrongEnds(isLive: boolean): AppError {
-  const what = isLive ? '--live stands in place of a second snapshot' : 'there is one snapshot to compare';
-  return new AppError('USAGE', what, {
-    hint: 'Name two snapshots, or one and --live; --read-data is for --live alone.',
-  });
+function wrongEnds({ isLive, hasSecond }: { readonly isLive: boolean; readonly hasSecond: boolean }): AppError {
+  const hint = 'Name two snapshots, or one and --live; --read-data is for --live alone.';
+  if (isLive) return new AppError('USAGE', '--live stands in place of a second snapshot, and there is one', { hint });
+  const what = hasSecond
+    ? '--read-data says nothing of two snapshots'
+    : 'there is one snapshot, and none to compare it with';
+  return new AppError('USAGE', what, { hint });
 }
 
 /** With the files of the component that the snapshot is of, as it is configured here. */
@@ -122,22 +123,21 @@ async function liveDifferences(
   const { application } = await requireConfiguration(context);
   const component = application.components.find((one) => one.name === name);
   if (component?.type !== 'files') {
-    const what = component === undefined ? 'not configured here' : `of type ${component.type}`;
-    throw new AppError(
-      'NOT_SUPPORTED',
-      `${name ?? 'what the snapshot is of'} is ${what}, and has no files to compare`,
-      {
-        hint: "Choose a component of type files with --component; 'lifeboat prove' compares others on a restore.",
-      },
-    );
+    const what = component === undefined ? 'is not configured here' : `is of type ${component.type}`;
+    const message = `--live compares components of type files; ${name ?? 'what the snapshot is of'} ${what}`;
+    throw new AppError('NOT_SUPPORTED', message, {
+      hint: "Choose another one with --component; 'lifeboat prove' compares others on a restore.",
+    });
   }
   // A folder that is gone is what is looked for here; a backup refuses it.
   const paths = component.paths.filter((path) => existsSync(fsPath(path)));
   const source = paths.length === 0 ? undefined : await context.sourceOf({ ...component, paths });
   const indexed = { repository, index: await loadIndex(repository, signal) };
-  context.progress.update({ work: `compare ${component.name}` });
+  const work = `compare ${component.name}`;
+  let itemsDone = 0;
+  const onEntry = (detail: string): void => context.progress.update({ work, itemsDone: (itemsDone += 1), detail });
   const onProblem = (problem: EntryProblem): void => void problems.push(problem);
-  return diffLive({ indexed, snapshot }, source, { readsData, onProblem, signal });
+  return diffLive({ indexed, snapshot }, source, { readsData, onEntry, onProblem, signal });
 }
 
 type Summed = Pick<DiffData, 'differences' | 'counts' | 'addedBytes' | 'removedBytes'>;

@@ -6,7 +6,7 @@ import { loadIndex } from '../../repository/load-index.ts';
 import { defineCommand } from '../command.ts';
 import { listArgument, switchOption, textOption } from '../option.ts';
 import { exitCodeOf, noteUnread, PointSearch, type UnreadRepository } from '../point-search.ts';
-import { bytes, printable, shortId, shortTime } from '../style.ts';
+import { bytes, printable, shortId, shortTime, visiblePath } from '../style.ts';
 import { isOfSeveral } from '../whose.ts';
 
 interface FoundSnapshot {
@@ -82,7 +82,7 @@ export const findCommand = defineCommand({
         const title = `snapshot ${shortId(id)} of ${isNamed ? `${printable(host)}/` : ''}${component ?? 'unknown'} from ${shortTime(time, style)}${where}: ${count(found.length, 'match', 'matches')}`;
         const lines = found.map(({ path, type, sizeBytes, modified }) => {
           const size = type === 'file' ? bytes(sizeBytes) : type;
-          return `  ${size.padStart(10)}  ${shortTime(modified, style)}  ${path.replaceAll(/\p{Cc}/gu, '?')}`;
+          return `  ${size.padStart(10)}  ${shortTime(modified, style)}  ${visiblePath(path)}`;
         });
         return [style.paint('bold', title), ...lines].join('\n');
       })

@@ -6,7 +6,7 @@ import { defineCommand } from '../command.ts';
 import { optionalArgument, requiredArgument, switchOption, textOption } from '../option.ts';
 import { exitCodeOf, PointSearch, type UnreadRepository } from '../point-search.ts';
 import { openSnapshot, snapshotOrComponentWords } from '../snapshot-argument.ts';
-import { shortTime, type Style } from '../style.ts';
+import { shortTime, visiblePath, type Style } from '../style.ts';
 
 interface ListedEntry {
   readonly path: string;
@@ -109,9 +109,4 @@ function longLine(
   const target = linkTarget === undefined ? '' : ` -> ${linkTarget}`;
   const size = String(sizeBytes).padStart(12);
   return `${typeLetters[type] ?? '?'}${mode} ${owner} ${size} ${shortTime(modified, style)} ${visiblePath(path + target)}`;
-}
-
-/** A name must not move the cursor of whoever lists it. */
-function visiblePath(path: string): string {
-  return path.replaceAll(/\p{Cc}/gu, '?');
 }

@@ -121,7 +121,8 @@ class Comparison {
     if (link !== undefined) return link;
     if (node.type !== 'file') return undefined;
     using _ = this.#readable(place, stats);
-    return await contentDifference(this.#parts, place, node);
+    const difference = await contentDifference(this.#parts, place, node);
+    return typeof difference === 'object' ? `${difference.missing} is missing` : difference && 'content differs';
   }
 
   /** Attributes of a file that its owner may not read take the right to read; where they don't, the mode is left alone. */
