@@ -1,11 +1,11 @@
 // `probe`: does it work, at this moment? Looks once with each probe of lifeboat.yaml.
-import { AppError } from '../../base/errors.ts';
 import { forEachLimited } from '../../base/for-each-limited.ts';
 import type { Observation, ProbeOutcome } from '../../model/probe.ts';
 import { probe } from '../../monitoring/probes/probe.ts';
 import { defineCommand } from '../command.ts';
 import { requireConfiguration } from '../component-choice.ts';
 import type { CommandContext, LoadedConfiguration } from '../context.ts';
+import { namedEntries, whyUnset } from '../named-entries.ts';
 import { listArgument } from '../option.ts';
 import { elapsedWords, type Paint, type Style } from '../style.ts';
 import { table } from '../table.ts';
@@ -17,7 +17,11 @@ interface Probed {
 }
 
 const atOnceMax = 8;
-const keyPrefix = 'probes.';
+const words = {
+  one: 'probe',
+  none: 'lifeboat.yaml names no probe',
+  hint: 'Add one to probes, as docs/probes.md shows.',
+};
 
 export const probeCommand = defineCommand({
   summary: 'Look once whether what is protected works',
@@ -28,7 +32,7 @@ export const probeCommand = defineCommand({
   options: {},
   async run(context, { names }) {
     const configuration = await requireConfiguration(context);
-    const chosen = chooseProbes(configuration, names);
+    const chosen = namedEntries(configuration, 'probes', { names, words });
     const probed = new Map<string, Probed>();
     context.progress.update({ work: `look with ${chosen.join(', ')}` });
     await forEachLimited(chosen, atOnceMax, async (name) => {
@@ -71,22 +75,6 @@ function rowsOf({ name, observation }: Probed, style: Style): string[][] {
   return hint === undefined ? [row] : [row, ['', '', '', `hint: ${hint}`]];
 }
 
-/** Those whose settings refer to something that is not set are among them: nothing is known of what they look at. */
-function chooseProbes({ probes, unset }: LoadedConfiguration, names: readonly string[]): readonly string[] {
-  const left = [...unset.keys()].filter((key) => key.startsWith(keyPrefix)).map((key) => key.slice(keyPrefix.length));
-  const known = [...Object.keys(probes), ...left];
-  if (known.length === 0) {
-    throw new AppError('NOT_FOUND', 'lifeboat.yaml names no probe', {
-      hint: 'Add one to probes, as docs/probes.md shows.',
-    });
-  }
-  const unknown = names.find((name) => !known.includes(name));
-  if (unknown === undefined) return names.length === 0 ? known : known.filter((name) => names.includes(name));
-  throw new AppError('NOT_FOUND', `there is no probe '${unknown}' in lifeboat.yaml`, {
-    hint: `Choose one of these: ${known.join(', ')}.`,
-  });
-}
-
 async function look(name: string, configuration: LoadedConfiguration, context: CommandContext): Promise<Probed> {
   const settings = configuration.probes[name];
   const { signal, clock, probePorts: ports } = context;
@@ -94,8 +82,7 @@ async function look(name: string, configuration: LoadedConfiguration, context: C
     const observation = await probe(settings, { signal, clock, ports });
     return { name, component: settings.component, observation };
   }
-  const reason = configuration.unset.get(`${keyPrefix}${name}`);
-  const { message, hint } = reason ?? { message: 'it is not set up', hint: 'Set what it refers to.' };
+  const { message, hint } = whyUnset(configuration, 'probes', name);
   const observation: Observation = { outcome: 'unknown', message, hint, atMs: clock.now(), latencyMs: 0, facts: {} };
   return { name, component: undefined, observation };
 }

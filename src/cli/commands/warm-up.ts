@@ -1,10 +1,10 @@
 // `warm-up`: fills caches again after they were lost, by the steps of lifeboat.yaml.
-import { AppError } from '../../base/errors.ts';
 import type { Observation } from '../../model/probe.ts';
 import { probe } from '../../monitoring/probes/probe.ts';
 import { defineCommand } from '../command.ts';
 import { requireConfiguration } from '../component-choice.ts';
 import type { CommandContext, LoadedConfiguration } from '../context.ts';
+import { namedEntries, whyUnset } from '../named-entries.ts';
 import { listArgument, switchOption } from '../option.ts';
 import { elapsedWords, type Paint, type Style } from '../style.ts';
 import { table } from '../table.ts';
@@ -19,7 +19,11 @@ interface Step {
   readonly elapsedMs: number;
 }
 
-const keyPrefix = 'warmUp.';
+const words = {
+  one: 'step',
+  none: 'lifeboat.yaml says nothing of how to fill caches',
+  hint: 'Add a step to warmUp, as docs/redis.md shows.',
+};
 
 export const warmUpCommand = defineCommand({
   summary: 'Fill caches again after they were lost',
@@ -31,7 +35,7 @@ export const warmUpCommand = defineCommand({
   async run(context, { names, isDryRun }) {
     const configuration = await requireConfiguration(context);
     const steps: Step[] = [];
-    for (const name of chosenSteps(configuration, names)) {
+    for (const name of namedEntries(configuration, 'warmUp', { names, words })) {
       context.signal.throwIfAborted();
       context.progress.update({ work: 'warm up', detail: name });
       steps.push(isDryRun ? planned(name, configuration) : await carryOut(name, configuration, context));
@@ -68,22 +72,6 @@ function rowsOf({ name, outcome, message, hint, elapsedMs }: Step, style: Style)
   return hint === undefined ? [row] : [row, ['', '', '', `hint: ${hint}`]];
 }
 
-/** In the order of the file. Those whose settings refer to something that is not set are among them. */
-function chosenSteps({ warmUp, unset }: LoadedConfiguration, names: readonly string[]): readonly string[] {
-  const left = [...unset.keys()].filter((key) => key.startsWith(keyPrefix)).map((key) => key.slice(keyPrefix.length));
-  const known = [...Object.keys(warmUp), ...left];
-  if (known.length === 0) {
-    throw new AppError('NOT_FOUND', 'lifeboat.yaml says nothing of how to fill caches', {
-      hint: 'Add a step to warmUp, as docs/redis.md shows.',
-    });
-  }
-  const unknown = names.find((name) => !known.includes(name));
-  if (unknown === undefined) return names.length === 0 ? known : known.filter((name) => names.includes(name));
-  throw new AppError('NOT_FOUND', `there is no step '${unknown}' in warmUp`, {
-    hint: `Choose one of these: ${known.join(', ')}.`,
-  });
-}
-
 /** What would be sent or run, without what may be secret in it. */
 function planned(name: string, configuration: LoadedConfiguration): Step {
   const settings = configuration.warmUp[name];
@@ -98,9 +86,9 @@ function originOf(url: string): string {
   return `${origin}${pathname}`;
 }
 
-function leftOut(name: string, { unset }: LoadedConfiguration): Step {
-  const { message, hint } = unset.get(`${keyPrefix}${name}`) ?? {};
-  return { name, outcome: 'left out', message: message ?? 'it is not set up', hint, elapsedMs: 0 };
+function leftOut(name: string, configuration: LoadedConfiguration): Step {
+  const { message, hint } = whyUnset(configuration, 'warmUp', name);
+  return { name, outcome: 'left out', message, hint, elapsedMs: 0 };
 }
 
 async function carryOut(name: string, configuration: LoadedConfiguration, context: CommandContext): Promise<Step> {
