@@ -87,14 +87,15 @@ export async function startService(parts: ServiceParts): Promise<Service> {
   };
   const looks = { catalog, launcher, tenants: all, onSeen, onProblem };
   if (parts.plans) stack.use(new InventoryKeeper(looks));
+  // The state is backed up where its configuration files and the key of its audit log lie.
+  const labels = parts.plans ? [...parts.labels, serverLabel] : parts.labels;
   let publisher: Publisher | undefined;
   const worker = stack.use(
     await startWorker({
       ...parts,
       leaseMs,
       ...choiceOfRuns(parts, () => publisher),
-      // The state is backed up where its configuration files and the key of its audit log lie.
-      labels: parts.plans ? [...parts.labels, serverLabel] : parts.labels,
+      labels,
       definitions: {
         ...jobDefinitions({ catalog, launcher, tenantOf, tenants: all, enqueue }),
         [warmUpKind]: warmUpDefinition({ launcher, tenantOf }),
@@ -109,7 +110,7 @@ export async function startService(parts: ServiceParts): Promise<Service> {
       launcher,
       tenants: all,
       holder: worker.id,
-      labels: parts.labels,
+      labels,
       // Who shares a catalog in a file shares a machine: what fails there is told.
       leavesUnreachable: catalog.kind === 'postgres',
       leaseMs,

@@ -27,7 +27,8 @@ describeWithPostgres(15, 'a server with a component of PostgreSQL', () => {
       url: `postgres://lifeboat@127.0.0.1:${port}/?sslmode=disable`,
       method: 'physical',
       journal: { interval: '1s', spool: './spool' },
-      labels: ['host=here'],
+      // The second one every server carries.
+      labels: ['host=here', 'lifeboat=server'],
     };
     const repositories = { main: { location: './repository' } };
     const configure = (own: typeof database): void => {
