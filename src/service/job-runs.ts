@@ -13,6 +13,7 @@ import { defineRun, type RunDefinition } from '../workflow/worker.ts';
 import { concurrencyKeyOf, stepsOfJob, type JobWishes } from './job-commands.ts';
 import type { Launcher } from './job-process.ts';
 import { hasFailed, runCommandStep, type StepOutcome } from './command-step.ts';
+import { listInDigest } from './outcome-digest.ts';
 import { configOption, type Tenant } from './tenant.ts';
 
 export interface JobRunsParts {
@@ -136,10 +137,7 @@ function failureBy({ exitCode, digest }: StepOutcome, { id, kind }: Job): AppErr
 const provenSchema = z.array(z.object({ outcome: z.string(), message: z.string(), restoredBytes: z.number() }));
 const verifiedSchema = z.array(
   z.object({
-    // Of a long list the digest keeps the beginning, and says how much more there was.
-    findings: z
-      .array(z.union([z.object({ where: z.string(), message: z.string(), severity: z.string() }), z.string()]))
-      .transform((all) => all.filter((one) => typeof one !== 'string')),
+    findings: listInDigest(z.object({ where: z.string(), message: z.string(), severity: z.string() })),
   }),
 );
 

@@ -1,5 +1,7 @@
 // What a command returned, cut to a size that can be kept for every run for years: of long lists the beginning and the length.
 
+import { z } from 'zod';
+
 const listMax = 20;
 const textMax = 1000;
 const depthMax = 6;
@@ -19,4 +21,9 @@ function digestOfValue(value: unknown, depth: number): unknown {
     return value.length <= listMax ? kept : [...kept, `and ${value.length - listMax} more`];
   }
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, digestOfValue(item, depth + 1)]));
+}
+
+/** A list in a digest, as it was; the word on how much more there was is left out. */
+export function listInDigest<Item extends z.ZodObject>(item: Item) {
+  return z.array(z.union([item, z.string()])).transform((all) => all.filter((one) => typeof one !== 'string'));
 }

@@ -5,7 +5,7 @@ import { AppError, asError } from '../base/errors.ts';
 import type { Catalog } from '../catalog/catalog.ts';
 import { publishedConfigurations, type PublishedConfiguration } from '../catalog/published-configurations.ts';
 import { Repeating } from '../workflow/repeating.ts';
-import type { KnownTenants, Tenant } from './tenant.ts';
+import { textsIn, type KnownTenants, type Tenant } from './tenant.ts';
 
 export interface PublishedTenantsParts {
   readonly catalog: Catalog;
@@ -57,7 +57,7 @@ export class PublishedTenants implements KnownTenants, AsyncDisposable {
 
   textsOf(paths: readonly string[]): Readonly<Record<string, string>> {
     const asked = this.all.filter(({ configurationPath }) => paths.includes(configurationPath ?? ''));
-    return Object.fromEntries(asked.flatMap((tenant) => [...textsOf(tenant)]));
+    return Object.fromEntries(asked.flatMap(textsIn));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -129,11 +129,4 @@ function requireName({ application: { name } }: Tenant, expected: string): void 
   throw new AppError('CONFIG_INVALID', `its file is one of ${name} with the variables of this machine`, {
     hint: 'Give the variables in the name the values that they have at the server, or name the application by a parameter.',
   });
-}
-
-function textsOf({ configurationPath: path, text, template }: Tenant): Map<string, string> {
-  const texts = new Map<string, string>();
-  if (template !== undefined) texts.set(template.path, template.text);
-  if (path !== undefined && text !== undefined) texts.set(path, text);
-  return texts;
 }

@@ -69,12 +69,13 @@ export class Publisher implements AsyncDisposable {
     const own = tenants();
     const before = await publishedConfigurations(catalog);
     for (const tenant of own) {
-      const content = this.#contentOf(tenant);
-      const { application } = content;
-      const key = JSON.stringify(content);
+      const { name: application } = tenant.application;
+      // As it was read: to take the comments out of all of them at each look would be work.
+      const key = JSON.stringify([tenant.configurationPath, tenant.text, tenant.template]);
       const isThere = before.some((one) => one.application === application);
       // Another server may have withdrawn what it had published of the same application.
       if (isThere && this.#last.get(application) === key) continue;
+      const content = this.#contentOf(tenant);
       if (!this.#holdsSecrets(content)) await publishConfiguration(catalog, content);
       else if (!isThere)
         await publishConfiguration(catalog, { ...content, text: '', templatePath: null, templateText: null });

@@ -12,6 +12,7 @@ import { concurrencyKeyOf } from './job-commands.ts';
 import type { Launcher } from './job-process.ts';
 import { hasFailed, runCommandStep, type StepOutcome } from './command-step.ts';
 import type { RunOrigin } from './job-runs.ts';
+import { listInDigest } from './outcome-digest.ts';
 import { configOption, type Tenant } from './tenant.ts';
 import type { RunContext } from '../workflow/run-context.ts';
 import { defineRun, type RunDefinition } from '../workflow/worker.ts';
@@ -83,10 +84,7 @@ export function restoreDefinition(parts: RestoreRunsParts): RunDefinition {
 /** What of the answer of `restore` is used here. */
 const digestSchema = z.object({
   replaces: z.string().optional(),
-  findings: z
-    .array(z.union([z.object({ aspect: z.string(), outcome: z.string(), message: z.string() }), z.string()]))
-    .default([])
-    .transform((all) => all.filter((one) => typeof one !== 'string')),
+  findings: listInDigest(z.object({ aspect: z.string(), outcome: z.string(), message: z.string() })).default([]),
 });
 
 async function carryOut(run: RunContext, input: RestoreInput, parts: RestoreRunsParts): Promise<object> {

@@ -43,6 +43,14 @@ export function filesOf({ configurationPath, template }: Tenant): string[] {
   return [configurationPath ?? [], template?.path ?? []].flat();
 }
 
+/** By their paths; what is of the file itself counts. */
+export function textsIn({ configurationPath: path, text, template }: Tenant): (readonly [string, string])[] {
+  return [
+    ...(template === undefined ? [] : [[template.path, template.text] as const]),
+    ...(path === undefined || text === undefined ? [] : [[path, text] as const]),
+  ];
+}
+
 /** Names the file of the tenant on a command line. */
 export function configOption({ configurationPath }: Tenant): string[] {
   return configurationPath === undefined ? [] : ['--config', configurationPath];
@@ -101,10 +109,7 @@ export class Tenants implements KnownTenants, AsyncDisposable {
     const asked = [...this.#loaded.values()].filter(({ tenant }) => paths.includes(tenant.configurationPath ?? ''));
     const texts = asked
       .toSorted((left, right) => left.reading - right.reading)
-      .flatMap(({ tenant: { configurationPath: path, text, template } }) => [
-        ...(template === undefined ? [] : [[template.path, template.text] as const]),
-        ...(path === undefined || text === undefined ? [] : [[path, text] as const]),
-      ]);
+      .flatMap(({ tenant }) => textsIn(tenant));
     return Object.fromEntries(texts);
   }
 

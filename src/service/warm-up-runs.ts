@@ -7,6 +7,7 @@ import { defineRun, type RunDefinition } from '../workflow/worker.ts';
 import { hasFailed, runCommandStep } from './command-step.ts';
 import type { Launcher } from './job-process.ts';
 import type { RunOrigin } from './job-runs.ts';
+import { listInDigest } from './outcome-digest.ts';
 import { configOption, type Tenant } from './tenant.ts';
 
 export const warmUpKind = 'warm-up';
@@ -35,10 +36,7 @@ export function warmUpDefinition(parts: WarmUpRunsParts): RunDefinition {
 }
 
 const digestSchema = z.object({
-  steps: z
-    .array(z.union([z.object({ name: z.string(), outcome: z.string(), message: z.string() }), z.string()]))
-    .default([])
-    .transform((all) => all.filter((one) => typeof one !== 'string')),
+  steps: listInDigest(z.object({ name: z.string(), outcome: z.string(), message: z.string() })).default([]),
 });
 
 const undoneOutcomes: ReadonlySet<string> = new Set(['failed', 'left out']);
